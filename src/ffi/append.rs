@@ -1,0 +1,283 @@
+//! Appending: one record, one in parts, one from a callback; and many at once, all or none.
+
+use super::error::immuta_error;
+use super::guard::Call;
+use super::log::immuta_log;
+use super::ptr::argument;
+use super::status::{IMMUTA_OK, immuta_status};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::Log;
+use crate::writer::{Appended, Payloads};
+use std::ffi::c_void;
+
+/// What was appended. After an append of no records: where the next one goes, sizes and count 0.
+///
+/// Frozen: 32 bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct immuta_appended {
+    /// Of the first record appended, counted from 0.
+    pub number: u64,
+    /// Of its size word in NAME.log, in bytes.
+    pub offset: u64,
+    /// Of all payloads together as they are stored, in bytes.
+    pub stored_size: u64,
+    /// Records appended.
+    pub count: u64,
+}
+
+/// Bytes of the caller's.
+///
+/// Frozen: 16 bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct immuta_slice {
+    /// The first byte; may be NULL when size is 0.
+    pub data: *const c_void,
+    /// In bytes.
+    pub size: usize,
+}
+
+const _: () = assert!(size_of::<immuta_appended>() == 32 && size_of::<immuta_slice>() == 16);
+
+/// Gives the next piece of a record's payload.
+///
+/// user:     what the caller of immuta_append_from passed.
+/// buffer:   where the bytes go.
+/// capacity: of the buffer, in bytes, at least 1.
+///
+/// Returns how many bytes it put there, 1 to capacity; 0 at the end of the payload; a negative value to give up:
+/// nothing is appended then, and the value comes back as os_error.
+pub type immuta_read_fn = Option<unsafe extern "C" fn(user: *mut c_void, buffer: *mut c_void, capacity: usize) -> i64>;
+
+/// Appends one record. Readers see it, and it survives the death of the process, when this returns.
+///
+/// These statuses are those of all appends:
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// data:         the payload, copied; may be NULL when size is 0.
+/// size:         of the payload, in bytes; 0 is a record, too.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK;
+/// IMMUTA_E_NAMESPACE: no such namespace;
+/// IMMUTA_E_READ_ONLY: the log was opened read-only;
+/// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, or the log would be larger than 2^47 bytes;
+/// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
+/// there is;
+/// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused memory, a mapping or a thread;
+/// IMMUTA_E_CLOSED: the log was shut down;
+/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append;
+/// IMMUTA_E_IO: this write failed, and the namespace is poisoned now; the message says whether the record may be
+/// there.
+///
+/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO or IMMUTA_E_PANIC says otherwise.
+///
+/// Threads: any; appends happen one after the other.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_append(
+    log: *mut immuta_log,
+    ns: u32,
+    data: *const c_void,
+    size: usize,
+    appended_out: *mut immuta_appended,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    run(&call, log, appended_out, |log| log.append(ns, Payloads::One(&[call.bytes("data", data, size)?]), None))
+}
+
+/// Appends one record whose payload is in parts, which are joined.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// parts:        the parts in order, copied; may be NULL when part_count is 0.
+/// part_count:   how many; 0 makes one empty record.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_appendv(
+    log: *mut immuta_log,
+    ns: u32,
+    parts: *const immuta_slice,
+    part_count: usize,
+    appended_out: *mut immuta_appended,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    run(&call, log, appended_out, |log| {
+        let payloads = call.slices("parts", parts, part_count)?;
+        log.append(ns, Payloads::One(&payloads), None)
+    })
+}
+
+/// Appends one record whose payload a callback gives piece by piece. It is collected in memory first, so other
+/// appends do not wait for the callback, which may use the library, this log included.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// read:         called until it returns 0 or less.
+/// user:         passed to it.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns; IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or the nearest
+/// an int32_t can hold), or claimed more bytes than the buffer has.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_append_from(
+    log: *mut immuta_log,
+    ns: u32,
+    read: immuta_read_fn,
+    user: *mut c_void,
+    appended_out: *mut immuta_appended,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    run(&call, log, appended_out, |log| {
+        let read = read.ok_or_else(|| argument("read is NULL".into()))?;
+        let mut overrun = None;
+        let mut pull = |buffer: &mut [u8]| {
+            // SAFETY: a function of the caller's, called as its documentation says, with a buffer it may write.
+            let given = unsafe { read(user, buffer.as_mut_ptr().cast(), buffer.len()) };
+            match usize::try_from(given) {
+                Ok(size) if size <= buffer.len() => Ok(size),
+                Ok(size) => {
+                    let message = format!("the read callback claims {size} bytes in a buffer of {}", buffer.len());
+                    overrun = Some(Error::new(ErrorKind::Callback, message));
+                    Err(given)
+                }
+                Err(_) => Err(given),
+            }
+        };
+        let appended = log.append_from(ns, &mut pull);
+        appended.map_err(|error| overrun.unwrap_or(error))
+    })
+}
+
+/// Appends many records as one batch: all or none, whatever happens, and readers see all at once.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// records:      the payloads in order, copied; may be NULL when count is 0.
+/// count:        how many; 0 appends nothing.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_append_batch(
+    log: *mut immuta_log,
+    ns: u32,
+    records: *const immuta_slice,
+    count: usize,
+    appended_out: *mut immuta_appended,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    run(&call, log, appended_out, |log| {
+        let payloads = call.slices("records", records, count)?;
+        log.append(ns, Payloads::Each(&payloads), None)
+    })
+}
+
+/// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. For
+/// callers to whom a list of pointers is a burden.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// data:         the payloads, copied; may be NULL when the sizes sum up to 0.
+/// sizes:        of each payload, in bytes; may be NULL when count is 0.
+/// count:        how many; 0 appends nothing.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_append_packed(
+    log: *mut immuta_log,
+    ns: u32,
+    data: *const c_void,
+    sizes: *const usize,
+    count: usize,
+    appended_out: *mut immuta_appended,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    run(&call, log, appended_out, |log| {
+        let payloads = call.packed(data, sizes, count)?;
+        log.append(ns, Payloads::Each(&payloads), None)
+    })
+}
+
+/// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. So a
+/// producer that does not know whether its last append succeeded can repeat it, and it happens once.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// number:       the number that the first record must get.
+/// records:      the payloads in order, copied; may be NULL when count is 0.
+/// count:        how many; 0 appends nothing, but checks the number.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns; IMMUTA_E_CONFLICT: the next record has another number (error->number is it).
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_append_at(
+    log: *mut immuta_log,
+    ns: u32,
+    number: u64,
+    records: *const immuta_slice,
+    count: usize,
+    appended_out: *mut immuta_appended,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    run(&call, log, appended_out, |log| {
+        let payloads = call.slices("records", records, count)?;
+        log.append(ns, Payloads::Each(&payloads), Some(number))
+    })
+}
+
+/// What all of them have in common: the log, and the result the caller may not want.
+fn run(
+    call: &Call,
+    log: *mut immuta_log,
+    appended_out: *mut immuta_appended,
+    append: impl FnOnce(&Log) -> Result<Appended>,
+) -> immuta_status {
+    call.run(|| {
+        let (log, appended_out) = (call.handle(log)?, call.out_or_null("appended_out", appended_out)?);
+        let appended = append(log)?;
+        if let Some(out) = appended_out {
+            out.set(appended.into());
+        }
+        Ok(IMMUTA_OK)
+    })
+}
+
+impl From<Appended> for immuta_appended {
+    fn from(appended: Appended) -> Self {
+        let Appended { number, offset, stored_size, count } = appended;
+        immuta_appended { number, offset, stored_size, count }
+    }
+}

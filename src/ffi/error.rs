@@ -1,0 +1,44 @@
+//! The error struct of the C interface.
+
+use super::ptr::fixed_text;
+use super::status;
+use crate::error::Error;
+use std::ffi::c_char;
+
+/// What failed, for the program and for a person. The caller's; written on failure only.
+///
+/// Frozen: 512 bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct immuta_error {
+    /// The status returned: IMMUTA_E_*.
+    pub code: i32,
+    /// errno of the system call that failed, or the value of the callback that did; 0 if neither.
+    pub os_error: i32,
+    /// The number of the namespace concerned; 0 where there is none.
+    pub ns: u32,
+    /// 0.
+    pub reserved: u32,
+    /// The number of the record concerned (IMMUTA_E_CONFLICT: the next one); 0 where there is none.
+    pub number: u64,
+    /// The byte offset concerned, in the file that the message names; 0 where there is none.
+    pub offset: u64,
+    /// One line of UTF-8, NUL-terminated: what was found, where, and the way on. For people; the wording may change.
+    pub message: [c_char; 480],
+}
+
+const _: () = assert!(size_of::<immuta_error>() == 512);
+
+impl From<&Error> for immuta_error {
+    fn from(error: &Error) -> Self {
+        immuta_error {
+            code: status::of(error.kind),
+            os_error: error.os_error,
+            ns: error.ns,
+            reserved: 0,
+            number: error.number,
+            offset: error.offset,
+            message: fixed_text(&error.message),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What is known of a namespace: its figures, and what opening it found.
+
+use super::error::immuta_error;
+use super::guard::Call;
+use super::log::immuta_log;
+use super::ptr::fixed_text;
+use super::status::{self, IMMUTA_OK, immuta_status};
+use crate::report::{Outcome, Report, Stats};
+use std::ffi::c_char;
+
+/// Of immuta_report.outcome: a new, empty log was created.
+pub const IMMUTA_OUTCOME_CREATED: i32 = 1;
+/// Of immuta_report.outcome: the log had been closed cleanly.
+pub const IMMUTA_OUTCOME_CLEAN: i32 = 2;
+/// Of immuta_report.outcome: left by a crash; the tail was verified (and mended, unless read-only).
+pub const IMMUTA_OUTCOME_RECOVERED: i32 = 3;
+/// Of immuta_report.outcome: records without a valid side file were indexed.
+pub const IMMUTA_OUTCOME_ADOPTED: i32 = 4;
+/// Of immuta_report.outcome: opened read-only while a writer has it open.
+pub const IMMUTA_OUTCOME_LIVE: i32 = 5;
+/// Of immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
+pub const IMMUTA_OUTCOME_DAMAGED: i32 = 6;
+
+const _: () = {
+    assert!(IMMUTA_OUTCOME_CREATED == Outcome::Created as i32);
+    assert!(IMMUTA_OUTCOME_CLEAN == Outcome::Clean as i32);
+    assert!(IMMUTA_OUTCOME_RECOVERED == Outcome::Recovered as i32);
+    assert!(IMMUTA_OUTCOME_ADOPTED == Outcome::Adopted as i32);
+    assert!(IMMUTA_OUTCOME_LIVE == Outcome::Live as i32);
+    assert!(IMMUTA_OUTCOME_DAMAGED == Outcome::Damaged as i32);
+};
+
+/// Of immuta_stats.mode: an append that returned survives a power failure.
+#[expect(dead_code, reason = "for C; the core's figures carry the number")]
+pub const IMMUTA_MODE_DURABLE: i32 = 0;
+/// Of immuta_stats.mode: it does after the next flush.
+#[expect(dead_code, reason = "for C; the core's figures carry the number")]
+pub const IMMUTA_MODE_FAST: i32 = 1;
+
+/// The figures of one namespace, since it was opened where they are counts of events.
+///
+/// May grow at the end: pass sizeof.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct immuta_stats {
+    /// Records that readers can see.
+    pub count: u64,
+    /// Records known to be on the device, whatever happens to the power.
+    pub durable_count: u64,
+    /// Of NAME.log up to the end of the last record, in bytes.
+    pub data_bytes: u64,
+    /// Of NAME.log as it is, with the room made ahead while it is open.
+    pub file_bytes: u64,
+    /// Of NAME.idx.
+    pub index_bytes: u64,
+    /// Of the journal; 0 in fast mode.
+    pub journal_bytes: u64,
+    /// Reader descriptors.
+    pub readers: u64,
+    /// Reader descriptors held by records and batches now.
+    pub readers_in_use: u64,
+    /// Open streams.
+    pub streams: u64,
+    /// Calls that wait for a record now.
+    pub waiters: u64,
+    /// Records appended.
+    pub appends: u64,
+    /// Commits: single records and whole batches.
+    pub commits: u64,
+    /// Flushes completed.
+    pub syncs: u64,
+    /// Records lent.
+    pub records_read: u64,
+    /// Records that were not lent because they did not match their checksum.
+    pub checksum_failures: u64,
+    /// IMMUTA_MODE_*.
+    pub mode: u32,
+    /// IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
+    pub engine: u32,
+    /// 1: an earlier write or sync failed, there are no appends until the log is opened again.
+    pub poisoned: u32,
+    /// 1: opened read-only.
+    pub read_only: u32,
+}
+
+/// What opening or verifying a namespace found.
+///
+/// May grow at the end: pass sizeof.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct immuta_report {
+    /// IMMUTA_OUTCOME_*.
+    pub outcome: i32,
+    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong.
+    pub finding: i32,
+    /// Records in the log.
+    pub count: u64,
+    /// Records according to the first word of NAME.log, as it was found.
+    pub header_count: u64,
+    /// Records found good beyond the last checkpoint.
+    pub recovered: u64,
+    /// Records indexed now.
+    pub adopted: u64,
+    /// Cut off the end of NAME.log, in bytes.
+    pub trimmed_bytes: u64,
+    /// Records found bad. Only immuta_verify reads them all.
+    pub bad_records: u64,
+    /// The first of them.
+    pub first_bad_number: u64,
+    /// Where it is in NAME.log, in bytes.
+    pub first_bad_offset: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// Path of the file that keeps what was cut off, where that may matter; else empty. NUL-terminated.
+    pub salvage: [c_char; 256],
+}
+
+const _: () = {
+    use std::mem::offset_of;
+    assert!(size_of::<immuta_stats>() == 15 * 8 + 4 * 4 && offset_of!(immuta_stats, mode) == 120);
+    assert!(size_of::<immuta_report>() == 336 && offset_of!(immuta_report, count) == 8);
+    assert!(offset_of!(immuta_report, seconds) == 72 && offset_of!(immuta_report, salvage) == 80);
+};
+
+/// Reads the figures of a namespace.
+///
+/// log:        an open log.
+/// ns:         number of the namespace.
+/// stats_out:  the figures.
+/// stats_size: sizeof(immuta_stats), 1 or more bytes.
+/// error:      NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down; IMMUTA_E_IO: the
+/// files could not be looked at.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_stats_get(
+    log: *mut immuta_log,
+    ns: u32,
+    stats_out: *mut immuta_stats,
+    stats_size: usize,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        let log = call.handle(log)?;
+        let stats_out = call.out_growing("stats_out", stats_out, stats_size)?;
+        stats_out.set(&immuta_stats::from(log.stats(ns)?));
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Reads what opening a namespace found.
+///
+/// log:         an open log.
+/// ns:          number of the namespace.
+/// report_out:  the report; it stays the same while the log is open.
+/// report_size: sizeof(immuta_report), 1 or more bytes.
+/// error:       NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_report_get(
+    log: *mut immuta_log,
+    ns: u32,
+    report_out: *mut immuta_report,
+    report_size: usize,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        let log = call.handle(log)?;
+        let report_out = call.out_growing("report_out", report_out, report_size)?;
+        report_out.set(&immuta_report::from(&log.report(ns)?));
+        Ok(IMMUTA_OK)
+    })
+}
+
+impl From<Stats> for immuta_stats {
+    fn from(stats: Stats) -> Self {
+        immuta_stats {
+            count: stats.count,
+            durable_count: stats.durable_count,
+            data_bytes: stats.data_bytes,
+            file_bytes: stats.file_bytes,
+            index_bytes: stats.index_bytes,
+            journal_bytes: stats.journal_bytes,
+            readers: stats.readers,
+            readers_in_use: stats.readers_in_use,
+            streams: stats.streams,
+            waiters: stats.waiters,
+            appends: stats.appends,
+            commits: stats.commits,
+            syncs: stats.syncs,
+            records_read: stats.records_read,
+            checksum_failures: stats.checksum_failures,
+            mode: stats.mode,
+            engine: stats.engine,
+            poisoned: stats.poisoned,
+            read_only: stats.read_only,
+        }
+    }
+}
+
+impl From<&Report> for immuta_report {
+    fn from(report: &Report) -> Self {
+        immuta_report {
+            outcome: report.outcome as i32,
+            finding: report.finding.map_or(IMMUTA_OK, status::of),
+            count: report.count,
+            header_count: report.header_count,
+            recovered: report.recovered,
+            adopted: report.adopted,
+            trimmed_bytes: report.trimmed_bytes,
+            bad_records: report.bad_records,
+            first_bad_number: report.first_bad_number,
+            first_bad_offset: report.first_bad_offset,
+            seconds: report.seconds,
+            salvage: fixed_text(&report.salvage),
+        }
+    }
+}

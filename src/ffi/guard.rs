@@ -1,0 +1,64 @@
+//! The one way into the library: every exported function runs its body in a `Call`.
+//!
+//! A call contains panics (nothing ever unwinds into C), turns an `Error` into a status, and fills the caller's error
+//! struct. Its other methods, in `ptr` and `handle`, are the only places where pointers from C are followed.
+
+use super::error::immuta_error;
+use super::status::{self, immuta_status};
+use crate::error::{Error, ErrorKind, Result};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// One call from C in progress. What it lends from the caller's pointers cannot outlive it.
+pub struct Call {
+    error: *mut immuta_error,
+}
+
+impl Call {
+    /// # Safety
+    /// Every pointer given to this value and to its methods is an argument of the C call in progress, or was read from
+    /// one, and keeps the contract on the first page of the header: NULL, or valid for what the function's
+    /// documentation says until the function returns, and not written by anyone else meanwhile.
+    pub unsafe fn new(error: *mut immuta_error) -> Self {
+        Call { error }
+    }
+
+    /// Runs `body` and answers with its status; a failure or a panic also fills the caller's error struct.
+    pub fn run(&self, body: impl FnOnce() -> Result<immuta_status>) -> immuta_status {
+        let error = match contain(body).and_then(|result| result) {
+            Ok(status) => return status,
+            Err(error) => error,
+        };
+        if let Ok(Some(out)) = self.out_or_null("error", self.error) {
+            out.set(immuta_error::from(&error));
+        }
+        status::of(error.kind)
+    }
+}
+
+/// Runs `body` and turns a panic into an error. Poisoning what the panic left half done is the core's part: it knows.
+pub fn contain<R>(body: impl FnOnce() -> R) -> Result<R> {
+    let contained = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(test)]
+        super::tests::panic_if_asked();
+        body()
+    }));
+    contained.map_err(|payload| {
+        let error = Error::new(
+            ErrorKind::Panic,
+            format!("a bug in libimmuta was contained: {}; please report it", text_of(payload.as_ref())),
+        );
+        std::mem::forget(payload); // its destructor may be anything, a second panic included
+        error
+    })
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "a panic without a message"
+    }
+}

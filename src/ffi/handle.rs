@@ -1,0 +1,129 @@
+//! The opaque objects of the C interface: made here, found again behind the caller's pointer, taken back for release.
+//!
+//! Each begins with a magic word of its kind, cleared on release, so that a wrong or released pointer is usually
+//! noticed, and with the fork generation it was made in, so that a forked child is always noticed.
+
+use super::guard::Call;
+use super::status::{self, immuta_status};
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::fork;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An opaque C type and what stands behind it.
+pub trait Opaque {
+    /// What a pointer to this type leads to, after the words checked here.
+    type Body;
+    /// The first word of a living object of this kind: eight letters.
+    const MAGIC: u64;
+}
+
+#[repr(C)] // the magic word comes first
+struct Handle<B> {
+    magic: AtomicU64,
+    fork_generation: u64,
+    body: B,
+}
+
+/// What is wrong with a handle. Needs no memory, so that a signal handler may get one.
+#[derive(Clone, Copy, Debug)]
+pub enum Misuse {
+    Null,
+    NotOne,
+    Forked,
+}
+
+impl Misuse {
+    fn kind(self) -> ErrorKind {
+        match self {
+            Misuse::Null => ErrorKind::Argument,
+            Misuse::NotOne => ErrorKind::Handle,
+            Misuse::Forked => ErrorKind::Forked,
+        }
+    }
+
+    pub fn status(self) -> immuta_status {
+        status::of(self.kind())
+    }
+}
+
+impl From<Misuse> for Error {
+    fn from(misuse: Misuse) -> Self {
+        let message = match misuse {
+            Misuse::Null => "the object is NULL",
+            Misuse::NotOne => "the pointer is not such an object, or the object was released",
+            Misuse::Forked => "the object was made before a fork, in the parent; open the log again in this process",
+        };
+        Error::new(misuse.kind(), message)
+    }
+}
+
+/// Gives `body` to the C caller, who owns it until it is taken back.
+///
+/// # Errors
+/// The C library has no memory to note that forks concern us.
+pub fn give<T: Opaque>(body: T::Body) -> Result<*mut T> {
+    fork::install().map_err(|error| Error::os("preparing for forks", &error))?;
+    let magic = AtomicU64::new(T::MAGIC);
+    Ok(Box::into_raw(Box::new(Handle { magic, fork_generation: fork::generation(), body })).cast())
+}
+
+/// What became of an object that the caller releases.
+pub enum Taken<B> {
+    /// It is ours again.
+    Back(B),
+    /// There is nothing to release: the pointer is NULL, or the object is the parent's and this is a forked child.
+    Nothing,
+}
+
+impl Call {
+    /// What stands behind a handle.
+    pub fn handle<T: Opaque>(&self, pointer: *const T) -> std::result::Result<&T::Body, Misuse> {
+        let handle = self.living(pointer)?;
+        if handle.fork_generation == fork::generation() { Ok(&handle.body) } else { Err(Misuse::Forked) }
+    }
+
+    /// Takes an object back, unless `in_use` says that another thread is inside it: then its memory is given up rather
+    /// than pulled from under that thread. In a forked child nothing is touched: its locks may be held for ever.
+    pub fn take<T: Opaque>(
+        &self,
+        pointer: *mut T,
+        in_use: impl FnOnce(&T::Body) -> bool,
+    ) -> std::result::Result<Taken<T::Body>, Misuse> {
+        if pointer.is_null() {
+            return Ok(Taken::Nothing);
+        }
+        let handle = self.living(pointer)?;
+        if handle.fork_generation != fork::generation() {
+            return Ok(Taken::Nothing);
+        }
+        if handle.magic.compare_exchange(T::MAGIC, 0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return Err(Misuse::NotOne);
+        }
+        if in_use(&handle.body) {
+            return Ok(Taken::Nothing);
+        }
+        // SAFETY: the pointer came from `give` (it led to the magic word of this kind), and whoever changed that word,
+        // which is us, is the only one to take the object back; that no other thread uses it is the caller's duty.
+        let handle = unsafe { Box::from_raw(pointer.cast::<Handle<T::Body>>()) };
+        Ok(Taken::Back(handle.body))
+    }
+
+    fn living<T: Opaque>(&self, pointer: *const T) -> std::result::Result<&Handle<T::Body>, Misuse> {
+        let pointer = pointer.cast::<Handle<T::Body>>();
+        if pointer.is_null() {
+            return Err(Misuse::Null);
+        }
+        if !pointer.is_aligned() {
+            return Err(Misuse::NotOne);
+        }
+        // SAFETY: not NULL and aligned; that it leads to an object of ours not yet released is the caller's contract
+        // (`Call::new`). The magic word only makes breaches of it likely to end here.
+        let magic = unsafe { &(*pointer).magic };
+        if magic.load(Ordering::Acquire) != T::MAGIC {
+            return Err(Misuse::NotOne);
+        }
+        // SAFETY: as above, and it is of the kind asked for. Only atomics and shared references are made of it until
+        // it is taken back, which is when the caller has stopped using it.
+        Ok(unsafe { &*pointer })
+    }
+}

@@ -1,0 +1,139 @@
+//! Logs: opening, flushing, closing.
+
+use super::error::immuta_error;
+use super::guard::Call;
+use super::handle::{Opaque, Taken, give};
+use super::options::{self, immuta_options};
+use super::ptr::argument;
+use super::status::{IMMUTA_OK, immuta_status};
+use crate::error::Result;
+use crate::log::Log;
+use std::ffi::{CStr, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// An open log: a directory of namespaces.
+///
+/// Threads: any.
+pub struct immuta_log {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for immuta_log {
+    type Body = Log;
+    const MAGIC: u64 = u64::from_le_bytes(*b"imLogOpn");
+}
+
+/// Opens a log: all the namespaces of the options, or none.
+///
+/// A writer creates what is missing, the directory and those above it included, and mends what a crash left behind;
+/// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
+///
+/// directory: path of the log. Later changes of the working directory do not matter.
+/// options:   copied; NULL for defaults: for writing, with no namespace yet.
+/// log_out:   the log, for immuta_close.
+/// error:     NULL, or written on failure only; ns says which namespace.
+///
+/// Returns IMMUTA_OK;
+/// IMMUTA_E_LOCKED: another writer has a namespace open;
+/// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there;
+/// IMMUTA_E_MISSING: a record file is gone although its side file knows records;
+/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
+/// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
+/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or
+/// fast_write is off, which this version does not have;
+/// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
+/// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
+/// served);
+/// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH, IMMUTA_E_CODEC: the files are not, or
+/// may not be, what this library can write;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Ownership: the log is the caller's until immuta_close. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_open(
+    directory: *const c_char,
+    options: *const immuta_options,
+    log_out: *mut *mut immuta_log,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        let log_out = call.out("log_out", log_out)?;
+        let directory = directory_of(call.string("directory", directory)?)?;
+        let options = options::read(&call, options)?;
+        log_out.set(give(Log::open(directory, &options)?)?);
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Ends all use of a log: waits end, appends and streams answer IMMUTA_E_CLOSED from now on, everything is flushed,
+/// and the files are closed cleanly. Records on loan stay valid. The log itself remains, for immuta_close.
+///
+/// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO, IMMUTA_E_NO_SPACE: not everything reached the disk; the next
+/// writer to open the log recovers it.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_shutdown(log: *mut immuta_log, error: *mut immuta_error) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        call.handle(log)?.shutdown()?;
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Shuts a log down, if that has not been done, and releases it. Streams and records may be released later.
+///
+/// log:   a log that no other thread is calling with, or NULL. To get there: immuta_shutdown, wait for the threads,
+///        then this. Released whatever the answer is.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; else what immuta_shutdown answers.
+///
+/// Threads: one, and nothing may use the log afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, error: *mut immuta_error) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        if let Taken::Back(log) = call.take(log, |_| false)? {
+            log.shutdown()?;
+        }
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Flushes a namespace now: when this returns IMMUTA_OK, every append that returned before the call is on the device.
+///
+/// log:   an open log.
+/// ns:    number of the namespace.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
+/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier; the
+/// namespace takes no more appends until the log is opened again.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_sync(log: *mut immuta_log, ns: u32, error: *mut immuta_error) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        call.handle(log)?.sync(ns)?;
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// The path of a log, as the bytes the caller gave.
+pub fn directory_of(path: &CStr) -> Result<&Path> {
+    if path.is_empty() {
+        return Err(argument("the directory is an empty string; name one, or \".\"".into()));
+    }
+    Ok(Path::new(OsStr::from_bytes(path.to_bytes())))
+}

@@ -1,0 +1,64 @@
+//! libimmuta: an embeddable append-only log. One writer, many readers, in one process or several; nothing lost.
+//!
+//! A log is a directory. Each namespace in it is an isolated sequence of records, numbered from 0. One opener at a
+//! time may write; any number, in any process, may open the same directory read-only and follow it.
+//!
+//! Status    Every call that can fail returns an immuta_status: 0 (IMMUTA_OK) is success, a positive value means that
+//!           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED), a negative one is an error.
+//!           Four errors can come from any call and are not listed again below: IMMUTA_E_ARGUMENT (a required pointer
+//!           is NULL, a size is impossible), IMMUTA_E_HANDLE (not such an object, or released), IMMUTA_E_FORKED and
+//!           IMMUTA_E_PANIC (a bug in the library, contained; the message is worth a report).
+//! error     The last parameter of most calls. NULL, or a struct of the caller's, written on failure only: a message
+//!           for a person, and the namespace, record number and byte offset concerned.
+//! *_out     Results. Written on success only, never read. Required unless "may be NULL" is said.
+//! Strings   NUL-terminated. Names are UTF-8; paths are taken byte for byte. Data with size 0 may be NULL.
+//! Times     Timeouts are in nanoseconds: 0 tries once, a negative one waits for ever. Points in time are nanoseconds
+//!           since 1970-01-01 UTC.
+//! ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
+//! Ownership Objects made by immuta_open, immuta_options_new and immuta_stream_open belong to the caller until
+//!           immuta_close, immuta_options_free and immuta_stream_done; a record or batch until its done. Those accept
+//!           NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call.
+//!           Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records stay readable.
+//! Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE); that is a help in
+//!           finding mistakes, not a promise. Record and batch tokens are checked always: done twice is caught.
+//! Threads   any:    at any time, from any threads, also on the same object.
+//!           one:    one thread at a time for each object; a second one gets IMMUTA_E_BUSY and changes nothing.
+//!           signal: from a signal handler, too.
+//! Callbacks Run on the calling thread, without a library lock held; they may call the library on other objects, and
+//!           must return normally: no longjmp, no exception.
+//! Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
+//!           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
+//!           parent goes on undisturbed.
+//! Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
+//!           close-on-exec. A log open for writing has at most one thread of its own, with all signals blocked.
+//! Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
+//!           and immuta_report may grow at the end: the caller passes sizeof, the library fills what fits and zeroes
+//!           the rest, so that either side may be the newer one.
+//! Unloading The shared library stays loaded until the process ends; dlclose does nothing.
+// The lines above are the first page of include/immuta.h, and the documentation of the exported functions is the
+// rest: tests/header.rs generates the header from these files. They are written for readers of C.
+
+#![allow(non_camel_case_types, reason = "these types are spelled as in C")]
+#![allow(unsafe_code, reason = "the boundary to C; each block argues its soundness")]
+#![allow(clippy::missing_safety_doc, reason = "the first page is the contract of every pointer")]
+#![allow(clippy::doc_markdown, reason = "the documentation becomes C comments, where backticks are noise")]
+#![allow(clippy::unused_self, reason = "what a `Call` lends lives as long as it, so its methods borrow it")]
+
+mod append;
+mod error;
+mod figures;
+mod guard;
+mod handle;
+mod library;
+mod log;
+mod maintenance;
+mod namespace;
+mod options;
+mod ptr;
+mod record;
+mod status;
+mod stream;
+mod token;
+
+#[cfg(test)]
+mod tests;

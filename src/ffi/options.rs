@@ -1,0 +1,275 @@
+//! How a log is to be opened.
+
+use super::guard::{Call, contain};
+use super::handle::{Opaque, Taken, give};
+use super::ptr::argument;
+use super::status::{IMMUTA_OK, immuta_status};
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::{Io, OFFSET_LIMIT_BYTES, Options, READER_COUNT_MAX};
+use parking_lot::Mutex;
+use std::ffi::c_char;
+use std::ptr::null_mut;
+use std::time::Duration;
+
+/// How to open a log: namespaces, limits and modes. What is not set has its default.
+///
+/// Threads: one.
+pub struct immuta_options {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for immuta_options {
+    type Body = Mutex<Options>;
+    const MAGIC: u64 = u64::from_le_bytes(*b"imOption");
+}
+
+/// Of immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
+pub const IMMUTA_IO_AUTO: i32 = 0;
+/// Shared mappings; opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also of immuta_stats.engine.
+pub const IMMUTA_IO_MMAP: i32 = 1;
+/// System calls only: slower, but what others do to the files never raises SIGBUS. Also of immuta_stats.engine.
+pub const IMMUTA_IO_SYSCALL: i32 = 2;
+
+/// Makes options, all at their defaults.
+///
+/// Returns options for immuta_options_free, or NULL when there is no memory.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn immuta_options_new() -> *mut immuta_options {
+    contain(|| give(Mutex::new(Options::default()))).and_then(|options| options).unwrap_or(null_mut())
+}
+
+/// Releases options. A log that was opened with them does not need them any more.
+///
+/// options: options, or NULL.
+///
+/// Threads: one, and nothing may use them afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    call.run(|| {
+        if let Taken::Back(options) = call.take(options, Mutex::is_locked)? {
+            drop(options);
+        }
+        Ok(IMMUTA_OK)
+    });
+}
+
+/// Adds a namespace to open. The first one added has the number 0.
+///
+/// A writer opens what was added here, creating what is missing; more can follow with immuta_namespace_add. A
+/// read-only opener that adds none gets every namespace found in the directory, in the order of their names.
+///
+/// options: options.
+/// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: it was added before;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_add_namespace(
+    options: *mut immuta_options,
+    name: *const c_char,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| options.add_namespace(call.name(name)?))
+}
+
+/// Sets how many reader descriptors each namespace has. They are opened with the log; each record or batch that is
+/// held uses one until it is done, and immuta_stream_next waits while all are used. Streams as such use none.
+///
+/// options: options.
+/// count:   1 to 4096; 5 unless set.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: count is out of bounds; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_set_reader_count(options: *mut immuta_options, count: u32) -> immuta_status {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| {
+        if !(1..=READER_COUNT_MAX).contains(&count) {
+            return Err(argument(format!("reader count {count} is not in 1..={READER_COUNT_MAX}")));
+        }
+        options.reader_count = count;
+        Ok(())
+    })
+}
+
+/// Sets when an append counts as written.
+///
+/// Either way an append that returned survives the death of the process. Fast (1): a power failure costs at most what
+/// was appended since the last flush, and leaves whole batches only. Durable (0): it costs nothing that returned.
+///
+/// options: options.
+/// on:      1 fast, 0 durable; 1 unless set. This version has no durable mode yet: a writer with 0 is not opened,
+///          IMMUTA_E_UNSUPPORTED.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_set_fast_write(options: *mut immuta_options, on: i32) -> immuta_status {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| {
+        options.fast_write = switch(on)?;
+        Ok(())
+    })
+}
+
+/// Sets how often a fast writer flushes, while there is something to flush.
+///
+/// options:     options.
+/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (By size, with immuta_sync and at the
+///              close it flushes all the same.)
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: negative; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_set_flush_interval(
+    options: *mut immuta_options,
+    interval_ns: i64,
+) -> immuta_status {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| {
+        let interval_ns = u64::try_from(interval_ns).map_err(|_| argument("the flush interval is negative".into()))?;
+        options.flush_interval = Duration::from_nanos(interval_ns);
+        Ok(())
+    })
+}
+
+/// Has a fast writer flush, too, when so much was appended since the last flush.
+///
+/// options: options.
+/// bytes:   of records; 0 unless set: not by size. (At least every GiB it flushes all the same.)
+///
+/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_set_flush_bytes(options: *mut immuta_options, bytes: u64) -> immuta_status {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| {
+        options.flush_bytes = bytes;
+        Ok(())
+    })
+}
+
+/// Sets the largest record. A larger one is neither appended nor read: IMMUTA_E_TOO_LARGE.
+///
+/// options: options.
+/// bytes:   1 to 2^47 - 1; 64 MiB unless set.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: out of bounds; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_set_max_record_size(options: *mut immuta_options, bytes: u64) -> immuta_status {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| {
+        if !(1..OFFSET_LIMIT_BYTES).contains(&bytes) {
+            return Err(argument(format!("largest record {bytes} is not in 1..2^47 bytes")));
+        }
+        options.max_record_size_bytes = bytes;
+        Ok(())
+    })
+}
+
+/// Sets how the files are read and written.
+///
+/// options: options.
+/// engine:  IMMUTA_IO_AUTO unless set, IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: none of these; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_set_io(options: *mut immuta_options, engine: i32) -> immuta_status {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| {
+        options.io = match engine {
+            IMMUTA_IO_AUTO => Io::Auto,
+            IMMUTA_IO_MMAP => Io::Mmap,
+            IMMUTA_IO_SYSCALL => Io::Syscall,
+            _ => return Err(argument(format!("engine {engine} is unknown"))),
+        };
+        Ok(())
+    })
+}
+
+/// Sets whether the log is only read. Any number of readers, in any process, may follow a log while one writes it. A
+/// read-only log changes nothing on disk but the page that readers are woken through (NAME.live), needs no permission
+/// to write, and works on a read-only file system.
+///
+/// options: options.
+/// on:      1 read-only, 0 for writing; 0 unless set.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_set_read_only(options: *mut immuta_options, on: i32) -> immuta_status {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| {
+        options.read_only = switch(on)?;
+        Ok(())
+    })
+}
+
+/// Sets whether every record read is checked against its checksum.
+///
+/// options: options.
+/// on:      1 checked, 0 not (records then carry IMMUTA_RECORD_UNVERIFIED); 1 unless set.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_set_verify_reads(options: *mut immuta_options, on: i32) -> immuta_status {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| {
+        options.verify_reads = switch(on)?;
+        Ok(())
+    })
+}
+
+/// Runs one setter; nothing changes where it fails.
+fn change(call: &Call, options: *mut immuta_options, set: impl FnOnce(&mut Options) -> Result<()>) -> immuta_status {
+    call.run(|| {
+        let mut options = call.handle(options)?.try_lock().ok_or_else(busy)?;
+        set(&mut options).map(|()| IMMUTA_OK)
+    })
+}
+
+/// What the caller's options say now; the defaults for NULL.
+pub fn read(call: &Call, options: *const immuta_options) -> Result<Options> {
+    if options.is_null() {
+        return Ok(Options::default());
+    }
+    Ok(call.handle(options)?.try_lock().ok_or_else(busy)?.clone())
+}
+
+fn busy() -> Error {
+    Error::new(ErrorKind::Busy, "another thread is using these options; one thread at a time may")
+}
+
+fn switch(on: i32) -> Result<bool> {
+    match on {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(argument(format!("{on} is neither 0 nor 1"))),
+    }
+}

@@ -1,0 +1,179 @@
+//! Status codes: their numbers, names and sentences.
+//!
+//! The numbers are written out here for the header; the compiler checks that they are the core's.
+
+use crate::error::ErrorKind;
+use std::ffi::CStr;
+
+/// What a call answers: 0 is success, a positive value means that nothing failed but there is no result, a negative
+/// one is an error. Numbers are never reused; a newer library may return ones that this header does not know.
+pub type immuta_status = i32;
+
+/// Success.
+pub const IMMUTA_OK: i32 = 0;
+/// No record before the deadline.
+pub const IMMUTA_TIMEOUT: i32 = 1;
+/// immuta_stream_interrupt ended the wait.
+pub const IMMUTA_INTERRUPTED: i32 = 2;
+/// Reserved for event loops: do not wait, call immuta_stream_next.
+pub const IMMUTA_READY: i32 = 3;
+/// An argument is NULL where it must not be, out of its bounds, or unknown. A mistake in the program.
+pub const IMMUTA_E_ARGUMENT: i32 = -1;
+/// The handle is of another kind or released, or the record token is stale (caught where possible).
+pub const IMMUTA_E_HANDLE: i32 = -2;
+/// An illegal namespace name: 1 to 200 bytes of UTF-8, no '/', no control character, no leading dot.
+pub const IMMUTA_E_NAME: i32 = -3;
+/// This log has no such namespace.
+pub const IMMUTA_E_NAMESPACE: i32 = -4;
+/// The namespace was added before.
+pub const IMMUTA_E_EXISTS: i32 = -5;
+/// There is nothing to open at this path.
+pub const IMMUTA_E_NOT_FOUND: i32 = -6;
+/// The side file knows records, but the record file is gone. Restore it; an empty log is never made in its place.
+pub const IMMUTA_E_MISSING: i32 = -7;
+/// Another writer has the namespace open; the message names its process where it can.
+pub const IMMUTA_E_LOCKED: i32 = -8;
+/// The log was opened read-only, or the file system is.
+pub const IMMUTA_E_READ_ONLY: i32 = -9;
+/// The operating system denies access.
+pub const IMMUTA_E_PERMISSION: i32 = -10;
+/// Not a regular file, or not a directory where one is needed.
+pub const IMMUTA_E_NOT_REGULAR: i32 = -11;
+/// This file system, kernel or build of the library cannot do it.
+pub const IMMUTA_E_UNSUPPORTED: i32 = -12;
+/// No room: disk, quota or file size limit. Nothing changed; the same call succeeds once there is room.
+pub const IMMUTA_E_NO_SPACE: i32 = -13;
+/// The memory was refused. Nothing changed.
+pub const IMMUTA_E_NO_MEMORY: i32 = -14;
+/// A limit of the process or the system was reached: descriptors, threads, mappings.
+pub const IMMUTA_E_LIMIT: i32 = -15;
+/// Input or output failed; os_error of the error struct is the errno.
+pub const IMMUTA_E_IO: i32 = -16;
+/// An earlier write or sync failed, so the namespace takes no more appends. Reads go on; close and open again.
+pub const IMMUTA_E_POISONED: i32 = -17;
+/// The log was shut down or closed.
+pub const IMMUTA_E_CLOSED: i32 = -18;
+/// Another thread is using this object, which is for one thread at a time.
+pub const IMMUTA_E_BUSY: i32 = -19;
+/// There is a record, but every reader descriptor of the namespace was held until the deadline.
+pub const IMMUTA_E_POOL: i32 = -20;
+/// The record is larger than max_record_size allows.
+pub const IMMUTA_E_TOO_LARGE: i32 = -21;
+/// immuta_append_at expected another number; number of the error struct is the next one.
+pub const IMMUTA_E_CONFLICT: i32 = -22;
+/// Bytes do not match their checksum or their neighbours; number and offset of the error struct say where.
+pub const IMMUTA_E_CORRUPT: i32 = -23;
+/// The record file is shorter than what was once synced.
+pub const IMMUTA_E_TRUNCATED: i32 = -24;
+/// The file ends in zeros that may or may not be empty records. Nothing was changed.
+pub const IMMUTA_E_AMBIGUOUS: i32 = -25;
+/// A file of another layout: one of another version of the original, or not a log at all. Nothing was changed.
+pub const IMMUTA_E_LAYOUT: i32 = -26;
+/// A format newer than this library.
+pub const IMMUTA_E_VERSION: i32 = -27;
+/// The side file belongs to another log or to another time of this one. Nothing was changed.
+pub const IMMUTA_E_MISMATCH: i32 = -28;
+/// The files under a reader were replaced or rolled back.
+pub const IMMUTA_E_REPLACED: i32 = -29;
+/// The log was written with another chain of codecs.
+pub const IMMUTA_E_CODEC: i32 = -30;
+/// This record could not be encoded or decoded.
+pub const IMMUTA_E_CODEC_FAILED: i32 = -31;
+/// A callback of the caller's failed; its value is os_error of the error struct.
+pub const IMMUTA_E_CALLBACK: i32 = -32;
+/// A progress callback asked to stop.
+pub const IMMUTA_E_CANCELLED: i32 = -33;
+/// The object was made before a fork, in the parent.
+pub const IMMUTA_E_FORKED: i32 = -34;
+/// A bug in the library, contained. What it touched takes no more appends until it is opened again.
+pub const IMMUTA_E_PANIC: i32 = -35;
+
+/// A status with its name and sentence.
+type Entry = (immuta_status, &'static CStr, &'static CStr);
+
+const RESULTS: [Entry; 4] = [
+    (IMMUTA_OK, c"IMMUTA_OK", c"Success."),
+    (IMMUTA_TIMEOUT, c"IMMUTA_TIMEOUT", c"No record came before the deadline."),
+    (IMMUTA_INTERRUPTED, c"IMMUTA_INTERRUPTED", c"The wait was interrupted."),
+    (IMMUTA_READY, c"IMMUTA_READY", c"There is something to read now."),
+];
+
+/// From lines `Kind CODE "sentence"`: the errors' table, the status of a kind, and the proof that the numbers agree.
+macro_rules! errors {
+    ($($kind:ident $code:ident $sentence:literal)*) => {
+        /// The status that reports an error of `kind`. A kind without a status does not compile.
+        pub const fn of(kind: ErrorKind) -> immuta_status {
+            match kind {
+                $(ErrorKind::$kind => $code,)*
+            }
+        }
+
+        const _: () = {
+            $(assert!(ErrorKind::$kind as i32 == $code);)*
+        };
+
+        const ERRORS: &[Entry] = &[$((
+            $code,
+            match CStr::from_bytes_with_nul(concat!(stringify!($code), "\0").as_bytes()) {
+                Ok(name) => name,
+                Err(_) => c"",
+            },
+            match CStr::from_bytes_with_nul(concat!($sentence, "\0").as_bytes()) {
+                Ok(sentence) => sentence,
+                Err(_) => c"",
+            },
+        )),*];
+    };
+}
+
+errors! {
+    Argument IMMUTA_E_ARGUMENT "An argument is missing, out of bounds or unknown."
+    Handle IMMUTA_E_HANDLE "The handle is of the wrong kind or was released, or the record token is stale."
+    Name IMMUTA_E_NAME "The namespace name is illegal."
+    Namespace IMMUTA_E_NAMESPACE "There is no such namespace in this log."
+    Exists IMMUTA_E_EXISTS "The namespace was added before."
+    NotFound IMMUTA_E_NOT_FOUND "There is nothing to open at this path."
+    Missing IMMUTA_E_MISSING "The record file is gone although the side file knows records; restore it."
+    Locked IMMUTA_E_LOCKED "Another writer has the namespace open."
+    ReadOnly IMMUTA_E_READ_ONLY "The log or the file system is read-only."
+    Permission IMMUTA_E_PERMISSION "The operating system denies access."
+    NotRegular IMMUTA_E_NOT_REGULAR "Not a regular file, or not a directory where one is needed."
+    Unsupported IMMUTA_E_UNSUPPORTED "This file system, kernel or build of the library cannot do it."
+    NoSpace IMMUTA_E_NO_SPACE "There is no room; nothing changed, make room and try again."
+    NoMemory IMMUTA_E_NO_MEMORY "There is not enough memory; nothing changed."
+    Limit IMMUTA_E_LIMIT "A limit on descriptors, threads or mappings was reached."
+    Io IMMUTA_E_IO "Input or output failed."
+    Poisoned IMMUTA_E_POISONED "An earlier write or sync failed; close the log and open it again."
+    Closed IMMUTA_E_CLOSED "The log was shut down or closed."
+    Busy IMMUTA_E_BUSY "Another thread is using this object."
+    Pool IMMUTA_E_POOL "Every reader descriptor was held until the deadline; release records or allow more readers."
+    TooLarge IMMUTA_E_TOO_LARGE "The record is larger than the largest allowed."
+    Conflict IMMUTA_E_CONFLICT "The next record has another number than expected."
+    Corrupt IMMUTA_E_CORRUPT "Bytes do not match their checksum or their neighbours."
+    Truncated IMMUTA_E_TRUNCATED "The record file is shorter than what was once synced."
+    Ambiguous IMMUTA_E_AMBIGUOUS "The file ends in zeros that may or may not be empty records."
+    Layout IMMUTA_E_LAYOUT "The file has another layout."
+    Version IMMUTA_E_VERSION "The format is newer than this library."
+    Mismatch IMMUTA_E_MISMATCH "The side file belongs to another log or to another time."
+    Replaced IMMUTA_E_REPLACED "The files were replaced or rolled back under a reader."
+    Codec IMMUTA_E_CODEC "The log was written with another chain of codecs."
+    CodecFailed IMMUTA_E_CODEC_FAILED "The record could not be encoded or decoded."
+    Callback IMMUTA_E_CALLBACK "A callback failed."
+    Cancelled IMMUTA_E_CANCELLED "A progress callback asked to stop."
+    Forked IMMUTA_E_FORKED "The object was made before a fork, in the parent process."
+    Panic IMMUTA_E_PANIC "A bug in the library, contained; please report it."
+}
+
+fn entry(status: immuta_status) -> Option<&'static Entry> {
+    RESULTS.iter().chain(ERRORS).find(|entry| entry.0 == status)
+}
+
+/// The macro's name of a status, for messages and logs; also for numbers that are none.
+pub fn name(status: immuta_status) -> &'static CStr {
+    entry(status).map_or(c"IMMUTA_UNKNOWN", |entry| entry.1)
+}
+
+/// One sentence about a status; also for numbers that are none.
+pub fn text(status: immuta_status) -> &'static CStr {
+    entry(status).map_or(c"A status this version of the library does not know.", |entry| entry.2)
+}

@@ -1,0 +1,294 @@
+//! Streams: positions in a namespace that records are read from.
+
+use super::error::immuta_error;
+use super::guard::Call;
+use super::handle::{Opaque, Taken, give};
+use super::log::immuta_log;
+use super::ptr::argument;
+use super::record::{immuta_batch, immuta_record, lend, lend_batch};
+use super::status::{IMMUTA_INTERRUPTED, IMMUTA_OK, IMMUTA_TIMEOUT, immuta_status};
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::Timeout;
+use crate::stream::{Interrupter, Next, Stream};
+use parking_lot::{Mutex, MutexGuard};
+use std::ptr::null_mut;
+
+/// A position in a namespace. Takes memory only: there can be any number, waiting or not.
+///
+/// Threads: one, except where a function says more.
+pub struct immuta_stream {
+    _opaque: [u8; 0],
+}
+
+/// A stream, and beside its lock what may reach it while it waits.
+pub struct Body {
+    stream: Mutex<Stream>,
+    interrupter: Interrupter,
+}
+
+impl Opaque for immuta_stream {
+    type Body = Body;
+    const MAGIC: u64 = u64::from_le_bytes(*b"imStream");
+}
+
+/// Opens a stream at a number.
+///
+/// log:        an open log.
+/// ns:         number of the namespace.
+/// start:      0: from the first record. N > 0: from record N, skipping the first N; if there are fewer, the stream
+///             waits for record N. Negative: only what is appended after this call.
+/// stream_out: the stream, for immuta_stream_done.
+/// error:      NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
+/// IMMUTA_E_NO_MEMORY; IMMUTA_E_IO: the files could not be read (read-only logs).
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_stream_open(
+    log: *mut immuta_log,
+    ns: u32,
+    start: i64,
+    stream_out: *mut *mut immuta_stream,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        let (log, stream_out) = (call.handle(log)?, call.out("stream_out", stream_out)?);
+        stream_out.set(give_stream(log.stream(ns, start)?)?);
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Opens a stream at a time.
+///
+/// log:        an open log.
+/// ns:         number of the namespace.
+/// time_ns:    the stream begins with the first record appended at this time or later; if there is none, it waits for
+///             the next one. Records whose time is unknown (0) count as older than any other.
+/// stream_out: the stream, for immuta_stream_done.
+/// error:      NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
+/// IMMUTA_E_NO_MEMORY; IMMUTA_E_CORRUPT: an index entry on the way is damaged; IMMUTA_E_IO: the files could not be
+/// read.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_stream_open_at_time(
+    log: *mut immuta_log,
+    ns: u32,
+    time_ns: i64,
+    stream_out: *mut *mut immuta_stream,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        let (log, stream_out) = (call.handle(log)?, call.out("stream_out", stream_out)?);
+        stream_out.set(give_stream(log.stream_at_time(ns, time_ns)?)?);
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Waits for the next record and lends it to the caller.
+///
+/// The wait needs no descriptor. When there is a record, a reader descriptor is taken for it, if need be by waiting
+/// for one, until the same deadline.
+///
+/// A deadlock of one's own making: a thread that holds records of a namespace, and waits here without a deadline while
+/// all its reader descriptors are held, waits for itself. Give records back first, allow more readers
+/// (immuta_options_set_reader_count), or set a deadline.
+///
+/// On any error the position stays, so that the call can be made again; immuta_stream_seek passes over a bad record.
+///
+/// stream:     a stream.
+/// timeout_ns: nanoseconds; 0 tries once, negative waits for ever.
+/// record_out: the record, for immuta_record_done.
+/// error:      NULL, or written on failure only; number and offset name the record.
+///
+/// Returns IMMUTA_OK: the stream stands behind this record now;
+/// IMMUTA_TIMEOUT: no record before the deadline;
+/// IMMUTA_INTERRUPTED: immuta_stream_interrupt was called;
+/// IMMUTA_E_POOL: there is a record, but every reader descriptor was held until the deadline;
+/// IMMUTA_E_CLOSED: the log was shut down;
+/// IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged;
+/// IMMUTA_E_TRUNCATED: the record file ends before the record does;
+/// IMMUTA_E_TOO_LARGE: it is larger than max_record_size;
+/// IMMUTA_E_REPLACED: the files were replaced or rolled back below the position;
+/// IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY: the system refused, see the message;
+/// IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Ownership: the record is the caller's until immuta_record_done, also after the stream and the log are gone.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_stream_next(
+    stream: *mut immuta_stream,
+    timeout_ns: i64,
+    record_out: *mut immuta_record,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        let (stream, record_out) = (call.handle(stream)?, call.out("record_out", record_out)?);
+        let mut stream = stream.lock()?;
+        let record = match stream.next(Timeout::from(timeout_ns))? {
+            Next::Ready(record) => record,
+            Next::Timeout => return Ok(IMMUTA_TIMEOUT),
+            Next::Interrupted => return Ok(IMMUTA_INTERRUPTED),
+        };
+        let number = record.info().number;
+        record_out.set(lend(record).or_else(|error| step_back(&mut stream, number, error))?);
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Waits for the next records and lends them to the caller, as many as there are within the limits.
+///
+/// The same as immuta_stream_next, with one reader descriptor for all of the records. It does not wait for more when
+/// there is one. When a record on the way is bad, the good ones before it are lent, and the next call fails.
+///
+/// stream:      a stream.
+/// max_records: 1 or more.
+/// max_bytes:   of payloads together, 1 or more; the first record is lent even if it alone is larger.
+/// timeout_ns:  nanoseconds; 0 tries once, negative waits for ever.
+/// batch_out:   the records, for immuta_batch_done.
+/// error:       NULL, or written on failure only; number and offset name the record.
+///
+/// Returns IMMUTA_OK: the stream stands behind the last of these records now; IMMUTA_E_ARGUMENT: max_records or
+/// max_bytes is 0; else as immuta_stream_next does.
+///
+/// Ownership: the batch is the caller's until immuta_batch_done, also after the stream and the log are gone.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_stream_next_batch(
+    stream: *mut immuta_stream,
+    max_records: usize,
+    max_bytes: usize,
+    timeout_ns: i64,
+    batch_out: *mut immuta_batch,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        let (stream, batch_out) = (call.handle(stream)?, call.out("batch_out", batch_out)?);
+        if max_records == 0 || max_bytes == 0 {
+            return Err(argument("max_records and max_bytes are at least 1".into()));
+        }
+        let mut stream = stream.lock()?;
+        let batch = match stream.next_batch(max_records, max_bytes, Timeout::from(timeout_ns))? {
+            Next::Ready(batch) => batch,
+            Next::Timeout => return Ok(IMMUTA_TIMEOUT),
+            Next::Interrupted => return Ok(IMMUTA_INTERRUPTED),
+        };
+        let (_, first) = batch.get(0);
+        batch_out.set(lend_batch(batch).or_else(|error| step_back(&mut stream, first.number, error))?);
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Moves a stream, forwards or backwards. Records on loan are not concerned.
+///
+/// stream: a stream.
+/// number: of the record that comes next; if it is not there yet, the stream waits for it. To pass over a bad record:
+///         its number + 1.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the stream; IMMUTA_E_CLOSED: the log was shut down.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_stream_seek(
+    stream: *mut immuta_stream,
+    number: u64,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        call.handle(stream)?.lock()?.seek(number)?;
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Tells which record comes next.
+///
+/// stream:     a stream.
+/// number_out: the number of the record that immuta_stream_next would lend.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_stream_position(stream: *mut immuta_stream, number_out: *mut u64) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    call.run(|| {
+        let (stream, number_out) = (call.handle(stream)?, call.out("number_out", number_out)?);
+        number_out.set(stream.lock()?.position());
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Ends a wait: the immuta_stream_next or immuta_stream_next_batch that waits now, or else the next one that is
+/// called, answers IMMUTA_INTERRUPTED, once, however often this was called before. The stream goes on from where it
+/// is.
+///
+/// stream: a stream that is not done before this call returns.
+///
+/// Returns IMMUTA_OK.
+///
+/// Threads: any, signal.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_stream_interrupt(stream: *mut immuta_stream) -> immuta_status {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    // For signal handlers: atomics and one futex call, no lock and no allocation, misuse included.
+    call.run(|| match call.handle(stream) {
+        Ok(stream) => {
+            stream.interrupter.interrupt();
+            Ok(IMMUTA_OK)
+        }
+        Err(misuse) => Ok(misuse.status()),
+    })
+}
+
+/// Releases a stream. Records and batches it lent stay valid until they are done.
+///
+/// stream: a stream that no other thread is using, or NULL. To end another thread's wait: immuta_stream_interrupt,
+///         then wait for that thread.
+///
+/// Threads: one, and nothing may use it afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    call.run(|| {
+        if let Taken::Back(body) = call.take(stream, |body: &Body| body.stream.is_locked())? {
+            drop(body);
+        }
+        Ok(IMMUTA_OK)
+    });
+}
+
+impl Body {
+    fn lock(&self) -> Result<MutexGuard<'_, Stream>> {
+        let busy = || Error::new(ErrorKind::Busy, "another thread is using this stream; one thread at a time may");
+        self.stream.try_lock().ok_or_else(busy)
+    }
+}
+
+fn give_stream(stream: Stream) -> Result<*mut immuta_stream> {
+    give(Body { interrupter: stream.interrupter(), stream: Mutex::new(stream) })
+}
+
+/// What was read could not be lent: the stream goes back to it, so that nothing is passed over.
+fn step_back<T>(stream: &mut Stream, number: u64, error: Error) -> Result<T> {
+    stream.seek(number)?;
+    Err(error)
+}

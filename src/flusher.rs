@@ -1,0 +1,120 @@
+//! The one background thread of a log: makes checkpoints after the flush interval, or sooner when much was appended.
+//!
+//! It sleeps without a timeout while nothing is to be flushed, so an idle log costs nothing; an append tells it once.
+
+use crate::error::{Error, Result};
+use crate::storage::thread;
+use crate::writer::{FlushNeed, Writer};
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// What the thread is wanted for; more is larger.
+const NOTHING: u8 = 0;
+const IN_TIME: u8 = 1;
+const NOW: u8 = 2;
+const STOP: u8 = 3;
+
+#[derive(Debug)]
+struct Shared {
+    /// Read by every append; changed under the lock.
+    wanted: AtomicU8,
+    lock: Mutex<()>,
+    changed: Condvar,
+    interval: Duration,
+}
+
+/// Flushes the namespaces of one log.
+#[derive(Debug)]
+pub struct Flusher {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Flusher {
+    /// `interval` zero: only when much was appended.
+    pub fn new(interval: Duration) -> Flusher {
+        let wanted = AtomicU8::new(NOTHING);
+        let shared = Arc::new(Shared { wanted, lock: Mutex::new(()), changed: Condvar::new(), interval });
+        Flusher { shared, thread: Mutex::new(None) }
+    }
+
+    /// Starts the thread unless it runs; `writers` answers which namespaces there are now.
+    pub fn start(&self, writers: impl Fn() -> Vec<Arc<Writer>> + Send + 'static) -> Result<()> {
+        let mut thread = self.thread.lock();
+        if thread.is_none() {
+            let shared = Arc::clone(&self.shared);
+            let spawned = thread::spawn("immuta-flush", move || shared.run(&writers));
+            *thread = Some(spawned.map_err(|error| Error::os("starting the flush thread", &error))?);
+        }
+        Ok(())
+    }
+
+    /// Told after every append; nothing but a load unless the thread has to know.
+    pub fn appended(&self, need: FlushNeed) {
+        let wanted = match need {
+            FlushNeed::Nothing => NOTHING,
+            FlushNeed::InTime if self.shared.interval.is_zero() => NOTHING,
+            FlushNeed::InTime => IN_TIME,
+            FlushNeed::Now => NOW,
+        };
+        if self.shared.wanted.load(Ordering::Relaxed) < wanted {
+            self.shared.want(wanted);
+        }
+    }
+
+    /// Ends the thread and waits for it; repeatable.
+    pub fn stop(&self) {
+        self.shared.want(STOP);
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic of the thread has poisoned what it touched; there is nothing more to tell here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn want(&self, wanted: u8) {
+        let _changing = self.lock.lock();
+        self.wanted.fetch_max(wanted, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    fn run(&self, writers: &dyn Fn() -> Vec<Arc<Writer>>) {
+        while self.wait() {
+            for writer in writers() {
+                if writer.flush_need() != FlushNeed::Nothing {
+                    // A failure has poisoned the namespace; the next append and the close report it.
+                    let _ = writer.checkpoint();
+                }
+            }
+        }
+    }
+
+    /// Waits until a flush is due; `false`: the thread is to end.
+    fn wait(&self) -> bool {
+        let mut lock = self.lock.lock();
+        let mut due: Option<Instant> = None;
+        loop {
+            match self.wanted.load(Ordering::Relaxed) {
+                STOP => return false,
+                NOW => break,
+                IN_TIME => {
+                    let until = *due.get_or_insert_with(|| Instant::now() + self.interval);
+                    if self.changed.wait_until(&mut lock, until).timed_out() {
+                        break;
+                    }
+                }
+                _ => self.changed.wait(&mut lock),
+            }
+        }
+        // Whatever is appended from here on asks again.
+        let seen = self.wanted.swap(NOTHING, Ordering::Relaxed);
+        if seen == STOP {
+            self.wanted.store(STOP, Ordering::Relaxed);
+        }
+        seen != STOP
+    }
+}

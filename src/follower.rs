@@ -1,0 +1,360 @@
+//! What a read-only log may show, found out from the outside: lock, live page, commit word, or the tail verified by itself.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::index::State;
+use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
+use crate::index::{self, Header, Index, Run};
+use crate::namespace::{Namespace, log_file_name};
+use crate::publish::{EventCount, Live, boot_id, live_file_name};
+use crate::report::{Outcome, Report};
+use crate::scan::{self, Bytes, Point};
+use crate::storage::{CommitWord, File, FileId, OpenMode, Storage};
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// How often a look starts again because a writer came or went meanwhile.
+const LOOK_TRIES: usize = 8;
+
+/// The files of one namespace as a reader has them open.
+#[derive(Debug)]
+struct Files {
+    log: Arc<dyn File>,
+    log_id: FileId,
+    index: Index,
+    index_id: FileId,
+    word: Box<dyn CommitWord>,
+}
+
+impl Files {
+    fn open(storage: &dyn Storage, namespace: &str) -> Result<Files> {
+        let log_name = log_file_name(namespace);
+        let log = open_file(storage, &log_name)?;
+        let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
+        if log_meta.size_bytes < log::HEADER_SIZE_BYTES {
+            let message = format!(
+                "{} has {} bytes, a record file at least 8; open it for writing to create it",
+                storage.path().join(&log_name).display(),
+                log_meta.size_bytes
+            );
+            return Err(Error::new(ErrorKind::Truncated, message));
+        }
+        let index_name = index::file_name(namespace);
+        let index_file = open_file(storage, &index_name)?;
+        let index_id = index_file.metadata().map_err(|error| failed("looking at", storage, &index_name, &error))?.id;
+        let header =
+            Header::read(index_file.as_ref()).map_err(|error| failed("reading", storage, &index_name, &error))?;
+        let path = storage.path().join(&index_name);
+        let identity = crate::recovery::usable_identity(&header, &path)?.ok_or_else(|| {
+            let message = format!(
+                "{}: page 0 at offset 0 is no valid identity; open the log for writing to index its records anew",
+                path.display()
+            );
+            Error::new(ErrorKind::Mismatch, message)
+        })?;
+        let word =
+            Arc::clone(&log).commit_word(false).map_err(|error| failed("mapping", storage, &log_name, &error))?;
+        let index = Index { file: index_file, log_id: identity.log_id };
+        Ok(Files { log, log_id: log_meta.id, index, index_id, word })
+    }
+}
+
+fn open_file(storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {
+    storage.open(name, OpenMode::Read).map_err(|error| failed("opening", storage, name, &error))
+}
+
+fn failed(doing: &str, storage: &dyn Storage, name: &str, error: &std::io::Error) -> Error {
+    Error::os(format_args!("{doing} {}", storage.path().join(name).display()), error)
+}
+
+/// Who decides what is visible, as of the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Authority {
+    /// A writer that is ready, with this epoch: the commit word.
+    Writer { epoch: u64 },
+    /// A writer that is recovering: the checkpoint.
+    Recovery,
+    /// Nobody holds the lock: the files themselves, verified when they were like this.
+    Files { header_count: u64, log_size_bytes: u64, checkpoint_seq: u64, index_size_bytes: u64 },
+}
+
+#[derive(Debug)]
+struct Following {
+    files: Files,
+    live: Option<Live>,
+    authority: Authority,
+}
+
+/// Follows one namespace from outside its writer.
+#[derive(Debug)]
+pub struct Follower {
+    following: RwLock<Following>,
+    /// One thread at a time looks, or moves what is visible on.
+    looking: Mutex<()>,
+    started: Instant,
+    /// Milliseconds after `started` of the last look.
+    last_look_ms: AtomicU64,
+    rollbacks: AtomicU64,
+    rolled_back_to: AtomicU64,
+}
+
+/// What a look found.
+#[derive(Clone, Copy, Debug)]
+struct Sight {
+    authority: Authority,
+    point: Point,
+    outcome: Outcome,
+    finding: Option<ErrorKind>,
+    header_count: u64,
+    recovered: u64,
+}
+
+impl Follower {
+    /// Opens the files of `namespace` for following, and the index and words its streams use.
+    pub fn open(storage: &dyn Storage, namespace: &str) -> Result<(Follower, Index, EventCount)> {
+        let files = Files::open(storage, namespace)?;
+        let live = Live::attach_reader(storage, namespace);
+        let index = files.index.clone();
+        let events = EventCount::new(live.as_ref().and_then(Live::page), false);
+        let generation = live.as_ref().and_then(Live::snapshot).map_or(0, |snapshot| snapshot.generation);
+        let follower = Follower {
+            following: RwLock::new(Following { files, live, authority: Authority::Recovery }),
+            looking: Mutex::new(()),
+            started: Instant::now(),
+            last_look_ms: AtomicU64::new(0),
+            rollbacks: AtomicU64::new(generation),
+            rolled_back_to: AtomicU64::new(u64::MAX),
+        };
+        Ok((follower, index, events))
+    }
+
+    /// Goes by the commit word while the writer of the last look is ready; otherwise nothing changes before the next look.
+    pub fn refresh(&self, namespace: &Namespace) {
+        let following = self.following.read();
+        let Authority::Writer { epoch } = following.authority else { return };
+        let Some(live) = &following.live else { return };
+        if live.ready_epoch() != epoch {
+            return;
+        }
+        if let Ok(count) = following.files.word.load()
+            && count > namespace.visible.count()
+        {
+            let _one = self.looking.lock();
+            if count > namespace.visible.count() {
+                namespace.visible.publish(count, end_of(&following.files, count));
+            }
+        }
+    }
+
+    /// Whether the last look is older than anyone may rely on, or the writer is another.
+    pub fn is_look_due(&self, namespace: &Namespace) -> bool {
+        let since_ms = self.now_ms().saturating_sub(self.last_look_ms.load(Ordering::Relaxed));
+        if u128::from(since_ms) >= namespace.events.look_interval().as_millis() {
+            return true;
+        }
+        let following = self.following.read();
+        let page_epoch = following.live.as_ref().filter(|live| live.page().is_some()).map(Live::ready_epoch);
+        match (page_epoch, following.authority) {
+            (Some(page_epoch), Authority::Writer { epoch }) => page_epoch != epoch,
+            (Some(page_epoch), Authority::Recovery) => page_epoch != 0,
+            (Some(page_epoch), Authority::Files { .. }) => page_epoch != 0,
+            (None, _) => false,
+        }
+    }
+
+    pub fn rollback(&self) -> (u64, u64) {
+        (self.rollbacks.load(Ordering::Acquire), self.rolled_back_to.load(Ordering::Acquire))
+    }
+
+    /// Finds out anew who decides, and what is visible; wakes the sleepers of this process when that changed.
+    pub fn look(&self, namespace: &Namespace) -> Result<()> {
+        let looking = self.looking.lock();
+        self.last_look_ms.store(self.now_ms(), Ordering::Relaxed);
+        let before = namespace.visible.count();
+        self.follow_paths(namespace)?;
+        let sight = self.see(namespace)?;
+        self.following.write().authority = sight.authority;
+        let Point { count, end, .. } = sight.point;
+        let rolled_back = self.note_rollback();
+        if count > before || rolled_back {
+            namespace.visible.publish(count, end);
+        }
+        drop(looking);
+        self.fill_report(namespace, &sight);
+        if namespace.visible.count() != before {
+            namespace.events.notify_process();
+        }
+        Ok(())
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Maps anew what lies under the paths now, if it is another file of the same log.
+    fn follow_paths(&self, namespace: &Namespace) -> Result<()> {
+        let storage = namespace.storage.as_ref();
+        let id = |name: String| storage.metadata(&name).ok().flatten().map(|meta| meta.id);
+        let log_id = id(log_file_name(&namespace.name));
+        let index_id = id(index::file_name(&namespace.name));
+        let live_id = id(live_file_name(&namespace.name));
+        let following = self.following.read();
+        let same_files = log_id == Some(following.files.log_id) && index_id == Some(following.files.index_id);
+        let same_live = live_id == following.live.as_ref().and_then(Live::id);
+        let known_id = following.files.index.log_id;
+        drop(following);
+        if !same_files {
+            let files = Files::open(storage, &namespace.name).ok().filter(|files| files.index.log_id == known_id);
+            let files = files.ok_or_else(|| {
+                let message = format!(
+                    "{} was replaced by another log, or removed; open it again",
+                    namespace.log_path().display()
+                );
+                Error::new(ErrorKind::Replaced, message)
+            })?;
+            namespace.replace_index(files.index.clone());
+            self.following.write().files = files;
+        }
+        if !same_live && let Some(live) = Live::attach_reader(storage, &namespace.name) {
+            if let Some(page) = live.page() {
+                namespace.events.move_to(page);
+            }
+            self.following.write().live = Some(live);
+        }
+        Ok(())
+    }
+
+    /// Whether a writer rolled back what readers may have seen, since the last look.
+    fn note_rollback(&self) -> bool {
+        let Some(now) = self.following.read().live.as_ref().and_then(Live::snapshot) else { return false };
+        let before = self.rollbacks.load(Ordering::Acquire);
+        if now.generation == before {
+            return false;
+        }
+        let missed_some = now.generation != before.wrapping_add(1);
+        let least = if missed_some { 0 } else { now.rolled_back_to };
+        self.rolled_back_to.store(least, Ordering::Release);
+        self.rollbacks.store(now.generation, Ordering::Release);
+        true
+    }
+
+    fn see(&self, namespace: &Namespace) -> Result<Sight> {
+        for _ in 0..LOOK_TRIES {
+            let following = self.following.read();
+            let log = following.files.log.as_ref();
+            let is_locked = || {
+                log.is_locked().map_err(|error| {
+                    Error::os(format_args!("asking for the lock of {}", namespace.log_path().display()), &error)
+                })
+            };
+            let ready_epoch = || match following.live.as_ref().and_then(Live::snapshot) {
+                Some(page) if page.boot_id == boot_id() => page.ready_epoch,
+                _ => 0,
+            };
+            let (locked, epoch) = (is_locked()?, ready_epoch());
+            let sight = match (locked, epoch) {
+                (true, 0) => of_checkpoint(&following.files, namespace)?,
+                (true, epoch) => of_writer(&following.files, epoch, namespace)?,
+                (false, _) => of_files(&following, namespace)?,
+            };
+            if is_locked()? == locked && ready_epoch() == epoch {
+                return Ok(sight);
+            }
+        }
+        let message = format!(
+            "writers of {} come and go faster than a reader can look; try again",
+            namespace.log_path().display()
+        );
+        Err(Error::new(ErrorKind::Io, message))
+    }
+
+    fn fill_report(&self, namespace: &Namespace, sight: &Sight) {
+        let mut report = namespace.report.lock();
+        let seconds = if report.seconds == 0.0 { self.started.elapsed().as_secs_f64() } else { report.seconds };
+        let first_bad = sight.finding.map_or((0, 0), |_| (sight.point.count, sight.point.end));
+        *report = Report {
+            outcome: sight.outcome,
+            finding: sight.finding,
+            count: sight.point.count,
+            header_count: sight.header_count,
+            recovered: sight.recovered,
+            first_bad_number: first_bad.0,
+            first_bad_offset: first_bad.1,
+            seconds,
+            ..Report::default()
+        };
+    }
+}
+
+/// The end of the last of `count` records; the file's size when its entry does not say.
+fn end_of(files: &Files, count: u64) -> u64 {
+    let file_size_bytes = files.log.metadata().map_or(0, |meta| meta.size_bytes);
+    let Some(last) = count.checked_sub(1) else { return log::HEADER_SIZE_BYTES };
+    let mut word = [0; SIZE_WORD_BYTES as usize];
+    let entry = Run::default().entry(&files.index, last, count).ok().flatten();
+    entry
+        .filter(|entry| files.log.read_at(entry.offset, &mut word).is_ok())
+        .and_then(|entry| record_end(entry.offset, u64::from_le_bytes(word)))
+        .map_or(file_size_bytes, |end| end.min(file_size_bytes))
+}
+
+fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Result<Sight> {
+    let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
+    let point = Point { count, end: end_of(files, count), time_ns: 0 };
+    let authority = Authority::Writer { epoch };
+    Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count: count, recovered: 0 })
+}
+
+fn of_checkpoint(files: &Files, namespace: &Namespace) -> Result<Sight> {
+    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
+    let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
+    let point =
+        header.newest().map_or(Point::START, |(newest, _)| Point { count: newest.count, end: newest.end, time_ns: 0 });
+    let authority = Authority::Recovery;
+    Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count, recovered: 0 })
+}
+
+fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
+    let files = &following.files;
+    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
+    let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
+    let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
+    let (newest, _) = header.newest().unzip();
+    let authority = Authority::Files {
+        header_count,
+        log_size_bytes,
+        checkpoint_seq: newest.map_or(0, |newest| newest.seq),
+        index_size_bytes: header.file_size_bytes,
+    };
+    if authority == following.authority {
+        let (count, end) = namespace.visible.get();
+        let known = namespace.report.lock();
+        let point = Point { count, end, time_ns: 0 };
+        let Report { outcome, finding, recovered, .. } = *known;
+        return Ok(Sight { authority, point, outcome, finding, header_count, recovered });
+    }
+    let from = newest.map_or(Point::START, |newest| Point { count: newest.count, end: newest.end, time_ns: 0 });
+    let clean = newest.is_some_and(|newest| {
+        newest.state == State::Clean && newest.count == header_count && newest.end == log_size_bytes
+    });
+    if clean {
+        let outcome = Outcome::Clean;
+        return Ok(Sight { authority, point: from, outcome, finding: None, header_count, recovered: 0 });
+    }
+    let mut bytes = Bytes::new(files.log.as_ref(), log_size_bytes)?;
+    let reached = scan::forward(&mut bytes, &files.index, from)?;
+    let finding = if log_size_bytes < from.end {
+        Some(ErrorKind::Truncated)
+    } else if header_count < from.count || header_count > reached.count {
+        Some(ErrorKind::Corrupt)
+    } else {
+        None
+    };
+    let outcome = if finding.is_some() { Outcome::Damaged } else { Outcome::Recovered };
+    Ok(Sight { authority, point: reached, outcome, finding, header_count, recovered: reached.count - from.count })
+}
+
+fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {
+    Error::os(format_args!("reading {} or its side file", namespace.log_path().display()), error)
+}

@@ -1,0 +1,289 @@
+//! `NAME.idx`, the side file: a header of four pages, then one 24-byte entry per record.
+//!
+//! ```text
+//!       0       4096           8192           12288    16384     16408     16432
+//!       +-------+--------------+--------------+--------+---------+---------+----
+//!       | ident | checkpoint A | checkpoint B | unused | entry 0 | entry 1 | ...
+//!       +-------+--------------+--------------+--------+---------+---------+----
+//!
+//!   identity    0 magic 89 49 4D 58 0D 0A 1A 0A     8 u32 version           12 u32 header size     16 u32 entry size
+//!              20 u32 zero                         24 u64 compatible flags  32 u64 incompatible flags
+//!              40 log id (16 bytes)                56 i64 created, ns       64 u32 codec count     68 u32 codec ids [16]
+//!             132 zero                           4092 u32 crc32c(bytes 0..4092)
+//!
+//!   checkpoint  0 u64 seq     8 u64 count    16 u64 end    24 u32 state    28 u32 mode    32 u64 epoch
+//!              40 zero     4092 u32 crc32c(log id, bytes 0..4092)
+//!
+//!   entry       0 u64 bits 0-46 offset, 62 adopted, 63 last of its batch    8 i64 append time, ns since 1970 (0 unknown)
+//!              16 u32 crc32c(size word, payload)                           20 u32 crc32c(log id, number, bytes 0..20)
+//! ```
+//!
+//! A codec count of 2^32 - 1 means "unknown": the log was adopted and nothing was appended since.
+
+use super::{crc32c, set, u32_at, u64_at};
+use crate::options::OFFSET_LIMIT_BYTES;
+
+/// What follows `.` in the file's name.
+pub const SUFFIX: &str = "idx";
+pub const PAGE_SIZE_BYTES: usize = 4096;
+pub const HEADER_SIZE_BYTES: u64 = 4 * PAGE_SIZE_BYTES as u64;
+pub const ENTRY_SIZE_BYTES: u64 = 24;
+/// Checkpoints A and B.
+pub const CHECKPOINT_OFFSETS: [u64; 2] = [PAGE_SIZE_BYTES as u64, 2 * PAGE_SIZE_BYTES as u64];
+pub const VERSION: u32 = 1;
+pub const LOG_ID_BYTES: usize = 16;
+pub const CODECS_MAX: usize = 16;
+
+const MAGIC: [u8; 8] = *b"\x89IMX\r\n\x1a\n";
+const CRC_AT: usize = PAGE_SIZE_BYTES - 4;
+const CODECS_UNKNOWN: u32 = u32::MAX;
+const LAST_OF_BATCH: u64 = 1 << 63;
+const ADOPTED: u64 = 1 << 62;
+
+const _: () = assert!(OFFSET_LIMIT_BYTES - 1 < ADOPTED && HEADER_SIZE_BYTES > CHECKPOINT_OFFSETS[1]);
+const _: () = assert!(68 + 4 * CODECS_MAX < CRC_AT && ENTRY_SIZE_BYTES == 8 + 8 + 4 + 4);
+
+/// 128 random bits that bind every entry and checkpoint to one log.
+pub type LogId = [u8; LOG_ID_BYTES];
+
+/// Where entry `number` lies; `None` beyond any file.
+pub fn entry_offset(number: u64) -> Option<u64> {
+    number.checked_mul(ENTRY_SIZE_BYTES)?.checked_add(HEADER_SIZE_BYTES).filter(|offset| *offset <= i64::MAX as u64)
+}
+
+/// Page 0: which log this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub log_id: LogId,
+    pub created_ns: i64,
+    /// The ids of the codec chain in the order applied; `None`: unknown, the log was adopted.
+    pub codecs: Option<Vec<u32>>,
+}
+
+/// Why page 0 is not an identity this version can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityError {
+    /// No magic, or the checksum does not match: not an identity at all.
+    Damaged,
+    /// A well-formed identity with something this version does not know.
+    Newer { version: u32, incompatible: u64 },
+}
+
+impl Identity {
+    pub fn encode(&self) -> [u8; PAGE_SIZE_BYTES] {
+        let mut page = [0; PAGE_SIZE_BYTES];
+        set(&mut page, 0, &MAGIC);
+        set(&mut page, 8, &VERSION.to_le_bytes());
+        set(&mut page, 12, &(HEADER_SIZE_BYTES as u32).to_le_bytes());
+        set(&mut page, 16, &(ENTRY_SIZE_BYTES as u32).to_le_bytes());
+        set(&mut page, 40, &self.log_id);
+        set(&mut page, 56, &self.created_ns.to_le_bytes());
+        let (count, ids) = match &self.codecs {
+            Some(ids) => (ids.len().min(CODECS_MAX) as u32, ids.as_slice()),
+            None => (CODECS_UNKNOWN, [].as_slice()),
+        };
+        set(&mut page, 64, &count.to_le_bytes());
+        for (index, id) in ids.iter().take(CODECS_MAX).enumerate() {
+            set(&mut page, 68 + 4 * index, &id.to_le_bytes());
+        }
+        let crc = crc32c(&[&page[..CRC_AT]]);
+        set(&mut page, CRC_AT, &crc.to_le_bytes());
+        page
+    }
+
+    pub fn decode(page: &[u8; PAGE_SIZE_BYTES]) -> Result<Identity, IdentityError> {
+        if page[..8] != MAGIC || crc32c(&[&page[..CRC_AT]]) != u32_at(page, CRC_AT) {
+            return Err(IdentityError::Damaged);
+        }
+        let (version, incompatible, codec_count) = (u32_at(page, 8), u64_at(page, 32), u32_at(page, 64));
+        let sizes_known =
+            u64::from(u32_at(page, 12)) == HEADER_SIZE_BYTES && u64::from(u32_at(page, 16)) == ENTRY_SIZE_BYTES;
+        let codecs_known = codec_count == CODECS_UNKNOWN || codec_count as usize <= CODECS_MAX;
+        if version != VERSION || incompatible != 0 || !sizes_known || !codecs_known {
+            return Err(IdentityError::Newer { version, incompatible });
+        }
+        let mut log_id = [0; LOG_ID_BYTES];
+        log_id.copy_from_slice(&page[40..40 + LOG_ID_BYTES]);
+        let codecs = (codec_count != CODECS_UNKNOWN)
+            .then(|| (0..codec_count as usize).map(|index| u32_at(page, 68 + 4 * index)).collect());
+        Ok(Identity { log_id, created_ns: u64_at(page, 56).cast_signed(), codecs })
+    }
+}
+
+/// What a checkpoint says about the writer that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// A writer has, or had, the log open.
+    Open,
+    /// The log was closed cleanly: the files end with the records.
+    Clean,
+    /// A sync or a write failed; recovered as open.
+    Poisoned,
+}
+
+/// How appends were made durable under a checkpoint; recovery goes by this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Durable,
+    Fast,
+}
+
+/// Pages 1 and 2: up to where both files are known to be on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub seq: u64,
+    /// Records covered.
+    pub count: u64,
+    /// The offset just after the last of them in the record file.
+    pub end: u64,
+    pub state: State,
+    pub mode: Mode,
+    /// Random for each time a writer opens the log.
+    pub epoch: u64,
+}
+
+impl Checkpoint {
+    pub fn encode(&self, log_id: &LogId) -> [u8; PAGE_SIZE_BYTES] {
+        let mut page = [0; PAGE_SIZE_BYTES];
+        let state: u32 = match self.state {
+            State::Open => 1,
+            State::Clean => 2,
+            State::Poisoned => 3,
+        };
+        let mode: u32 = match self.mode {
+            Mode::Durable => 0,
+            Mode::Fast => 1,
+        };
+        set(&mut page, 0, &self.seq.to_le_bytes());
+        set(&mut page, 8, &self.count.to_le_bytes());
+        set(&mut page, 16, &self.end.to_le_bytes());
+        set(&mut page, 24, &state.to_le_bytes());
+        set(&mut page, 28, &mode.to_le_bytes());
+        set(&mut page, 32, &self.epoch.to_le_bytes());
+        let crc = crc32c(&[log_id, &page[..CRC_AT]]);
+        set(&mut page, CRC_AT, &crc.to_le_bytes());
+        page
+    }
+
+    /// The checkpoint in `page`; `None` when it is not one of the log `log_id`.
+    pub fn decode(page: &[u8; PAGE_SIZE_BYTES], log_id: &LogId) -> Option<Checkpoint> {
+        if crc32c(&[log_id, &page[..CRC_AT]]) != u32_at(page, CRC_AT) {
+            return None;
+        }
+        let state = match u32_at(page, 24) {
+            1 => State::Open,
+            2 => State::Clean,
+            3 => State::Poisoned,
+            _ => return None,
+        };
+        let mode = match u32_at(page, 28) {
+            0 => Mode::Durable,
+            1 => Mode::Fast,
+            _ => return None,
+        };
+        let (seq, count, end, epoch) = (u64_at(page, 0), u64_at(page, 8), u64_at(page, 16), u64_at(page, 32));
+        let least_end = count.checked_mul(super::log::SIZE_WORD_BYTES)?.checked_add(super::log::HEADER_SIZE_BYTES)?;
+        (end >= least_end && end <= OFFSET_LIMIT_BYTES).then_some(Checkpoint { seq, count, end, state, mode, epoch })
+    }
+}
+
+/// One record's entry: where it is, when it was appended, what its bytes were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub offset: u64,
+    pub time_ns: i64,
+    pub crc: u32,
+    pub last_of_batch: bool,
+    /// Indexed later; the checksum is not from the time of writing.
+    pub adopted: bool,
+}
+
+impl Entry {
+    pub fn encode(&self, log_id: &LogId, number: u64) -> [u8; ENTRY_SIZE_BYTES as usize] {
+        let flags = if self.last_of_batch { LAST_OF_BATCH } else { 0 } | if self.adopted { ADOPTED } else { 0 };
+        // The entry stands at the end of what its checksum covers, so that one pass over one array makes it.
+        let mut bound = [0; LOG_ID_BYTES + 8 + ENTRY_SIZE_BYTES as usize];
+        set(&mut bound, 0, log_id);
+        set(&mut bound, 16, &number.to_le_bytes());
+        set(&mut bound, 24, &(self.offset | flags).to_le_bytes());
+        set(&mut bound, 32, &self.time_ns.to_le_bytes());
+        set(&mut bound, 40, &self.crc.to_le_bytes());
+        let crc = crc_fast::crc32_iscsi(&bound[..44]);
+        set(&mut bound, 44, &crc.to_le_bytes());
+        let mut entry = [0; ENTRY_SIZE_BYTES as usize];
+        entry.copy_from_slice(&bound[24..]);
+        entry
+    }
+
+    /// The entry of record `number` in `bytes`; `None` when they are not that record's entry in the log `log_id`.
+    pub fn decode(bytes: &[u8], log_id: &LogId, number: u64) -> Option<Entry> {
+        let bytes: &[u8; ENTRY_SIZE_BYTES as usize] = bytes.try_into().ok()?;
+        let mut bound = [0; LOG_ID_BYTES + 8 + 20];
+        set(&mut bound, 0, log_id);
+        set(&mut bound, 16, &number.to_le_bytes());
+        set(&mut bound, 24, &bytes[..20]);
+        if crc_fast::crc32_iscsi(&bound) != u32_at(bytes, 20) {
+            return None;
+        }
+        let word = u64_at(bytes, 0);
+        let offset = word & !(LAST_OF_BATCH | ADOPTED);
+        (offset < OFFSET_LIMIT_BYTES).then_some(Entry {
+            offset,
+            time_ns: u64_at(bytes, 8).cast_signed(),
+            crc: u32_at(bytes, 16),
+            last_of_batch: word & LAST_OF_BATCH != 0,
+            adopted: word & ADOPTED != 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: LogId = *b"0123456789abcdef";
+
+    #[test]
+    fn an_entry_reads_back_and_is_bound_to_its_log_and_number() {
+        let entry = Entry { offset: 8, time_ns: -5, crc: 7, last_of_batch: true, adopted: false };
+        let bytes = entry.encode(&ID, 3);
+        assert_eq!(Entry::decode(&bytes, &ID, 3), Some(entry));
+        assert_eq!(Entry::decode(&bytes, &ID, 4), None, "another number");
+        assert_eq!(Entry::decode(&bytes, b"fedcba9876543210", 3), None, "another log");
+        assert_eq!(Entry::decode(&[0; 24], &ID, 0), None, "zeros are no entry");
+        for bit in 0..24 * 8 {
+            let mut damaged = bytes;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Entry::decode(&damaged, &ID, 3), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_reads_back_and_a_damaged_or_foreign_one_does_not() {
+        let checkpoint =
+            Checkpoint { seq: 9, count: 2, end: 40, state: State::Clean, mode: Mode::Fast, epoch: u64::MAX };
+        let page = checkpoint.encode(&ID);
+        assert_eq!(Checkpoint::decode(&page, &ID), Some(checkpoint));
+        assert_eq!(Checkpoint::decode(&page, b"fedcba9876543210"), None);
+        assert_eq!(Checkpoint::decode(&[0; PAGE_SIZE_BYTES], &ID), None, "a zero page");
+        let mut damaged = page;
+        damaged[2000] ^= 1;
+        assert_eq!(Checkpoint::decode(&damaged, &ID), None, "unused bytes are covered");
+        let impossible = Checkpoint { end: 16, ..checkpoint }.encode(&ID);
+        assert_eq!(Checkpoint::decode(&impossible, &ID), None, "two records need 24 bytes at least");
+    }
+
+    #[test]
+    fn an_identity_reads_back_and_a_newer_one_is_told_from_a_damaged_one() {
+        for codecs in [None, Some(vec![]), Some(vec![1, 0x10000])] {
+            let identity = Identity { log_id: ID, created_ns: 1, codecs };
+            assert_eq!(Identity::decode(&identity.encode()), Ok(identity));
+        }
+        let mut page = Identity { log_id: ID, created_ns: 1, codecs: None }.encode();
+        page[8] = 2;
+        assert_eq!(Identity::decode(&page), Err(IdentityError::Damaged));
+        let crc = crc32c(&[&page[..CRC_AT]]);
+        set(&mut page, CRC_AT, &crc.to_le_bytes());
+        assert_eq!(Identity::decode(&page), Err(IdentityError::Newer { version: 2, incompatible: 0 }));
+    }
+}

@@ -1,0 +1,36 @@
+//! `NAME.log`, the record file. Layout fixed, public, for ever:
+//!
+//! ```text
+//!   0       8            16                                  E
+//!   +-------+------------+----------------+------------+-----+-----------
+//!   |   H   | size (u64) | payload bytes  | size (u64) | ... | not the log
+//!   +-------+------------+----------------+------------+-----+-----------
+//!   count   record 0 at offset 8            record 1
+//! ```
+//!
+//! No padding, no checksum, no magic. H, the commit word, is the number of records; a record's number counts from 0 and its
+//! offset is that of its size word. Closed cleanly the file ends at E; open, it is longer, to a multiple of 64 KiB.
+
+/// Where the commit word lies.
+pub const COUNT_OFFSET: u64 = 0;
+/// The size of the commit word, and so the offset of record 0.
+pub const HEADER_SIZE_BYTES: u64 = 8;
+/// The size of a record's size word.
+pub const SIZE_WORD_BYTES: u64 = 8;
+/// The file is extended ahead of the records to a multiple of this.
+pub const EXTENSION_BYTES: u64 = 64 << 10;
+/// What follows `.` in the file's name.
+pub const SUFFIX: &str = "log";
+
+/// The offset just after the record at `offset` with a payload of `size_bytes`; `None` when no file can hold it.
+pub fn record_end(offset: u64, size_bytes: u64) -> Option<u64> {
+    offset
+        .checked_add(SIZE_WORD_BYTES)?
+        .checked_add(size_bytes)
+        .filter(|end| *end <= crate::options::OFFSET_LIMIT_BYTES)
+}
+
+/// A size word, or the commit word, as it stands in the file.
+pub fn word(value: u64) -> [u8; 8] {
+    value.to_le_bytes()
+}

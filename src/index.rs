@@ -1,0 +1,117 @@
+//! The side file as an index: its header read whole, its entries read in runs.
+
+use crate::error::{Error, Result, no_memory};
+use crate::format::index::{
+    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_SIZE_BYTES, Entry, HEADER_SIZE_BYTES, Identity, IdentityError, LogId,
+    PAGE_SIZE_BYTES, SUFFIX, State, entry_offset,
+};
+use crate::storage::File;
+use std::io;
+use std::sync::Arc;
+
+/// Entries read by one call when many follow.
+const RUN_ENTRIES: u64 = 512;
+
+/// The name of `namespace`'s side file.
+pub fn file_name(namespace: &str) -> String {
+    format!("{namespace}.{SUFFIX}")
+}
+
+/// The four header pages, decoded.
+#[derive(Clone, Debug)]
+pub struct Header {
+    pub identity: Result<Identity, IdentityError>,
+    /// Checkpoints A and B; `None` where the page is none of this log.
+    pub checkpoints: [Option<Checkpoint>; 2],
+    pub file_size_bytes: u64,
+}
+
+impl Header {
+    pub fn read(file: &dyn File) -> io::Result<Header> {
+        let file_size_bytes = file.metadata()?.size_bytes;
+        let identity = Identity::decode(&page_at(file, 0)?);
+        let mut checkpoints = [None, None];
+        if let Ok(identity) = &identity {
+            for (checkpoint, offset) in checkpoints.iter_mut().zip(CHECKPOINT_OFFSETS) {
+                *checkpoint = Checkpoint::decode(&page_at(file, offset)?, &identity.log_id);
+            }
+        }
+        Ok(Header { identity, checkpoints, file_size_bytes })
+    }
+
+    /// The newest checkpoint and its slot. A clean one counts as open when the other page is damaged: it may be the newer.
+    pub fn newest(&self) -> Option<(Checkpoint, usize)> {
+        let [a, b] = self.checkpoints;
+        match (a, b) {
+            (Some(a), Some(b)) if a.seq >= b.seq => Some((a, 0)),
+            (_, Some(b)) if a.is_some() => Some((b, 1)),
+            (Some(only), None) => Some((as_open(only), 0)),
+            (None, Some(only)) => Some((as_open(only), 1)),
+            _ => None,
+        }
+    }
+
+    /// How many whole entries the file has room for.
+    pub fn entries_in_file(&self) -> u64 {
+        self.file_size_bytes.saturating_sub(HEADER_SIZE_BYTES) / ENTRY_SIZE_BYTES
+    }
+}
+
+fn as_open(checkpoint: Checkpoint) -> Checkpoint {
+    Checkpoint { state: State::Open, ..checkpoint }
+}
+
+fn page_at(file: &dyn File, offset: u64) -> io::Result<[u8; PAGE_SIZE_BYTES]> {
+    let mut page = [0; PAGE_SIZE_BYTES];
+    file.read_at(offset, &mut page)?;
+    Ok(page)
+}
+
+/// A file of entries bound to one log.
+#[derive(Clone, Debug)]
+pub struct Index {
+    pub file: Arc<dyn File>,
+    pub log_id: LogId,
+}
+
+/// A run of entries read ahead; each stream and each scan has its own.
+#[derive(Debug, Default)]
+pub struct Run {
+    first: u64,
+    bytes: Vec<u8>,
+}
+
+impl Run {
+    /// The entry of record `number`, reading on, but never entry `limit` or beyond; `None` when it is not valid.
+    pub fn entry(&mut self, index: &Index, number: u64, limit: u64) -> Result<Option<Entry>> {
+        let size = ENTRY_SIZE_BYTES as usize;
+        let held = (self.bytes.len() / size) as u64;
+        if number < self.first || number - self.first >= held {
+            self.read(index, number, limit)?;
+        }
+        let at = usize::try_from(number - self.first).unwrap_or(usize::MAX).saturating_mul(size);
+        let bytes = self.bytes.get(at..at.saturating_add(size)).unwrap_or_default();
+        Ok(Entry::decode(bytes, &index.log_id, number))
+    }
+
+    /// Forgets what was read, after the files changed under it.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    fn read(&mut self, index: &Index, number: u64, limit: u64) -> Result<()> {
+        self.bytes.clear();
+        self.first = number;
+        let entries = limit.saturating_sub(number).clamp(1, RUN_ENTRIES);
+        let size = (entries * ENTRY_SIZE_BYTES) as usize;
+        let Some(offset) = entry_offset(number) else { return Ok(()) };
+        self.bytes.try_reserve_exact(size).map_err(|_| no_memory("index entries", size as u64))?;
+        self.bytes.resize(size, 0);
+        let read = index
+            .file
+            .read_at(offset, &mut self.bytes)
+            .map_err(|error| Error::os(format_args!("reading the index entry of record {number}"), &error))?;
+        self.bytes.truncate(read);
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Which layout a record file without a side file has, found by walking its sizes; never a guess.
+//!
+//! Ours is walked from offset 8 with the first word as the count. Other versions of the Go original wrote a 16-byte header
+//! (count, offset of the last record) or none at all.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::log::HEADER_SIZE_BYTES;
+use crate::scan::{Bytes, Point, only_zeros};
+use std::path::Path;
+
+/// Files this library extended end at a multiple of this, so a zero tail in any other file is not of its making.
+const SECTOR_BYTES: u64 = 512;
+const HEADER16_SIZE_BYTES: u64 = 16;
+
+/// How a walk of sizes ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Walk {
+    /// All records counted, and this is where they end.
+    Ends(Point),
+    /// Record `number` at `offset` does not lie in the file.
+    Leaves { number: u64, offset: u64 },
+    /// From record `number` at `offset` on there are only zeros, more or fewer than the count asks for.
+    Zeros { number: u64, offset: u64 },
+}
+
+/// Where the records of a file in our layout end, having only the file.
+///
+/// # Errors
+/// `E_LAYOUT` for a file of another layout or of two, `E_AMBIGUOUS` when zeros may or may not be records, `E_CORRUPT` when no layout fits.
+pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
+    let header_count = bytes.size_word(0)?.unwrap_or(0);
+    let file_size = bytes.file_size_bytes;
+    let ours = walk(bytes, header_count)?;
+    let mut others = Vec::new();
+    if fits_header16(bytes, header_count)? {
+        others.push("a 16-byte header (count, last offset)");
+    }
+    if fits_headerless(bytes)? {
+        others.push("no header");
+    }
+    let fits = match ours {
+        Walk::Ends(point) if point.end == file_size => Some(point),
+        Walk::Ends(point) if file_size.is_multiple_of(SECTOR_BYTES) && only_zeros(bytes, point.end)? => Some(point),
+        _ => None,
+    };
+    match (fits, ours) {
+        (Some(point), _) if others.is_empty() => Ok(point),
+        (_, _) if !others.is_empty() => {
+            let also = if fits.is_some() { ", and also to our own" } else { "" };
+            let message = format!(
+                "{} ({file_size} bytes) fits the layout with {}{also}, as other versions of the original wrote; it is left untouched: import it into a new namespace",
+                path.display(),
+                others.join(" and the one with "),
+            );
+            Err(Error::new(ErrorKind::Layout, message))
+        }
+        (_, Walk::Ends(Point { count, end, .. })) => Err(ambiguous(
+            path,
+            count,
+            end,
+            format!("after the {count} records counted end at offset {end}, other bytes follow up to {file_size}"),
+        )),
+        (_, Walk::Zeros { number, offset }) => Err(ambiguous(
+            path,
+            number,
+            offset,
+            format!(
+                "from record {number} at offset {offset} on there are only zeros, which may or may not be empty records"
+            ),
+        )),
+        (_, Walk::Leaves { number, offset }) => {
+            let message = format!(
+                "{}: record {number} at offset {offset} does not lie in the file of {file_size} bytes, the count is {header_count}; restore the file or its side file from a copy",
+                path.display()
+            );
+            Err(Error::new(ErrorKind::Corrupt, message).at(number, offset))
+        }
+    }
+}
+
+fn ambiguous(path: &Path, number: u64, offset: u64, what: String) -> Error {
+    let message = format!(
+        "{}: {what}; there is no side file to tell: restore it, or cut the file where the records end",
+        path.display()
+    );
+    Error::new(ErrorKind::Ambiguous, message).at(number, offset)
+}
+
+/// Walks `count` records of our layout; a run of zeros to the end of the file is judged without walking it.
+fn walk(bytes: &mut Bytes<'_>, count: u64) -> Result<Walk> {
+    let mut at = Point::START;
+    while at.count < count {
+        let Some(end) = bytes.record_end(at.end)? else {
+            return Ok(Walk::Leaves { number: at.count, offset: at.end });
+        };
+        let is_empty = end == at.end + HEADER_SIZE_BYTES;
+        if is_empty && only_zeros(bytes, at.end)? {
+            let left = count - at.count;
+            let fits = left.checked_mul(HEADER_SIZE_BYTES) == Some(bytes.file_size_bytes - at.end);
+            let point = Point { count, end: bytes.file_size_bytes, time_ns: 0 };
+            return Ok(if fits { Walk::Ends(point) } else { Walk::Zeros { number: at.count, offset: at.end } });
+        }
+        at = Point { count: at.count + 1, end, time_ns: 0 };
+    }
+    Ok(Walk::Ends(at))
+}
+
+fn fits_header16(bytes: &mut Bytes<'_>, count: u64) -> Result<bool> {
+    let Some(last_offset) = bytes.size_word(HEADER_SIZE_BYTES)? else { return Ok(false) };
+    let (mut at, mut last, mut number) = (HEADER16_SIZE_BYTES, 0, 0);
+    while number < count {
+        let Some(end) = bytes.record_end(at)? else { return Ok(false) };
+        (last, at, number) = (at, end, number + 1);
+    }
+    Ok(at == bytes.file_size_bytes && last == last_offset)
+}
+
+/// A file of zeros alone is not taken for headerless empty records.
+fn fits_headerless(bytes: &mut Bytes<'_>) -> Result<bool> {
+    let (mut at, mut has_payload) = (0, false);
+    while at < bytes.file_size_bytes {
+        let Some(end) = bytes.record_end(at)? else { return Ok(false) };
+        has_payload |= end - at > HEADER_SIZE_BYTES;
+        at = end;
+    }
+    Ok(has_payload)
+}

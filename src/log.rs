@@ -1,0 +1,317 @@
+//! A log: the namespaces of one directory, opened together, closed together.
+
+use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::flusher::Flusher;
+use crate::follower::Follower;
+use crate::format;
+use crate::namespace::Namespace;
+use crate::options::{Options, check_name};
+use crate::publish::EventCount;
+use crate::recovery;
+use crate::report::{Report, Stats};
+use crate::storage::{self, Storage};
+use crate::stream::Stream;
+use crate::writer::{Appended, Payloads, Writer};
+use parking_lot::{Mutex, RwLock};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Bytes `append_from` asks its callback for at once.
+const READ_CHUNK_BYTES: usize = 64 << 10;
+
+/// One namespace of a log; without a writer it is followed read-only.
+#[derive(Clone, Debug)]
+struct Member {
+    namespace: Arc<Namespace>,
+    writer: Option<Arc<Writer>>,
+}
+
+/// An open log. Streams and records keep what they need of it alive.
+#[derive(Debug)]
+pub struct Log {
+    storage: Arc<dyn Storage>,
+    options: Options,
+    members: Arc<RwLock<Vec<Member>>>,
+    flusher: Flusher,
+    flushing: AtomicBool,
+    /// One thread at a time adds a namespace or shuts down.
+    changing: Mutex<()>,
+    closed: AtomicBool,
+}
+
+impl Log {
+    /// Opens the log in `directory`: all namespaces named or none.
+    ///
+    /// # Errors
+    /// Whatever keeps one of them from being opened; `error.ns` says which.
+    pub fn open(directory: &Path, options: &Options) -> Result<Log> {
+        options.check()?;
+        if !options.read_only {
+            storage::create_directory(directory)
+                .map_err(|error| Error::os(format_args!("creating {}", directory.display()), &error))?;
+        }
+        let storage = storage::open_directory(directory, options.io, !options.read_only)?;
+        Log::open_on(storage, options)
+    }
+
+    /// Opens a log on a given engine, for tests.
+    #[doc(hidden)]
+    pub fn open_on(storage: Arc<dyn Storage>, options: &Options) -> Result<Log> {
+        options.check()?;
+        let names = if options.read_only && options.namespaces.is_empty() {
+            namespaces_in(storage.as_ref())?
+        } else {
+            options.namespaces.clone()
+        };
+        let log = Log {
+            storage,
+            options: options.clone(),
+            members: Arc::default(),
+            flusher: Flusher::new(options.flush_interval),
+            flushing: AtomicBool::new(false),
+            changing: Mutex::new(()),
+            closed: AtomicBool::new(false),
+        };
+        for name in &names {
+            // Dropping the log shuts down what was opened before.
+            log.add_namespace(name)?;
+        }
+        Ok(log)
+    }
+
+    /// Ends all waits, closes every namespace and gives its lock back; from any thread, repeatable with the same answer.
+    ///
+    /// # Errors
+    /// The first namespace that could not be closed cleanly.
+    pub fn shutdown(&self) -> Result<()> {
+        let _changing = self.changing.lock();
+        self.closed.store(true, Ordering::Release);
+        self.flusher.stop();
+        let mut outcome = Ok(());
+        for member in self.members.read().iter() {
+            member.namespace.close();
+            if let Some(writer) = &member.writer {
+                let closed = writer.close().map_err(|error| error.in_namespace(member.namespace.number));
+                outcome = outcome.and(closed);
+            }
+        }
+        outcome
+    }
+
+    /// Opens one more namespace; its number is the next one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when it is open already, else as [`Log::open`].
+    pub fn add_namespace(&self, name: &str) -> Result<u32> {
+        check_name(name)?;
+        let _changing = self.changing.lock();
+        self.refuse_closed()?;
+        let number = self.namespace_count();
+        if self.members.read().iter().any(|member| member.namespace.name == name) {
+            return Err(Error::new(ErrorKind::Exists, format!("namespace {name:?} is open already")));
+        }
+        let opened =
+            if self.options.read_only { self.open_follower(number, name) } else { self.open_writer(number, name) };
+        let member = opened.map_err(|error| error.in_namespace(number))?;
+        let mut members = self.members.write();
+        members.try_reserve(1).map_err(|_| no_memory("a namespace", size_of::<Member>() as u64))?;
+        members.push(member);
+        Ok(number)
+    }
+
+    fn open_follower(&self, number: u32, name: &str) -> Result<Member> {
+        let (follower, index, events) = Follower::open(self.storage.as_ref(), name)?;
+        let storage = Arc::clone(&self.storage);
+        let namespace = Namespace::new(number, name, storage, &self.options, index, events, Some(follower))?;
+        namespace.look()?;
+        Ok(Member { namespace: Arc::new(namespace), writer: None })
+    }
+
+    fn open_writer(&self, number: u32, name: &str) -> Result<Member> {
+        let opened = recovery::open(self.storage.as_ref(), name)?;
+        let events = EventCount::new(opened.live.page(), true);
+        let storage = Arc::clone(&self.storage);
+        let namespace =
+            Arc::new(Namespace::new(number, name, storage, &self.options, opened.index.clone(), events, None)?);
+        let writer = Writer::new(Arc::clone(&namespace), opened, self.options.flush_bytes)?;
+        Ok(Member { namespace, writer: Some(Arc::new(writer)) })
+    }
+
+    /// The number of the namespace called `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`] when it is not open here.
+    pub fn find_namespace(&self, name: &str) -> Result<u32> {
+        let members = self.members.read();
+        let found = members.iter().find(|member| member.namespace.name == name);
+        found.map(|member| member.namespace.number).ok_or_else(|| {
+            Error::new(ErrorKind::Namespace, format!("no namespace {name:?} is open here; add it first"))
+        })
+    }
+
+    pub fn namespace_count(&self) -> u32 {
+        u32::try_from(self.members.read().len()).unwrap_or(u32::MAX)
+    }
+
+    /// The name of namespace `ns`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`] for a number that was not given out.
+    pub fn namespace_name(&self, ns: u32) -> Result<String> {
+        Ok(self.namespace(ns)?.name.clone())
+    }
+
+    /// Makes everything appended to `ns` so far durable.
+    ///
+    /// # Errors
+    /// A failed sync, which poisons the namespace; [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`].
+    pub fn sync(&self, ns: u32) -> Result<()> {
+        self.with_writer(ns, |writer| writer.checkpoint())
+    }
+
+    /// The figures of `ns`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`] for a number that was not given out.
+    pub fn stats(&self, ns: u32) -> Result<Stats> {
+        let namespace = self.namespace(ns)?;
+        namespace.refresh();
+        Ok(namespace.stats())
+    }
+
+    /// What opening `ns` found.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`] for a number that was not given out.
+    pub fn report(&self, ns: u32) -> Result<Report> {
+        Ok(self.namespace(ns)?.report.lock().clone())
+    }
+
+    /// Appends `payloads` to `ns` as one commit; with `expected_number` only if the first one gets that number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`], [`ErrorKind::TooLarge`], [`ErrorKind::NoSpace`] and others that changed nothing;
+    /// [`ErrorKind::Poisoned`] once a write or sync has failed.
+    pub fn append(&self, ns: u32, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
+        self.start_flusher()?;
+        self.with_writer(ns, |writer| {
+            let appended = writer.append(payloads, expected_number)?;
+            self.flusher.appended(writer.flush_need());
+            Ok(appended)
+        })
+    }
+
+    /// Appends one record that `read` delivers piece by piece: it fills a buffer, answers 0 at the end, or a negative value to give up.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; [`ErrorKind::Callback`] with the value in `os_error`.
+    pub fn append_from(&self, ns: u32, read: &mut dyn FnMut(&mut [u8]) -> Result<usize, i64>) -> Result<Appended> {
+        let limit = self.namespace(ns)?.max_record_size_bytes;
+        self.with_writer(ns, |_| Ok(()))?;
+        let mut payload: Vec<u8> = Vec::new();
+        let mut filled = 0;
+        loop {
+            payload.try_reserve(READ_CHUNK_BYTES).map_err(|_| no_memory("a record", filled as u64))?;
+            payload.resize(filled + READ_CHUNK_BYTES, 0);
+            let room = payload.len() - filled;
+            let got = read(&mut payload[filled..]).map_err(|value| {
+                let mut error = Error::new(
+                    ErrorKind::Callback,
+                    format!("the read callback gave up with {value}; nothing was appended"),
+                );
+                error.os_error = i32::try_from(value).unwrap_or(i32::MIN);
+                error.in_namespace(ns)
+            })?;
+            if got > room {
+                let message = format!("the read callback says {got} bytes for a buffer of {room}");
+                return Err(Error::new(ErrorKind::Callback, message).in_namespace(ns));
+            }
+            filled += got;
+            if got == 0 || filled as u64 > limit {
+                // Over the limit the append refuses, with the same words as for any record.
+                return self.append(ns, Payloads::One(&[&payload[..filled]]), None);
+            }
+        }
+    }
+
+    /// A stream over `ns`: 0 from the beginning, negative from now on, N skips the first N.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`], [`ErrorKind::Closed`].
+    pub fn stream(&self, ns: u32, start: i64) -> Result<Stream> {
+        Stream::open(self.namespace(ns)?, start).map_err(|error| error.in_namespace(ns))
+    }
+
+    /// A stream over `ns` from the first record appended at `time_ns` (since 1970 UTC) or later.
+    ///
+    /// # Errors
+    /// As [`Log::stream`]; [`ErrorKind::Corrupt`] when an index entry on the way is damaged.
+    pub fn stream_at_time(&self, ns: u32, time_ns: i64) -> Result<Stream> {
+        Stream::open_at_time(self.namespace(ns)?, time_ns).map_err(|error| error.in_namespace(ns))
+    }
+
+    fn namespace(&self, ns: u32) -> Result<Arc<Namespace>> {
+        let members = self.members.read();
+        let member = members.get(ns as usize).ok_or_else(|| unknown_namespace(ns, members.len()))?;
+        Ok(Arc::clone(&member.namespace))
+    }
+
+    fn with_writer<T>(&self, ns: u32, act: impl FnOnce(&Writer) -> Result<T>) -> Result<T> {
+        let members = self.members.read();
+        let member = members.get(ns as usize).ok_or_else(|| unknown_namespace(ns, members.len()))?;
+        self.refuse_closed().map_err(|error| error.in_namespace(ns))?;
+        let Some(writer) = member.writer.clone() else {
+            let message =
+                format!("{} is open read-only; open it for writing to append", member.namespace.log_path().display());
+            return Err(Error::new(ErrorKind::ReadOnly, message).in_namespace(ns));
+        };
+        drop(members);
+        act(&writer).map_err(|error| error.in_namespace(ns))
+    }
+
+    fn refuse_closed(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            let message = format!("the log in {} was shut down; open it again", self.storage.path().display());
+            return Err(Error::new(ErrorKind::Closed, message));
+        }
+        Ok(())
+    }
+
+    fn start_flusher(&self) -> Result<()> {
+        if self.flushing.load(Ordering::Relaxed) || self.options.read_only {
+            return Ok(());
+        }
+        let members = Arc::clone(&self.members);
+        self.flusher.start(move || members.read().iter().filter_map(|member| member.writer.clone()).collect())?;
+        self.flushing.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Whoever wants to know how it went calls shutdown first.
+        let _ = self.shutdown();
+    }
+}
+
+fn unknown_namespace(ns: u32, count: usize) -> Error {
+    Error::new(ErrorKind::Namespace, format!("no namespace {ns}; this log has {count}, numbered from 0"))
+        .in_namespace(ns)
+}
+
+/// Every namespace there is a record file of, in order of name.
+fn namespaces_in(storage: &dyn Storage) -> Result<Vec<String>> {
+    let names =
+        storage.list().map_err(|error| Error::os(format_args!("listing {}", storage.path().display()), &error))?;
+    let suffix = format!(".{}", format::log::SUFFIX);
+    let mut found: Vec<String> = names
+        .iter()
+        .filter_map(|name| name.strip_suffix(&suffix))
+        .filter(|name| check_name(name).is_ok())
+        .map(str::to_owned)
+        .collect();
+    found.sort();
+    Ok(found)
+}

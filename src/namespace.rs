@@ -1,0 +1,243 @@
+//! What the writer and the streams of one namespace share: what is visible, where to wait, the pool, the counters.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::follower::Follower;
+use crate::format::log;
+use crate::index::{self, Index};
+use crate::options::Options;
+use crate::pool::Pool;
+use crate::publish::EventCount;
+use crate::record::Reader;
+use crate::report::{Report, Stats};
+use crate::storage::{OpenMode, Storage};
+use parking_lot::{Mutex, RwLock};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// The name of `namespace`'s record file.
+pub fn log_file_name(namespace: &str) -> String {
+    format!("{namespace}.{}", log::SUFFIX)
+}
+
+/// How much a reader may see: the records before `count`, whose bytes end at `end`.
+#[derive(Debug)]
+pub struct Visible {
+    count: AtomicU64,
+    end: AtomicU64,
+}
+
+impl Visible {
+    fn new() -> Visible {
+        Visible { count: AtomicU64::new(0), end: AtomicU64::new(log::HEADER_SIZE_BYTES) }
+    }
+
+    /// The end is stored first, so that whoever sees the count sees an end that covers it.
+    pub fn publish(&self, count: u64, end: u64) {
+        self.end.store(end, Ordering::Relaxed);
+        self.count.store(count, Ordering::Release);
+    }
+
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// A count and an end that covers it.
+    pub fn get(&self) -> (u64, u64) {
+        let count = self.count();
+        (count, self.end.load(Ordering::Relaxed))
+    }
+}
+
+/// Figures for [`Stats`].
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub streams: AtomicU64,
+    pub waiters: AtomicU64,
+    pub appends: AtomicU64,
+    pub commits: AtomicU64,
+    pub syncs: AtomicU64,
+    pub records_read: AtomicU64,
+    pub checksum_failures: AtomicU64,
+    pub durable_count: AtomicU64,
+}
+
+/// The index a stream reads, and which opening of the files it belongs to.
+#[derive(Clone, Debug)]
+pub struct OpenIndex {
+    pub index: Index,
+    pub files_serial: u64,
+}
+
+/// One namespace of an open log.
+#[derive(Debug)]
+pub struct Namespace {
+    /// Its number in this log, in the order added.
+    pub number: u32,
+    pub name: String,
+    pub storage: Arc<dyn Storage>,
+    pub visible: Visible,
+    pub events: EventCount,
+    pub pool: Arc<Pool<Reader>>,
+    pub counters: Counters,
+    pub max_record_size_bytes: u64,
+    pub verify_reads: bool,
+    pub poisoned: AtomicBool,
+    pub report: Mutex<Report>,
+    index: RwLock<OpenIndex>,
+    closed: AtomicBool,
+    /// Present in a read-only log.
+    follower: Option<Follower>,
+}
+
+impl Namespace {
+    /// `events` wakes this process; `follower` finds out what is visible where no writer of this process says so.
+    pub fn new(
+        number: u32,
+        name: &str,
+        storage: Arc<dyn Storage>,
+        options: &Options,
+        index: Index,
+        events: EventCount,
+        follower: Option<Follower>,
+    ) -> Result<Namespace> {
+        let mut readers = Vec::new();
+        readers
+            .try_reserve_exact(options.reader_count as usize)
+            .map_err(|_| crate::error::no_memory("the readers", u64::from(options.reader_count) * 64))?;
+        for _ in 0..options.reader_count {
+            readers.push(open_reader(storage.as_ref(), name, 0)?);
+        }
+        Ok(Namespace {
+            number,
+            name: name.to_owned(),
+            storage,
+            visible: Visible::new(),
+            events,
+            pool: Pool::new(readers),
+            counters: Counters::default(),
+            max_record_size_bytes: options.max_record_size_bytes,
+            verify_reads: options.verify_reads,
+            poisoned: AtomicBool::new(false),
+            report: Mutex::new(Report::default()),
+            index: RwLock::new(OpenIndex { index, files_serial: 0 }),
+            closed: AtomicBool::new(false),
+            follower,
+        })
+    }
+
+    /// Ends all waits and refuses new ones; repeatable.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.events.notify_all();
+        self.pool.close();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub fn closed_error(&self) -> Error {
+        Error::new(ErrorKind::Closed, format!("namespace {:?} was shut down; open the log again", self.name))
+            .in_namespace(self.number)
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        self.follower.is_some()
+    }
+
+    /// The path of the record file, for messages.
+    pub fn log_path(&self) -> PathBuf {
+        self.storage.path().join(log_file_name(&self.name))
+    }
+
+    pub fn open_index(&self) -> OpenIndex {
+        self.index.read().clone()
+    }
+
+    pub fn files_serial(&self) -> u64 {
+        self.index.read().files_serial
+    }
+
+    /// Goes over to files opened anew under the same paths.
+    pub fn replace_index(&self, index: Index) {
+        let mut current = self.index.write();
+        *current = OpenIndex { index, files_serial: current.files_serial + 1 };
+    }
+
+    /// Brings `visible` up to date where that is not the writer's doing; cheap while a writer works.
+    pub fn refresh(&self) {
+        if let Some(follower) = &self.follower {
+            follower.refresh(self);
+        }
+    }
+
+    /// Looks at the files themselves: lock, live page, paths. At least every second while anyone waits in a read-only log.
+    pub fn look(&self) -> Result<()> {
+        match &self.follower {
+            Some(follower) => follower.look(self).map_err(|error| error.in_namespace(self.number)),
+            None => Ok(()),
+        }
+    }
+
+    /// A look if the last one is too long ago, for callers that poll without waiting.
+    pub fn look_if_due(&self) -> Result<()> {
+        match &self.follower {
+            Some(follower) if follower.is_look_due(self) => self.look(),
+            _ => Ok(()),
+        }
+    }
+
+    /// How often, and down to which record, what readers saw was rolled back.
+    pub fn rollback(&self) -> (u64, u64) {
+        self.follower.as_ref().map_or((0, 0), Follower::rollback)
+    }
+
+    /// Takes a reader of the current files before `deadline`.
+    pub fn acquire_reader(&self, deadline: Option<Instant>) -> Result<crate::pool::Guard<Reader>> {
+        let mut reader = self.pool.acquire(deadline)?;
+        let files_serial = self.files_serial();
+        if reader.files_serial != files_serial {
+            *reader = open_reader(self.storage.as_ref(), &self.name, files_serial)?;
+        }
+        Ok(reader)
+    }
+
+    /// The figures every namespace has; the writer adds its own.
+    pub fn stats(&self) -> Stats {
+        let (count, end) = self.visible.get();
+        let (readers, readers_in_use) = self.pool.usage();
+        let size = |name: String| self.storage.metadata(&name).ok().flatten().map_or(0, |meta| meta.size_bytes);
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            count,
+            durable_count: load(&self.counters.durable_count),
+            data_bytes: end,
+            file_bytes: size(log_file_name(&self.name)),
+            index_bytes: size(index::file_name(&self.name)),
+            journal_bytes: 0,
+            readers: readers.into(),
+            readers_in_use: readers_in_use.into(),
+            streams: load(&self.counters.streams),
+            waiters: load(&self.counters.waiters),
+            appends: load(&self.counters.appends),
+            commits: load(&self.counters.commits),
+            syncs: load(&self.counters.syncs),
+            records_read: load(&self.counters.records_read),
+            checksum_failures: load(&self.counters.checksum_failures),
+            mode: 1,
+            engine: if self.storage.maps_files() { 1 } else { 2 },
+            poisoned: self.poisoned.load(Ordering::Relaxed).into(),
+            read_only: self.is_read_only().into(),
+        }
+    }
+}
+
+fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<Reader> {
+    let file_name = log_file_name(name);
+    let file = storage.open(&file_name, OpenMode::Read).map_err(|error| {
+        Error::os(format_args!("opening a reader of {}", storage.path().join(&file_name).display()), &error)
+    })?;
+    Ok(Reader { view: file.view(), files_serial })
+}

@@ -1,0 +1,154 @@
+//! How a log is opened: limits and modes, with their units in their names.
+
+use crate::error::{Error, ErrorKind, Result};
+use std::time::{Duration, Instant};
+
+/// Offsets of records stay below this many bytes (they have 47 bits in an index entry).
+pub const OFFSET_LIMIT_BYTES: u64 = 1 << 47;
+/// The most pooled readers a namespace can have.
+pub const READER_COUNT_MAX: u32 = 4096;
+/// The longest namespace name, in bytes.
+pub const NAME_BYTES_MAX: usize = 200;
+/// A fast-mode writer makes a checkpoint after this many bytes, whatever the flush interval.
+pub const CHECKPOINT_BYTES_MAX: u64 = 1 << 30;
+
+/// Which engine does the input and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Io {
+    /// The mapping engine where the file system allows it, else the system-call engine.
+    #[default]
+    Auto,
+    /// Stores into shared mappings; refused where they are not safe.
+    Mmap,
+    /// System calls only; no memory of a file is ever touched.
+    Syscall,
+}
+
+/// How to open a log.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The namespaces to open, numbered from 0 in this order.
+    pub namespaces: Vec<String>,
+    /// Pooled reader descriptors per namespace, 1 to [`READER_COUNT_MAX`].
+    pub reader_count: u32,
+    /// Fast mode: appends are durable after the next flush. Off: before they return.
+    pub fast_write: bool,
+    /// How often a fast-mode writer flushes while there is something to flush; zero: never by time.
+    pub flush_interval: Duration,
+    /// Flush when this many bytes were appended since the last flush; 0: never by size.
+    pub flush_bytes: u64,
+    /// The largest record, stored and decoded, in bytes.
+    pub max_record_size_bytes: u64,
+    /// Which engine does the input and output.
+    pub io: Io,
+    /// Follow a log without writing anything but its wake-up page.
+    pub read_only: bool,
+    /// Check every record read against its checksum.
+    pub verify_reads: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            namespaces: Vec::new(),
+            reader_count: 5,
+            fast_write: true,
+            flush_interval: Duration::from_secs(1),
+            flush_bytes: 0,
+            max_record_size_bytes: 64 << 20,
+            io: Io::Auto,
+            read_only: false,
+            verify_reads: true,
+        }
+    }
+}
+
+impl Options {
+    /// Adds a namespace to open.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Name`] for an illegal name, [`ErrorKind::Exists`] for one added before.
+    pub fn add_namespace(&mut self, name: &str) -> Result<()> {
+        check_name(name)?;
+        if self.namespaces.iter().any(|known| known == name) {
+            return Err(Error::new(ErrorKind::Exists, format!("namespace {name:?} was added before")));
+        }
+        self.namespaces.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Checks everything that does not depend on the files.
+    pub(crate) fn check(&self) -> Result<()> {
+        for (index, name) in self.namespaces.iter().enumerate() {
+            check_name(name)?;
+            if self.namespaces[..index].contains(name) {
+                return Err(Error::new(ErrorKind::Exists, format!("namespace {name:?} is named twice")));
+            }
+        }
+        if self.reader_count == 0 || self.reader_count > READER_COUNT_MAX {
+            return Err(argument(format!("reader count {} is not in 1..={READER_COUNT_MAX}", self.reader_count)));
+        }
+        if self.max_record_size_bytes == 0 || self.max_record_size_bytes >= OFFSET_LIMIT_BYTES {
+            return Err(argument(format!("largest record {} is not in 1..2^47 bytes", self.max_record_size_bytes)));
+        }
+        if !self.fast_write && !self.read_only {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "durable mode (fast_write off) is not in this version; open with fast_write on and call sync",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn argument(message: String) -> Error {
+    Error::new(ErrorKind::Argument, message)
+}
+
+/// Whether `name` may name a namespace: 1 to 200 bytes of UTF-8, no slash, no control character, no leading dot.
+///
+/// # Errors
+/// [`ErrorKind::Name`], saying which rule it breaks.
+pub fn check_name(name: &str) -> Result<()> {
+    let broken = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > NAME_BYTES_MAX {
+        "it is longer than 200 bytes"
+    } else if name.starts_with('.') {
+        "it begins with a dot"
+    } else if name.contains('/') {
+        "it contains a slash"
+    } else if name.chars().any(char::is_control) {
+        "it contains a control character"
+    } else {
+        return Ok(());
+    };
+    let shown: String = name.chars().take(40).collect();
+    Err(Error::new(ErrorKind::Name, format!("illegal namespace name {shown:?}: {broken}")))
+}
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timeout {
+    /// Without limit.
+    Forever,
+    /// This many nanoseconds; 0 tries once.
+    Ns(u64),
+}
+
+impl Timeout {
+    /// When the wait ends; `None`: never (or beyond what the clock can say).
+    pub(crate) fn deadline(self) -> Option<Instant> {
+        match self {
+            Timeout::Forever => None,
+            Timeout::Ns(ns) => Instant::now().checked_add(Duration::from_nanos(ns)),
+        }
+    }
+}
+
+impl From<i64> for Timeout {
+    /// The C interface's way: negative waits without limit.
+    fn from(timeout_ns: i64) -> Timeout {
+        u64::try_from(timeout_ns).map_or(Timeout::Forever, Timeout::Ns)
+    }
+}

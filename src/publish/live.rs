@@ -1,0 +1,146 @@
+//! `NAME.live` as a writer keeps it and as a reader finds it.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::live::{
+    GENERATION_AT, MAGIC, READY_EPOCH_AT, ROLLED_BACK_TO_AT, SIZE_BYTES, SUFFIX, Snapshot, WAKES_AT, WRITER_PID_AT,
+};
+use crate::storage::{File, FileId, OpenMode, SharedPage, Storage};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The random number the kernel drew at boot; zeros where it cannot be read.
+pub fn boot_id() -> [u8; 16] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
+    let mut id = [0; 16];
+    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair[0] << 4 | pair[1];
+    }
+    id
+}
+
+/// An open live page.
+#[derive(Debug)]
+pub struct Live {
+    file: Arc<dyn File>,
+    /// The page in memory; none where the engine maps no files or the page may not be written.
+    page: Option<Arc<SharedPage>>,
+}
+
+impl Live {
+    /// The page of `namespace` for its writer: opened, or created anew when it is missing, malformed or not writable.
+    pub fn attach_writer(storage: &dyn Storage, namespace: &str) -> Result<Live> {
+        let name = file_name(namespace);
+        if let Some(live) = Live::open(storage, &name, OpenMode::Write) {
+            return Ok(live);
+        }
+        match storage.remove(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(storage, &name, &error)),
+            _ => Live::create(storage, &name).map_err(|error| unwritable(storage, &name, &error)),
+        }
+    }
+
+    /// The page of `namespace` for a reader: mapped where it may be written, else only read; created where that is possible.
+    pub fn attach_reader(storage: &dyn Storage, namespace: &str) -> Option<Live> {
+        let name = file_name(namespace);
+        Live::open(storage, &name, OpenMode::Write)
+            .or_else(|| Live::open(storage, &name, OpenMode::Read))
+            .or_else(|| Live::create(storage, &name).ok())
+    }
+
+    /// Says in an existing page that the writer is not ready, before a refusal is possible.
+    pub fn clear_ready(storage: &dyn Storage, namespace: &str) {
+        if let Some(live) = Live::open(storage, &file_name(namespace), OpenMode::Write) {
+            // A page that cannot be written is created anew later; until then readers go by the lock and the checkpoint.
+            let _ = live.set_ready_epoch(0);
+        }
+    }
+
+    /// The pid the writer of `namespace` left in the page: a hint.
+    pub fn writer_pid(storage: &dyn Storage, namespace: &str) -> Option<u32> {
+        let page = Live::open(storage, &file_name(namespace), OpenMode::Read)?.snapshot()?;
+        (page.boot_id == boot_id() && page.writer_pid != 0).then_some(page.writer_pid)
+    }
+
+    fn open(storage: &dyn Storage, name: &str, mode: OpenMode) -> Option<Live> {
+        let file = storage.open(name, mode).ok()?;
+        let mut page = [0; SIZE_BYTES];
+        let whole = file.read_at(0, &mut page).ok()? == SIZE_BYTES;
+        if !whole || page[..8] != MAGIC {
+            return None;
+        }
+        let page = if mode == OpenMode::Write { file.shared_page().ok()? } else { None };
+        Some(Live { file, page: page.map(Arc::new) })
+    }
+
+    fn create(storage: &dyn Storage, name: &str) -> io::Result<Live> {
+        let file = storage.open(name, OpenMode::CreateNew)?;
+        let blank = Snapshot { boot_id: boot_id(), wakes: true, ..Snapshot::default() };
+        file.write_at(0, &blank.encode())?;
+        let page = file.shared_page()?.map(Arc::new);
+        Ok(Live { file, page })
+    }
+
+    /// The words to wait on, where the page is mapped.
+    pub fn page(&self) -> Option<Arc<SharedPage>> {
+        self.page.clone()
+    }
+
+    /// Which file it is.
+    pub fn id(&self) -> Option<FileId> {
+        self.file.metadata().ok().map(|meta| meta.id)
+    }
+
+    /// What the page says now; `None` when it is malformed or cannot be read.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let mut bytes = [0; SIZE_BYTES];
+        self.file.read_at(0, &mut bytes).ok().filter(|read| *read == SIZE_BYTES)?;
+        Snapshot::decode(&bytes)
+    }
+
+    /// The epoch of the writer that is ready, 0 for none: one load where the page is mapped.
+    pub fn ready_epoch(&self) -> u64 {
+        match &self.page {
+            Some(page) => page.u64_at(READY_EPOCH_AT).load(Ordering::Acquire),
+            None => self.snapshot().map_or(0, |snapshot| snapshot.ready_epoch),
+        }
+    }
+
+    /// The writer's word that readers may go by the commit word (its epoch), or not (0).
+    pub fn set_ready_epoch(&self, epoch: u64) -> io::Result<()> {
+        match &self.page {
+            Some(page) => {
+                page.u64_at(READY_EPOCH_AT).store(epoch, Ordering::Release);
+                Ok(())
+            }
+            None => self.file.write_at(READY_EPOCH_AT as u64, &epoch.to_le_bytes()),
+        }
+    }
+
+    /// Writes who the writer is, before it becomes ready: the sleepers flag and the counter stay as they are.
+    /// `rolled_back`: what the recovery left of more, if readers may have seen more.
+    pub fn stamp(&self, rolled_back: Option<u64>) -> io::Result<()> {
+        let wakes = u32::from(self.page.is_some());
+        self.file.write_at(crate::format::live::BOOT_ID_AT as u64, &boot_id())?;
+        if let (Some(count), Some(before)) = (rolled_back, self.snapshot()) {
+            self.file.write_at(ROLLED_BACK_TO_AT as u64, &count.to_le_bytes())?;
+            self.file.write_at(GENERATION_AT as u64, &(before.generation.wrapping_add(1)).to_le_bytes())?;
+        }
+        self.file.write_at(WRITER_PID_AT as u64, &std::process::id().to_le_bytes())?;
+        self.file.write_at(WAKES_AT as u64, &wakes.to_le_bytes())
+    }
+}
+
+/// The name of `namespace`'s live page.
+pub fn file_name(namespace: &str) -> String {
+    format!("{namespace}.{SUFFIX}")
+}
+
+fn unwritable(storage: &dyn Storage, name: &str, error: &io::Error) -> Error {
+    let mut made = Error::os(format_args!("creating {} anew", storage.path().join(name).display()), error);
+    if made.os_error != libc::ENOSPC && made.os_error != libc::EDQUOT {
+        made.kind = ErrorKind::Permission;
+    }
+    made
+}

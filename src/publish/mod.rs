@@ -1,0 +1,200 @@
+//! How a reader learns of a record: an event count whose words may lie in `NAME.live`, shared with other processes.
+//!
+//! ```text
+//!   sleeper:  w = counter (Acquire); flag = 1; fence(SeqCst); if there is a reason to go: go; futex_wait(counter == w)
+//!   writer:   store H (Release); fence(SeqCst); if flag != 0 { flag = 0 (Relaxed); counter += 1 (Release); futex_wake(all) }
+//!   others:   set own word; fence(SeqCst); counter += 1 (Release); futex_wake(all)
+//! ```
+//!
+//! Every reason to wake changes the counter after its condition holds, and the sleeper read the counter before it checked:
+//! nothing is lost. An append with nobody asleep makes no system call.
+//!
+//! In the writer's process sleeps last until woken or due. Elsewhere the writer may be killed between publishing and waking,
+//! so one sleeper of the process, the *lookout*, sleeps in slices on the counter and looks around after each; the others sleep
+//! in the *lobby*, a word of this process, until the lookout wakes them or leaves its post to one of them.
+
+mod futex;
+mod live;
+
+pub use live::{Live, boot_id, file_name as live_file_name};
+
+use crate::storage::SharedPage;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// The longest sleep outside the writer's process when the writer wakes through the shared words.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest sleep when nobody can wake us.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The sleepers flag and the wake counter, in the live page or in this process.
+#[derive(Debug)]
+struct Words {
+    place: Place,
+    /// The words that took the place of these; sleepers and wakers use the last.
+    successor: OnceLock<Box<Words>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Shared(Arc<SharedPage>),
+    Own { sleepers: AtomicU32, counter: AtomicU32 },
+}
+
+impl Words {
+    fn new(page: Option<Arc<SharedPage>>) -> Words {
+        let place = match page {
+            Some(page) => Place::Shared(page),
+            None => Place::Own { sleepers: AtomicU32::new(0), counter: AtomicU32::new(0) },
+        };
+        Words { place, successor: OnceLock::new() }
+    }
+
+    fn sleepers(&self) -> &AtomicU32 {
+        match &self.place {
+            Place::Shared(page) => page.u32_at(crate::format::live::SLEEPERS_AT),
+            Place::Own { sleepers, .. } => sleepers,
+        }
+    }
+
+    fn counter(&self) -> &AtomicU32 {
+        match &self.place {
+            Place::Shared(page) => page.u32_at(crate::format::live::COUNTER_AT),
+            Place::Own { counter, .. } => counter,
+        }
+    }
+
+    fn scope(&self) -> futex::Scope {
+        match self.place {
+            Place::Shared(_) => futex::Scope::Shared,
+            Place::Own { .. } => futex::Scope::Private,
+        }
+    }
+
+    fn wake_all(&self) {
+        self.counter().fetch_add(1, Ordering::Release);
+        futex::wake(self.counter(), u32::MAX, self.scope());
+    }
+}
+
+/// Why a sleeper came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// There was a reason to go before sleeping.
+    Ready,
+    /// The deadline passed.
+    Due,
+    /// Something may have happened; ask again.
+    Perhaps,
+    /// A slice ended without a wake: look at the files, then ask again.
+    Look,
+}
+
+/// Where the threads of one process wait for one namespace.
+#[derive(Debug)]
+pub struct EventCount {
+    words: Words,
+    /// Whether the waker lives in this process, so that no slice is needed.
+    writer_here: bool,
+    lobby: AtomicU32,
+    lookout: AtomicBool,
+}
+
+impl EventCount {
+    /// `page`: the shared words, or none to use words of this process.
+    pub fn new(page: Option<Arc<SharedPage>>, writer_here: bool) -> EventCount {
+        EventCount { words: Words::new(page), writer_here, lobby: AtomicU32::new(0), lookout: AtomicBool::new(false) }
+    }
+
+    /// The writer's wake after a publish: nothing when nobody sleeps.
+    pub fn published(&self) {
+        fence(Ordering::SeqCst);
+        let words = self.words();
+        if words.sleepers().load(Ordering::Relaxed) != 0 {
+            words.sleepers().store(0, Ordering::Relaxed);
+            words.wake_all();
+        }
+    }
+
+    /// Wakes everybody, after the caller made its condition true: interrupt, close, poison, recovery. Async-signal-safe.
+    pub fn notify_all(&self) {
+        fence(Ordering::SeqCst);
+        self.words().wake_all();
+        self.wake_lobby(u32::MAX);
+    }
+
+    /// Wakes the other sleepers of this process, after a look found something new.
+    pub fn notify_process(&self) {
+        self.wake_lobby(u32::MAX);
+    }
+
+    /// Sleeps once unless `ready`; the caller asks again until it is content.
+    pub fn wait(&self, deadline: Option<Instant>, ready: impl FnOnce() -> bool) -> Woken {
+        let words = self.words();
+        let seen = words.counter().load(Ordering::Acquire);
+        let seen_lobby = self.lobby.load(Ordering::Acquire);
+        words.sleepers().store(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if ready() {
+            return Woken::Ready;
+        }
+        let left = match deadline.map(|due| due.saturating_duration_since(Instant::now())) {
+            Some(Duration::ZERO) => return Woken::Due,
+            left => left,
+        };
+        if self.writer_here {
+            futex::wait(words.counter(), seen, left, words.scope());
+            return Woken::Perhaps;
+        }
+        if self.lookout.swap(true, Ordering::AcqRel) {
+            futex::wait(&self.lobby, seen_lobby, left, futex::Scope::Private);
+            return Woken::Perhaps;
+        }
+        let slice = self.slice(words);
+        let slice_is_shorter = left.is_none_or(|left| slice <= left);
+        let timed_out =
+            futex::wait(words.counter(), seen, Some(left.map_or(slice, |left| left.min(slice))), words.scope());
+        let changed = words.counter().load(Ordering::Acquire) != seen;
+        self.lookout.store(false, Ordering::Release);
+        // One successor in the lobby is enough unless all have a reason to ask again.
+        self.wake_lobby(if changed { u32::MAX } else { 1 });
+        if timed_out && slice_is_shorter && !changed { Woken::Look } else { Woken::Perhaps }
+    }
+
+    /// How long nobody may rely on being woken.
+    pub fn look_interval(&self) -> Duration {
+        self.slice(self.words())
+    }
+
+    /// Goes over to the words of a page that was created anew; sleepers on the old ones ask again.
+    pub fn move_to(&self, page: Arc<SharedPage>) {
+        let old = self.words();
+        if old.successor.set(Box::new(Words::new(Some(page)))).is_ok() {
+            old.wake_all();
+            self.wake_lobby(u32::MAX);
+        }
+    }
+
+    fn slice(&self, words: &Words) -> Duration {
+        match &words.place {
+            Place::Shared(page) if page.u32_at(crate::format::live::WAKES_AT).load(Ordering::Relaxed) != 0 => {
+                LOOK_INTERVAL
+            }
+            _ => POLL_INTERVAL,
+        }
+    }
+
+    fn words(&self) -> &Words {
+        let mut words = &self.words;
+        while let Some(successor) = words.successor.get() {
+            words = successor;
+        }
+        words
+    }
+
+    fn wake_lobby(&self, most: u32) {
+        self.lobby.fetch_add(1, Ordering::AcqRel);
+        futex::wake(&self.lobby, most, futex::Scope::Private);
+    }
+}

@@ -1,0 +1,108 @@
+//! Making a side file: for a new log, or for records that have none.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::index::{
+    CHECKPOINT_OFFSETS, Checkpoint, HEADER_SIZE_BYTES, Identity, Mode, PAGE_SIZE_BYTES, State, entry_offset,
+};
+use crate::index::{self, Index};
+use crate::scan::{self, Bytes, Point};
+use crate::storage::{File, OpenMode, Storage};
+use std::io;
+use std::time::SystemTime;
+
+/// Entries gathered before they are written.
+const RUN_BYTES: usize = 64 << 10;
+/// The most files of one name kept aside.
+const ASIDE_MAX: u32 = 10_000;
+
+/// Creates the side file of `namespace` for the records of `log` up to `to`, with an open checkpoint of `epoch`, and makes both durable.
+pub fn create_index(
+    storage: &dyn Storage,
+    namespace: &str,
+    log: &dyn File,
+    to: Point,
+    epoch: u64,
+) -> Result<(Index, Checkpoint, usize)> {
+    let name = index::file_name(namespace);
+    let path = storage.path().join(&name);
+    let failed = |error: io::Error| Error::os(format_args!("creating {}", path.display()), &error);
+    log.sync().map_err(failed)?;
+    let temporary = format!("{name}.tmp");
+    match storage.remove(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let file = storage.open(&temporary, OpenMode::CreateNew).map_err(failed)?;
+    let adopted = to.count > 0;
+    let identity = Identity {
+        log_id: random_bytes()?,
+        created_ns: now_ns(),
+        codecs: if adopted { None } else { Some(Vec::new()) },
+    };
+    let index = Index { file, log_id: identity.log_id };
+    write_entries(&index, log, to).and_then(|()| {
+        let checkpoint =
+            |seq| Checkpoint { seq, count: to.count, end: to.end, state: State::Open, mode: Mode::Fast, epoch };
+        let mut header = vec![0; HEADER_SIZE_BYTES as usize];
+        header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());
+        for (slot, offset) in CHECKPOINT_OFFSETS.into_iter().enumerate() {
+            let page = checkpoint(slot as u64 + 1).encode(&index.log_id);
+            header[offset as usize..][..PAGE_SIZE_BYTES].copy_from_slice(&page);
+        }
+        index.file.write_at(0, &header).and_then(|()| index.file.sync()).map_err(failed)?;
+        storage.rename(&temporary, &name).and_then(|()| storage.sync_directory()).map_err(failed)?;
+        Ok((index.clone(), checkpoint(2), 1))
+    })
+}
+
+fn write_entries(index: &Index, log: &dyn File, to: Point) -> Result<()> {
+    let failed = |error: io::Error| Error::os("writing index entries", &error);
+    let mut bytes = Bytes::new(log, to.end)?;
+    let mut run: Vec<u8> = Vec::with_capacity(RUN_BYTES);
+    let mut at = entry_offset(0).unwrap_or(HEADER_SIZE_BYTES);
+    let reached = scan::walk(&mut bytes, Point::START, to.count, |number, offset, found| {
+        run.extend_from_slice(&scan::adopted_entry(&index.log_id, number, offset, found));
+        if run.len() + 24 > RUN_BYTES {
+            index.file.write_at(at, &run).map_err(failed)?;
+            at += run.len() as u64;
+            run.clear();
+        }
+        Ok(())
+    })?;
+    if reached.map(|point| point.end) != Some(to.end) {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            "the record file changed while it was indexed; stop whoever writes it",
+        ));
+    }
+    index.file.write_at(at, &run).map_err(failed)
+}
+
+/// Renames `name` to `name.bad-K`, K the first number free.
+pub fn move_aside(storage: &dyn Storage, name: &str) -> Result<()> {
+    let failed =
+        |error: io::Error| Error::os(format_args!("moving {} aside", storage.path().join(name).display()), &error);
+    for number in 1..ASIDE_MAX {
+        let aside = format!("{name}.bad-{number}");
+        if storage.metadata(&aside).map_err(failed)?.is_none() {
+            storage.rename(name, &aside).map_err(failed)?;
+            return storage.sync_directory().map_err(failed);
+        }
+    }
+    Err(Error::new(ErrorKind::Exists, format!("too many {name}.bad-K; remove some")))
+}
+
+/// Random bytes from the operating system.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::new(ErrorKind::Io, format!("the system gives no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
+/// Nanoseconds since 1970 UTC; 0 for a clock before that.
+pub fn now_ns() -> i64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,84 @@
+//! What an open or a verification found, and the figures of an open namespace.
+
+use crate::error::ErrorKind;
+
+/// What a log was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(i32)]
+pub enum Outcome {
+    /// A new, empty log.
+    #[default]
+    Created = 1,
+    /// It had been closed cleanly.
+    Clean = 2,
+    /// Left by a crash: the tail was verified (and mended, unless read-only).
+    Recovered = 3,
+    /// Records without a valid side file were indexed.
+    Adopted = 4,
+    /// Read-only: a writer has it open.
+    Live = 5,
+    /// Read-only, or verify: the finding says what is wrong; what verifies is served.
+    Damaged = 6,
+}
+
+/// Left by every open, and by a verification.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub outcome: Outcome,
+    /// What is wrong, if anything is.
+    pub finding: Option<ErrorKind>,
+    /// Records in the log.
+    pub count: u64,
+    /// The count the record file's first word had.
+    pub header_count: u64,
+    /// Records verified beyond the last checkpoint.
+    pub recovered: u64,
+    /// Records indexed now that had no valid entry.
+    pub adopted: u64,
+    /// Bytes cut from the record file's end.
+    pub trimmed_bytes: u64,
+    /// Records that do not verify (only a verification reads them all).
+    pub bad_records: u64,
+    pub first_bad_number: u64,
+    pub first_bad_offset: u64,
+    pub seconds: f64,
+    /// Where bytes beyond the end were kept; empty when none were.
+    pub salvage: String,
+}
+
+/// The figures of one namespace since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Records a reader can see.
+    pub count: u64,
+    /// Records known to be on disk.
+    pub durable_count: u64,
+    /// Bytes of the records, with count and size words.
+    pub data_bytes: u64,
+    /// Size of the record file.
+    pub file_bytes: u64,
+    /// Size of the side file.
+    pub index_bytes: u64,
+    /// Size of the journal; 0 in fast mode.
+    pub journal_bytes: u64,
+    pub readers: u64,
+    pub readers_in_use: u64,
+    /// Open streams.
+    pub streams: u64,
+    /// Calls waiting for a record now.
+    pub waiters: u64,
+    /// Records appended.
+    pub appends: u64,
+    /// Commits: single appends and batches.
+    pub commits: u64,
+    /// Flushes completed.
+    pub syncs: u64,
+    pub records_read: u64,
+    pub checksum_failures: u64,
+    /// 0 durable, 1 fast.
+    pub mode: u32,
+    /// 1 mapping engine, 2 system-call engine.
+    pub engine: u32,
+    pub poisoned: u32,
+    pub read_only: u32,
+}

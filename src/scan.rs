@@ -1,0 +1,168 @@
+//! Reading records in order straight from the files, before anything is trusted: what verifies, and how sizes walk.
+
+use crate::error::{Error, Result, no_memory};
+use crate::format::index::{Entry, LogId};
+use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
+use crate::index::{Index, Run};
+use crate::storage::File;
+use crc_fast::{CrcAlgorithm, Digest};
+
+/// Bytes read by one call.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// A point between two records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Records before it.
+    pub count: u64,
+    /// Where the next one begins.
+    pub end: u64,
+    /// The newest append time before it; 0 unknown.
+    pub time_ns: i64,
+}
+
+impl Point {
+    /// Before record 0.
+    pub const START: Point = Point { count: 0, end: HEADER_SIZE_BYTES, time_ns: 0 };
+}
+
+/// A record's size and checksum as its bytes have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub size_bytes: u64,
+    pub end: u64,
+    pub crc: u32,
+}
+
+/// The bytes of a record file, read in order through one buffer.
+#[derive(Debug)]
+pub struct Bytes<'a> {
+    file: &'a dyn File,
+    pub file_size_bytes: u64,
+    start: u64,
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+impl<'a> Bytes<'a> {
+    pub fn new(file: &'a dyn File, file_size_bytes: u64) -> Result<Bytes<'a>> {
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(CHUNK_BYTES).map_err(|_| no_memory("a read buffer", CHUNK_BYTES as u64))?;
+        buffer.resize(CHUNK_BYTES, 0);
+        Ok(Bytes { file, file_size_bytes, start: 0, buffer, filled: 0 })
+    }
+
+    /// Some bytes at `offset`, at most `most`; empty at the end of the file.
+    pub fn some(&mut self, offset: u64, most: u64) -> Result<&[u8]> {
+        let held = offset >= self.start && offset - self.start < self.filled as u64;
+        if !held {
+            self.filled = self.read(offset)?;
+            self.start = offset;
+        }
+        let from = (offset - self.start) as usize;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let to = self.filled.min(from.saturating_add(most));
+        Ok(self.buffer.get(from..to).unwrap_or_default())
+    }
+
+    fn read(&mut self, offset: u64) -> Result<usize> {
+        self.file.read_at(offset, &mut self.buffer).map_err(|error| {
+            Error::os(format_args!("reading the record file at offset {offset}"), &error).at(0, offset)
+        })
+    }
+
+    /// The size word at `offset`; `None` when the file ends before it does.
+    pub fn size_word(&mut self, offset: u64) -> Result<Option<u64>> {
+        let mut word = [0; SIZE_WORD_BYTES as usize];
+        let mut have = 0;
+        while have < word.len() {
+            let piece = self.some(offset + have as u64, (word.len() - have) as u64)?;
+            if piece.is_empty() {
+                return Ok(None);
+            }
+            word[have..have + piece.len()].copy_from_slice(piece);
+            have += piece.len();
+        }
+        Ok(Some(u64::from_le_bytes(word)))
+    }
+
+    /// Where the record at `offset` ends by its size word; `None` when it does not lie in the file.
+    pub fn record_end(&mut self, offset: u64) -> Result<Option<u64>> {
+        let Some(size) = self.size_word(offset)? else { return Ok(None) };
+        Ok(record_end(offset, size).filter(|end| *end <= self.file_size_bytes))
+    }
+
+    /// The record at `offset`, its checksum computed; `None` when it does not lie in the file.
+    pub fn record(&mut self, offset: u64) -> Result<Option<Found>> {
+        let Some(end) = self.record_end(offset)? else { return Ok(None) };
+        let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
+        let mut at = offset;
+        while at < end {
+            let piece = self.some(at, end - at)?;
+            if piece.is_empty() {
+                return Ok(None);
+            }
+            digest.update(piece);
+            at += piece.len() as u64;
+        }
+        let crc = u32::try_from(digest.finalize()).unwrap_or(u32::MAX);
+        Ok(Some(Found { size_bytes: end - offset - SIZE_WORD_BYTES, end, crc }))
+    }
+}
+
+/// Follows entries and bytes forward from `from` while both verify, and returns the end of the last whole batch.
+pub fn forward(bytes: &mut Bytes<'_>, index: &Index, from: Point) -> Result<Point> {
+    let mut run = Run::default();
+    let (mut reached, mut at) = (from, from);
+    while let Some(entry) = run.entry(index, at.count, u64::MAX)? {
+        let found = if entry.offset == at.end { bytes.record(at.end)? } else { None };
+        let Some(found) = found.filter(|found| found.crc == entry.crc) else { break };
+        at = Point { count: at.count + 1, end: found.end, time_ns: at.time_ns.max(entry.time_ns) };
+        if entry.last_of_batch {
+            reached = at;
+        }
+    }
+    Ok(reached)
+}
+
+/// Walks `count` records by their sizes from `from` on, calling `each` with every one; `None` when they leave the file.
+pub fn walk(
+    bytes: &mut Bytes<'_>,
+    from: Point,
+    count: u64,
+    mut each: impl FnMut(u64, u64, Found) -> Result<()>,
+) -> Result<Option<Point>> {
+    let mut at = from;
+    while at.count < count {
+        let Some(found) = bytes.record(at.end)? else { return Ok(None) };
+        each(at.count, at.end, found)?;
+        at = Point { count: at.count + 1, end: found.end, ..at };
+    }
+    Ok(Some(at))
+}
+
+/// Entry `number` of an adopted record at `offset`, as bytes.
+pub fn adopted_entry(log_id: &LogId, number: u64, offset: u64, found: Found) -> [u8; 24] {
+    Entry { offset, time_ns: 0, crc: found.crc, last_of_batch: true, adopted: true }.encode(log_id, number)
+}
+
+/// Whether only zeros follow from `offset` on, reading nothing but what may be data.
+pub fn only_zeros(bytes: &mut Bytes<'_>, offset: u64) -> Result<bool> {
+    let mut at = offset;
+    while at < bytes.file_size_bytes {
+        let next = bytes
+            .file
+            .next_data(at)
+            .map_err(|error| Error::os(format_args!("looking for data at offset {at}"), &error))?;
+        let Some(data) = next.filter(|data| *data < bytes.file_size_bytes) else { return Ok(true) };
+        let piece = bytes.some(data, u64::MAX)?;
+        if piece.is_empty() {
+            return Ok(true);
+        }
+        if piece.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at = data + piece.len() as u64;
+    }
+    Ok(true)
+}

@@ -1,0 +1,93 @@
+//! A real directory: how it is opened, and the names in it. Every name is looked up in the directory that was opened, whatever happens
+//! to its path or to the host's working directory afterwards.
+
+use super::engine::{self, Engine};
+use super::file::RealFile;
+use super::{File, Meta, OpenMode, Storage, fork, sys};
+use crate::error::{Error, ErrorKind};
+use crate::options::Io;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Opens the directory `path` with the engine asked for, or the one its file system allows.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] when mappings were asked for and are not safe there, [`ErrorKind::ReadOnly`] when `writable` on a
+/// file system mounted read-only, [`ErrorKind::NotFound`], [`ErrorKind::NotRegular`] and so on as the system answers.
+pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Storage>, Error> {
+    let failed = |failure: io::Error| Error::os(format_args!("open directory {}", path.display()), &failure);
+    fork::install().map_err(failed)?;
+    let c_path = CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| Error::new(ErrorKind::Argument, "the directory's path contains a NUL byte"))?;
+    let descriptor = sys::open_directory(&c_path).map_err(failed)?;
+    if writable && sys::is_mounted_read_only(descriptor.as_fd()).map_err(failed)? {
+        return Err(failed(sys::error(libc::EROFS)));
+    }
+    let magic = sys::file_system_magic(descriptor.as_fd()).map_err(failed)?;
+    let engine = engine::choose(magic, path, io)?;
+    Ok(Arc::new(RealStorage(Arc::new(RealDirectory { descriptor, path: path.to_owned(), engine }))))
+}
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct RealDirectory {
+    descriptor: OwnedFd,
+    path: PathBuf,
+    engine: Engine,
+}
+
+impl RealDirectory {
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    pub(super) fn engine(&self) -> Engine {
+        self.engine
+    }
+}
+
+/// The directory as the log sees it; its files share it.
+#[derive(Debug)]
+struct RealStorage(Arc<RealDirectory>);
+
+impl Storage for RealStorage {
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(RealFile::open(Arc::clone(&self.0), name, mode)?))
+    }
+
+    fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {
+        sys::metadata_at(self.0.descriptor(), &sys::c_name(name)?)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        sys::rename_at(self.0.descriptor(), &sys::c_name(from)?, &sys::c_name(to)?)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        sys::remove_at(self.0.descriptor(), &sys::c_name(name)?)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        sys::list(self.0.descriptor())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        match sys::sync(self.0.descriptor()) {
+            // Some network and user-space file systems have no such thing as a directory's own sync.
+            Err(refusal) if refusal.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    fn maps_files(&self) -> bool {
+        self.0.engine == Engine::Mapping
+    }
+}

@@ -1,0 +1,65 @@
+//! Which engine a directory gets: mapped stores only where a full disk can be told in advance and no file system rewrites its blocks.
+
+use crate::error::{Error, ErrorKind};
+use crate::options::Io;
+use memmap2::{Advice, MmapMut};
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// How the files of a directory are read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Engine {
+    Mapping,
+    SystemCalls,
+}
+
+/// File systems that overwrite allocated blocks in place and keep mappings, reads and writes of one host coherent.
+/// Not here, on purpose: btrfs, bcachefs and ZFS (a store may need new blocks), NFS, SMB, FUSE and 9p (another host or
+/// process behind them), overlay (what lies below is not told), and whatever is unknown.
+const SAFE_FOR_MAPPING: [(u32, &str); 4] =
+    [(0xEF53, "ext2/3/4"), (0x5846_5342, "xfs"), (0x0102_1994, "tmpfs"), (0xF2F5_2010, "f2fs")];
+
+/// The engine for the directory `path`, on a file system with this magic number.
+pub(super) fn choose(magic: u32, path: &Path, io: Io) -> Result<Engine, Error> {
+    let obstacle = obstacle_to_mapping(magic, populate_works());
+    match (io, obstacle) {
+        (Io::Syscall, _) | (Io::Auto, Some(_)) => Ok(Engine::SystemCalls),
+        (Io::Auto | Io::Mmap, None) => Ok(Engine::Mapping),
+        (Io::Mmap, Some(obstacle)) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("mapped files are not safe in {}: {obstacle}; use automatic or system-call io", path.display()),
+        )),
+    }
+}
+
+/// Why files on a file system with this magic number must not be written through mappings.
+fn obstacle_to_mapping(magic: u32, populate_works: bool) -> Option<String> {
+    if !SAFE_FOR_MAPPING.iter().any(|(safe, _)| *safe == magic) {
+        return Some(format!("its file system (type {magic:#x}) is not known to be safe"));
+    }
+    (!populate_works).then(|| "the kernel refuses MADV_POPULATE_WRITE (it needs 5.14 or later)".to_owned())
+}
+
+/// Whether the kernel can allocate the pages of a mapping ahead of the stores. Asked once, on anonymous memory.
+fn populate_works() -> bool {
+    static WORKS: OnceLock<bool> = OnceLock::new();
+    *WORKS.get_or_init(|| MmapMut::map_anon(1).and_then(|page| page.advise(Advice::PopulateWrite)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_file_systems_are_mapped() {
+        for (magic, name) in SAFE_FOR_MAPPING {
+            assert_eq!(obstacle_to_mapping(magic, true), None, "{name}");
+            assert!(obstacle_to_mapping(magic, false).is_some(), "{name} on an old kernel");
+        }
+        for (magic, name) in
+            [(0x9123_683E, "btrfs"), (0x2FC1_2FC1, "zfs"), (0x6969, "nfs"), (0x6573_5546, "fuse"), (0, "unknown")]
+        {
+            assert!(obstacle_to_mapping(magic, true).is_some(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A real file, as both real engines open it; they differ in the tail, the views and the commit word they make from it.
+
+use super::directory::RealDirectory;
+use super::engine::Engine;
+use super::fork::ParentOnly;
+use super::mapping::{MappedTail, MappedView};
+use super::syscall::{BufferedView, CallTail, CallWord};
+use super::words::MappedWord;
+use super::{CommitWord, File, FileId, Meta, OpenMode, SharedPage, Tail, View, sys};
+use parking_lot::Mutex;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An open regular file.
+#[derive(Debug)]
+pub(super) struct RealFile {
+    file: std::fs::File,
+    directory: Arc<RealDirectory>,
+    name: CString,
+    /// Whether it can be read, written or both: a flag of `open`.
+    access: i32,
+    /// The file is known to be this long as far as this handle changed it: room beyond it, made before a cut, is gone.
+    reach_bytes: AtomicU64,
+    lock: Mutex<Option<WriterLock>>,
+}
+
+impl RealFile {
+    /// Opens `name`; what is no regular file is refused with the error its open for writing would give.
+    pub(super) fn open(directory: Arc<RealDirectory>, name: &str, mode: OpenMode) -> io::Result<RealFile> {
+        let (access, creation) = match mode {
+            OpenMode::Read => (libc::O_RDONLY, 0),
+            OpenMode::Write => (libc::O_RDWR, 0),
+            OpenMode::CreateNew => (libc::O_RDWR, libc::O_CREAT | libc::O_EXCL),
+        };
+        let name = sys::c_name(name)?;
+        let file = std::fs::File::from(sys::open_at(directory.descriptor(), &name, access | creation)?);
+        let kind = file.metadata()?.file_type();
+        if !kind.is_file() {
+            return Err(sys::error(if kind.is_dir() { libc::EISDIR } else { libc::ENXIO }));
+        }
+        let reach_bytes = AtomicU64::new(u64::MAX);
+        Ok(RealFile { file, directory, name, access, reach_bytes, lock: Mutex::new(None) })
+    }
+
+    pub(super) fn std(&self) -> &std::fs::File {
+        &self.file
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    pub(super) fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// How far room can reach at most.
+    pub(super) fn reach(&self) -> u64 {
+        self.reach_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that the file was extended to `size_bytes`.
+    pub(super) fn reaches(&self, size_bytes: u64) {
+        self.reach_bytes.store(size_bytes, Ordering::Relaxed);
+    }
+
+    /// Changes the size, after asking whether the process may.
+    pub(super) fn resize(&self, size_bytes: u64) -> io::Result<()> {
+        if size_bytes > sys::file_size_limit()? && size_bytes > self.size()? {
+            return Err(sys::error(libc::EFBIG));
+        }
+        self.file.set_len(size_bytes)
+    }
+
+    /// Gives the file its size from before a failed extension, blocks beyond it included.
+    pub(super) fn cut(&self, size_bytes: u64) -> io::Result<()> {
+        self.file.set_len(size_bytes)?;
+        self.reach_bytes.fetch_min(size_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The same file, opened once more by its name.
+    fn reopen(&self) -> io::Result<OwnedFd> {
+        let again = std::fs::File::from(sys::open_at(self.directory.descriptor(), &self.name, self.access)?);
+        if identity(&again.metadata()?) != identity(&self.file.metadata()?) {
+            return Err(sys::error(libc::ESTALE)); // replaced since it was opened
+        }
+        Ok(again.into())
+    }
+}
+
+impl File for RealFile {
+    fn metadata(&self) -> io::Result<Meta> {
+        let found = self.file.metadata()?;
+        Ok(Meta { id: identity(&found), size_bytes: found.len(), is_regular: found.is_file() })
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, offset.saturating_add(done as u64)) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(failure) if failure.kind() == io::ErrorKind::Interrupted => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        match offset.checked_add(bytes.len() as u64) {
+            Some(end) if end <= sys::file_size_limit()? => self.file.write_all_at(bytes, offset),
+            _ => Err(sys::error(libc::EFBIG)),
+        }
+    }
+
+    fn set_size(&self, size_bytes: u64) -> io::Result<()> {
+        self.resize(size_bytes)?;
+        self.reach_bytes.fetch_min(size_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        match sys::next_data(self.descriptor(), offset) {
+            Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
+                Ok((offset < self.size()?).then_some(offset))
+            }
+            other => other,
+        }
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut held = self.lock.lock();
+        if held.is_none() {
+            *held = WriterLock::take(self.reopen()?)?;
+        }
+        Ok(held.is_some())
+    }
+
+    fn is_locked(&self) -> io::Result<bool> {
+        match &*self.lock.lock() {
+            Some(WriterLock(_)) => Ok(false), // ours, so nobody else's
+            None => sys::is_locked(self.descriptor()),
+        }
+    }
+
+    fn tail(self: Arc<Self>) -> Box<dyn Tail> {
+        match self.directory.engine() {
+            Engine::Mapping => Box::new(MappedTail::new(self)),
+            Engine::SystemCalls => Box::new(CallTail::new(self)),
+        }
+    }
+
+    fn view(self: Arc<Self>) -> Box<dyn View> {
+        match self.directory.engine() {
+            Engine::Mapping => Box::new(MappedView::new(self)),
+            Engine::SystemCalls => Box::new(BufferedView::new(self)),
+        }
+    }
+
+    fn commit_word(self: Arc<Self>, writable: bool) -> io::Result<Box<dyn CommitWord>> {
+        Ok(match self.directory.engine() {
+            Engine::Mapping => Box::new(MappedWord::new(&self, writable)?),
+            Engine::SystemCalls => Box::new(CallWord::new(self, writable)?),
+        })
+    }
+
+    fn shared_page(&self) -> io::Result<Option<SharedPage>> {
+        match self.directory.engine() {
+            Engine::Mapping => SharedPage::new(self).map(Some),
+            Engine::SystemCalls => Ok(None),
+        }
+    }
+}
+
+fn identity(metadata: &std::fs::Metadata) -> FileId {
+    FileId { device: metadata.dev(), inode: metadata.ino() }
+}
+
+/// The writer's lock, on an open file of its own: a mapping would keep that open, and so locked, in a forked child.
+#[derive(Debug)]
+struct WriterLock(ParentOnly);
+
+impl WriterLock {
+    /// Locks through `descriptor`; `None` when the lock is held elsewhere.
+    fn take(descriptor: OwnedFd) -> io::Result<Option<WriterLock>> {
+        let descriptor = ParentOnly::new(descriptor)?;
+        match descriptor.get() {
+            Some(own) if sys::lock(own)? => Ok(Some(WriterLock(descriptor))),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Drop for WriterLock {
+    /// Unlocks by itself: a child forked while the descriptor is being closed would otherwise inherit the lock.
+    fn drop(&mut self) {
+        if let Some(descriptor) = self.0.get() {
+            let _closing_releases_it_too = sys::unlock(descriptor);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What happens to the writer's locks when the host forks.
+//!
+//! A forked child shares the parent's open files, and an open-file-description lock lives as long as any descriptor of its open
+//! file: without help a child could keep a log locked long after its parent is gone. So the descriptors that carry locks are kept in
+//! a table, and a handler that runs in every forked child closes the child's copies. It also counts, which is how the rest of the
+//! library tells that a handle was made by another process without asking the kernel.
+#![allow(unsafe_code, reason = "pthread_atfork and close in the child")]
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+
+/// Locked descriptors per piece of the table.
+const SLOT_COUNT: usize = 512;
+/// A slot without a descriptor (real ones are 3 or more).
+const EMPTY: RawFd = 0;
+
+/// A piece of the table. The first is static, further ones are leaked on purpose: the handler may look at any of them at any time.
+struct Chunk {
+    slots: [AtomicI32; SLOT_COUNT],
+    next: AtomicPtr<Chunk>,
+}
+
+impl Chunk {
+    const fn new() -> Self {
+        Chunk { slots: [const { AtomicI32::new(EMPTY) }; SLOT_COUNT], next: AtomicPtr::new(ptr::null_mut()) }
+    }
+}
+
+static FIRST_CHUNK: Chunk = Chunk::new();
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// How many forks lie between this process and the one that first used the library: it differs in a child from what its parent saw.
+/// Counted once [`install`] has run.
+#[must_use]
+pub fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// Has the handler run in every child forked from now on.
+///
+/// # Errors
+/// `ENOMEM` when the C library cannot remember it.
+pub fn install() -> io::Result<()> {
+    static OUTCOME: OnceLock<i32> = OnceLock::new();
+    // SAFETY: `in_child` is a function for the life of the process (the library is linked so that it is never unloaded), and does
+    // only what a forked child of a process with threads may do.
+    match *OUTCOME.get_or_init(|| unsafe { libc::pthread_atfork(None, None, Some(in_child)) }) {
+        0 => Ok(()),
+        number => Err(io::Error::from_raw_os_error(number)),
+    }
+}
+
+/// Runs in the child, where only the forking thread lives on, with its memory in any state: atomics and `close`, nothing else.
+unsafe extern "C" fn in_child() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    let mut chunk = Some(&FIRST_CHUNK);
+    while let Some(piece) = chunk {
+        for slot in &piece.slots {
+            let descriptor = slot.swap(EMPTY, Ordering::Relaxed);
+            if descriptor != EMPTY {
+                // SAFETY: the child's copy of a descriptor whose owner, seeing another generation, will never use or close it.
+                unsafe { libc::close(descriptor) };
+            }
+        }
+        chunk = next_chunk(piece);
+    }
+}
+
+fn next_chunk(chunk: &Chunk) -> Option<&'static Chunk> {
+    // SAFETY: null, or a leaked chunk that is never freed and only accessed through shared references.
+    unsafe { chunk.next.load(Ordering::Acquire).as_ref() }
+}
+
+/// A descriptor whose copy is closed in every forked child.
+#[derive(Debug)]
+pub(super) struct ParentOnly {
+    descriptor: ManuallyDrop<OwnedFd>,
+    slot: &'static AtomicI32,
+    generation: u64,
+}
+
+impl ParentOnly {
+    /// Takes `descriptor` over. It must not carry a lock yet: a fork just before this call would keep it.
+    pub(super) fn new(descriptor: OwnedFd) -> io::Result<ParentOnly> {
+        install()?;
+        let slot = take_slot(descriptor.as_raw_fd());
+        Ok(ParentOnly { descriptor: ManuallyDrop::new(descriptor), slot, generation: generation() })
+    }
+
+    /// The descriptor; `None` in a forked child, where its number may mean anything by now.
+    pub(super) fn get(&self) -> Option<BorrowedFd<'_>> {
+        (self.generation == generation()).then(|| self.descriptor.as_fd())
+    }
+}
+
+impl Drop for ParentOnly {
+    /// The slot is emptied first: the number may be somebody else's as soon as it is closed.
+    fn drop(&mut self) {
+        if self.generation == generation() {
+            self.slot.store(EMPTY, Ordering::Relaxed);
+            // SAFETY: dropped once, here, and not used afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.descriptor) };
+        }
+    }
+}
+
+/// Puts `descriptor` into a free slot.
+fn take_slot(descriptor: RawFd) -> &'static AtomicI32 {
+    let mut chunk = &FIRST_CHUNK;
+    loop {
+        for slot in &chunk.slots {
+            if slot.compare_exchange(EMPTY, descriptor, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                return slot;
+            }
+        }
+        chunk = match next_chunk(chunk) {
+            Some(next) => next,
+            None => add_chunk(chunk),
+        };
+    }
+}
+
+/// The chunk after `last`: a new one, or the one another thread added meanwhile.
+fn add_chunk(last: &Chunk) -> &'static Chunk {
+    let added = Box::into_raw(Box::new(Chunk::new()));
+    match last.next.compare_exchange(ptr::null_mut(), added, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: just leaked; never freed from now on.
+        Ok(_) => unsafe { &*added },
+        Err(theirs) => {
+            // SAFETY: `added` came from `Box::into_raw` and was not published; `theirs` is a leaked chunk, never freed.
+            unsafe {
+                drop(Box::from_raw(added));
+                &*theirs
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::options::Io;
+    use crate::storage::{OpenMode, open_directory};
+    use std::collections::BTreeSet;
+    use std::io::{self, Read, Write};
+    use std::sync::atomic::{AtomicI32, Ordering};
+
+    /// Waits for `child` and answers with its exit code; `None` when it did not exit by itself.
+    fn exit_code(child: libc::pid_t) -> Option<i32> {
+        let mut status = 0;
+        // SAFETY: `status` is writable; the child is ours and not waited for elsewhere.
+        let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+        (waited == child && libc::WIFEXITED(status)).then(|| libc::WEXITSTATUS(status))
+    }
+
+    #[test]
+    fn a_child_neither_keeps_nor_releases_the_lock() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let storage = open_directory(directory.path(), Io::Auto, true).map_err(io::Error::other)?;
+        let file = storage.open("a", OpenMode::CreateNew)?;
+        file.write_at(0, &[0; 8])?;
+        assert!(file.try_lock()?);
+        let (mut tail, word) = (file.clone().tail(), file.clone().commit_word(true)?);
+        tail.make_room(8, 16)?;
+        let before = super::generation();
+        let (mut from_parent, mut to_child) = io::pipe()?;
+        // SAFETY: the child only reads a descriptor, drops the file (which takes no lock and allocates nothing) and exits.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let counted = super::generation() == before + 1;
+            drop((tail, word, file));
+            drop(to_child);
+            let released = from_parent.read(&mut [0]).is_ok_and(|count| count == 1);
+            // SAFETY: ends the child without running anything of the test harness.
+            unsafe { libc::_exit(if counted && released { 42 } else { 1 }) };
+        }
+        assert!(child > 0, "fork: {}", io::Error::last_os_error());
+        let other = storage.open("a", OpenMode::Write)?;
+        assert_eq!(super::generation(), before, "the parent is what it was");
+        assert!(other.is_locked()?, "the parent's lock is there, whatever the child does");
+        drop((tail, word, file));
+        assert!(other.try_lock()?, "and gone with the parent's file, while the child still lives");
+        to_child.write_all(b"x")?;
+        assert_eq!(exit_code(child), Some(42), "the child counted the fork and lived until told");
+        Ok(())
+    }
+
+    #[test]
+    fn there_is_a_slot_for_every_lock() {
+        let address = |slot: &'static AtomicI32| std::ptr::from_ref(slot).addr();
+        // A descriptor that is never open, for a child forked by another test meanwhile.
+        let slots: Vec<_> = (0..3 * super::SLOT_COUNT).map(|_| super::take_slot(i32::MAX)).collect();
+        let places: BTreeSet<usize> = slots.iter().map(|slot| address(slot)).collect();
+        assert_eq!(places.len(), slots.len(), "each has a slot of its own, in three chunks or more");
+        assert!(slots.iter().all(|slot| slot.swap(super::EMPTY, Ordering::Relaxed) == i32::MAX));
+    }
+}

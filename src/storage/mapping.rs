@@ -1,0 +1,215 @@
+//! The mapping engine: bytes are stored into and read from shared mappings, whose pages are made writable ahead of the stores.
+//!
+//! Mapped memory is shared with other threads and processes, so the only references made to it are to bytes that are committed and
+//! never change again; everything else is copied through pointers. Pages beyond the end of the file fault when touched:
+//! every access is checked against a size the file is known to have.
+#![allow(unsafe_code, reason = "mapped memory")]
+
+use super::file::RealFile;
+use super::{Tail, View, room, sys};
+use memmap2::{Advice, MmapOptions, MmapRaw};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The address space of a window, where the process may have it.
+const WINDOW_BYTES: u64 = 64 << 20;
+/// Windows begin at multiples of this, a multiple of every page size.
+const WINDOW_ALIGNMENT_BYTES: u64 = 64 << 10;
+/// Pages are made writable in steps of this, so that most appends make no system call.
+const POPULATE_STEP_BYTES: u64 = 1 << 20;
+
+/// A mapped piece of a file, which may reach beyond the file's end.
+#[derive(Debug)]
+struct Window {
+    map: MmapRaw,
+    start: u64,
+}
+
+impl Window {
+    /// Maps at least `range`, and [`WINDOW_BYTES`] if the address space has room for them.
+    fn open(file: &RealFile, range: &Range<u64>, writable: bool) -> io::Result<Window> {
+        let start = range.start - range.start % WINDOW_ALIGNMENT_BYTES;
+        let least = range.end.saturating_sub(start).max(1);
+        let mut wanted = least.max(WINDOW_BYTES);
+        loop {
+            let mut options = MmapOptions::new();
+            options.offset(start).len(usize::try_from(wanted).map_err(|_| sys::error(libc::ENOMEM))?);
+            match if writable { options.map_raw(file.std()) } else { options.map_raw_read_only(file.std()) } {
+                Ok(map) => return Ok(Window { map, start }),
+                Err(refusal) if refusal.raw_os_error() == Some(libc::ENOMEM) && wanted > least => {
+                    wanted = (wanted / 2).max(least);
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+    }
+
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.map.len() as u64)
+    }
+
+    fn covers(&self, range: &Range<u64>) -> bool {
+        self.start <= range.start && range.end <= self.end()
+    }
+
+    /// Where the byte at `offset` of the file is in the window; the end of the window counts as in it.
+    fn place(&self, offset: u64) -> Option<usize> {
+        usize::try_from(offset.checked_sub(self.start)?).ok().filter(|place| *place <= self.map.len())
+    }
+
+    /// Makes the pages of `range`, which must lie within the file, writable without a fault that could fail.
+    fn populate(&self, range: &Range<u64>) -> io::Result<()> {
+        let mut from = range.start;
+        while from < range.end {
+            let to = from.saturating_add(POPULATE_STEP_BYTES).min(range.end);
+            match (self.place(from), self.place(to)) {
+                (Some(begin), Some(end)) => populate(&self.map, begin, end - begin)?,
+                _ => return Err(io::ErrorKind::InvalidInput.into()),
+            }
+            from = to;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the pages of `size_bytes` from `begin` of a mapping writable, so that no store to them can fault for lack of room.
+pub(super) fn populate(map: &MmapRaw, begin: usize, size_bytes: usize) -> io::Result<()> {
+    loop {
+        match map.advise_range(Advice::PopulateWrite, begin, size_bytes) {
+            Err(refusal) => match refusal.raw_os_error() {
+                Some(libc::EINTR | libc::EAGAIN) => {}
+                // The fault would have been SIGBUS: the file system has no block for the page.
+                Some(libc::EFAULT) => return Err(sys::error(libc::ENOSPC)),
+                _ => return Err(refusal),
+            },
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// The end of a file, written by stores.
+#[derive(Debug)]
+pub(super) struct MappedTail {
+    file: Arc<RealFile>,
+    window: Option<Window>,
+    /// What can be put: populated, and covered by the window.
+    room: Range<u64>,
+    /// What has blocks of its own.
+    allocated: Range<u64>,
+}
+
+impl MappedTail {
+    pub(super) fn new(file: Arc<RealFile>) -> MappedTail {
+        MappedTail { file, window: None, room: 0..0, allocated: 0..0 }
+    }
+
+    /// Covers and populates `from..to`, and ahead of it to the next step, as far as blocks are allocated.
+    fn open_room(&mut self, from: u64, to: u64) -> io::Result<()> {
+        let fresh = match &self.window {
+            Some(window) if window.covers(&(from..to)) => None,
+            _ => Some(Window::open(&self.file, &(from..to), true)?),
+        };
+        let Some(window) = fresh.as_ref().or(self.window.as_ref()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let step_end = to.checked_next_multiple_of(POPULATE_STEP_BYTES).unwrap_or(to);
+        let end = step_end.min(self.allocated.end).min(window.end());
+        let continues = fresh.is_none() && self.room.contains(&from);
+        window.populate(&(if continues { self.room.end } else { from }..end))?;
+        self.room = if continues { self.room.start } else { from }..end;
+        if fresh.is_some() {
+            self.window = fresh;
+        }
+        Ok(())
+    }
+}
+
+impl Tail for MappedTail {
+    fn make_room(&mut self, from: u64, to: u64) -> io::Result<()> {
+        room::check_range(from, to)?;
+        if self.room.start <= from && to <= self.room_end() {
+            return Ok(());
+        }
+        // What was cut off since is populated no more.
+        self.room.end = self.room_end();
+        if self.allocated.start <= from && to <= self.allocated.end.min(self.file.reach()) {
+            return self.open_room(from, to);
+        }
+        let before = self.allocated.clone();
+        let extended = room::extend(&self.file, from, to)?;
+        self.allocated = from..extended.new_bytes;
+        self.open_room(from, to).map_err(|refusal| {
+            self.allocated = before;
+            room::cut_back(&self.file, extended.old_bytes, refusal)
+        })
+    }
+
+    fn room_end(&self) -> u64 {
+        self.room.end.min(self.file.reach())
+    }
+
+    fn put(&mut self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
+        room::check_put(&(self.room.start..self.room_end()), offset, parts)?;
+        let place = self.window.as_ref().and_then(|window| Some((window, window.place(offset)?)));
+        let Some((window, mut place)) = place else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        for part in parts {
+            // SAFETY: all parts lie in the room, which lies in the window and in the file and is populated. Nobody else writes there
+            // (one tail per file, one writer per log), and nobody reads it before the commit word covers it; the source is
+            // ordinary memory, never a mapping of bytes not yet committed.
+            unsafe { window.map.as_mut_ptr().add(place).copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+            place += part.len();
+        }
+        Ok(())
+    }
+}
+
+/// A reader's window.
+#[derive(Debug)]
+pub(super) struct MappedView {
+    file: Arc<RealFile>,
+    window: Option<Window>,
+    /// The file was at least this long when last asked.
+    known_bytes: u64,
+    /// The loaded bytes, within the window.
+    loaded: Range<usize>,
+}
+
+impl MappedView {
+    pub(super) fn new(file: Arc<RealFile>) -> MappedView {
+        MappedView { file, window: None, known_bytes: 0, loaded: 0..0 }
+    }
+}
+
+impl View for MappedView {
+    fn load(&mut self, offset: u64, size_bytes: usize, _committed_end: u64) -> io::Result<()> {
+        self.loaded = 0..0;
+        let end = offset.checked_add(size_bytes as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let covered = self.window.as_ref().is_some_and(|window| window.covers(&(offset..end)));
+        if end > self.known_bytes || !covered {
+            self.known_bytes = self.file.size()?;
+        }
+        if end > self.known_bytes {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if !covered {
+            self.window = None; // first, so that the address space of one is enough
+            self.window = Some(Window::open(&self.file, &(offset..end), false)?);
+        }
+        let begin = self.window.as_ref().and_then(|window| window.place(offset));
+        let begin = begin.ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.loaded = begin..begin + size_bytes;
+        Ok(())
+    }
+
+    fn loaded(&self) -> &[u8] {
+        let Some(window) = &self.window else {
+            return &[];
+        };
+        // SAFETY: `load` checked that the range lies in the window and in the file, its caller that it is committed and so
+        // never changes again. The window stays mapped until the next `load` or the drop, which borrow the view mutably.
+        unsafe { std::slice::from_raw_parts(window.map.as_ptr().add(self.loaded.start), self.loaded.len()) }
+    }
+}

@@ -1,0 +1,134 @@
+//! The seam between the log and the operating system: everything the log does to files goes through these traits.
+//!
+//! Three engines implement them: `mapping` (stores into shared mappings), `syscall` (system calls only) and `simulated`
+//! (memory, for tests: kills, power loss, faults). The rest of the library does not know which one it has.
+//! Failures are plain `io::Error`s; the layers above say which file and what to do.
+
+mod create;
+mod directory;
+mod engine;
+mod file;
+pub mod fork;
+mod mapping;
+mod room;
+pub mod simulated;
+mod sys;
+mod syscall;
+pub(crate) mod thread;
+mod words;
+
+pub use create::create_directory;
+pub use directory::open_directory;
+pub use words::SharedPage;
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::Arc;
+
+/// Which file it is, whatever its path says: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// What there is under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    pub id: FileId,
+    pub size_bytes: u64,
+    pub is_regular: bool,
+}
+
+/// How to open a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Must exist; only read.
+    Read,
+    /// Must exist; read and written.
+    Write,
+    /// Must not exist; created with mode 0666 before umask, read and written.
+    CreateNew,
+}
+
+/// The files of one directory, on one engine.
+pub trait Storage: Send + Sync + Debug {
+    /// Opens the regular file `name` (no symbolic link is followed, the descriptor is close-on-exec and at least 3).
+    /// Anything but a regular file is `ELOOP`, `EISDIR` or `ENXIO`.
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+    /// What is under `name` now; `None` when nothing is. Symbolic links are not followed.
+    fn metadata(&self, name: &str) -> io::Result<Option<Meta>>;
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// The names in the directory, in no order.
+    fn list(&self) -> io::Result<Vec<String>>;
+    /// Makes creations, renames and removals in the directory durable.
+    fn sync_directory(&self) -> io::Result<()>;
+    /// The directory's path, for messages.
+    fn path(&self) -> &std::path::Path;
+    /// Whether this engine maps files (and so may share the words of the live page).
+    fn maps_files(&self) -> bool;
+}
+
+/// One open file. All methods may be called from any thread; EINTR is retried, short transfers are continued.
+pub trait File: Send + Sync + Debug {
+    fn metadata(&self) -> io::Result<Meta>;
+    /// Reads at `offset` until `buffer` is full or the file ends; returns the bytes read.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Writes all of `bytes` at `offset`, by a system call in every engine.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Cuts or extends (with zeros) the file.
+    fn set_size(&self, size_bytes: u64) -> io::Result<()>;
+    /// Makes the file's bytes and size durable (fdatasync); covers stores through mappings.
+    fn sync(&self) -> io::Result<()>;
+    /// Where the first byte that may not be zero lies at or after `offset` (SEEK_DATA); `None`: only zeros follow.
+    /// File systems without the notion answer `offset` itself while it is below the file's size.
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>>;
+    /// Takes the writer's lock (an open-file-description write lock over the whole file) without waiting; `false`: held elsewhere.
+    /// It is held until the last reference to this file is dropped, and never by a forked child.
+    fn try_lock(&self) -> io::Result<bool>;
+    /// Whether a lock taken through another open file stands in the way of one here.
+    fn is_locked(&self) -> io::Result<bool>;
+    /// The writer's place at the end of the file. One at a time.
+    fn tail(self: Arc<Self>) -> Box<dyn Tail>;
+    /// A reader's place in the file.
+    fn view(self: Arc<Self>) -> Box<dyn View>;
+    /// The first 8 bytes as one little-endian word, read and written atomically; the file must have them.
+    /// `writable` needs a file opened for writing.
+    fn commit_word(self: Arc<Self>, writable: bool) -> io::Result<Box<dyn CommitWord>>;
+    /// The first 4096 bytes, mapped shared and writable; `None` where the engine does not map files. The file must have them.
+    fn shared_page(&self) -> io::Result<Option<SharedPage>>;
+}
+
+/// The end of a file, where one writer puts bytes into room made before.
+pub trait Tail: Send + Debug {
+    /// Makes `from..to` writable by [`Tail::put`] without a possible failure for lack of room, extending the file ahead of `to`
+    /// to a multiple of 64 KiB. `from` is the first byte not yet written. On failure the size of the file is what it was before
+    /// (a partial extension is cut back; that this failed too is told by the error), and room made earlier stays.
+    fn make_room(&mut self, from: u64, to: u64) -> io::Result<()>;
+    /// The end of the room: bytes below it, from the last `make_room`'s `from` on, can be put.
+    fn room_end(&self) -> u64;
+    /// Stores `parts`, one after the other, at `offset`; the range must lie in the room.
+    /// An error means that the outcome is unknown.
+    fn put(&mut self, offset: u64, parts: &[&[u8]]) -> io::Result<()>;
+}
+
+/// A reader's cached piece of a file: a mapped window or a buffer.
+pub trait View: Send + Sync + Debug {
+    /// Makes `offset..offset + size_bytes` the loaded bytes. The range must be committed (it never changes again), and so must everything
+    /// below `committed_end`, which is how far the engine may read ahead. A file that ends before the range is `UnexpectedEof`.
+    fn load(&mut self, offset: u64, size_bytes: usize, committed_end: u64) -> io::Result<()>;
+    /// The bytes loaded last; they stay where they are until the next `load` or the drop of the view.
+    fn loaded(&self) -> &[u8];
+}
+
+/// The commit word of a record file: how many records count.
+pub trait CommitWord: Send + Sync + Debug {
+    /// The word, with acquire order where it is memory.
+    fn load(&self) -> io::Result<u64>;
+    /// Publishes `count`, with release order where it is memory. An error means that the outcome is unknown.
+    fn store(&self, count: u64) -> io::Result<()>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! How far files are extended ahead of what is written to them, and how that is done so that a refusal leaves no trace.
+
+use super::file::RealFile;
+use super::sys;
+use std::io;
+use std::ops::Range;
+
+/// Sizes of files open for writing are multiples of this.
+const UNIT_BYTES: u64 = 64 << 10;
+/// The most a file is extended beyond what was asked for.
+const AHEAD_BYTES_MAX: u64 = 16 << 20;
+
+/// The sizes a file may be given, both multiples of 64 KiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// What it should get, so that not every append extends it.
+    pub(super) wanted_bytes: u64,
+    /// What it must get.
+    pub(super) least_bytes: u64,
+}
+
+impl Plan {
+    /// For a file of `size_bytes` that is to be written up to `to`, where no file may exceed `limit_bytes`.
+    pub(super) fn new(size_bytes: u64, to: u64, limit_bytes: u64) -> io::Result<Plan> {
+        let too_large = || sys::error(libc::EFBIG);
+        let least_bytes = to.max(size_bytes).checked_next_multiple_of(UNIT_BYTES).ok_or_else(too_large)?;
+        if least_bytes > limit_bytes {
+            return Err(too_large());
+        }
+        // A new log gets one unit; from then on a quarter more each time.
+        let ahead = if size_bytes < UNIT_BYTES { 0 } else { (size_bytes / 4).clamp(UNIT_BYTES, AHEAD_BYTES_MAX) };
+        let wanted = to.saturating_add(ahead).checked_next_multiple_of(UNIT_BYTES).unwrap_or(least_bytes);
+        let allowed = limit_bytes - limit_bytes % UNIT_BYTES;
+        Ok(Plan { wanted_bytes: wanted.min(allowed).max(least_bytes), least_bytes })
+    }
+}
+
+/// What [`extend`] did to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extension {
+    pub(super) old_bytes: u64,
+    pub(super) new_bytes: u64,
+}
+
+/// Gives the bytes from `from` to a new end at or beyond `to` blocks of their own, where the file system can.
+/// On failure the file has its old size.
+pub(super) fn extend(file: &RealFile, from: u64, to: u64) -> io::Result<Extension> {
+    let old_bytes = file.size()?;
+    let plan = Plan::new(old_bytes, to, sys::file_size_limit()?)?;
+    let new_bytes = match extend_to(file, old_bytes, from, plan.wanted_bytes) {
+        Err(refusal) if plan.least_bytes < plan.wanted_bytes && is_full(&refusal) => {
+            extend_to(file, old_bytes, from, plan.least_bytes)?
+        }
+        other => other?,
+    };
+    file.reaches(new_bytes);
+    Ok(Extension { old_bytes, new_bytes })
+}
+
+/// Extends the file to `end`, or not at all.
+fn extend_to(file: &RealFile, old_bytes: u64, from: u64, end: u64) -> io::Result<u64> {
+    let outcome = match sys::allocate(file.descriptor(), from, end) {
+        // Without preallocation the size alone has to do; what fills it may then still find the disk full.
+        Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => {
+            file.resize(end.max(old_bytes))
+        }
+        other => other,
+    };
+    outcome.map_err(|refusal| cut_back(file, old_bytes, refusal))?;
+    Ok(end)
+}
+
+/// Gives the file its old size again after `refusal`, which is what the caller hears, unless this fails too.
+pub(super) fn cut_back(file: &RealFile, old_bytes: u64, refusal: io::Error) -> io::Error {
+    match file.cut(old_bytes) {
+        Ok(()) => refusal,
+        Err(second) => io::Error::other(format!("{refusal}; and cutting the file back to {old_bytes} bytes: {second}")),
+    }
+}
+
+/// Checks that room from `from` to `to` can be meant.
+pub(super) fn check_range(from: u64, to: u64) -> io::Result<()> {
+    if from <= to { Ok(()) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}
+
+/// Checks that `parts`, put at `offset`, lie within `room`.
+pub(super) fn check_put(room: &Range<u64>, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
+    let end = parts.iter().try_fold(offset, |at, part| at.checked_add(part.len() as u64));
+    match end {
+        Some(end) if room.start <= offset && end <= room.end => Ok(()),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("bytes put at {offset} do not fit the room {room:?}"),
+        )),
+    }
+}
+
+fn is_full(refusal: &io::Error) -> bool {
+    matches!(refusal.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_grow_by_a_quarter_in_units() {
+        let plan = |size, to| Plan::new(size, to, u64::MAX).map(|plan| (plan.wanted_bytes, plan.least_bytes));
+        let mib = 1 << 20;
+        assert_eq!(plan(8, 27).ok(), Some((UNIT_BYTES, UNIT_BYTES)), "a new log is one unit");
+        assert_eq!(
+            plan(UNIT_BYTES, UNIT_BYTES + 1).ok(),
+            Some((3 * UNIT_BYTES, 2 * UNIT_BYTES)),
+            "then one unit ahead"
+        );
+        assert_eq!(plan(8 * mib, 8 * mib + 1).ok(), Some((10 * mib + UNIT_BYTES, 8 * mib + UNIT_BYTES)), "a quarter");
+        assert_eq!(
+            plan(mib << 10, (mib << 10) + 1).map(|sizes| sizes.0).ok(),
+            Some((mib << 10) + 16 * mib + UNIT_BYTES)
+        );
+        assert_eq!(
+            plan(3 * UNIT_BYTES + 5, 100).map(|sizes| sizes.1).ok(),
+            Some(4 * UNIT_BYTES),
+            "never smaller than it is"
+        );
+    }
+
+    #[test]
+    fn limits_shrink_the_plan_and_then_refuse_it() {
+        let plan = Plan::new(2 * UNIT_BYTES, 2 * UNIT_BYTES + 1, 3 * UNIT_BYTES + 7);
+        assert_eq!(plan.ok(), Some(Plan { wanted_bytes: 3 * UNIT_BYTES, least_bytes: 3 * UNIT_BYTES }));
+        for (to, limit) in [(2 * UNIT_BYTES + 1, 3 * UNIT_BYTES - 1), (u64::MAX, u64::MAX), (u64::MAX - UNIT_BYTES, 1)]
+        {
+            let refusal = Plan::new(0, to, limit).err().and_then(|refusal| refusal.raw_os_error());
+            assert_eq!(refusal, Some(libc::EFBIG), "to {to} within {limit}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The state of a simulated disk: files, names, faults and limits.
+
+use crate::storage::sys;
+use std::collections::BTreeMap;
+use std::io;
+
+/// Larger files are refused: they are held in memory.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+/// Blocks are given out in this size.
+const BLOCK_BYTES: u64 = 4096;
+
+/// A change to a file that no sync has covered yet.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    Size(usize),
+}
+
+/// A file, whatever its name.
+#[derive(Debug, Default)]
+pub(super) struct Inode {
+    /// What processes see.
+    pub(super) cached: Vec<u8>,
+    /// What is safe.
+    pub(super) durable: Vec<u8>,
+    /// What leads from the safe bytes to the cached ones, in order.
+    pub(super) changes: Vec<Change>,
+    /// How far the file has blocks of its own.
+    pub(super) allocated_bytes: u64,
+    /// The open file that holds the writer's lock.
+    pub(super) locked_by: Option<u64>,
+}
+
+impl Inode {
+    /// Cuts the file or extends it with zeros.
+    pub(super) fn resize(&mut self, size: usize) {
+        if size != self.cached.len() {
+            self.cached.resize(size, 0);
+            self.changes.push(Change::Size(size));
+        }
+        self.allocated_bytes = self.allocated_bytes.min((size as u64).next_multiple_of(BLOCK_BYTES));
+    }
+
+    /// Writes, extending the file if need be; the caller has found room for it.
+    pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let end = offset.saturating_add(bytes.len());
+        if end > self.cached.len() {
+            self.resize(end);
+        }
+        overlay(&mut self.cached, offset, bytes);
+        self.changes.push(Change::Write { offset, bytes: bytes.to_vec() });
+    }
+
+    /// Makes everything safe.
+    pub(super) fn sync(&mut self) {
+        for change in self.changes.drain(..) {
+            match change {
+                Change::Size(size) => self.durable.resize(size, 0),
+                Change::Write { offset, bytes } => overlay(&mut self.durable, offset, &bytes),
+            }
+        }
+    }
+
+    /// A sync that failed: the written pages count as clean from now on and are never written again; sizes are another matter.
+    pub(super) fn fail_sync(&mut self) {
+        self.changes.retain(|change| matches!(change, Change::Size(_)));
+    }
+}
+
+/// Copies `bytes` over `target` at `offset`, as far as it reaches.
+pub(super) fn overlay(target: &mut [u8], offset: usize, bytes: &[u8]) {
+    let rest = target.get_mut(offset..).unwrap_or_default();
+    let count = rest.len().min(bytes.len());
+    let (old, new) = (rest.split_at_mut(count).0, bytes.split_at(count).0);
+    old.copy_from_slice(new);
+}
+
+/// What a name means: an inode, or nothing.
+pub(super) type NameChange = Vec<(String, Option<u64>)>;
+
+#[derive(Debug)]
+struct Fault {
+    index: u64,
+    os_error: i32,
+    sticky: bool,
+}
+
+/// The whole disk.
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) inodes: BTreeMap<u64, Inode>,
+    pub(super) names: BTreeMap<String, u64>,
+    pub(super) durable_names: BTreeMap<String, u64>,
+    /// Changes of names since the directory was last synced; each happens whole or not at all.
+    pub(super) name_changes: Vec<NameChange>,
+    epoch: u64,
+    numbers: u64,
+    calls: u64,
+    faults: Vec<Fault>,
+    capacity_bytes: u64,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Disk {
+            inodes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            name_changes: Vec::new(),
+            epoch: 0,
+            numbers: 0,
+            calls: 0,
+            faults: Vec::new(),
+            capacity_bytes: u64::MAX,
+        }
+    }
+}
+
+impl Disk {
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Fails for handles opened before the last kill.
+    pub(super) fn check_epoch(&self, epoch: u64) -> io::Result<()> {
+        if epoch == self.epoch { Ok(()) } else { Err(sys::error(libc::EIO)) }
+    }
+
+    /// Counts a call from a process of `epoch` and answers with the fault it is to suffer, if any.
+    pub(super) fn begin(&mut self, epoch: u64) -> io::Result<Option<io::Error>> {
+        self.check_epoch(epoch)?;
+        let index = self.calls;
+        self.calls += 1;
+        let hit = self.faults.iter().find(|fault| fault.index == index || fault.sticky && fault.index < index);
+        Ok(hit.map(|fault| sys::error(fault.os_error)))
+    }
+
+    /// As [`Disk::begin`], for calls that change nothing when refused.
+    pub(super) fn call(&mut self, epoch: u64) -> io::Result<()> {
+        self.begin(epoch)?.map_or(Ok(()), Err)
+    }
+
+    /// A number not given out before.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    pub(super) fn inode(&mut self, number: u64) -> io::Result<&mut Inode> {
+        self.inodes.get_mut(&number).ok_or_else(|| sys::error(libc::EIO))
+    }
+
+    /// Gives the file blocks up to `end`, or refuses.
+    pub(super) fn allocate(&mut self, number: u64, end: u64) -> io::Result<()> {
+        if end > FILE_BYTES_MAX {
+            return Err(sys::error(libc::EFBIG));
+        }
+        let used_bytes: u64 = self.inodes.values().map(|inode| inode.allocated_bytes).sum();
+        let capacity_bytes = self.capacity_bytes;
+        let inode = self.inode(number)?;
+        let needed = end.next_multiple_of(BLOCK_BYTES);
+        let missing = needed.saturating_sub(inode.allocated_bytes);
+        if missing > 0 && used_bytes.saturating_add(missing) > capacity_bytes {
+            return Err(sys::error(libc::ENOSPC));
+        }
+        inode.allocated_bytes += missing;
+        Ok(())
+    }
+
+    /// A size that fits into memory.
+    pub(super) fn size(bytes: u64) -> io::Result<usize> {
+        usize::try_from(bytes).ok().filter(|_| bytes <= FILE_BYTES_MAX).ok_or_else(|| sys::error(libc::EFBIG))
+    }
+
+    /// Changes names, all of `change` at once.
+    pub(super) fn change_names(&mut self, change: NameChange) {
+        apply_names(&mut self.names, &change);
+        self.name_changes.push(change);
+    }
+
+    pub(super) fn sync_names(&mut self) {
+        self.name_changes.clear();
+        self.durable_names.clone_from(&self.names);
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.epoch += 1;
+        let named = self.names.values().chain(self.durable_names.values()).copied();
+        let once_named = self.name_changes.iter().flatten().filter_map(|(_, number)| *number);
+        let reachable: Vec<u64> = named.chain(once_named).collect();
+        self.inodes.retain(|number, inode| {
+            inode.locked_by = None;
+            reachable.contains(number)
+        });
+    }
+
+    pub(super) fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    pub(super) fn fail_call(&mut self, index: u64, os_error: i32, sticky: bool) {
+        self.faults.push(Fault { index, os_error, sticky });
+    }
+
+    pub(super) fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    pub(super) fn set_capacity(&mut self, bytes: u64) {
+        self.capacity_bytes = bytes;
+    }
+
+    pub(super) fn read_file(&self, name: &str) -> Option<Vec<u8>> {
+        Some(self.inodes.get(self.names.get(name)?)?.cached.clone())
+    }
+
+    pub(super) fn write_file(&mut self, name: &str, bytes: &[u8]) {
+        let number = self.names.get(name).copied().unwrap_or_else(|| self.next_number());
+        self.names.insert(name.to_owned(), number);
+        self.durable_names.insert(name.to_owned(), number);
+        let inode = self.inodes.entry(number).or_default();
+        inode.cached = bytes.to_vec();
+        inode.durable = bytes.to_vec();
+        inode.changes.clear();
+        inode.allocated_bytes = (bytes.len() as u64).next_multiple_of(BLOCK_BYTES);
+    }
+}
+
+pub(super) fn apply_names(names: &mut BTreeMap<String, u64>, change: &NameChange) {
+    for (name, meaning) in change {
+        match meaning {
+            Some(number) => names.insert(name.clone(), *number),
+            None => names.remove(name),
+        };
+    }
+}

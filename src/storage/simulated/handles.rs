@@ -1,0 +1,244 @@
+//! A process's view of a simulated disk: its directory and its open files, lost when it is killed.
+
+use super::disk::{Disk, Inode};
+use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
+use crate::storage::room::Plan;
+use crate::storage::{CommitWord, File, FileId, Meta, OpenMode, SharedPage, Storage, Tail, View, sys};
+use parking_lot::Mutex;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The number of the only device there is.
+const DEVICE: u64 = 1;
+
+/// The directory, as one process sees it.
+#[derive(Debug)]
+pub(super) struct SimulatedStorage {
+    disk: Arc<Mutex<Disk>>,
+    epoch: u64,
+}
+
+impl SimulatedStorage {
+    pub(super) fn new(disk: Arc<Mutex<Disk>>) -> Self {
+        let epoch = disk.lock().epoch();
+        SimulatedStorage { disk, epoch }
+    }
+}
+
+fn meta(number: u64, inode: &Inode) -> Meta {
+    Meta { id: FileId { device: DEVICE, inode: number }, size_bytes: inode.cached.len() as u64, is_regular: true }
+}
+
+impl Storage for SimulatedStorage {
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        let number = match (disk.names.get(name).copied(), mode) {
+            (None, OpenMode::CreateNew) => {
+                let number = disk.next_number();
+                disk.inodes.insert(number, Inode::default());
+                disk.change_names(vec![(name.to_owned(), Some(number))]);
+                number
+            }
+            (Some(_), OpenMode::CreateNew) => return Err(sys::error(libc::EEXIST)),
+            (None, _) => return Err(sys::error(libc::ENOENT)),
+            (Some(number), _) => number,
+        };
+        let (handle, writable) = (disk.next_number(), mode != OpenMode::Read);
+        let (disk, reach_bytes) = (Arc::clone(&self.disk), AtomicU64::new(u64::MAX));
+        Ok(Arc::new(SimulatedFile { disk, epoch: self.epoch, number, handle, writable, reach_bytes }))
+    }
+
+    fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        Ok(disk.names.get(name).and_then(|number| Some(meta(*number, disk.inodes.get(number)?))))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        let number = *disk.names.get(from).ok_or_else(|| sys::error(libc::ENOENT))?;
+        disk.change_names(vec![(from.to_owned(), None), (to.to_owned(), Some(number))]);
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        if !disk.names.contains_key(name) {
+            return Err(sys::error(libc::ENOENT));
+        }
+        disk.change_names(vec![(name.to_owned(), None)]);
+        Ok(())
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        Ok(disk.names.keys().cloned().collect())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        disk.sync_names();
+        Ok(())
+    }
+
+    fn path(&self) -> &Path {
+        Path::new("simulated")
+    }
+
+    fn maps_files(&self) -> bool {
+        false
+    }
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct SimulatedFile {
+    disk: Arc<Mutex<Disk>>,
+    epoch: u64,
+    number: u64,
+    /// Tells open files of one inode apart: the lock belongs to one.
+    handle: u64,
+    writable: bool,
+    /// As in a real file: room beyond it, made before a cut, is gone.
+    reach_bytes: AtomicU64,
+}
+
+impl SimulatedFile {
+    /// One call that reads or changes the inode, or, refused, leaves it alone.
+    pub(super) fn call<R>(&self, work: impl FnOnce(&mut Inode) -> R) -> io::Result<R> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        disk.inode(self.number).map(work)
+    }
+
+    pub(super) fn check_writable(&self) -> io::Result<()> {
+        if self.writable { Ok(()) } else { Err(sys::error(libc::EBADF)) }
+    }
+
+    /// Fails once the process was killed.
+    pub(super) fn check_alive(&self) -> io::Result<()> {
+        self.disk.lock().check_epoch(self.epoch)
+    }
+
+    /// How far room can reach at most.
+    pub(super) fn reach(&self) -> u64 {
+        self.reach_bytes.load(Ordering::Relaxed)
+    }
+
+    /// One call that writes `parts` one after the other; refused, it leaves half of them.
+    pub(super) fn write(&self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
+        self.check_writable()?;
+        let mut disk = self.disk.lock();
+        let fault = disk.begin(self.epoch)?;
+        let mut bytes = parts.concat();
+        if fault.is_some() {
+            bytes.truncate(bytes.len() / 2);
+        }
+        if !bytes.is_empty() {
+            disk.allocate(self.number, offset.saturating_add(bytes.len() as u64))?;
+            disk.inode(self.number)?.write(Disk::size(offset)?, &bytes);
+        }
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Extends the file as the real engines do.
+    pub(super) fn extend(&self, to: u64) -> io::Result<u64> {
+        self.check_writable()?;
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        let plan = Plan::new(disk.inode(self.number)?.cached.len() as u64, to, u64::MAX)?;
+        let end = match disk.allocate(self.number, plan.wanted_bytes) {
+            Ok(()) => plan.wanted_bytes,
+            Err(_) => disk.allocate(self.number, plan.least_bytes).map(|()| plan.least_bytes)?,
+        };
+        disk.inode(self.number)?.resize(Disk::size(end)?);
+        self.reach_bytes.store(end, Ordering::Relaxed);
+        Ok(end)
+    }
+}
+
+impl File for SimulatedFile {
+    fn metadata(&self) -> io::Result<Meta> {
+        self.call(|inode| meta(self.number, inode))
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.call(|inode| {
+            let rest = usize::try_from(offset).ok().and_then(|offset| inode.cached.get(offset..)).unwrap_or_default();
+            let count = rest.len().min(buffer.len());
+            buffer.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            count
+        })
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write(offset, &[bytes])
+    }
+
+    fn set_size(&self, size_bytes: u64) -> io::Result<()> {
+        self.check_writable()?;
+        let size = Disk::size(size_bytes)?;
+        self.call(|inode| inode.resize(size))?;
+        self.reach_bytes.fetch_min(size_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        let fault = disk.begin(self.epoch)?;
+        let inode = disk.inode(self.number)?;
+        match fault {
+            None => inode.sync(),
+            Some(_) => inode.fail_sync(),
+        }
+        fault.map_or(Ok(()), Err)
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        self.call(|inode| {
+            let start = usize::try_from(offset).ok()?;
+            let data = inode.cached.get(start..)?.iter().position(|byte| *byte != 0)?;
+            Some(offset + data as u64)
+        })
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        self.check_writable()?;
+        self.call(|inode| *inode.locked_by.get_or_insert(self.handle) == self.handle)
+    }
+
+    fn is_locked(&self) -> io::Result<bool> {
+        self.call(|inode| inode.locked_by.is_some_and(|holder| holder != self.handle))
+    }
+
+    fn tail(self: Arc<Self>) -> Box<dyn Tail> {
+        Box::new(SimulatedTail::new(self))
+    }
+
+    fn view(self: Arc<Self>) -> Box<dyn View> {
+        Box::new(SimulatedView::new(self))
+    }
+
+    fn commit_word(self: Arc<Self>, writable: bool) -> io::Result<Box<dyn CommitWord>> {
+        Ok(Box::new(SimulatedWord::new(self, writable)?))
+    }
+
+    fn shared_page(&self) -> io::Result<Option<SharedPage>> {
+        Ok(None)
+    }
+}
+
+impl Drop for SimulatedFile {
+    fn drop(&mut self) {
+        if let Ok(inode) = self.disk.lock().inode(self.number) {
+            inode.locked_by = inode.locked_by.filter(|holder| *holder != self.handle);
+        }
+    }
+}

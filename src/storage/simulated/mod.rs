@@ -1,0 +1,85 @@
+//! The simulated engine: a disk in memory whose process can be killed, whose power can fail and whose calls can be refused.
+//!
+//! A file is its bytes as the process sees them (the cache), its bytes as they are safe (the disk proper), and what was changed
+//! since they were last made equal by a sync; a directory likewise. A kill leaves the cache, a loss of power the safe bytes and an
+//! arbitrary part of the changes. What is random comes from a seed, so every failure can be seen again.
+
+mod disk;
+mod handles;
+mod places;
+mod power;
+
+use super::Storage;
+use disk::Disk;
+use handles::SimulatedStorage;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// A disk with one directory; clones are the same disk.
+#[derive(Clone, Debug, Default)]
+pub struct Simulated {
+    disk: Arc<Mutex<Disk>>,
+}
+
+impl Simulated {
+    /// An empty disk without limit and without faults.
+    #[must_use]
+    pub fn new() -> Self {
+        Simulated::default()
+    }
+
+    /// The directory, as a process started now sees it.
+    #[must_use]
+    pub fn storage(&self) -> Arc<dyn Storage> {
+        Arc::new(SimulatedStorage::new(Arc::clone(&self.disk)))
+    }
+
+    /// Kills the process: what was opened before answers EIO from now on and changes nothing more, its locks are released, and every
+    /// byte that it wrote stays, synced or not.
+    pub fn kill(&self) {
+        self.disk.lock().kill();
+    }
+
+    /// Cuts the power: kills the process and keeps what was synced and, chosen by `seed`, some of what was not: sectors of 512 bytes, each
+    /// as it was at some moment; sizes up to some moment; names one by one.
+    pub fn power_loss(&self, seed: u64) {
+        self.disk.lock().lose_power(seed);
+    }
+
+    /// How many calls were made so far: everything that is a system call in a real engine.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.disk.lock().calls()
+    }
+
+    /// Refuses the call with this index, counted like [`Simulated::calls`], with an operating system error number; if `sticky`, all
+    /// later ones too. A refused write leaves the first half of its bytes, a refused sync makes nothing safe and forgets what was to be
+    /// made so, as Linux does; every other refused call changes nothing.
+    pub fn fail_call(&self, index: u64, os_error: i32, sticky: bool) {
+        self.disk.lock().fail_call(index, os_error, sticky);
+    }
+
+    /// Refuses nothing any more.
+    pub fn clear_faults(&self) {
+        self.disk.lock().clear_faults();
+    }
+
+    /// Lets all files together have blocks for at most `bytes`; what has them keeps them.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.disk.lock().set_capacity(bytes);
+    }
+
+    /// The bytes of a file as a process sees them; `None` when there is none of that name.
+    #[must_use]
+    pub fn read_file(&self, name: &str) -> Option<Vec<u8>> {
+        self.disk.lock().read_file(name)
+    }
+
+    /// Makes `bytes` the content of a file, new if need be, safe at once.
+    pub fn write_file(&self, name: &str, bytes: &[u8]) {
+        self.disk.lock().write_file(name, bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests;

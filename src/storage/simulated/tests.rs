@@ -1,0 +1,216 @@
+//! The disk itself: what survives a kill, what a loss of power may take, and what it never takes.
+
+use super::Simulated;
+use crate::storage::{File, OpenMode};
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+const SECTOR_BYTES: usize = 512;
+const SEEDS: std::ops::Range<u64> = 0..300;
+
+fn create(disk: &Simulated, name: &str) -> io::Result<Arc<dyn File>> {
+    disk.storage().open(name, OpenMode::CreateNew)
+}
+
+/// The content of file `a` after a loss of power with each of the seeds, from a disk that `prepare` makes anew each time.
+fn outcomes(prepare: impl Fn(&Simulated) -> io::Result<()>) -> io::Result<BTreeSet<Option<Vec<u8>>>> {
+    SEEDS
+        .map(|seed| {
+            let disk = Simulated::new();
+            prepare(&disk)?;
+            disk.power_loss(seed);
+            Ok(disk.read_file("a"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_kill_keeps_bytes_and_takes_handles() -> io::Result<()> {
+    let disk = Simulated::new();
+    let storage = disk.storage();
+    let file = create(&disk, "a")?;
+    file.write_at(0, b"12345678")?;
+    let (mut tail, mut view) = (file.clone().tail(), file.clone().view());
+    let word = file.clone().commit_word(true)?;
+    tail.make_room(8, 16)?;
+    view.load(0, 8, 8)?;
+    assert!(file.try_lock()?);
+    disk.kill();
+    let before = disk.read_file("a");
+    let stale = [
+        file.write_at(0, b"x"),
+        file.set_size(0),
+        file.sync(),
+        tail.put(8, &[b"x"]),
+        tail.make_room(8, 9),
+        word.store(1),
+        view.load(0, 1, 8),
+        word.load().map(drop),
+        file.metadata().map(drop),
+        file.try_lock().map(drop),
+        storage.remove("a"),
+        storage.rename("a", "b"),
+        storage.sync_directory(),
+        storage.list().map(drop),
+    ];
+    for (index, outcome) in stale.into_iter().enumerate() {
+        assert_eq!(outcome.err().and_then(|failure| failure.raw_os_error()), Some(libc::EIO), "stale call {index}");
+    }
+    assert_eq!(disk.read_file("a"), before, "a dead process changes nothing");
+    assert_eq!(before.map(|bytes| bytes.len()), Some(64 << 10), "what it wrote stays, synced or not");
+    let next = disk.storage().open("a", OpenMode::Write)?;
+    assert!(!next.is_locked()? && next.try_lock()?, "its lock is free");
+    drop(file);
+    assert!(
+        disk.storage().open("a", OpenMode::Read)?.is_locked()?,
+        "the dead handle releases nothing of the living one"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_was_synced_survives() -> io::Result<()> {
+    let found = outcomes(|disk| {
+        let file = create(disk, "a")?;
+        file.write_at(0, &[7; 3000])?;
+        file.sync()?;
+        disk.storage().sync_directory()
+    })?;
+    assert_eq!(found, BTreeSet::from([Some(vec![7; 3000])]));
+    Ok(())
+}
+
+#[test]
+fn what_was_not_synced_survives_by_sectors() -> io::Result<()> {
+    let found = outcomes(|disk| {
+        disk.write_file("a", &[1; 4 * SECTOR_BYTES]);
+        let file = disk.storage().open("a", OpenMode::Write)?;
+        file.write_at(100, &[2; 3 * SECTOR_BYTES])?;
+        file.write_at(0, &[3; 50])
+    })?;
+    for bytes in found.iter().flatten() {
+        assert_eq!(bytes.len(), 4 * SECTOR_BYTES);
+        let middle = bytes.get(SECTOR_BYTES..3 * SECTOR_BYTES).unwrap_or_default();
+        for sector in middle.chunks(SECTOR_BYTES) {
+            assert!(sector == [1; SECTOR_BYTES] || sector == [2; SECTOR_BYTES], "a sector is old or new, whole");
+        }
+        let (first_old, second_new) = (bytes.get(100) == Some(&1), bytes.first() == Some(&3));
+        assert!(!(first_old && second_new), "of two writes to a sector the later never survives alone");
+    }
+    assert!(found.contains(&Some(vec![1; 4 * SECTOR_BYTES])), "all can be lost");
+    assert_eq!(found.len(), 3 * 2 * 2 * 2, "every combination of sectors is seen");
+    Ok(())
+}
+
+#[test]
+fn sizes_may_be_lost_and_take_what_lay_beyond() -> io::Result<()> {
+    let found = outcomes(|disk| {
+        disk.write_file("a", &[1; SECTOR_BYTES]);
+        let file = disk.storage().open("a", OpenMode::Write)?;
+        let mut tail = file.tail();
+        tail.make_room(512, 1024)?;
+        tail.put(512, &[&[2; SECTOR_BYTES]])
+    })?;
+    let lengths: BTreeSet<usize> = found.iter().flatten().map(Vec::len).collect();
+    assert_eq!(lengths, BTreeSet::from([SECTOR_BYTES, 64 << 10]), "the size is published or not");
+    let kinds: BTreeSet<Option<u8>> = found.iter().flatten().map(|bytes| bytes.get(SECTOR_BYTES).copied()).collect();
+    assert_eq!(kinds, BTreeSet::from([None, Some(0), Some(2)]), "beyond it nothing, zeros or the bytes");
+
+    let found = outcomes(|disk| {
+        disk.write_file("a", &[1; 2 * SECTOR_BYTES]);
+        let file = disk.storage().open("a", OpenMode::Write)?;
+        file.set_size(SECTOR_BYTES as u64)?;
+        file.write_at(SECTOR_BYTES as u64, &[2; SECTOR_BYTES])
+    })?;
+    for bytes in found.iter().flatten() {
+        let rest = bytes.get(SECTOR_BYTES..).unwrap_or_default();
+        assert!(rest.iter().all(|byte| Some(byte) == rest.first()), "old, new or zeros, never mixed");
+    }
+    assert_eq!(found.len(), 4, "the old file, the cut one, the extended one with zeros, with bytes");
+    Ok(())
+}
+
+#[test]
+fn names_may_be_lost_until_the_directory_is_synced() -> io::Result<()> {
+    let found = outcomes(|disk| {
+        disk.write_file("a", b"old");
+        let file = create(disk, "new")?;
+        file.write_at(0, b"new")?;
+        file.sync()?;
+        disk.storage().rename("new", "a")
+    })?;
+    assert_eq!(found, BTreeSet::from([Some(b"old".to_vec()), Some(b"new".to_vec())]), "a rename happens or not");
+    let found = outcomes(|disk| {
+        disk.write_file("a", b"old");
+        disk.storage().remove("a")
+    })?;
+    assert_eq!(found, BTreeSet::from([Some(b"old".to_vec()), None]), "so does a removal");
+    let found = outcomes(|disk| {
+        disk.write_file("a", b"old");
+        disk.storage().remove("a")?;
+        disk.storage().sync_directory()
+    })?;
+    assert_eq!(found, BTreeSet::from([None]), "a synced one has happened");
+    Ok(())
+}
+
+#[test]
+fn a_failed_sync_forgets_what_it_should_have_written() -> io::Result<()> {
+    let prepare = |disk: &Simulated, rewrite: bool| {
+        disk.write_file("a", b"old");
+        let file = disk.storage().open("a", OpenMode::Write)?;
+        file.write_at(0, b"new")?;
+        disk.fail_call(disk.calls(), libc::EIO, false);
+        assert!(file.sync().is_err());
+        assert_eq!(disk.read_file("a"), Some(b"new".to_vec()), "the cache still has it");
+        if rewrite {
+            file.write_at(0, b"new")?;
+        }
+        file.sync()
+    };
+    assert_eq!(outcomes(|disk| prepare(disk, false))?, BTreeSet::from([Some(b"old".to_vec())]), "swallowed");
+    assert_eq!(outcomes(|disk| prepare(disk, true))?, BTreeSet::from([Some(b"new".to_vec())]), "written again");
+    Ok(())
+}
+
+#[test]
+fn faults_hit_the_call_they_are_meant_for() -> io::Result<()> {
+    let disk = Simulated::new();
+    let file = create(&disk, "a")?;
+    let first = disk.calls();
+    file.write_at(0, b"12345678")?;
+    assert_eq!(disk.calls(), first + 1, "one call");
+    disk.fail_call(first + 2, libc::ENOSPC, false);
+    file.metadata()?;
+    assert!(file.write_at(0, b"abcdefgh").is_err_and(|failure| failure.raw_os_error() == Some(libc::ENOSPC)));
+    assert_eq!(disk.read_file("a"), Some(b"abcd5678".to_vec()), "half of it was written");
+    file.write_at(0, b"abcdefgh")?;
+    let word = file.clone().commit_word(true)?;
+    disk.fail_call(disk.calls(), libc::EIO, true);
+    assert!(word.store(1).is_err() && word.store(1).is_err() && file.set_size(0).is_err(), "sticky");
+    assert_eq!(disk.read_file("a"), Some(b"abcdefgh".to_vec()), "a word is never torn");
+    disk.clear_faults();
+    word.store(u64::from_le_bytes(*b"ABCDEFGH"))?;
+    assert_eq!(disk.read_file("a"), Some(b"ABCDEFGH".to_vec()));
+    Ok(())
+}
+
+#[test]
+fn the_same_seed_loses_the_same() -> io::Result<()> {
+    let run = |seed| {
+        let disk = Simulated::new();
+        let file = create(&disk, "a")?;
+        disk.storage().sync_directory()?;
+        for index in 0..50_u8 {
+            file.write_at(u64::from(index) * 300, &[index; 700])?;
+        }
+        disk.power_loss(seed);
+        io::Result::Ok(disk.read_file("a"))
+    };
+    for seed in SEEDS {
+        assert_eq!(run(seed)?, run(seed)?, "seed {seed}");
+    }
+    assert_ne!(run(1)?, run(2)?, "and another seed something else");
+    Ok(())
+}

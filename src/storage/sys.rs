@@ -1,0 +1,260 @@
+//! The system calls the real engines make beyond what std offers: each a safe function that retries EINTR and fails with an `io::Error`.
+#![allow(unsafe_code, reason = "these are the calls std does not wrap")]
+
+use super::{FileId, Meta};
+use std::ffi::{CStr, CString};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+
+/// Descriptors below this one belong to the host: standard input, output and error, open or not.
+const FIRST_DESCRIPTOR: RawFd = 3;
+/// The most parts handed to one `pwritev`; below the kernel's 1024, so that the array fits on a small stack.
+const PARTS_PER_CALL: usize = 256;
+
+pub(super) fn error(number: i32) -> io::Error {
+    io::Error::from_raw_os_error(number)
+}
+
+/// A name as the kernel takes it.
+pub(super) fn c_name(name: &str) -> io::Result<CString> {
+    CString::new(name).map_err(|_| error(libc::EINVAL))
+}
+
+/// The result of `call`, which answers less than zero and sets errno on failure; called again after EINTR.
+fn retried<T: Copy + PartialOrd + From<i8>>(mut call: impl FnMut() -> T) -> io::Result<T> {
+    loop {
+        let result = call();
+        if result >= T::from(0) {
+            return Ok(result);
+        }
+        let failure = io::Error::last_os_error();
+        if failure.kind() != io::ErrorKind::Interrupted {
+            return Err(failure);
+        }
+    }
+}
+
+/// An offset or size as the kernel takes it; what does not fit is too large for any file.
+fn signed(bytes: u64) -> io::Result<i64> {
+    i64::try_from(bytes).map_err(|_| error(libc::EFBIG))
+}
+
+/// Opens the directory at `path`, following symbolic links.
+pub(super) fn open_directory(path: &CStr) -> io::Result<OwnedFd> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: `path` is NUL-terminated and outlives the call.
+    let opened = retried(|| unsafe { libc::open(path.as_ptr(), flags) })?;
+    // SAFETY: the kernel just made this descriptor; nothing else owns it.
+    above_standard(unsafe { OwnedFd::from_raw_fd(opened) })
+}
+
+/// Opens `name` in `directory`: close-on-exec, no controlling terminal, no waiting for FIFOs, no symbolic link followed.
+pub(super) fn open_at(directory: BorrowedFd<'_>, name: &CStr, flags: i32) -> io::Result<OwnedFd> {
+    const MODE: libc::c_uint = 0o666;
+    let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    // SAFETY: `name` is NUL-terminated and outlives the call; the mode is only read when a file is created.
+    let opened = retried(|| unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, MODE) })?;
+    // SAFETY: the kernel just made this descriptor; nothing else owns it.
+    above_standard(unsafe { OwnedFd::from_raw_fd(opened) })
+}
+
+/// The same open file with a descriptor that cannot be taken for a standard stream.
+fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    if descriptor.as_raw_fd() >= FIRST_DESCRIPTOR {
+        return Ok(descriptor);
+    }
+    // SAFETY: the descriptor is open; F_DUPFD_CLOEXEC takes an integer and touches no memory.
+    let moved = retried(|| unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR) })?;
+    // SAFETY: the kernel just made this descriptor; nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+}
+
+/// What is under `name` in `directory`, a symbolic link taken as itself.
+pub(super) fn metadata_at(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<Meta>> {
+    let mut found = MaybeUninit::<libc::stat>::uninit();
+    let (parent, flags) = (directory.as_raw_fd(), libc::AT_SYMLINK_NOFOLLOW);
+    // SAFETY: `name` is NUL-terminated, `found` is writable and large enough for a `stat`.
+    match retried(|| unsafe { libc::fstatat(parent, name.as_ptr(), found.as_mut_ptr(), flags) }) {
+        Err(failure) if failure.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+        Err(failure) => return Err(failure),
+        Ok(_) => {}
+    }
+    // SAFETY: the call succeeded, so the kernel filled it.
+    let found = unsafe { found.assume_init() };
+    let id = FileId { device: found.st_dev, inode: found.st_ino };
+    let is_regular = found.st_mode & libc::S_IFMT == libc::S_IFREG;
+    Ok(Some(Meta { id, size_bytes: u64::try_from(found.st_size).unwrap_or(0), is_regular }))
+}
+
+pub(super) fn rename_at(directory: BorrowedFd<'_>, from: &CStr, to: &CStr) -> io::Result<()> {
+    let parent = directory.as_raw_fd();
+    // SAFETY: both names are NUL-terminated and outlive the call.
+    retried(|| unsafe { libc::renameat(parent, from.as_ptr(), parent, to.as_ptr()) }).map(drop)
+}
+
+pub(super) fn remove_at(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    // SAFETY: `name` is NUL-terminated and outlives the call.
+    retried(|| unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), 0) }).map(drop)
+}
+
+/// The names in `directory` that are UTF-8 (no other can be ours), without `.` and `..`.
+pub(super) fn list(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
+    /// Closes the stream, and the descriptor with it, on every way out.
+    struct Stream(*mut libc::DIR);
+    impl Drop for Stream {
+        fn drop(&mut self) {
+            // SAFETY: `fdopendir` made the pointer and nothing else closes it.
+            unsafe { libc::closedir(self.0) };
+        }
+    }
+
+    let own = open_at(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
+    // SAFETY: `own` is an open directory; on success the stream owns the descriptor, which is therefore released below.
+    let stream = unsafe { libc::fdopendir(own.as_raw_fd()) };
+    if stream.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    let stream = Stream(stream);
+    let _owned_by_the_stream = own.into_raw_fd();
+    let mut names = Vec::new();
+    loop {
+        // SAFETY: errno is this thread's own; it must be zero to tell the end from a failure.
+        unsafe { *libc::__errno_location() = 0 };
+        // SAFETY: the stream is open and only this thread uses it.
+        let entry = unsafe { libc::readdir64(stream.0) };
+        if entry.is_null() {
+            let failure = io::Error::last_os_error();
+            return if failure.raw_os_error() == Some(0) { Ok(names) } else { Err(failure) };
+        }
+        // SAFETY: a non-null entry is valid until the next `readdir64`, and its name is NUL-terminated.
+        let name = unsafe { CStr::from_ptr((&raw const (*entry).d_name).cast()) };
+        match name.to_str() {
+            Ok("." | "..") | Err(_) => {}
+            Ok(name) => names.push(name.to_owned()),
+        }
+    }
+}
+
+/// Gives `from..to` of the file blocks of its own, extending it to `to` if it is shorter.
+pub(super) fn allocate(file: BorrowedFd<'_>, from: u64, to: u64) -> io::Result<()> {
+    let (offset, length) = (signed(from)?, signed(to.saturating_sub(from))?);
+    // SAFETY: takes integers only.
+    retried(|| unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, length) }).map(drop)
+}
+
+/// Makes the file or directory durable, metadata and all.
+pub(super) fn sync(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes an integer only.
+    retried(|| unsafe { libc::fsync(file.as_raw_fd()) }).map(drop)
+}
+
+/// Where the next data lies at or after `offset` (`SEEK_DATA`); `None` when only zeros follow.
+pub(super) fn next_data(file: BorrowedFd<'_>, offset: u64) -> io::Result<Option<u64>> {
+    let start = signed(offset)?;
+    // SAFETY: takes integers only; nothing here uses the file's position, which it moves.
+    match retried(|| unsafe { libc::lseek(file.as_raw_fd(), start, libc::SEEK_DATA) }) {
+        Ok(found) => Ok(u64::try_from(found).ok()),
+        Err(failure) if failure.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Writes all of `parts`, one after the other, at `offset`.
+pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
+    let mut at = offset;
+    for group in parts.chunks(PARTS_PER_CALL) {
+        let mut slices = [IoSlice::new(&[]); PARTS_PER_CALL];
+        for (slice, part) in slices.iter_mut().zip(group) {
+            *slice = IoSlice::new(part);
+        }
+        let mut left = slices.get_mut(..group.len()).unwrap_or_default();
+        IoSlice::advance_slices(&mut left, 0); // drops leading empty parts
+        while !left.is_empty() {
+            let written = write_once(file, at, left)?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            at = at.checked_add(written as u64).ok_or_else(|| error(libc::EFBIG))?;
+            IoSlice::advance_slices(&mut left, written);
+        }
+    }
+    Ok(())
+}
+
+fn write_once(file: BorrowedFd<'_>, offset: u64, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    let offset = signed(offset)?;
+    let count = i32::try_from(slices.len()).map_err(|_| error(libc::EINVAL))?;
+    // SAFETY: `IoSlice` is documented to have the layout of `iovec`; the slices and what they point to outlive the call.
+    let written = retried(|| unsafe { libc::pwritev(file.as_raw_fd(), slices.as_ptr().cast(), count, offset) })?;
+    Ok(written.unsigned_abs())
+}
+
+/// The largest size this process may give a file; going beyond raises SIGXFSZ in the host, so everything that grows a file asks first.
+pub(super) fn file_size_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is writable and of the right type.
+    retried(|| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) })?;
+    Ok(limit.rlim_cur)
+}
+
+/// The kernel's magic number for the file system that `file` is on.
+pub(super) fn file_system_magic(file: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut found = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: `found` is writable and large enough for a `statfs`.
+    retried(|| unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so the kernel filled it.
+    let found = unsafe { found.assume_init() };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "magic numbers have 32 bits")]
+    Ok(found.f_type as u32)
+}
+
+/// Whether the file system that `file` is on is mounted read-only.
+pub(super) fn is_mounted_read_only(file: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut found = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: `found` is writable and large enough for a `statvfs`.
+    retried(|| unsafe { libc::fstatvfs(file.as_raw_fd(), found.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so the kernel filled it.
+    let found = unsafe { found.assume_init() };
+    Ok(found.f_flag & libc::ST_RDONLY != 0)
+}
+
+/// A lock request of `kind` over the whole file.
+fn whole_file(kind: i32) -> libc::flock {
+    #[expect(clippy::cast_possible_truncation, reason = "lock kinds and SEEK_SET are 0, 1 and 2")]
+    let (kind, whence) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
+    libc::flock { l_type: kind, l_whence: whence, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
+/// Takes the open-file-description write lock without waiting; `false` when another holds one.
+pub(super) fn lock(file: BorrowedFd<'_>) -> io::Result<bool> {
+    let request = whole_file(libc::F_WRLCK);
+    // SAFETY: `request` is a valid `flock` that outlives the call.
+    match retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }) {
+        Ok(_) => Ok(true),
+        Err(failure) if matches!(failure.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Releases the lock taken by [`lock`] through the same open file.
+pub(super) fn unlock(file: BorrowedFd<'_>) -> io::Result<()> {
+    let request = whole_file(libc::F_UNLCK);
+    // SAFETY: `request` is a valid `flock` that outlives the call.
+    retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
+}
+
+/// Whether another open file holds a lock that would refuse ours.
+pub(super) fn is_locked(file: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut request = whole_file(libc::F_WRLCK);
+    // SAFETY: `request` is a valid, writable `flock` that outlives the call.
+    retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut request) })?;
+    Ok(i32::from(request.l_type) != libc::F_UNLCK)
+}
+
+/// Makes 0 the next free descriptor, as in hosts that run without standard streams.
+#[cfg(test)]
+pub(super) fn close_standard_input() {
+    // SAFETY: nothing in the process that calls this reads its standard input afterwards.
+    drop(unsafe { OwnedFd::from_raw_fd(0) });
+}

@@ -1,0 +1,170 @@
+//! Full disks and limits of the process: refusals that change nothing, and success once there is room.
+
+use super::{UNIT_BYTES, create, open, os_error, read, size};
+use crate::options::Io;
+use crate::storage::simulated::Simulated;
+use crate::storage::{OpenMode, Storage};
+use std::env;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+/// Tells a test that it runs in the child made for it, under the conditions it needs.
+const CHILD: &str = "IMMUTA_TEST_CHILD";
+/// How the shell says that a file system cannot be mounted here.
+const CANNOT_MOUNT: i32 = 77;
+
+/// Whether this is the child that [`run_child`] made for `what`.
+pub(super) fn in_child(what: &str) -> bool {
+    env::var_os(CHILD).is_some_and(|value| value == what)
+}
+
+/// The command that runs the test `path` (with its crate's name in front) again, alone, from a shell `script` that ends in `exec "$@"`.
+fn child(path: &str, what: &str, script: &str) -> io::Result<Command> {
+    let test = path.split_once("::").map_or(path, |(_crate, test)| test);
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(env::current_exe()?);
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, what);
+    Ok(command)
+}
+
+/// Runs the test `path` again, alone, in a child made by the shell `script`.
+pub(super) fn run_child(path: &str, what: &str, script: &str) -> io::Result<()> {
+    let status = child(path, what, script)?.status()?;
+    assert!(status.success(), "the child failed: {status}");
+    Ok(())
+}
+
+/// Fills the disk beside a ballast file, looks at what the refusal left, and goes on once the ballast is gone.
+fn fill_and_go_on(storage: &Arc<dyn Storage>) -> io::Result<()> {
+    let ballast = create(storage, "ballast")?;
+    ballast.write_at(0, &vec![1; 400 << 10])?;
+    let file = create(storage, "a")?;
+    file.write_at(0, &[0; 8])?;
+    let mut tail = file.clone().tail();
+    let (mut end, record) = (8, vec![7; 50_000]);
+    let refusal = loop {
+        let size_before = size(&file)?;
+        match tail.make_room(end, end + 50_000) {
+            Ok(()) => {
+                tail.put(end, &[&record])?;
+                end += 50_000;
+            }
+            Err(refusal) => {
+                assert_eq!(size(&file)?, size_before, "a refused extension leaves the size alone");
+                break refusal;
+            }
+        }
+        assert!(end < 2 << 20, "the disk must become full");
+    };
+    assert_eq!(refusal.raw_os_error(), Some(libc::ENOSPC));
+    assert!(end > 300_000, "and not before it is: {end}");
+    let left = usize::try_from(tail.room_end() - end).unwrap_or(0);
+    tail.put(end, &[&vec![8; left]])?;
+    assert_eq!(os_error(tail.make_room(end, end + (64 << 20))), Some(libc::ENOSPC), "refused again");
+    assert_eq!(read(&file, end, left)?, vec![8; left], "room made earlier is still room");
+
+    ballast.set_size(0)?;
+    tail.make_room(end, end + 50_000)?;
+    tail.put(end, &[&record])?;
+    assert_eq!(read(&file, end, 50_000)?, record, "the same succeeds once there is room");
+    assert!(size(&file)?.is_multiple_of(UNIT_BYTES));
+    Ok(())
+}
+
+#[test]
+fn a_full_simulated_disk_refuses_and_recovers() -> io::Result<()> {
+    let disk = Simulated::new();
+    disk.set_capacity(1 << 20);
+    fill_and_go_on(&disk.storage())?;
+    disk.set_capacity(0);
+    assert_eq!(os_error(create(&disk.storage(), "b")?.write_at(0, b"x")), Some(libc::ENOSPC));
+    disk.set_capacity(u64::MAX);
+    disk.storage().open("b", OpenMode::Write)?.write_at(0, b"x")
+}
+
+#[test]
+fn a_full_file_system_refuses_and_recovers() -> io::Result<()> {
+    if in_child("tmpfs") {
+        let directory = env::var_os("IMMUTA_TEST_DIRECTORY").ok_or(io::ErrorKind::NotFound)?;
+        for io in [Io::Mmap, Io::Syscall] {
+            println!("engine {io:?}");
+            let storage = open(Path::new(&directory), io)?;
+            fill_and_go_on(&storage)?;
+            storage.remove("a")?;
+            storage.remove("ballast")?;
+        }
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    let script = r#"exec unshare -rm sh -c 'mount -t tmpfs -o size=1m tmpfs "$IMMUTA_TEST_DIRECTORY" || exit 77; exec "$@"' sh "$@""#;
+    if !Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success()) {
+        println!("not tested: no mount name spaces here");
+        return Ok(());
+    }
+    let here = concat!(module_path!(), "::a_full_file_system_refuses_and_recovers");
+    let status = child(here, "tmpfs", script)?.env("IMMUTA_TEST_DIRECTORY", directory.path()).status()?;
+    if status.code() == Some(CANNOT_MOUNT) {
+        println!("not tested: cannot mount here");
+    } else {
+        assert!(status.success(), "the child failed: {status}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_file_size_limit_is_an_error_and_no_signal() -> io::Result<()> {
+    if !in_child("fsize") {
+        let here = concat!(module_path!(), "::the_file_size_limit_is_an_error_and_no_signal");
+        return run_child(here, "fsize", r#"ulimit -f 700; exec "$@""#);
+    }
+    let limit = crate::storage::sys::file_size_limit()?;
+    assert!(limit < 1 << 20, "the child runs under a limit: {limit}");
+    for io in [Io::Auto, Io::Syscall] {
+        println!("engine {io:?}, limit {limit} bytes");
+        let directory = tempfile::tempdir()?;
+        let storage = open(directory.path(), io)?;
+        let file = create(&storage, "a")?;
+        let mut tail = file.clone().tail();
+        let last = limit - limit % UNIT_BYTES;
+        tail.make_room(0, last - UNIT_BYTES + 1)?;
+        assert_eq!(size(&file)?, last, "extended as far as the limit allows");
+        for to in [last + 1, limit + 1] {
+            assert_eq!(os_error(tail.make_room(0, to)), Some(libc::EFBIG), "to {to}");
+            assert_eq!(size(&file)?, last, "unchanged");
+        }
+        tail.put(last - 1, &[b"x"])?;
+        assert_eq!(os_error(file.write_at(limit, b"x")), Some(libc::EFBIG));
+        assert_eq!(os_error(file.write_at(limit - 1, b"xy")), Some(libc::EFBIG));
+        assert_eq!(os_error(file.write_at(u64::MAX, b"xy")), Some(libc::EFBIG));
+        assert_eq!(os_error(file.set_size(limit + 1)), Some(libc::EFBIG));
+        assert_eq!(size(&file)?, last, "unchanged");
+    }
+    Ok(())
+}
+
+#[test]
+fn little_address_space_means_small_windows() -> io::Result<()> {
+    if !in_child("address space") {
+        let here = concat!(module_path!(), "::little_address_space_means_small_windows");
+        return run_child(here, "address space", r#"ulimit -v 60000; exec "$@""#);
+    }
+    let directory = tempfile::tempdir()?;
+    let storage = open(directory.path(), Io::Auto)?;
+    let file = create(&storage, "a")?;
+    let (mut tail, mut view) = (file.clone().tail(), file.clone().view());
+    for step in 0..40 {
+        let offset = step * (1 << 20);
+        tail.make_room(offset, offset + 8)?;
+        tail.put(offset, &[b"somebyte"])?;
+        view.load(offset, 8, offset + 8)?;
+        assert_eq!(view.loaded(), b"somebyte", "at {offset}");
+    }
+    if storage.maps_files() {
+        file.set_size(1 << 30)?;
+        let refusal = os_error(view.load(0, 1 << 29, 1 << 29));
+        assert_eq!(refusal, Some(libc::ENOMEM), "what does not fit at all is an error");
+    }
+    Ok(())
+}

@@ -1,0 +1,335 @@
+//! A position in a namespace: waits for records without a descriptor, then takes one from the pool.
+
+use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::format::index::{Entry, entry_offset};
+use crate::format::log::{SIZE_WORD_BYTES, record_end};
+use crate::index::Run;
+use crate::namespace::{Namespace, OpenIndex};
+use crate::options::Timeout;
+use crate::pool::Guard;
+use crate::publish::Woken;
+use crate::record::{self, Batch, Place, Reader, Record};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Bytes a batch spans at most, unless its first record alone is larger.
+const BATCH_SPAN_BYTES_MAX: u64 = 64 << 20;
+/// How often a call that waits for a descriptor looks whether it was interrupted: nothing that a signal handler may do wakes it.
+const POOL_SLICE: Duration = Duration::from_secs(1);
+
+/// What a waiting call came back with.
+#[derive(Debug)]
+pub enum Next<T> {
+    Ready(T),
+    /// No record before the deadline.
+    Timeout,
+    /// [`Interrupter::interrupt`] was called.
+    Interrupted,
+}
+
+/// A reader's position; opening one takes no descriptor.
+#[derive(Debug)]
+pub struct Stream {
+    namespace: Arc<Namespace>,
+    position: u64,
+    interrupted: Arc<AtomicBool>,
+    index: OpenIndex,
+    run: Run,
+    /// Visible when last asked: below it no question is needed.
+    visible: (u64, u64),
+    /// Rollbacks of the log this stream knows of.
+    rollbacks: u64,
+}
+
+/// Ends a stream's wait from another thread or a signal handler.
+#[derive(Clone, Debug)]
+pub struct Interrupter {
+    namespace: Arc<Namespace>,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Interrupter {
+    /// The stream's current wait, or else its next call, comes back interrupted, once. Async-signal-safe.
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Release);
+        self.namespace.events.notify_all();
+    }
+}
+
+impl Stream {
+    /// 0: from the beginning; negative: only records appended from now on; N: skips the first N.
+    pub(crate) fn open(namespace: Arc<Namespace>, start: i64) -> Result<Stream> {
+        if namespace.is_closed() {
+            return Err(namespace.closed_error());
+        }
+        namespace.refresh();
+        namespace.look_if_due()?;
+        let position = u64::try_from(start).unwrap_or_else(|_| namespace.visible.count());
+        namespace.counters.streams.fetch_add(1, Ordering::Relaxed);
+        Ok(Stream {
+            position,
+            interrupted: Arc::default(),
+            index: namespace.open_index(),
+            run: Run::default(),
+            visible: (0, 0),
+            rollbacks: namespace.rollback().0,
+            namespace,
+        })
+    }
+
+    /// From the first record appended at `time_ns` or later.
+    pub(crate) fn open_at_time(namespace: Arc<Namespace>, time_ns: i64) -> Result<Stream> {
+        let mut stream = Stream::open(namespace, 0)?;
+        let (mut low, mut high) = (0, stream.namespace.visible.count());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if stream.entry(middle, middle + 1)?.time_ns < time_ns {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        stream.position = low;
+        Ok(stream)
+    }
+
+    /// The number of the record the next call will return.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Goes to record `number`; beyond the end the next call waits there.
+    ///
+    /// # Errors
+    /// None today; room for positions that are gone.
+    pub fn seek(&mut self, number: u64) -> Result<()> {
+        self.position = number;
+        self.rollbacks = self.namespace.rollback().0;
+        Ok(())
+    }
+
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter { namespace: Arc::clone(&self.namespace), interrupted: Arc::clone(&self.interrupted) }
+    }
+
+    /// Waits for the next record, then for a descriptor, both before the same deadline.
+    ///
+    /// # Errors
+    /// On any error the position stays; `error.number` names the record, and `seek(number + 1)` passes over it.
+    pub fn next(&mut self, timeout: Timeout) -> Result<Next<Record>> {
+        let (mut reader, count, end) = match self.ready(timeout)? {
+            Next::Ready(ready) => ready,
+            Next::Timeout => return Ok(Next::Timeout),
+            Next::Interrupted => return Ok(Next::Interrupted),
+        };
+        let record = self
+            .place(&mut reader, self.position, count, end)
+            .and_then(|place| record::read(reader, &place, end, self.namespace.verify_reads))
+            .map_err(|error| self.failed(error))?;
+        self.position += 1;
+        self.namespace.counters.records_read.fetch_add(1, Ordering::Relaxed);
+        Ok(Next::Ready(record))
+    }
+
+    /// Like `next`, for up to `max_records` records of up to `max_bytes` payload bytes together (but at least one) with one descriptor.
+    ///
+    /// # Errors
+    /// As `next`; records before a bad one are returned first.
+    pub fn next_batch(&mut self, max_records: usize, max_bytes: usize, timeout: Timeout) -> Result<Next<Batch>> {
+        if max_records == 0 || max_bytes == 0 {
+            return Err(Error::new(ErrorKind::Argument, "a batch needs room for one record and one byte at least"));
+        }
+        let (mut reader, count, end) = match self.ready(timeout)? {
+            Next::Ready(ready) => ready,
+            Next::Timeout => return Ok(Next::Timeout),
+            Next::Interrupted => return Ok(Next::Interrupted),
+        };
+        let batch = self
+            .places(&mut reader, max_records, max_bytes, count, end)
+            .and_then(|places| record::read_batch(reader, &places, end, self.namespace.verify_reads))
+            .map_err(|error| self.failed(error))?;
+        self.position += batch.len() as u64;
+        self.namespace.counters.records_read.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        Ok(Next::Ready(batch))
+    }
+
+    /// A descriptor for the record at the position, with the count and the end it is visible under.
+    fn ready(&mut self, timeout: Timeout) -> Result<Next<(Guard<Reader>, u64, u64)>> {
+        let deadline =
+            if self.position < self.visible.0 && timeout == Timeout::Forever { None } else { timeout.deadline() };
+        loop {
+            match self.wait_for_record(timeout, deadline)? {
+                Next::Ready(()) => {}
+                Next::Timeout => return Ok(Next::Timeout),
+                Next::Interrupted => return Ok(Next::Interrupted),
+            }
+            let slice = Instant::now().checked_add(POOL_SLICE);
+            let until = if deadline.is_some_and(|deadline| slice.is_none_or(|slice| deadline <= slice)) {
+                deadline
+            } else {
+                slice
+            };
+            match self.namespace.acquire_reader(until) {
+                Ok(reader) => return Ok(Next::Ready((reader, self.visible.0, self.visible.1))),
+                Err(error) if error.kind == ErrorKind::Pool && until != deadline => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+    }
+
+    fn wait_for_record(&mut self, timeout: Timeout, deadline: Option<Instant>) -> Result<Next<()>> {
+        loop {
+            if self.interrupted.load(Ordering::Relaxed) && self.interrupted.swap(false, Ordering::AcqRel) {
+                return Ok(Next::Interrupted);
+            }
+            if self.namespace.is_closed() {
+                return Err(self.failed(self.namespace.closed_error()));
+            }
+            if self.has_record()? {
+                return Ok(Next::Ready(()));
+            }
+            self.namespace.look_if_due().map_err(|error| self.failed(error))?;
+            if self.has_record()? {
+                return Ok(Next::Ready(()));
+            }
+            if timeout == Timeout::Ns(0) {
+                return Ok(Next::Timeout);
+            }
+            match self.sleep(deadline) {
+                Woken::Ready | Woken::Perhaps => {}
+                Woken::Look => self.namespace.look().map_err(|error| self.failed(error))?,
+                Woken::Due => return Ok(if self.has_record()? { Next::Ready(()) } else { Next::Timeout }),
+            }
+        }
+    }
+
+    fn sleep(&self, deadline: Option<Instant>) -> Woken {
+        let namespace = &self.namespace;
+        namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
+        let woken = namespace.events.wait(deadline, || {
+            namespace.refresh();
+            namespace.visible.count() > self.position
+                || self.interrupted.load(Ordering::Acquire)
+                || namespace.is_closed()
+        });
+        namespace.counters.waiters.fetch_sub(1, Ordering::Relaxed);
+        woken
+    }
+
+    /// Whether the record at the position is visible; asks anew only when it was not.
+    fn has_record(&mut self) -> Result<bool> {
+        if self.namespace.is_read_only() {
+            self.follow_files()?;
+        }
+        if self.position >= self.visible.0 {
+            self.namespace.refresh();
+            self.visible = self.namespace.visible.get();
+        }
+        Ok(self.position < self.visible.0)
+    }
+
+    /// In a read-only log the files may be replaced, or rolled back below what this stream has read.
+    fn follow_files(&mut self) -> Result<()> {
+        if self.index.files_serial != self.namespace.files_serial() {
+            self.index = self.namespace.open_index();
+            self.run.clear();
+        }
+        let (rollbacks, rolled_back_to) = self.namespace.rollback();
+        if rollbacks == self.rollbacks {
+            return Ok(());
+        }
+        if self.position > rolled_back_to {
+            let message = format!(
+                "{} was rolled back to {rolled_back_to} records after a crash; this stream is at {}: seek to where you want to go on",
+                self.namespace.log_path().display(),
+                self.position
+            );
+            return Err(self.failed(Error::new(ErrorKind::Replaced, message)));
+        }
+        self.rollbacks = rollbacks;
+        self.visible = (0, 0);
+        self.run.clear();
+        Ok(())
+    }
+
+    /// The entry of record `number`, reading on but never entry `limit` or beyond.
+    fn entry(&mut self, number: u64, limit: u64) -> Result<Entry> {
+        self.run.entry(&self.index.index, number, limit)?.ok_or_else(|| {
+            let at = entry_offset(number).unwrap_or(0);
+            let message = format!(
+                "the index entry of record {number} at offset {at} of the side file of {} is damaged; seek to {} to pass over it",
+                self.namespace.log_path().display(),
+                number + 1
+            );
+            Error::new(ErrorKind::Corrupt, message).at(number, at)
+        })
+    }
+
+    /// Where record `number` lies: it ends where the next begins, or, being the last, where its size word says.
+    fn place(&mut self, reader: &mut Reader, number: u64, count: u64, committed_end: u64) -> Result<Place> {
+        let entry = self.entry(number, count)?;
+        let end = match self.run.entry(&self.index.index, number + 1, count) {
+            Ok(Some(next)) if number + 1 < count => next.offset,
+            _ => record::end_by_size_word(reader, number, entry.offset, committed_end)?,
+        };
+        let least = record_end(entry.offset, 0).unwrap_or(u64::MAX);
+        if end < least || end > committed_end {
+            let message = format!(
+                "record {number} at offset {} would end at {end}, the records end at {committed_end}; seek to {} to pass over it",
+                entry.offset,
+                number + 1
+            );
+            return Err(Error::new(ErrorKind::Corrupt, message).at(number, entry.offset));
+        }
+        let limit = self.namespace.max_record_size_bytes;
+        if end - least > limit {
+            let message =
+                format!("record {number} has {} bytes; the largest allowed is {limit} (max_record_size)", end - least);
+            return Err(Error::new(ErrorKind::TooLarge, message).at(number, entry.offset));
+        }
+        Ok(Place { number, entry, end })
+    }
+
+    /// The places of the records of a batch; it ends before the first that cannot be placed.
+    fn places(
+        &mut self,
+        reader: &mut Reader,
+        max_records: usize,
+        max_bytes: usize,
+        count: u64,
+        end: u64,
+    ) -> Result<Vec<Place>> {
+        let first = self.place(reader, self.position, count, end)?;
+        let mut payload_bytes = first.span_bytes() - SIZE_WORD_BYTES;
+        let most = u64::try_from(max_records).unwrap_or(u64::MAX).min(count - self.position);
+        let mut places = vec![first];
+        while (places.len() as u64) < most {
+            let Some(last) = places.last().copied() else { break };
+            let Ok(next) = self.place(reader, last.number + 1, count, end) else { break };
+            payload_bytes = payload_bytes.saturating_add(next.span_bytes() - SIZE_WORD_BYTES);
+            let fits = payload_bytes <= max_bytes as u64 && next.end - first.entry.offset <= BATCH_SPAN_BYTES_MAX;
+            if !fits || next.entry.offset != last.end {
+                break;
+            }
+            places.try_reserve(1).map_err(|_| no_memory("a batch", (places.len() * size_of::<Place>()) as u64))?;
+            places.push(next);
+        }
+        Ok(places)
+    }
+
+    /// The error as the caller sees it: about this namespace, naming the record at the position.
+    fn failed(&self, mut error: Error) -> Error {
+        if error.kind == ErrorKind::Corrupt {
+            self.namespace.counters.checksum_failures.fetch_add(1, Ordering::Relaxed);
+        }
+        error.number = self.position;
+        error.in_namespace(self.namespace.number)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.namespace.counters.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}

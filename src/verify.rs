@@ -1,0 +1,87 @@
+//! Checks every record of a namespace against its entry and its bytes, and changes nothing.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::follower::Follower;
+use crate::index::Run;
+use crate::namespace::{Namespace, log_file_name};
+use crate::options::{Options, check_name};
+use crate::report::{Outcome, Report};
+use crate::scan::Bytes;
+use crate::storage::{OpenMode, open_directory};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Records between two calls of the progress callback.
+const PROGRESS_RECORDS: u64 = 1024;
+
+/// Verifies namespace `name` in `directory`, also beside a writer: then what was visible at the start.
+///
+/// `progress` is told records done and in all; answering `false` ends the check.
+///
+/// # Errors
+/// What keeps it from checking. Damage is no error: the report's finding, the number of bad records and the first of them tell.
+pub fn verify(
+    directory: &Path,
+    name: &str,
+    options: &Options,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Report> {
+    let started = Instant::now();
+    check_name(name)?;
+    let storage = open_directory(directory, options.io, false)?;
+    let (follower, index, events) = Follower::open(storage.as_ref(), name)?;
+    let one_reader = Options { reader_count: 1, ..options.clone() };
+    let namespace = Namespace::new(0, name, Arc::clone(&storage), &one_reader, index, events, Some(follower))?;
+    namespace.look()?;
+    let mut report = namespace.report.lock().clone();
+    let (count, end) = namespace.visible.get();
+    let log = storage
+        .open(&log_file_name(name), OpenMode::Read)
+        .map_err(|error| Error::os(format_args!("opening {}", namespace.log_path().display()), &error))?;
+    let mut bytes = Bytes::new(log.as_ref(), end)?;
+    check_records(&namespace, &mut bytes, count, &mut report, progress)?;
+    if report.bad_records > 0 {
+        report.outcome = Outcome::Damaged;
+        report.finding = report.finding.or(Some(ErrorKind::Corrupt));
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+fn check_records(
+    namespace: &Namespace,
+    bytes: &mut Bytes<'_>,
+    count: u64,
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<()> {
+    let index = namespace.open_index().index;
+    let mut run = Run::default();
+    // Where the next record must begin; unknown after one whose end is not to be trusted.
+    let mut expected = Some(crate::format::log::HEADER_SIZE_BYTES);
+    for number in 0..count {
+        if number.is_multiple_of(PROGRESS_RECORDS) && !progress(number, count) {
+            return Err(Error::new(
+                ErrorKind::Cancelled,
+                format!("stopped by the progress callback at record {number} of {count}"),
+            ));
+        }
+        let entry = run.entry(&index, number, count)?;
+        let found = match entry {
+            Some(entry) if expected.is_none_or(|expected| expected == entry.offset) => bytes.record(entry.offset)?,
+            _ => None,
+        };
+        let good = entry.zip(found).filter(|(entry, found)| entry.crc == found.crc);
+        if good.is_none() {
+            if report.bad_records == 0 {
+                report.first_bad_number = number;
+                report.first_bad_offset = entry.map(|entry| entry.offset).or(expected).unwrap_or(0);
+            }
+            report.bad_records += 1;
+        }
+        expected = good.map(|(_, found)| found.end);
+    }
+    progress(count, count);
+    Ok(())
+}
