@@ -1,6 +1,7 @@
 //! What a read-only log may show, found out from the outside: lock, live page, commit word, or the tail verified by itself.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::in_memory;
 use crate::format::index::State;
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
 use crate::index::{self, Header, Index, Run};
@@ -157,8 +158,7 @@ impl Follower {
         let page_epoch = following.live.as_ref().filter(|live| live.page().is_some()).map(Live::ready_epoch);
         match (page_epoch, following.authority) {
             (Some(page_epoch), Authority::Writer { epoch }) => page_epoch != epoch,
-            (Some(page_epoch), Authority::Recovery) => page_epoch != 0,
-            (Some(page_epoch), Authority::Files { .. }) => page_epoch != 0,
+            (Some(page_epoch), Authority::Recovery | Authority::Files { .. }) => page_epoch != 0,
             (None, _) => false,
         }
     }
@@ -291,7 +291,7 @@ impl Follower {
 fn end_of(files: &Files, count: u64) -> u64 {
     let file_size_bytes = files.log.metadata().map_or(0, |meta| meta.size_bytes);
     let Some(last) = count.checked_sub(1) else { return log::HEADER_SIZE_BYTES };
-    let mut word = [0; SIZE_WORD_BYTES as usize];
+    let mut word = [0; in_memory(SIZE_WORD_BYTES)];
     let entry = Run::default().entry(&files.index, last, count).ok().flatten();
     entry
         .filter(|entry| files.log.read_at(entry.offset, &mut word).is_ok())

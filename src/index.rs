@@ -1,9 +1,10 @@
 //! The side file as an index: its header read whole, its entries read in runs.
 
 use crate::error::{Error, Result, no_memory};
+use crate::format::in_memory;
 use crate::format::index::{
-    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_SIZE_BYTES, Entry, HEADER_SIZE_BYTES, Identity, IdentityError, LogId,
-    PAGE_SIZE_BYTES, SUFFIX, State, entry_offset,
+    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, ENTRY_SIZE_BYTES, Entry, HEADER_SIZE_BYTES, Identity, IdentityError,
+    LogId, PAGE_SIZE_BYTES, SUFFIX, State, entry_offset,
 };
 use crate::storage::File;
 use std::io;
@@ -84,7 +85,7 @@ pub struct Run {
 impl Run {
     /// The entry of record `number`, reading on, but never entry `limit` or beyond; `None` when it is not valid.
     pub fn entry(&mut self, index: &Index, number: u64, limit: u64) -> Result<Option<Entry>> {
-        let size = ENTRY_SIZE_BYTES as usize;
+        let size = ENTRY_BYTES;
         let held = (self.bytes.len() / size) as u64;
         if number < self.first || number - self.first >= held {
             self.read(index, number, limit)?;
@@ -103,7 +104,7 @@ impl Run {
         self.bytes.clear();
         self.first = number;
         let entries = limit.saturating_sub(number).clamp(1, RUN_ENTRIES);
-        let size = (entries * ENTRY_SIZE_BYTES) as usize;
+        let size = in_memory(entries * ENTRY_SIZE_BYTES);
         let Some(offset) = entry_offset(number) else { return Ok(()) };
         self.bytes.try_reserve_exact(size).map_err(|_| no_memory("index entries", size as u64))?;
         self.bytes.resize(size, 0);

@@ -29,7 +29,7 @@ enum Walk {
 /// `E_LAYOUT` for a file of another layout or of two, `E_AMBIGUOUS` when zeros may or may not be records, `E_CORRUPT` when no layout fits.
 pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
-    let file_size = bytes.file_size_bytes;
+    let file_size = bytes.file_end;
     let ours = walk(bytes, header_count)?;
     let mut others = Vec::new();
     if fits_header16(bytes, header_count)? {
@@ -58,13 +58,13 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
             path,
             count,
             end,
-            format!("after the {count} records counted end at offset {end}, other bytes follow up to {file_size}"),
+            &format!("after the {count} records counted end at offset {end}, other bytes follow up to {file_size}"),
         )),
         (_, Walk::Zeros { number, offset }) => Err(ambiguous(
             path,
             number,
             offset,
-            format!(
+            &format!(
                 "from record {number} at offset {offset} on there are only zeros, which may or may not be empty records"
             ),
         )),
@@ -78,7 +78,7 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
     }
 }
 
-fn ambiguous(path: &Path, number: u64, offset: u64, what: String) -> Error {
+fn ambiguous(path: &Path, number: u64, offset: u64, what: &str) -> Error {
     let message = format!(
         "{}: {what}; there is no side file to tell: restore it, or cut the file where the records end",
         path.display()
@@ -96,8 +96,8 @@ fn walk(bytes: &mut Bytes<'_>, count: u64) -> Result<Walk> {
         let is_empty = end == at.end + HEADER_SIZE_BYTES;
         if is_empty && only_zeros(bytes, at.end)? {
             let left = count - at.count;
-            let fits = left.checked_mul(HEADER_SIZE_BYTES) == Some(bytes.file_size_bytes - at.end);
-            let point = Point { count, end: bytes.file_size_bytes, time_ns: 0 };
+            let fits = left.checked_mul(HEADER_SIZE_BYTES) == Some(bytes.file_end - at.end);
+            let point = Point { count, end: bytes.file_end, time_ns: 0 };
             return Ok(if fits { Walk::Ends(point) } else { Walk::Zeros { number: at.count, offset: at.end } });
         }
         at = Point { count: at.count + 1, end, time_ns: 0 };
@@ -112,13 +112,13 @@ fn fits_header16(bytes: &mut Bytes<'_>, count: u64) -> Result<bool> {
         let Some(end) = bytes.record_end(at)? else { return Ok(false) };
         (last, at, number) = (at, end, number + 1);
     }
-    Ok(at == bytes.file_size_bytes && last == last_offset)
+    Ok(at == bytes.file_end && last == last_offset)
 }
 
 /// A file of zeros alone is not taken for headerless empty records.
 fn fits_headerless(bytes: &mut Bytes<'_>) -> Result<bool> {
     let (mut at, mut has_payload) = (0, false);
-    while at < bytes.file_size_bytes {
+    while at < bytes.file_end {
         let Some(end) = bytes.record_end(at)? else { return Ok(false) };
         has_payload |= end - at > HEADER_SIZE_BYTES;
         at = end;

@@ -167,7 +167,7 @@ impl Log {
     /// # Errors
     /// A failed sync, which poisons the namespace; [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`].
     pub fn sync(&self, ns: u32) -> Result<()> {
-        self.with_writer(ns, |writer| writer.checkpoint())
+        self.with_writer(ns, Writer::checkpoint)
     }
 
     /// The figures of `ns`.

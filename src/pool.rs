@@ -39,12 +39,11 @@ impl<R> Pool<R> {
             if let Some(reader) = state.idle.pop() {
                 return Ok(Guard { reader: Some(reader), pool: Arc::clone(self) });
             }
-            let due = match deadline {
-                Some(deadline) => self.freed.wait_until(&mut state, deadline).timed_out(),
-                None => {
-                    self.freed.wait(&mut state);
-                    false
-                }
+            let due = if let Some(deadline) = deadline {
+                self.freed.wait_until(&mut state, deadline).timed_out()
+            } else {
+                self.freed.wait(&mut state);
+                false
             };
             if due && state.idle.is_empty() && !state.closed {
                 return Err(self.exhausted());

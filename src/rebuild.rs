@@ -1,6 +1,7 @@
 //! Making a side file: for a new log, or for records that have none.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::in_memory;
 use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, HEADER_SIZE_BYTES, Identity, Mode, PAGE_SIZE_BYTES, State, entry_offset,
 };
@@ -43,11 +44,11 @@ pub fn create_index(
     write_entries(&index, log, to).and_then(|()| {
         let checkpoint =
             |seq| Checkpoint { seq, count: to.count, end: to.end, state: State::Open, mode: Mode::Fast, epoch };
-        let mut header = vec![0; HEADER_SIZE_BYTES as usize];
+        let mut header = vec![0; in_memory(HEADER_SIZE_BYTES)];
         header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());
         for (slot, offset) in CHECKPOINT_OFFSETS.into_iter().enumerate() {
             let page = checkpoint(slot as u64 + 1).encode(&index.log_id);
-            header[offset as usize..][..PAGE_SIZE_BYTES].copy_from_slice(&page);
+            header[in_memory(offset)..][..PAGE_SIZE_BYTES].copy_from_slice(&page);
         }
         index.file.write_at(0, &header).and_then(|()| index.file.sync()).map_err(failed)?;
         storage.rename(&temporary, &name).and_then(|()| storage.sync_directory()).map_err(failed)?;

@@ -1,6 +1,7 @@
 //! A record on loan: where it is, and its bytes, checked before anyone sees them.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::in_memory;
 use crate::format::index::Entry;
 use crate::format::log::{SIZE_WORD_BYTES, record_end};
 use crate::pool::Guard;
@@ -48,7 +49,7 @@ pub struct Record {
 impl Record {
     /// The payload; it stays at this address until the record is dropped.
     pub fn data(&self) -> &[u8] {
-        self.reader.view.loaded().get(SIZE_WORD_BYTES as usize..).unwrap_or_default()
+        self.reader.view.loaded().get(in_memory(SIZE_WORD_BYTES)..).unwrap_or_default()
     }
 
     pub fn info(&self) -> RecordInfo {
@@ -110,16 +111,16 @@ impl Place {
         let size = bytes.first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
         let expected = self.span_bytes() - SIZE_WORD_BYTES;
         if size != expected {
-            return Err(self.corrupt(format!("its size word says {size} bytes, the index {expected}")));
+            return Err(self.corrupt(&format!("its size word says {size} bytes, the index {expected}")));
         }
         let crc = if verify { crc_fast::crc32_iscsi(bytes) } else { self.entry.crc };
         if crc != self.entry.crc {
-            return Err(self.corrupt(format!("its checksum is {crc:#010x}, expected {:#010x}", self.entry.crc)));
+            return Err(self.corrupt(&format!("its checksum is {crc:#010x}, expected {:#010x}", self.entry.crc)));
         }
         Ok(())
     }
 
-    fn corrupt(&self, what: String) -> Error {
+    fn corrupt(&self, what: &str) -> Error {
         let Place { number, entry: Entry { offset, .. }, .. } = *self;
         let message =
             format!("record {number} at offset {offset} is damaged: {what}; seek to {} to pass over it", number + 1);
@@ -165,11 +166,11 @@ pub fn read_batch(mut reader: Guard<Reader>, places: &[Place], committed_end: u6
         .try_reserve_exact(places.len())
         .map_err(|_| crate::error::no_memory("a batch", (places.len() * size_of::<RecordInfo>()) as u64))?;
     for place in places {
-        let start = (place.entry.offset - first.entry.offset) as usize;
-        let end = (place.end - first.entry.offset) as usize;
+        let start = in_memory(place.entry.offset - first.entry.offset);
+        let end = in_memory(place.end - first.entry.offset);
         let bytes = reader.view.loaded().get(start..end).unwrap_or_default();
         match place.check(bytes, verify) {
-            Ok(()) => records.push((start + SIZE_WORD_BYTES as usize..end, place.info(verify))),
+            Ok(()) => records.push((start + in_memory(SIZE_WORD_BYTES)..end, place.info(verify))),
             Err(error) if records.is_empty() => return Err(error),
             Err(_) => break,
         }

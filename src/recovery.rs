@@ -193,14 +193,14 @@ fn open_index(site: &Site<'_>, identity: &Identity) -> Result<Option<Index>> {
 
 /// Decides what to do; reads only.
 fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
-    let size = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
-    let mut bytes = Bytes::new(log, size)?;
+    let file_size = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
+    let mut bytes = Bytes::new(log, file_size)?;
     let found = match read_index(site)? {
         Some((header, file)) => usable_identity(&header, &site.index_path)?.map(|identity| (header, file, identity)),
         None => None,
     };
     let Some((header, file, identity)) = found else {
-        if size < log::HEADER_SIZE_BYTES {
+        if file_size < log::HEADER_SIZE_BYTES {
             return Ok(Plan::Create);
         }
         let point = layout::recognise(&mut bytes, &site.log_path)?;
@@ -211,19 +211,19 @@ fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
     let index = Index { file, log_id: identity.log_id };
     let header_count = bytes.size_word(0)?;
     let (from, slot) = header.newest().unwrap_or((from_the_beginning(), 1));
-    refuse_lost_records(site, &header, &from, header_count, size)?;
+    refuse_lost_records(site, &header, &from, header_count, file_size)?;
     let Some(header_count) = header_count else {
         if Run::default().entry(&index, 0, 1)?.is_none() {
             return Ok(Plan::Create);
         }
         let message = format!(
-            "{} has {size} bytes, but its side file knows a record; restore it from a copy",
+            "{} has {file_size} bytes, but its side file knows a record; restore it from a copy",
             site.log_path.display()
         );
-        return Err(Error::new(ErrorKind::Truncated, message).at(0, size));
+        return Err(Error::new(ErrorKind::Truncated, message).at(0, file_size));
     };
     let start = Point { count: from.count, end: from.end, time_ns: last_time(&index, from.count)? };
-    if from.state == State::Clean && header_count == from.count && size == from.end {
+    if from.state == State::Clean && header_count == from.count && file_size == from.end {
         check_ends(site, &mut bytes, &index, &from)?;
         return Ok(Plan::Continue { index, from, slot, point: start });
     }
@@ -255,15 +255,15 @@ fn refuse_lost_records(
     header: &Header,
     from: &Checkpoint,
     header_count: Option<u64>,
-    size: u64,
+    file_size: u64,
 ) -> Result<()> {
     let Checkpoint { count, end, .. } = *from;
-    if size < end && count > 0 {
+    if file_size < end && count > 0 {
         let message = format!(
-            "{} has {size} bytes, but {count} records up to offset {end} were synced; restore it from a copy (opening read-only serves what is left)",
+            "{} has {file_size} bytes, but {count} records up to offset {end} were synced; restore it from a copy (opening read-only serves what is left)",
             site.log_path.display()
         );
-        return Err(Error::new(ErrorKind::Truncated, message).at(count, size));
+        return Err(Error::new(ErrorKind::Truncated, message).at(count, file_size));
     }
     if let Some(header_count) = header_count.filter(|header_count| *header_count < count) {
         let message = format!(

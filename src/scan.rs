@@ -1,6 +1,7 @@
 //! Reading records in order straight from the files, before anything is trusted: what verifies, and how sizes walk.
 
 use crate::error::{Error, Result, no_memory};
+use crate::format::in_memory;
 use crate::format::index::{Entry, LogId};
 use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
 use crate::index::{Index, Run};
@@ -26,10 +27,9 @@ impl Point {
     pub const START: Point = Point { count: 0, end: HEADER_SIZE_BYTES, time_ns: 0 };
 }
 
-/// A record's size and checksum as its bytes have them.
+/// Where a record ends, and its checksum, as its bytes have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    pub size_bytes: u64,
     pub end: u64,
     pub crc: u32,
 }
@@ -38,18 +38,18 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Bytes<'a> {
     file: &'a dyn File,
-    pub file_size_bytes: u64,
+    pub file_end: u64,
     start: u64,
     buffer: Vec<u8>,
     filled: usize,
 }
 
 impl<'a> Bytes<'a> {
-    pub fn new(file: &'a dyn File, file_size_bytes: u64) -> Result<Bytes<'a>> {
+    pub fn new(file: &'a dyn File, file_end: u64) -> Result<Bytes<'a>> {
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(CHUNK_BYTES).map_err(|_| no_memory("a read buffer", CHUNK_BYTES as u64))?;
         buffer.resize(CHUNK_BYTES, 0);
-        Ok(Bytes { file, file_size_bytes, start: 0, buffer, filled: 0 })
+        Ok(Bytes { file, file_end, start: 0, buffer, filled: 0 })
     }
 
     /// Some bytes at `offset`, at most `most`; empty at the end of the file.
@@ -59,7 +59,7 @@ impl<'a> Bytes<'a> {
             self.filled = self.read(offset)?;
             self.start = offset;
         }
-        let from = (offset - self.start) as usize;
+        let from = in_memory(offset - self.start);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let to = self.filled.min(from.saturating_add(most));
         Ok(self.buffer.get(from..to).unwrap_or_default())
@@ -73,7 +73,7 @@ impl<'a> Bytes<'a> {
 
     /// The size word at `offset`; `None` when the file ends before it does.
     pub fn size_word(&mut self, offset: u64) -> Result<Option<u64>> {
-        let mut word = [0; SIZE_WORD_BYTES as usize];
+        let mut word = [0; in_memory(SIZE_WORD_BYTES)];
         let mut have = 0;
         while have < word.len() {
             let piece = self.some(offset + have as u64, (word.len() - have) as u64)?;
@@ -89,7 +89,7 @@ impl<'a> Bytes<'a> {
     /// Where the record at `offset` ends by its size word; `None` when it does not lie in the file.
     pub fn record_end(&mut self, offset: u64) -> Result<Option<u64>> {
         let Some(size) = self.size_word(offset)? else { return Ok(None) };
-        Ok(record_end(offset, size).filter(|end| *end <= self.file_size_bytes))
+        Ok(record_end(offset, size).filter(|end| *end <= self.file_end))
     }
 
     /// The record at `offset`, its checksum computed; `None` when it does not lie in the file.
@@ -106,7 +106,7 @@ impl<'a> Bytes<'a> {
             at += piece.len() as u64;
         }
         let crc = u32::try_from(digest.finalize()).unwrap_or(u32::MAX);
-        Ok(Some(Found { size_bytes: end - offset - SIZE_WORD_BYTES, end, crc }))
+        Ok(Some(Found { end, crc }))
     }
 }
 
@@ -149,12 +149,12 @@ pub fn adopted_entry(log_id: &LogId, number: u64, offset: u64, found: Found) -> 
 /// Whether only zeros follow from `offset` on, reading nothing but what may be data.
 pub fn only_zeros(bytes: &mut Bytes<'_>, offset: u64) -> Result<bool> {
     let mut at = offset;
-    while at < bytes.file_size_bytes {
+    while at < bytes.file_end {
         let next = bytes
             .file
             .next_data(at)
             .map_err(|error| Error::os(format_args!("looking for data at offset {at}"), &error))?;
-        let Some(data) = next.filter(|data| *data < bytes.file_size_bytes) else { return Ok(true) };
+        let Some(data) = next.filter(|data| *data < bytes.file_end) else { return Ok(true) };
         let piece = bytes.some(data, u64::MAX)?;
         if piece.is_empty() {
             return Ok(true);

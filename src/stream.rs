@@ -269,9 +269,10 @@ impl Stream {
     /// Where record `number` lies: it ends where the next begins, or, being the last, where its size word says.
     fn place(&mut self, reader: &mut Reader, number: u64, count: u64, committed_end: u64) -> Result<Place> {
         let entry = self.entry(number, count)?;
-        let end = match self.run.entry(&self.index.index, number + 1, count) {
-            Ok(Some(next)) if number + 1 < count => next.offset,
-            _ => record::end_by_size_word(reader, number, entry.offset, committed_end)?,
+        let next = if number + 1 < count { self.run.entry(&self.index.index, number + 1, count)? } else { None };
+        let end = match next {
+            Some(next) => next.offset,
+            None => record::end_by_size_word(reader, number, entry.offset, committed_end)?,
         };
         let least = record_end(entry.offset, 0).unwrap_or(u64::MAX);
         if end < least || end > committed_end {

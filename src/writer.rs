@@ -4,7 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::crc32c;
-use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, ENTRY_SIZE_BYTES, Entry, State, entry_offset};
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, State, entry_offset};
 use crate::format::log::{SIZE_WORD_BYTES, record_end, word};
 use crate::index::Index;
 use crate::namespace::Namespace;
@@ -271,7 +271,7 @@ impl Writer {
     fn put_records(&self, ends: &mut Ends, records: &[&[u8]], time_ns: i64) -> Result<Vec<u8>> {
         let refused = |_| no_memory("a batch", records.len() as u64 * 64);
         let (mut entries, mut words, mut all) = (Vec::new(), Vec::new(), Vec::new());
-        entries.try_reserve_exact(records.len() * ENTRY_SIZE_BYTES as usize).map_err(refused)?;
+        entries.try_reserve_exact(records.len() * ENTRY_BYTES).map_err(refused)?;
         words.try_reserve_exact(records.len()).map_err(refused)?;
         all.try_reserve_exact(records.len() * 2).map_err(refused)?;
         words.extend(records.iter().map(|record| word(record.len() as u64)));
@@ -385,7 +385,7 @@ impl Writer {
             }
             _ => self.refuse_poisoned(),
         };
-        checkpoints.closed = Some(outcome.as_ref().map(|()| ()).map_err(|error| error.kind));
+        checkpoints.closed = Some(outcome.as_ref().copied().map_err(|error| error.kind));
         drop(checkpoints);
         // Readers of other processes go by the files from here on.
         let _ = self.live.set_ready_epoch(0);

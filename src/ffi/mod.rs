@@ -1,3 +1,4 @@
+//! ```text
 //! libimmuta: an embeddable append-only log. One writer, many readers, in one process or several; nothing lost.
 //!
 //! A log is a directory. Each namespace in it is an isolated sequence of records, numbered from 0. One opener at a
@@ -35,6 +36,7 @@
 //!           and immuta_report may grow at the end: the caller passes sizeof, the library fills what fits and zeroes
 //!           the rest, so that either side may be the newer one.
 //! Unloading The shared library stays loaded until the process ends; dlclose does nothing.
+//! ```
 // The lines above are the first page of include/immuta.h, and the documentation of the exported functions is the
 // rest: tests/header.rs generates the header from these files. They are written for readers of C.
 

@@ -20,7 +20,7 @@
 //!
 //! A codec count of 2^32 - 1 means "unknown": the log was adopted and nothing was appended since.
 
-use super::{crc32c, set, u32_at, u64_at};
+use super::{crc32c, in_memory, set, u32_at, u64_at};
 use crate::options::OFFSET_LIMIT_BYTES;
 
 /// What follows `.` in the file's name.
@@ -28,6 +28,8 @@ pub const SUFFIX: &str = "idx";
 pub const PAGE_SIZE_BYTES: usize = 4096;
 pub const HEADER_SIZE_BYTES: u64 = 4 * PAGE_SIZE_BYTES as u64;
 pub const ENTRY_SIZE_BYTES: u64 = 24;
+/// The same, of an entry in memory.
+pub const ENTRY_BYTES: usize = in_memory(ENTRY_SIZE_BYTES);
 /// Checkpoints A and B.
 pub const CHECKPOINT_OFFSETS: [u64; 2] = [PAGE_SIZE_BYTES as u64, 2 * PAGE_SIZE_BYTES as u64];
 pub const VERSION: u32 = 1;
@@ -40,6 +42,11 @@ const CODECS_UNKNOWN: u32 = u32::MAX;
 const LAST_OF_BATCH: u64 = 1 << 63;
 const ADOPTED: u64 = 1 << 62;
 
+/// The two sizes as page 0 records them.
+const HEADER_SIZE_FIELD: u32 = 16384;
+const ENTRY_SIZE_FIELD: u32 = 24;
+const _: () = assert!(HEADER_SIZE_FIELD as u64 == HEADER_SIZE_BYTES && ENTRY_SIZE_FIELD as u64 == ENTRY_SIZE_BYTES);
+
 const _: () = assert!(OFFSET_LIMIT_BYTES - 1 < ADOPTED && HEADER_SIZE_BYTES > CHECKPOINT_OFFSETS[1]);
 const _: () = assert!(68 + 4 * CODECS_MAX < CRC_AT && ENTRY_SIZE_BYTES == 8 + 8 + 4 + 4);
 
@@ -48,7 +55,7 @@ pub type LogId = [u8; LOG_ID_BYTES];
 
 /// Where entry `number` lies; `None` beyond any file.
 pub fn entry_offset(number: u64) -> Option<u64> {
-    number.checked_mul(ENTRY_SIZE_BYTES)?.checked_add(HEADER_SIZE_BYTES).filter(|offset| *offset <= i64::MAX as u64)
+    number.checked_mul(ENTRY_SIZE_BYTES)?.checked_add(HEADER_SIZE_BYTES).filter(|offset| i64::try_from(*offset).is_ok())
 }
 
 /// Page 0: which log this is.
@@ -74,12 +81,12 @@ impl Identity {
         let mut page = [0; PAGE_SIZE_BYTES];
         set(&mut page, 0, &MAGIC);
         set(&mut page, 8, &VERSION.to_le_bytes());
-        set(&mut page, 12, &(HEADER_SIZE_BYTES as u32).to_le_bytes());
-        set(&mut page, 16, &(ENTRY_SIZE_BYTES as u32).to_le_bytes());
+        set(&mut page, 12, &HEADER_SIZE_FIELD.to_le_bytes());
+        set(&mut page, 16, &ENTRY_SIZE_FIELD.to_le_bytes());
         set(&mut page, 40, &self.log_id);
         set(&mut page, 56, &self.created_ns.to_le_bytes());
         let (count, ids) = match &self.codecs {
-            Some(ids) => (ids.len().min(CODECS_MAX) as u32, ids.as_slice()),
+            Some(ids) => (u32::try_from(ids.len().min(CODECS_MAX)).unwrap_or(0), ids.as_slice()),
             None => (CODECS_UNKNOWN, [].as_slice()),
         };
         set(&mut page, 64, &count.to_le_bytes());
@@ -96,8 +103,7 @@ impl Identity {
             return Err(IdentityError::Damaged);
         }
         let (version, incompatible, codec_count) = (u32_at(page, 8), u64_at(page, 32), u32_at(page, 64));
-        let sizes_known =
-            u64::from(u32_at(page, 12)) == HEADER_SIZE_BYTES && u64::from(u32_at(page, 16)) == ENTRY_SIZE_BYTES;
+        let sizes_known = u32_at(page, 12) == HEADER_SIZE_FIELD && u32_at(page, 16) == ENTRY_SIZE_FIELD;
         let codecs_known = codec_count == CODECS_UNKNOWN || codec_count as usize <= CODECS_MAX;
         if version != VERSION || incompatible != 0 || !sizes_known || !codecs_known {
             return Err(IdentityError::Newer { version, incompatible });
@@ -199,10 +205,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn encode(&self, log_id: &LogId, number: u64) -> [u8; ENTRY_SIZE_BYTES as usize] {
+    pub fn encode(&self, log_id: &LogId, number: u64) -> [u8; ENTRY_BYTES] {
         let flags = if self.last_of_batch { LAST_OF_BATCH } else { 0 } | if self.adopted { ADOPTED } else { 0 };
         // The entry stands at the end of what its checksum covers, so that one pass over one array makes it.
-        let mut bound = [0; LOG_ID_BYTES + 8 + ENTRY_SIZE_BYTES as usize];
+        let mut bound = [0; LOG_ID_BYTES + 8 + ENTRY_BYTES];
         set(&mut bound, 0, log_id);
         set(&mut bound, 16, &number.to_le_bytes());
         set(&mut bound, 24, &(self.offset | flags).to_le_bytes());
@@ -210,14 +216,14 @@ impl Entry {
         set(&mut bound, 40, &self.crc.to_le_bytes());
         let crc = crc_fast::crc32_iscsi(&bound[..44]);
         set(&mut bound, 44, &crc.to_le_bytes());
-        let mut entry = [0; ENTRY_SIZE_BYTES as usize];
+        let mut entry = [0; ENTRY_BYTES];
         entry.copy_from_slice(&bound[24..]);
         entry
     }
 
     /// The entry of record `number` in `bytes`; `None` when they are not that record's entry in the log `log_id`.
     pub fn decode(bytes: &[u8], log_id: &LogId, number: u64) -> Option<Entry> {
-        let bytes: &[u8; ENTRY_SIZE_BYTES as usize] = bytes.try_into().ok()?;
+        let bytes: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;
         let mut bound = [0; LOG_ID_BYTES + 8 + 20];
         set(&mut bound, 0, log_id);
         set(&mut bound, 16, &number.to_le_bytes());

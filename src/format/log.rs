@@ -17,8 +17,6 @@ pub const COUNT_OFFSET: u64 = 0;
 pub const HEADER_SIZE_BYTES: u64 = 8;
 /// The size of a record's size word.
 pub const SIZE_WORD_BYTES: u64 = 8;
-/// The file is extended ahead of the records to a multiple of this.
-pub const EXTENSION_BYTES: u64 = 64 << 10;
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "log";
 

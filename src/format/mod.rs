@@ -10,6 +10,12 @@ pub mod log;
 
 use crc_fast::{CrcAlgorithm, Digest};
 
+/// `value` as a size in memory: lossless, because the library is built for 64-bit machines only.
+#[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits; lib.rs refuses others")]
+pub const fn in_memory(value: u64) -> usize {
+    value as usize
+}
+
 /// The checksum of every file: CRC-32C (Castagnoli; iSCSI, RFC 3720), over `parts` one after the other.
 pub fn crc32c(parts: &[&[u8]]) -> u32 {
     let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);

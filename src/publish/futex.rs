@@ -1,5 +1,7 @@
 //! The two futex calls, over a word of this process or one shared with others.
 
+#![allow(unsafe_code, reason = "the futex calls")]
+
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 

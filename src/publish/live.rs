@@ -36,7 +36,7 @@ impl Live {
             return Ok(live);
         }
         match storage.remove(&name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(storage, &name, &error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(storage, &name, &error)),
             _ => Live::create(storage, &name).map_err(|error| unwritable(storage, &name, &error)),
         }
     }

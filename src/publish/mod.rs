@@ -72,6 +72,16 @@ impl Words {
         }
     }
 
+    /// How long nobody may rely on being woken through these words.
+    fn slice(&self) -> Duration {
+        match &self.place {
+            Place::Shared(page) if page.u32_at(crate::format::live::WAKES_AT).load(Ordering::Relaxed) != 0 => {
+                LOOK_INTERVAL
+            }
+            _ => POLL_INTERVAL,
+        }
+    }
+
     fn wake_all(&self) {
         self.counter().fetch_add(1, Ordering::Release);
         futex::wake(self.counter(), u32::MAX, self.scope());
@@ -151,7 +161,7 @@ impl EventCount {
             futex::wait(&self.lobby, seen_lobby, left, futex::Scope::Private);
             return Woken::Perhaps;
         }
-        let slice = self.slice(words);
+        let slice = words.slice();
         let slice_is_shorter = left.is_none_or(|left| slice <= left);
         let timed_out =
             futex::wait(words.counter(), seen, Some(left.map_or(slice, |left| left.min(slice))), words.scope());
@@ -164,7 +174,7 @@ impl EventCount {
 
     /// How long nobody may rely on being woken.
     pub fn look_interval(&self) -> Duration {
-        self.slice(self.words())
+        self.words().slice()
     }
 
     /// Goes over to the words of a page that was created anew; sleepers on the old ones ask again.
@@ -173,15 +183,6 @@ impl EventCount {
         if old.successor.set(Box::new(Words::new(Some(page)))).is_ok() {
             old.wake_all();
             self.wake_lobby(u32::MAX);
-        }
-    }
-
-    fn slice(&self, words: &Words) -> Duration {
-        match &words.place {
-            Place::Shared(page) if page.u32_at(crate::format::live::WAKES_AT).load(Ordering::Relaxed) != 0 => {
-                LOOK_INTERVAL
-            }
-            _ => POLL_INTERVAL,
         }
     }
 

@@ -189,6 +189,37 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_dies_with_its_process_whatever_its_children_do() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let storage = open_directory(directory.path(), Io::Auto, true).map_err(io::Error::other)?;
+        let (mut from_test, mut to_grandchild) = io::pipe()?;
+        let (mut from_grandchild, mut to_test) = io::pipe()?;
+        // SAFETY: the child opens and locks a file and forks a child that only waits; both end without running anything else.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let file = storage.open("a", OpenMode::CreateNew);
+            let locked = file.as_ref().is_ok_and(|file| file.try_lock().unwrap_or(false));
+            // SAFETY: as above.
+            if unsafe { libc::fork() } == 0 {
+                drop(to_grandchild);
+                let _ready = to_test.write_all(b"1");
+                let _told = from_test.read(&mut [0]);
+                let _alive = to_test.write_all(b"2");
+            }
+            // SAFETY: as a killed process ends: nothing is dropped, nothing unlocked.
+            unsafe { libc::_exit(i32::from(!locked)) };
+        }
+        drop(to_test);
+        assert_eq!(exit_code(child), Some(0), "the child locked the file, forked and ended");
+        assert_eq!(from_grandchild.read(&mut [0])?, 1, "its own child runs");
+        let file = storage.open("a", OpenMode::Write)?;
+        assert!(file.try_lock()?, "the lock ended with its process");
+        to_grandchild.write_all(b"x")?;
+        assert_eq!(from_grandchild.read(&mut [0])?, 1, "while the other lived on");
+        Ok(())
+    }
+
+    #[test]
     fn there_is_a_slot_for_every_lock() {
         let address = |slot: &'static AtomicI32| std::ptr::from_ref(slot).addr();
         // A descriptor that is never open, for a child forked by another test meanwhile.

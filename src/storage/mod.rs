@@ -81,7 +81,7 @@ pub trait File: Send + Sync + Debug {
     fn set_size(&self, size_bytes: u64) -> io::Result<()>;
     /// Makes the file's bytes and size durable (fdatasync); covers stores through mappings.
     fn sync(&self) -> io::Result<()>;
-    /// Where the first byte that may not be zero lies at or after `offset` (SEEK_DATA); `None`: only zeros follow.
+    /// Where the first byte that may not be zero lies at or after `offset` (`SEEK_DATA`); `None`: only zeros follow.
     /// File systems without the notion answer `offset` itself while it is below the file's size.
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>>;
     /// Takes the writer's lock (an open-file-description write lock over the whole file) without waiting; `false`: held elsewhere.

@@ -1,5 +1,7 @@
 //! Threads of the library: named, and with every signal blocked, so that the host's handlers never run on them.
 
+#![allow(unsafe_code, reason = "the signal mask of a new thread")]
+
 use std::io;
 use std::thread::{Builder, JoinHandle};
 

@@ -121,7 +121,7 @@ fn sizes_may_be_lost_and_take_what_lay_beyond() -> io::Result<()> {
         disk.write_file("a", &[1; 2 * SECTOR_BYTES]);
         let file = disk.storage().open("a", OpenMode::Write)?;
         file.set_size(SECTOR_BYTES as u64)?;
-        file.write_at(SECTOR_BYTES as u64, &[2; SECTOR_BYTES])
+        file.write_at(SECTOR_BYTES as u64, &[2; SECTOR_BYTES / 2])
     })?;
     for bytes in found.iter().flatten() {
         let rest = bytes.get(SECTOR_BYTES..).unwrap_or_default();

@@ -73,6 +73,18 @@ fn fill_and_go_on(storage: &Arc<dyn Storage>) -> io::Result<()> {
     Ok(())
 }
 
+/// On a disk without room, a page that has no block yet is refused when it is mapped, instead of faulting when it is stored to.
+fn pages_need_room_too(storage: &Arc<dyn Storage>) -> io::Result<()> {
+    let ballast = create(storage, "more ballast")?;
+    while ballast.write_at(size(&ballast)?, &[1; 4096]).is_ok() {}
+    let page = create(storage, "page")?;
+    page.set_size(4096)?;
+    assert_eq!(os_error(page.shared_page()), Some(libc::ENOSPC));
+    assert_eq!(os_error(page.clone().commit_word(true)), Some(libc::ENOSPC));
+    ballast.set_size(0)?;
+    page.commit_word(true)?.store(1)
+}
+
 #[test]
 fn a_full_simulated_disk_refuses_and_recovers() -> io::Result<()> {
     let disk = Simulated::new();
@@ -92,8 +104,10 @@ fn a_full_file_system_refuses_and_recovers() -> io::Result<()> {
             println!("engine {io:?}");
             let storage = open(Path::new(&directory), io)?;
             fill_and_go_on(&storage)?;
-            storage.remove("a")?;
-            storage.remove("ballast")?;
+            if io == Io::Mmap {
+                pages_need_room_too(&storage)?;
+            }
+            storage.list()?.iter().try_for_each(|name| storage.remove(name))?;
         }
         return Ok(());
     }
@@ -162,6 +176,10 @@ fn little_address_space_means_small_windows() -> io::Result<()> {
         assert_eq!(view.loaded(), b"somebyte", "at {offset}");
     }
     if storage.maps_files() {
+        let (size_before, room_before) = (size(&file)?, tail.room_end());
+        assert_eq!(os_error(tail.make_room(39 << 20, 139 << 20)), Some(libc::ENOMEM), "a window that cannot be had");
+        assert_eq!((size(&file)?, tail.room_end()), (size_before, room_before), "leaves size and room as they were");
+        tail.put(room_before - 4, &[b"room"])?;
         file.set_size(1 << 30)?;
         let refusal = os_error(view.load(0, 1 << 29, 1 << 29));
         assert_eq!(refusal, Some(libc::ENOMEM), "what does not fit at all is an error");
