@@ -80,24 +80,34 @@ pub struct Index {
 pub struct Run {
     first: u64,
     bytes: Vec<u8>,
+    /// The entry decoded last: the next record's entry says where this one ends, and is asked for again.
+    last: Option<(u64, Entry)>,
 }
 
 impl Run {
     /// The entry of record `number`, reading on, but never entry `limit` or beyond; `None` when it is not valid.
     pub fn entry(&mut self, index: &Index, number: u64, limit: u64) -> Result<Option<Entry>> {
         let size = ENTRY_BYTES;
+        if let Some((known, entry)) = self.last
+            && known == number
+        {
+            return Ok(Some(entry));
+        }
         let held = (self.bytes.len() / size) as u64;
         if number < self.first || number - self.first >= held {
             self.read(index, number, limit)?;
         }
         let at = usize::try_from(number - self.first).unwrap_or(usize::MAX).saturating_mul(size);
         let bytes = self.bytes.get(at..at.saturating_add(size)).unwrap_or_default();
-        Ok(Entry::decode(bytes, &index.log_id, number))
+        let entry = Entry::decode(bytes, &index.log_id, number);
+        self.last = entry.map(|entry| (number, entry));
+        Ok(entry)
     }
 
     /// Forgets what was read, after the files changed under it.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.last = None;
     }
 
     fn read(&mut self, index: &Index, number: u64, limit: u64) -> Result<()> {

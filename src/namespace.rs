@@ -5,7 +5,7 @@ use crate::follower::Follower;
 use crate::format::log;
 use crate::index::{self, Index};
 use crate::options::Options;
-use crate::pool::Pool;
+use crate::pool::{Guard, Pool};
 use crate::publish::EventCount;
 use crate::record::Reader;
 use crate::report::{Report, Stats};
@@ -14,7 +14,6 @@ use parking_lot::{Mutex, RwLock};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 
 /// The name of `namespace`'s record file.
 pub fn log_file_name(namespace: &str) -> String {
@@ -86,6 +85,8 @@ pub struct Namespace {
     pub poisoned: AtomicBool,
     pub report: Mutex<Report>,
     index: RwLock<OpenIndex>,
+    /// The serial in `index`, to be compared without a lock.
+    files_serial: AtomicU64,
     closed: AtomicBool,
     /// Present in a read-only log.
     follower: Option<Follower>,
@@ -122,6 +123,7 @@ impl Namespace {
             poisoned: AtomicBool::new(false),
             report: Mutex::new(Report::default()),
             index: RwLock::new(OpenIndex { index, files_serial: 0 }),
+            files_serial: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             follower,
         })
@@ -156,14 +158,16 @@ impl Namespace {
         self.index.read().clone()
     }
 
+    /// How often the files were opened anew.
     pub fn files_serial(&self) -> u64 {
-        self.index.read().files_serial
+        self.files_serial.load(Ordering::Acquire)
     }
 
     /// Goes over to files opened anew under the same paths.
     pub fn replace_index(&self, index: Index) {
         let mut current = self.index.write();
         *current = OpenIndex { index, files_serial: current.files_serial + 1 };
+        self.files_serial.store(current.files_serial, Ordering::Release);
     }
 
     /// Brings `visible` up to date where that is not the writer's doing; cheap while a writer works.
@@ -194,9 +198,8 @@ impl Namespace {
         self.follower.as_ref().map_or((0, 0), Follower::rollback)
     }
 
-    /// Takes a reader of the current files before `deadline`.
-    pub fn acquire_reader(&self, deadline: Option<Instant>) -> Result<crate::pool::Guard<Reader>> {
-        let mut reader = self.pool.acquire(deadline)?;
+    /// `reader` on the current files: one that was opened before they were replaced is opened anew.
+    pub fn reopened(&self, mut reader: Guard<Reader>) -> Result<Guard<Reader>> {
         let files_serial = self.files_serial();
         if reader.files_serial != files_serial {
             *reader = open_reader(self.storage.as_ref(), &self.name, files_serial)?;

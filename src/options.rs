@@ -127,6 +127,10 @@ pub fn check_name(name: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Name, format!("illegal namespace name {shown:?}: {broken}")))
 }
 
+/// When a wait ends; `None`: never (or beyond what the clock can say).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(pub(crate) Option<Instant>);
+
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timeout {
@@ -137,12 +141,12 @@ pub enum Timeout {
 }
 
 impl Timeout {
-    /// When the wait ends; `None`: never (or beyond what the clock can say).
-    pub(crate) fn deadline(self) -> Option<Instant> {
-        match self {
+    /// When a wait that begins now ends.
+    pub(crate) fn deadline(self) -> Deadline {
+        Deadline(match self {
             Timeout::Forever => None,
             Timeout::Ns(ns) => Instant::now().checked_add(Duration::from_nanos(ns)),
-        }
+        })
     }
 }
 

@@ -26,6 +26,12 @@ impl<R> Pool<R> {
         Arc::new(Pool { state: Mutex::new(State { idle: readers, closed: false }), freed: Condvar::new(), size })
     }
 
+    /// Takes a reader if one is idle.
+    pub fn try_acquire(self: &Arc<Self>) -> Option<Guard<R>> {
+        let reader = self.state.lock().idle.pop()?;
+        Some(Guard { reader: Some(reader), pool: Arc::clone(self) })
+    }
+
     /// Takes a reader, waiting for one until `deadline` (`None`: without limit).
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use crate::format::index::{Entry, entry_offset};
 use crate::format::log::{SIZE_WORD_BYTES, record_end};
 use crate::index::Run;
 use crate::namespace::{Namespace, OpenIndex};
-use crate::options::Timeout;
+use crate::options::{Deadline, Timeout};
 use crate::pool::Guard;
 use crate::publish::Woken;
 use crate::record::{self, Batch, Place, Reader, Record};
@@ -156,29 +156,37 @@ impl Stream {
 
     /// A descriptor for the record at the position, with the count and the end it is visible under.
     fn ready(&mut self, timeout: Timeout) -> Result<Next<(Guard<Reader>, u64, u64)>> {
-        let deadline =
-            if self.position < self.visible.0 && timeout == Timeout::Forever { None } else { timeout.deadline() };
+        // What is there already needs no clock.
+        let mut deadline = None;
         loop {
-            match self.wait_for_record(timeout, deadline)? {
+            match self.wait_for_record(timeout, &mut deadline)? {
                 Next::Ready(()) => {}
                 Next::Timeout => return Ok(Next::Timeout),
                 Next::Interrupted => return Ok(Next::Interrupted),
             }
-            let slice = Instant::now().checked_add(POOL_SLICE);
-            let until = if deadline.is_some_and(|deadline| slice.is_none_or(|slice| deadline <= slice)) {
-                deadline
-            } else {
-                slice
-            };
-            match self.namespace.acquire_reader(until) {
-                Ok(reader) => return Ok(Next::Ready((reader, self.visible.0, self.visible.1))),
-                Err(error) if error.kind == ErrorKind::Pool && until != deadline => {}
-                Err(error) => return Err(self.failed(error)),
+            if let Some(reader) = self.acquire_reader(timeout, &mut deadline)? {
+                return Ok(Next::Ready((reader, self.visible.0, self.visible.1)));
             }
         }
     }
 
-    fn wait_for_record(&mut self, timeout: Timeout, deadline: Option<Instant>) -> Result<Next<()>> {
+    /// A descriptor before the deadline; `None` after a slice without one, to look for an interrupt.
+    fn acquire_reader(&self, timeout: Timeout, deadline: &mut Option<Deadline>) -> Result<Option<Guard<Reader>>> {
+        let namespace = &self.namespace;
+        if let Some(reader) = namespace.pool.try_acquire() {
+            return namespace.reopened(reader).map(Some).map_err(|error| self.failed(error));
+        }
+        let deadline = deadline.get_or_insert_with(|| timeout.deadline()).0;
+        let slice = Instant::now().checked_add(POOL_SLICE);
+        let is_last = deadline.is_some_and(|deadline| slice.is_none_or(|slice| deadline <= slice));
+        match namespace.pool.acquire(if is_last { deadline } else { slice }) {
+            Ok(reader) => namespace.reopened(reader).map(Some).map_err(|error| self.failed(error)),
+            Err(error) if error.kind == ErrorKind::Pool && !is_last => Ok(None),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn wait_for_record(&mut self, timeout: Timeout, deadline: &mut Option<Deadline>) -> Result<Next<()>> {
         loop {
             if self.interrupted.load(Ordering::Relaxed) && self.interrupted.swap(false, Ordering::AcqRel) {
                 return Ok(Next::Interrupted);
@@ -196,7 +204,7 @@ impl Stream {
             if timeout == Timeout::Ns(0) {
                 return Ok(Next::Timeout);
             }
-            match self.sleep(deadline) {
+            match self.sleep(deadline.get_or_insert_with(|| timeout.deadline()).0) {
                 Woken::Ready | Woken::Perhaps => {}
                 Woken::Look => self.namespace.look().map_err(|error| self.failed(error))?,
                 Woken::Due => return Ok(if self.has_record()? { Next::Ready(()) } else { Next::Timeout }),

@@ -208,19 +208,17 @@ impl Writer {
 
     /// Room in both files before anything is written: a full disk changes nothing.
     fn make_room(&self, ends: &mut Ends, end: u64, count: u64) -> Result<()> {
-        let path = self.namespace.log_path();
+        let failed = |what: &str, error: &io::Error| {
+            Error::os(format_args!("making room in {what}{}", self.namespace.log_path().display()), error)
+        };
         if end > ends.log.room_end() {
-            ends.log
-                .make_room(ends.end, end)
-                .map_err(|error| Error::os(format_args!("making room in {}", path.display()), &error))?;
+            ends.log.make_room(ends.end, end).map_err(|error| failed("", &error))?;
         }
-        let from = entry_offset(ends.count).unwrap_or(u64::MAX);
         let to = ends.count.checked_add(count).and_then(entry_offset);
         let to = to.ok_or_else(|| too_large("the side file would pass 2^63 bytes".into()))?;
         if to > ends.index.room_end() {
-            ends.index.make_room(from, to).map_err(|error| {
-                Error::os(format_args!("making room in the side file of {}", path.display()), &error)
-            })?;
+            let from = entry_offset(ends.count).unwrap_or(u64::MAX);
+            ends.index.make_room(from, to).map_err(|error| failed("the side file of ", &error))?;
         }
         Ok(())
     }
