@@ -6,12 +6,15 @@ use crate::storage::simulated::Simulated;
 use crate::storage::{OpenMode, Storage};
 use std::env;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 /// Tells a test that it runs in the child made for it, under the conditions it needs.
 const CHILD: &str = "IMMUTA_TEST_CHILD";
+/// Tells such a child where its file system is mounted.
+const MOUNTED: &str = "IMMUTA_TEST_DIRECTORY";
 /// How the shell says that a file system cannot be mounted here.
 const CANNOT_MOUNT: i32 = 77;
 
@@ -96,34 +99,67 @@ fn a_full_simulated_disk_refuses_and_recovers() -> io::Result<()> {
     disk.storage().open("b", OpenMode::Write)?.write_at(0, b"x")
 }
 
-#[test]
-fn a_full_file_system_refuses_and_recovers() -> io::Result<()> {
-    if in_child("tmpfs") {
-        let directory = env::var_os("IMMUTA_TEST_DIRECTORY").ok_or(io::ErrorKind::NotFound)?;
-        for io in [Io::Mmap, Io::Syscall] {
-            println!("engine {io:?}");
-            let storage = open(Path::new(&directory), io)?;
-            fill_and_go_on(&storage)?;
-            if io == Io::Mmap {
-                pages_need_room_too(&storage)?;
-            }
-            storage.list()?.iter().try_for_each(|name| storage.remove(name))?;
-        }
-        return Ok(());
-    }
-    let directory = tempfile::tempdir()?;
-    let script = r#"exec unshare -rm sh -c 'mount -t tmpfs -o size=1m tmpfs "$IMMUTA_TEST_DIRECTORY" || exit 77; exec "$@"' sh "$@""#;
+/// Runs the test `path` again, alone, with a new file system of type `kind` on [`MOUNTED`]; says so where that is not allowed.
+fn run_mounted(path: &str, kind: &str, options: &str) -> io::Result<()> {
     if !Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success()) {
         println!("not tested: no mount name spaces here");
         return Ok(());
     }
-    let here = concat!(module_path!(), "::a_full_file_system_refuses_and_recovers");
-    let status = child(here, "tmpfs", script)?.env("IMMUTA_TEST_DIRECTORY", directory.path()).status()?;
+    let directory = tempfile::tempdir()?;
+    let mount = format!(r#"mount -t {kind} -o {options} {kind} "${MOUNTED}" || exit {CANNOT_MOUNT}; exec "$@""#);
+    let script = format!(r#"exec unshare -rm sh -c '{mount}' sh "$@""#);
+    let status = child(path, kind, &script)?.env(MOUNTED, directory.path()).status()?;
     if status.code() == Some(CANNOT_MOUNT) {
-        println!("not tested: cannot mount here");
+        println!("not tested: cannot mount {kind} here");
     } else {
         assert!(status.success(), "the child failed: {status}");
     }
+    Ok(())
+}
+
+/// The directory of the file system that [`run_mounted`] made.
+fn open_mounted(io: Io) -> io::Result<Arc<dyn Storage>> {
+    let directory = env::var_os(MOUNTED).ok_or(io::ErrorKind::NotFound)?;
+    open(Path::new(&directory), io)
+}
+
+#[test]
+fn a_full_file_system_refuses_and_recovers() -> io::Result<()> {
+    if !in_child("tmpfs") {
+        let here = concat!(module_path!(), "::a_full_file_system_refuses_and_recovers");
+        return run_mounted(here, "tmpfs", "size=1m");
+    }
+    for io in [Io::Mmap, Io::Syscall] {
+        println!("engine {io:?}");
+        let storage = open_mounted(io)?;
+        fill_and_go_on(&storage)?;
+        if io == Io::Mmap {
+            pages_need_room_too(&storage)?;
+        }
+        storage.list()?.iter().try_for_each(|name| storage.remove(name))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn where_nothing_can_be_preallocated_the_size_has_to_do() -> io::Result<()> {
+    if !in_child("ramfs") {
+        let here = concat!(module_path!(), "::where_nothing_can_be_preallocated_the_size_has_to_do");
+        return run_mounted(here, "ramfs", "mode=0700");
+    }
+    let storage = open_mounted(Io::Auto)?;
+    assert!(!storage.maps_files(), "not a file system known to be safe for mappings");
+    let file = create(&storage, "a")?;
+    let refusal = crate::storage::sys::allocate(std::fs::File::create(storage.path().join("probe"))?.as_fd(), 0, 1);
+    assert_eq!(os_error(refusal), Some(libc::EOPNOTSUPP), "it cannot preallocate");
+    let mut tail = file.clone().tail();
+    tail.make_room(0, UNIT_BYTES + 1)?;
+    assert_eq!((size(&file)?, tail.room_end()), (2 * UNIT_BYTES, 2 * UNIT_BYTES));
+    tail.put(UNIT_BYTES - 1, &[b"ab"])?;
+    assert_eq!(read(&file, UNIT_BYTES - 1, 3)?, b"ab\0");
+    file.set_size(UNIT_BYTES)?;
+    tail.make_room(UNIT_BYTES, UNIT_BYTES + 1)?;
+    assert_eq!(read(&file, UNIT_BYTES - 1, 2)?, b"a\0", "extended anew with zeros");
     Ok(())
 }
 
