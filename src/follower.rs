@@ -5,8 +5,10 @@ use crate::format::in_memory;
 use crate::format::index::State;
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
 use crate::index::{self, Header, Index, Run};
+use crate::layout;
 use crate::namespace::{Namespace, log_file_name};
 use crate::publish::{EventCount, Live, boot_id, live_file_name};
+use crate::rebuild;
 use crate::report::{Outcome, Report};
 use crate::scan::{self, Bytes, Point};
 use crate::storage::{CommitWord, File, FileId, OpenMode, Storage};
@@ -24,7 +26,8 @@ struct Files {
     log: Arc<dyn File>,
     log_id: FileId,
     index: Index,
-    index_id: FileId,
+    /// `None` when there is no usable side file and the index is in memory.
+    index_id: Option<FileId>,
     word: Box<dyn CommitWord>,
 }
 
@@ -41,24 +44,44 @@ impl Files {
             );
             return Err(Error::new(ErrorKind::Truncated, message));
         }
-        let index_name = index::file_name(namespace);
-        let index_file = open_file(storage, &index_name)?;
-        let index_id = index_file.metadata().map_err(|error| failed("looking at", storage, &index_name, &error))?.id;
-        let header =
-            Header::read(index_file.as_ref()).map_err(|error| failed("reading", storage, &index_name, &error))?;
-        let path = storage.path().join(&index_name);
-        let identity = crate::recovery::usable_identity(&header, &path)?.ok_or_else(|| {
-            let message = format!(
-                "{}: page 0 at offset 0 is no valid identity; open the log for writing to index its records anew",
-                path.display()
-            );
-            Error::new(ErrorKind::Mismatch, message)
-        })?;
+        let (index, index_id) = match open_index(storage, namespace)? {
+            Some((index, id)) => (index, Some(id)),
+            None => (index_records(storage, &log_name, log.as_ref(), log_meta.size_bytes)?, None),
+        };
         let word =
             Arc::clone(&log).commit_word(false).map_err(|error| failed("mapping", storage, &log_name, &error))?;
-        let index = Index { file: index_file, log_id: identity.log_id };
         Ok(Files { log, log_id: log_meta.id, index, index_id, word })
     }
+
+    /// Whether these can be read on with in place of `before`.
+    fn continue_from(&self, before: &Files) -> bool {
+        let now_indexed = before.index_id.is_none() && self.log_id == before.log_id;
+        now_indexed || self.index.log_id == before.index.log_id
+    }
+}
+
+/// The side file; `None` when there is none, or one without an identity.
+fn open_index(storage: &dyn Storage, namespace: &str) -> Result<Option<(Index, FileId)>> {
+    let name = index::file_name(namespace);
+    let file = match open_file(storage, &name) {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let id = file.metadata().map_err(|error| failed("looking at", storage, &name, &error))?.id;
+    let header = Header::read(file.as_ref()).map_err(|error| failed("reading", storage, &name, &error))?;
+    let identity = crate::recovery::usable_identity(&header, &storage.path().join(&name))?;
+    Ok(identity.map(|identity| (Index { file, log_id: identity.log_id }, id)))
+}
+
+/// Indexes in memory the records of a file that nobody writes.
+fn index_records(storage: &dyn Storage, name: &str, log: &dyn File, size_bytes: u64) -> Result<Index> {
+    let path = storage.path().join(name);
+    if log.is_locked().map_err(|error| failed("asking for the lock of", storage, name, &error))? {
+        let message = format!("{} has no side file yet and a writer holds it; try again", path.display());
+        return Err(Error::new(ErrorKind::NotFound, message));
+    }
+    let point = layout::recognise(&mut Bytes::new(log, size_bytes)?, &path)?;
+    rebuild::scratch_index(storage, log, point)
 }
 
 fn open_file(storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {
@@ -200,13 +223,12 @@ impl Follower {
         let index_id = id(index::file_name(&namespace.name));
         let live_id = id(live_file_name(&namespace.name));
         let following = self.following.read();
-        let same_files = log_id == Some(following.files.log_id) && index_id == Some(following.files.index_id);
+        let same_files = log_id == Some(following.files.log_id) && index_id == following.files.index_id;
         let same_live = live_id == following.live.as_ref().and_then(Live::id);
-        let known_id = following.files.index.log_id;
         drop(following);
         if !same_files {
-            let files = Files::open(storage, &namespace.name).ok().filter(|files| files.index.log_id == known_id);
-            let files = files.ok_or_else(|| {
+            let files = Files::open(storage, &namespace.name).ok();
+            let files = files.filter(|files| files.continue_from(&self.following.read().files)).ok_or_else(|| {
                 let message = format!(
                     "{} was replaced by another log, or removed; open it again",
                     namespace.log_path().display()
@@ -335,14 +357,21 @@ fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
         return Ok(Sight { authority, point, outcome, finding, header_count, recovered });
     }
     let from = newest.map_or(Point::START, |newest| Point { count: newest.count, end: newest.end, time_ns: 0 });
+    // An index in memory was made for this very file, zeros past its end included.
     let clean = newest.is_some_and(|newest| {
-        newest.state == State::Clean && newest.count == header_count && newest.end == log_size_bytes
+        let size_fits = newest.end == log_size_bytes || files.index_id.is_none();
+        newest.state == State::Clean && newest.count == header_count && size_fits
     });
-    if clean {
-        let outcome = Outcome::Clean;
-        return Ok(Sight { authority, point: from, outcome, finding: None, header_count, recovered: 0 });
-    }
     let mut bytes = Bytes::new(files.log.as_ref(), log_size_bytes)?;
+    if clean {
+        let sound = scan::check_ends(&mut bytes, &files.index, from)? == scan::Ends::Agree;
+        let (outcome, finding) = match (sound, files.index_id) {
+            (false, _) => (Outcome::Damaged, Some(ErrorKind::Corrupt)),
+            (true, None) => (Outcome::Adopted, None),
+            (true, Some(_)) => (Outcome::Clean, None),
+        };
+        return Ok(Sight { authority, point: from, outcome, finding, header_count, recovered: 0 });
+    }
     let reached = scan::forward(&mut bytes, &files.index, from)?;
     let finding = if log_size_bytes < from.end {
         Some(ErrorKind::Truncated)

@@ -9,6 +9,7 @@ use crate::index::{self, Index};
 use crate::scan::{self, Bytes, Point};
 use crate::storage::{File, OpenMode, Storage};
 use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Entries gathered before they are written.
@@ -34,26 +35,38 @@ pub fn create_index(
         _ => {}
     }
     let file = storage.open(&temporary, OpenMode::CreateNew).map_err(failed)?;
-    let adopted = to.count > 0;
-    let identity = Identity {
-        log_id: random_bytes()?,
-        created_ns: now_ns(),
-        codecs: if adopted { None } else { Some(Vec::new()) },
-    };
+    let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode: Mode::Fast, epoch };
+    let index = fill_index(file, log, newest)?;
+    index.file.sync().map_err(failed)?;
+    storage.rename(&temporary, &name).and_then(|()| storage.sync_directory()).map_err(failed)?;
+    Ok((index, newest, 1))
+}
+
+/// An index in memory, for reading records that have no side file, up to `to`.
+pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point) -> Result<Index> {
+    let file = storage.scratch().map_err(|error| Error::os("making an index in memory", &error))?;
+    fill_index(
+        file,
+        log,
+        Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Clean, mode: Mode::Fast, epoch: 0 },
+    )
+}
+
+/// Makes `file` a side file under a new log id: the entries of all records up to `newest`, then the header with it in slot B and its
+/// predecessor, alike, in slot A.
+fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint) -> Result<Index> {
+    let codecs = if newest.count > 0 { None } else { Some(Vec::new()) };
+    let identity = Identity { log_id: random_bytes()?, created_ns: now_ns(), codecs };
     let index = Index { file, log_id: identity.log_id };
-    write_entries(&index, log, to).and_then(|()| {
-        let checkpoint =
-            |seq| Checkpoint { seq, count: to.count, end: to.end, state: State::Open, mode: Mode::Fast, epoch };
-        let mut header = vec![0; in_memory(HEADER_SIZE_BYTES)];
-        header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());
-        for (slot, offset) in CHECKPOINT_OFFSETS.into_iter().enumerate() {
-            let page = checkpoint(slot as u64 + 1).encode(&index.log_id);
-            header[in_memory(offset)..][..PAGE_SIZE_BYTES].copy_from_slice(&page);
-        }
-        index.file.write_at(0, &header).and_then(|()| index.file.sync()).map_err(failed)?;
-        storage.rename(&temporary, &name).and_then(|()| storage.sync_directory()).map_err(failed)?;
-        Ok((index.clone(), checkpoint(2), 1))
-    })
+    write_entries(&index, log, Point { count: newest.count, end: newest.end, time_ns: 0 })?;
+    let mut header = vec![0; in_memory(HEADER_SIZE_BYTES)];
+    header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());
+    for (seq, offset) in [newest.seq - 1, newest.seq].into_iter().zip(CHECKPOINT_OFFSETS) {
+        let page = Checkpoint { seq, ..newest }.encode(&index.log_id);
+        header[in_memory(offset)..][..PAGE_SIZE_BYTES].copy_from_slice(&page);
+    }
+    index.file.write_at(0, &header).map_err(|error| Error::os("writing the header of a side file", &error))?;
+    Ok(index)
 }
 
 fn write_entries(index: &Index, log: &dyn File, to: Point) -> Result<()> {

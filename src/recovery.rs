@@ -4,7 +4,7 @@
 //! carried out in the order docs/durability.md argues for, so that a crash between any two steps leaves the same content to be found.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Entry, Identity, IdentityError, Mode, State, entry_offset};
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Identity, IdentityError, Mode, State, entry_offset};
 use crate::format::log;
 use crate::index::{self, Header, Index, Run};
 use crate::layout;
@@ -224,7 +224,7 @@ fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
     };
     let start = Point { count: from.count, end: from.end, time_ns: last_time(&index, from.count)? };
     if from.state == State::Clean && header_count == from.count && file_size == from.end {
-        check_ends(site, &mut bytes, &index, &from)?;
+        refuse_wrong_ends(site, &mut bytes, &index, start)?;
         return Ok(Plan::Continue { index, from, slot, point: start });
     }
     if from.mode == Mode::Durable {
@@ -299,37 +299,32 @@ fn refuse_ahead(site: &Site<'_>, from: &Checkpoint, header_count: u64, point: &P
     Error::new(ErrorKind::Corrupt, message).at(count, end)
 }
 
-/// First and last entry must match their bytes, or the side file is not this log's.
-fn check_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, from: &Checkpoint) -> Result<()> {
-    let Some(last) = from.count.checked_sub(1) else { return Ok(()) };
-    let mut wrong = Vec::new();
-    for number in if last == 0 { vec![0] } else { vec![0, last] } {
-        let entry = Run::default().entry(index, number, from.count)?;
-        let Some(Entry { offset, crc, .. }) = entry else {
+/// First and last record must match their entries, or the side file is not this log's.
+fn refuse_wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<()> {
+    let path = site.log_path.display();
+    let refusal = match scan::check_ends(bytes, index, to)? {
+        scan::Ends::Agree => return Ok(()),
+        scan::Ends::Entry { number } => {
             let message = format!(
                 "{}: the entry of record {number} is damaged; restore the side file, or move it away to have the records indexed anew",
                 site.index_path.display()
             );
-            return Err(Error::new(ErrorKind::Corrupt, message).at(number, entry_offset(number).unwrap_or(0)));
-        };
-        let found = bytes.record(offset)?;
-        let ends = number != last || found.is_some_and(|found| found.end == from.end);
-        if found.is_none_or(|found| found.crc != crc) || !ends {
-            wrong.push((number, offset));
+            Error::new(ErrorKind::Corrupt, message).at(number, entry_offset(number).unwrap_or(0))
         }
-    }
-    let Some(&(number, offset)) = wrong.first() else { return Ok(()) };
-    let path = site.log_path.display();
-    if wrong.len() == 2 {
-        let message = format!(
-            "{path}: neither record 0 nor record {last} matches its entry; the side file is of another log: restore the one that belongs to it"
-        );
-        return Err(Error::new(ErrorKind::Mismatch, message).at(number, offset));
-    }
-    let message = format!(
-        "{path}: record {number} at offset {offset} does not match its checksum; restore it from a copy (opening read-only serves the others)"
-    );
-    Err(Error::new(ErrorKind::Corrupt, message).at(number, offset))
+        scan::Ends::Record { number, offset, all: true } => {
+            let message = format!(
+                "{path}: neither the first nor the last record matches its entry; the side file is of another log: restore the one that belongs to it"
+            );
+            Error::new(ErrorKind::Mismatch, message).at(number, offset)
+        }
+        scan::Ends::Record { number, offset, all: false } => {
+            let message = format!(
+                "{path}: record {number} at offset {offset} does not match its checksum; restore it from a copy (opening read-only serves the others)"
+            );
+            Error::new(ErrorKind::Corrupt, message).at(number, offset)
+        }
+    };
+    Err(refusal)
 }
 
 fn carry_out(site: &Site<'_>, plan: Plan, lock: Arc<dyn File>, log: Arc<dyn File>, live: Live) -> Result<Opened> {

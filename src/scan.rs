@@ -125,6 +125,42 @@ pub fn forward(bytes: &mut Bytes<'_>, index: &Index, from: Point) -> Result<Poin
     Ok(reached)
 }
 
+/// How first and last record of a cleanly closed log agree with their entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    Agree,
+    /// The entry of record `number` is damaged.
+    Entry {
+        number: u64,
+    },
+    /// Record `number` at `offset` is not what its entry says; nor is any other that was looked at, if `all`.
+    Record {
+        number: u64,
+        offset: u64,
+        all: bool,
+    },
+}
+
+/// Checks the first and the last record of those before `to`.
+pub fn check_ends(bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<Ends> {
+    let Some(last) = to.count.checked_sub(1) else { return Ok(Ends::Agree) };
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for number in if last == 0 { vec![0] } else { vec![0, last] } {
+        let Some(entry) = Run::default().entry(index, number, to.count)? else { return Ok(Ends::Entry { number }) };
+        let found = bytes.record(entry.offset)?;
+        let begins = number != 0 || entry.offset == HEADER_SIZE_BYTES;
+        let ends = number != last || found.is_some_and(|found| found.end == to.end);
+        if found.is_none_or(|found| found.crc != entry.crc) || !begins || !ends {
+            wrong.push((number, entry.offset));
+        }
+        checked += 1;
+    }
+    Ok(match wrong.first() {
+        None => Ends::Agree,
+        Some(&(number, offset)) => Ends::Record { number, offset, all: checked > 1 && wrong.len() == checked },
+    })
+}
+
 /// Walks `count` records by their sizes from `from` on, calling `each` with every one; `None` when they leave the file.
 pub fn walk(
     bytes: &mut Bytes<'_>,

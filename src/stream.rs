@@ -179,7 +179,10 @@ impl Stream {
         let deadline = deadline.get_or_insert_with(|| timeout.deadline()).0;
         let slice = Instant::now().checked_add(POOL_SLICE);
         let is_last = deadline.is_some_and(|deadline| slice.is_none_or(|slice| deadline <= slice));
-        match namespace.pool.acquire(if is_last { deadline } else { slice }) {
+        namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
+        let acquired = namespace.pool.acquire(if is_last { deadline } else { slice });
+        namespace.counters.waiters.fetch_sub(1, Ordering::Relaxed);
+        match acquired {
             Ok(reader) => namespace.reopened(reader).map(Some).map_err(|error| self.failed(error)),
             Err(error) if error.kind == ErrorKind::Pool && !is_last => Ok(None),
             Err(error) => Err(self.failed(error)),
@@ -249,8 +252,7 @@ impl Stream {
         }
         if self.position > rolled_back_to {
             let message = format!(
-                "{} was rolled back to {rolled_back_to} records after a crash; this stream is at {}: seek to where you want to go on",
-                self.namespace.log_path().display(),
+                "rolled back to {rolled_back_to} records after a crash; this stream is at {}: seek to where you want to go on",
                 self.position
             );
             return Err(self.failed(Error::new(ErrorKind::Replaced, message)));
@@ -266,8 +268,7 @@ impl Stream {
         self.run.entry(&self.index.index, number, limit)?.ok_or_else(|| {
             let at = entry_offset(number).unwrap_or(0);
             let message = format!(
-                "the index entry of record {number} at offset {at} of the side file of {} is damaged; seek to {} to pass over it",
-                self.namespace.log_path().display(),
+                "the index entry of record {number}, at offset {at} of the side file, is damaged; seek to {} to pass over it",
                 number + 1
             );
             Error::new(ErrorKind::Corrupt, message).at(number, at)
@@ -331,6 +332,11 @@ impl Stream {
     fn failed(&self, mut error: Error) -> Error {
         if error.kind == ErrorKind::Corrupt {
             self.namespace.counters.checksum_failures.fetch_add(1, Ordering::Relaxed);
+        }
+        let path = self.namespace.log_path();
+        let path = path.to_string_lossy();
+        if !error.message.contains(path.as_ref()) {
+            error.message = format!("{path}: {}", error.message);
         }
         error.number = self.position;
         error.in_namespace(self.namespace.number)

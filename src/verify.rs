@@ -30,7 +30,10 @@ pub fn verify(
     let started = Instant::now();
     check_name(name)?;
     let storage = open_directory(directory, options.io, false)?;
-    let (follower, index, events) = Follower::open(storage.as_ref(), name)?;
+    let (follower, index, events) = match Follower::open(storage.as_ref(), name) {
+        Err(error) if is_finding(error.kind) => return Ok(unreadable(&error, started)),
+        opened => opened?,
+    };
     let one_reader = Options { reader_count: 1, ..options.clone() };
     let namespace = Namespace::new(0, name, Arc::clone(&storage), &one_reader, index, events, Some(follower))?;
     namespace.look()?;
@@ -47,6 +50,22 @@ pub fn verify(
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Whether an error that keeps the records from being read says something about the files.
+fn is_finding(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Layout | ErrorKind::Ambiguous | ErrorKind::Corrupt | ErrorKind::Truncated)
+}
+
+fn unreadable(error: &Error, started: Instant) -> Report {
+    Report {
+        outcome: Outcome::Damaged,
+        finding: Some(error.kind),
+        first_bad_number: error.number,
+        first_bad_offset: error.offset,
+        seconds: started.elapsed().as_secs_f64(),
+        ..Report::default()
+    }
 }
 
 fn check_records(

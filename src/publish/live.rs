@@ -32,8 +32,11 @@ impl Live {
     /// The page of `namespace` for its writer: opened, or created anew when it is missing, malformed or not writable.
     pub fn attach_writer(storage: &dyn Storage, namespace: &str) -> Result<Live> {
         let name = file_name(namespace);
-        if let Some(live) = Live::open(storage, &name, OpenMode::Write) {
-            return Ok(live);
+        match Live::try_open(storage, &name, OpenMode::Write) {
+            Ok(Some(live)) => return Ok(live),
+            // Neither a sign that the page is bad.
+            Err(error) if is_shortage(&error) => return Err(unwritable(storage, &name, &error)),
+            _ => {}
         }
         match storage.remove(&name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(storage, &name, &error)),
@@ -64,14 +67,19 @@ impl Live {
     }
 
     fn open(storage: &dyn Storage, name: &str, mode: OpenMode) -> Option<Live> {
-        let file = storage.open(name, mode).ok()?;
+        Live::try_open(storage, name, mode).ok().flatten()
+    }
+
+    /// The page called `name`; `None` when it is malformed.
+    fn try_open(storage: &dyn Storage, name: &str, mode: OpenMode) -> io::Result<Option<Live>> {
+        let file = storage.open(name, mode)?;
         let mut page = [0; SIZE_BYTES];
-        let whole = file.read_at(0, &mut page).ok()? == SIZE_BYTES;
+        let whole = file.read_at(0, &mut page)? == SIZE_BYTES;
         if !whole || page[..8] != MAGIC {
-            return None;
+            return Ok(None);
         }
-        let page = if mode == OpenMode::Write { file.shared_page().ok()? } else { None };
-        Some(Live { file, page: page.map(Arc::new) })
+        let page = if mode == OpenMode::Write { file.shared_page()? } else { None };
+        Ok(Some(Live { file, page: page.map(Arc::new) }))
     }
 
     fn create(storage: &dyn Storage, name: &str) -> io::Result<Live> {
@@ -139,8 +147,14 @@ pub fn file_name(namespace: &str) -> String {
 
 fn unwritable(storage: &dyn Storage, name: &str, error: &io::Error) -> Error {
     let mut made = Error::os(format_args!("creating {} anew", storage.path().join(name).display()), error);
-    if made.os_error != libc::ENOSPC && made.os_error != libc::EDQUOT {
+    if !is_shortage(error) {
         made.kind = ErrorKind::Permission;
     }
     made
+}
+
+/// Whether it failed for lack of something that may come back.
+fn is_shortage(error: &io::Error) -> bool {
+    let kind = Error::os("", error).kind;
+    matches!(kind, ErrorKind::NoSpace | ErrorKind::Limit | ErrorKind::NoMemory | ErrorKind::Io)
 }

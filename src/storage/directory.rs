@@ -59,6 +59,10 @@ impl Storage for RealStorage {
         Ok(Arc::new(RealFile::open(Arc::clone(&self.0), name, mode)?))
     }
 
+    fn scratch(&self) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(RealFile::scratch(Arc::clone(&self.0))?))
+    }
+
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {
         sys::metadata_at(self.0.descriptor(), &sys::c_name(name)?)
     }

@@ -46,6 +46,13 @@ impl RealFile {
         Ok(RealFile { file, directory, name, access, reach_bytes, lock: Mutex::new(None) })
     }
 
+    /// A file of no directory.
+    pub(super) fn scratch(directory: Arc<RealDirectory>) -> io::Result<RealFile> {
+        let file = std::fs::File::from(sys::memory_file()?);
+        let (name, reach_bytes) = (CString::default(), AtomicU64::new(u64::MAX));
+        Ok(RealFile { file, directory, name, access: libc::O_RDWR, reach_bytes, lock: Mutex::new(None) })
+    }
+
     pub(super) fn std(&self) -> &std::fs::File {
         &self.file
     }

@@ -58,6 +58,8 @@ pub trait Storage: Send + Sync + Debug {
     fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn File>>;
     /// What is under `name` now; `None` when nothing is. Symbolic links are not followed.
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>>;
+    /// A new, empty file in memory, without a name.
+    fn scratch(&self) -> io::Result<Arc<dyn File>>;
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     fn remove(&self, name: &str) -> io::Result<()>;
     /// The names in the directory, in no order.

@@ -70,6 +70,14 @@ fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
+/// An empty file in memory.
+pub(super) fn memory_file() -> io::Result<OwnedFd> {
+    // SAFETY: the name is a constant C string, and the kernel keeps no pointer to it.
+    let made = retried(|| unsafe { libc::memfd_create(c"immuta".as_ptr(), libc::MFD_CLOEXEC) })?;
+    // SAFETY: the kernel just made this descriptor; nothing else owns it.
+    above_standard(unsafe { OwnedFd::from_raw_fd(made) })
+}
+
 /// What is under `name` in `directory`, a symbolic link taken as itself.
 pub(super) fn metadata_at(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<Meta>> {
     let mut found = MaybeUninit::<libc::stat>::uninit();

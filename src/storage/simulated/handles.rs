@@ -51,6 +51,15 @@ impl Storage for SimulatedStorage {
         Ok(Arc::new(SimulatedFile { disk, epoch: self.epoch, number, handle, writable, reach_bytes }))
     }
 
+    fn scratch(&self) -> io::Result<Arc<dyn File>> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        let (number, handle) = (disk.next_number(), disk.next_number());
+        disk.inodes.insert(number, Inode::default());
+        let (disk, reach_bytes) = (Arc::clone(&self.disk), AtomicU64::new(u64::MAX));
+        Ok(Arc::new(SimulatedFile { disk, epoch: self.epoch, number, handle, writable: true, reach_bytes }))
+    }
+
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {
         let mut disk = self.disk.lock();
         disk.call(self.epoch)?;
