@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::flusher::Flusher;
 use crate::follower::Follower;
 use crate::format;
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, Parts, open_readers};
 use crate::options::{Options, check_name};
 use crate::publish::EventCount;
 use crate::recovery;
@@ -121,19 +121,25 @@ impl Log {
     }
 
     fn open_follower(&self, number: u32, name: &str) -> Result<Member> {
-        let (follower, index, events) = Follower::open(self.storage.as_ref(), name)?;
-        let storage = Arc::clone(&self.storage);
-        let namespace = Namespace::new(number, name, storage, &self.options, index, events, Some(follower))?;
+        let storage = &self.storage;
+        let (follower, index, events) = Follower::open(storage.as_ref(), name)?;
+        let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
+        let parts = Parts { index, events, follower: Some(follower), readers };
+        let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts);
         namespace.look()?;
         Ok(Member { namespace: Arc::new(namespace), writer: None })
     }
 
     fn open_writer(&self, number: u32, name: &str) -> Result<Member> {
-        let opened = recovery::open(self.storage.as_ref(), name)?;
+        let storage = &self.storage;
+        let prepared = recovery::prepare(storage.as_ref(), name)?;
+        // Before anything is written: too few descriptors are a refusal like any other.
+        let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
+        let opened = prepared.finish()?;
         let events = EventCount::new(opened.live.page(), true);
-        let storage = Arc::clone(&self.storage);
-        let namespace =
-            Arc::new(Namespace::new(number, name, storage, &self.options, opened.index.clone(), events, None)?);
+        let parts = Parts { index: opened.index.clone(), events, follower: None, readers };
+        let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts);
+        let namespace = Arc::new(namespace);
         let writer = Writer::new(Arc::clone(&namespace), opened, self.options.flush_bytes)?;
         Ok(Member { namespace, writer: Some(Arc::new(writer)) })
     }

@@ -1,6 +1,6 @@
 //! What the writer and the streams of one namespace share: what is visible, where to wait, the pool, the counters.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::follower::Follower;
 use crate::format::log;
 use crate::index::{self, Index};
@@ -69,6 +69,17 @@ pub struct OpenIndex {
     pub files_serial: u64,
 }
 
+/// What a namespace is put together from.
+#[derive(Debug)]
+pub struct Parts {
+    pub index: Index,
+    /// Wakes this process.
+    pub events: EventCount,
+    /// Finds out what is visible where no writer of this process says so.
+    pub follower: Option<Follower>,
+    pub readers: Vec<Reader>,
+}
+
 /// One namespace of an open log.
 #[derive(Debug)]
 pub struct Namespace {
@@ -93,24 +104,9 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// `events` wakes this process; `follower` finds out what is visible where no writer of this process says so.
-    pub fn new(
-        number: u32,
-        name: &str,
-        storage: Arc<dyn Storage>,
-        options: &Options,
-        index: Index,
-        events: EventCount,
-        follower: Option<Follower>,
-    ) -> Result<Namespace> {
-        let mut readers = Vec::new();
-        readers
-            .try_reserve_exact(options.reader_count as usize)
-            .map_err(|_| crate::error::no_memory("the readers", u64::from(options.reader_count) * 64))?;
-        for _ in 0..options.reader_count {
-            readers.push(open_reader(storage.as_ref(), name, 0)?);
-        }
-        Ok(Namespace {
+    pub fn new(number: u32, name: &str, storage: Arc<dyn Storage>, options: &Options, parts: Parts) -> Namespace {
+        let Parts { index, events, follower, readers } = parts;
+        Namespace {
             number,
             name: name.to_owned(),
             storage,
@@ -126,7 +122,7 @@ impl Namespace {
             files_serial: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             follower,
-        })
+        }
     }
 
     /// Ends all waits and refuses new ones; repeatable.
@@ -235,6 +231,16 @@ impl Namespace {
             read_only: self.is_read_only().into(),
         }
     }
+}
+
+/// Opens the `count` readers of a namespace whose record file exists.
+pub fn open_readers(storage: &dyn Storage, name: &str, count: u32) -> Result<Vec<Reader>> {
+    let mut readers = Vec::new();
+    readers.try_reserve_exact(count as usize).map_err(|_| no_memory("the readers", u64::from(count) * 64))?;
+    for _ in 0..count {
+        readers.push(open_reader(storage, name, 0)?);
+    }
+    Ok(readers)
 }
 
 fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<Reader> {

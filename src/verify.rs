@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::follower::Follower;
 use crate::index::Run;
-use crate::namespace::{Namespace, log_file_name};
+use crate::namespace::{Namespace, Parts, log_file_name};
 use crate::options::{Options, check_name};
 use crate::report::{Outcome, Report};
 use crate::scan::Bytes;
@@ -34,8 +34,9 @@ pub fn verify(
         Err(error) if is_finding(error.kind) => return Ok(unreadable(&error, started)),
         opened => opened?,
     };
-    let one_reader = Options { reader_count: 1, ..options.clone() };
-    let namespace = Namespace::new(0, name, Arc::clone(&storage), &one_reader, index, events, Some(follower))?;
+    // The records are read through one buffer of its own, so no reader is needed.
+    let parts = Parts { index, events, follower: Some(follower), readers: Vec::new() };
+    let namespace = Namespace::new(0, name, Arc::clone(&storage), options, parts);
     namespace.look()?;
     let mut report = namespace.report.lock().clone();
     let (count, end) = namespace.visible.get();

@@ -1,0 +1,132 @@
+//! Opening for writing: look, decide, and only then change anything.
+//!
+//! `prepare` takes the lock and lets `examine` read the files, which answers with a `Plan` or with a refusal; nothing is written before
+//! it has answered. `Prepared::finish` carries the plan out, in the order docs/durability.md argues for, so that a crash between any
+//! two steps leaves the same content to be found.
+
+mod carry_out;
+mod examine;
+
+pub use examine::usable_identity;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::index::Checkpoint;
+use crate::index::{self, Index};
+use crate::namespace::log_file_name;
+use crate::publish::Live;
+use crate::report::Report;
+use crate::scan::Point;
+use crate::storage::{File, OpenMode, Storage};
+use examine::Plan;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How often the lock is tried again because the path came to name another file.
+const LOCK_TRIES: usize = 8;
+
+/// A namespace ready to be written.
+#[derive(Debug)]
+pub struct Opened {
+    /// Holds the writer's lock as long as it lives.
+    pub lock: Arc<dyn File>,
+    pub log: Arc<dyn File>,
+    pub index: Index,
+    pub live: Live,
+    pub point: Point,
+    /// The checkpoint on disk, synced, and the slot it is in.
+    pub checkpoint: Checkpoint,
+    pub slot: usize,
+    pub report: Report,
+}
+
+/// Where it happens, for calls and for messages.
+struct Site<'a> {
+    storage: &'a dyn Storage,
+    namespace: &'a str,
+    log_path: PathBuf,
+    index_path: PathBuf,
+}
+
+impl Site<'_> {
+    fn failed<'e>(&self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {
+        let path = self.log_path.clone();
+        move |error| Error::os(format_args!("{doing} {}", path.display()), &error)
+    }
+}
+
+/// A namespace that is locked and can be opened; nothing is written yet.
+pub struct Prepared<'a> {
+    site: Site<'a>,
+    lock: Arc<dyn File>,
+    log: Arc<dyn File>,
+    plan: Plan,
+    started: Instant,
+}
+
+/// Locks `namespace` and decides what opening it takes, or refuses.
+pub fn prepare<'a>(storage: &'a dyn Storage, namespace: &'a str) -> Result<Prepared<'a>> {
+    let started = Instant::now();
+    let site = Site {
+        storage,
+        namespace,
+        log_path: storage.path().join(log_file_name(namespace)),
+        index_path: storage.path().join(index::file_name(namespace)),
+    };
+    let lock = acquire_lock(&site)?;
+    Live::clear_ready(storage, namespace);
+    let log = storage.open(&log_file_name(namespace), OpenMode::Write).map_err(site.failed("opening"))?;
+    let plan = examine::examine(&site, log.as_ref())?;
+    Ok(Prepared { site, lock, log, plan, started })
+}
+
+impl Prepared<'_> {
+    /// Carries the plan out and tells waiting readers of other processes that a writer is ready.
+    pub fn finish(self) -> Result<Opened> {
+        let Prepared { site, lock, log, plan, started } = self;
+        let live = Live::attach_writer(site.storage, site.namespace)?;
+        let mut opened = carry_out::carry_out(&site, plan, lock, log, live)?;
+        opened.report.seconds = started.elapsed().as_secs_f64();
+        let ready = opened.live.stamp(None).and_then(|()| opened.live.set_ready_epoch(opened.checkpoint.epoch));
+        ready.map_err(site.failed("writing the live page of"))?;
+        Ok(opened)
+    }
+}
+
+/// Locks the record file, creating an empty one when there is nothing and no side file knows better.
+fn acquire_lock(site: &Site<'_>) -> Result<Arc<dyn File>> {
+    let name = log_file_name(site.namespace);
+    for _ in 0..LOCK_TRIES {
+        let known = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
+        let mode = match known {
+            Some(meta) if !meta.is_regular => {
+                let message = format!("{} is not a regular file; move it out of the way", site.log_path.display());
+                return Err(Error::new(ErrorKind::NotRegular, message));
+            }
+            Some(_) => OpenMode::Write,
+            None => {
+                examine::refuse_if_index_knows_records(site)?;
+                OpenMode::CreateNew
+            }
+        };
+        let file = match site.storage.open(&name, mode) {
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotFound) => {
+                continue;
+            }
+            opened => opened.map_err(site.failed("opening"))?,
+        };
+        if !file.try_lock().map_err(site.failed("locking"))? {
+            break;
+        }
+        let now = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
+        let held = file.metadata().map_err(site.failed("looking at"))?;
+        if now.is_some_and(|now| now.id == held.id) {
+            return Ok(file);
+        }
+    }
+    let pid = Live::writer_pid(site.storage, site.namespace);
+    let hint = pid.map_or(String::new(), |pid| format!(" (process {pid}, by its own word)"));
+    let message =
+        format!("{} is locked by another writer{hint}; open read-only, or close that writer", site.log_path.display());
+    Err(Error::new(ErrorKind::Locked, message))
+}
