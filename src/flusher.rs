@@ -7,7 +7,7 @@ use crate::storage::thread;
 use crate::writer::{FlushNeed, Writer};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -96,15 +96,17 @@ impl Shared {
     /// Waits until a flush is due; `false`: the thread is to end.
     fn wait(&self) -> bool {
         let mut lock = self.lock.lock();
-        let mut due: Option<Instant> = None;
+        let mut due: Option<Option<Instant>> = None;
         loop {
             match self.wanted.load(Ordering::Relaxed) {
                 STOP => return false,
                 NOW => break,
                 IN_TIME => {
-                    let until = *due.get_or_insert_with(|| Instant::now() + self.interval);
-                    if self.changed.wait_until(&mut lock, until).timed_out() {
-                        break;
+                    let until = *due.get_or_insert_with(|| Instant::now().checked_add(self.interval));
+                    match until {
+                        Some(until) if self.changed.wait_until(&mut lock, until).timed_out() => break,
+                        Some(_) => {}
+                        None => self.changed.wait(&mut lock),
                     }
                 }
                 _ => self.changed.wait(&mut lock),
@@ -112,6 +114,8 @@ impl Shared {
         }
         // Whatever is appended from here on asks again.
         let seen = self.wanted.swap(NOTHING, Ordering::Relaxed);
+        // Pairs with the fence of an append's wake: either it sees NOTHING and asks again, or its bytes are seen here.
+        fence(Ordering::SeqCst);
         if seen == STOP {
             self.wanted.store(STOP, Ordering::Relaxed);
         }

@@ -7,7 +7,7 @@ use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
 use crate::index::{self, Header, Index, Run};
 use crate::layout;
 use crate::namespace::{Namespace, log_file_name};
-use crate::publish::{EventCount, Live, boot_id, live_file_name};
+use crate::publish::{EventCount, Live, is_this_boot, live_file_name};
 use crate::rebuild;
 use crate::report::{Outcome, Report};
 use crate::scan::{self, Bytes, Point};
@@ -17,6 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+/// How many damaged entries at the end are passed over in search of a good one.
+const DAMAGED_ENTRIES_MAX: u64 = 1024;
+/// The most records indexed in memory, 24 bytes each.
+const SCRATCH_RECORDS_MAX: u64 = 1 << 26;
 /// How often a look starts again because a writer came or went meanwhile.
 const LOOK_TRIES: usize = 8;
 
@@ -81,6 +85,14 @@ fn index_records(storage: &dyn Storage, name: &str, log: &dyn File, size_bytes: 
         return Err(Error::new(ErrorKind::NotFound, message));
     }
     let point = layout::recognise(&mut Bytes::new(log, size_bytes)?, &path)?;
+    if point.count > SCRATCH_RECORDS_MAX {
+        let message = format!(
+            "{} has no side file and {} records, too many to index in memory; open it for writing once to index them on disk",
+            path.display(),
+            point.count
+        );
+        return Err(Error::new(ErrorKind::NoMemory, message));
+    }
     rebuild::scratch_index(storage, log, point)
 }
 
@@ -108,14 +120,18 @@ struct Following {
     files: Files,
     live: Option<Live>,
     authority: Authority,
+    /// What the live page said at the last look.
+    epoch_seen: u64,
 }
 
 /// Follows one namespace from outside its writer.
 #[derive(Debug)]
 pub struct Follower {
     following: RwLock<Following>,
-    /// One thread at a time looks, or moves what is visible on.
+    /// One thread at a time looks.
     looking: Mutex<()>,
+    /// One thread at a time moves what is visible on; taken while holding nothing but `looking`.
+    publishing: Mutex<()>,
     started: Instant,
     /// Milliseconds after `started` of the last look.
     last_look_ms: AtomicU64,
@@ -132,6 +148,8 @@ struct Sight {
     finding: Option<ErrorKind>,
     header_count: u64,
     recovered: u64,
+    /// What the live page said.
+    epoch: u64,
 }
 
 impl Follower {
@@ -143,8 +161,9 @@ impl Follower {
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
         let generation = live.as_ref().and_then(Live::snapshot).map_or(0, |snapshot| snapshot.generation);
         let follower = Follower {
-            following: RwLock::new(Following { files, live, authority: Authority::Recovery }),
+            following: RwLock::new(Following { files, live, authority: Authority::Recovery, epoch_seen: 0 }),
             looking: Mutex::new(()),
+            publishing: Mutex::new(()),
             started: Instant::now(),
             last_look_ms: AtomicU64::new(0),
             rollbacks: AtomicU64::new(generation),
@@ -161,13 +180,17 @@ impl Follower {
         if live.ready_epoch() != epoch {
             return;
         }
-        if let Ok(count) = following.files.word.load()
-            && count > namespace.visible.count()
-        {
-            let _one = self.looking.lock();
-            if count > namespace.visible.count() {
-                namespace.visible.publish(count, end_of(&following.files, count));
-            }
+        let Ok(count) = following.files.word.load() else { return };
+        if count <= namespace.visible.count() {
+            return;
+        }
+        let rollbacks = self.rollbacks.load(Ordering::Acquire);
+        let end = end_of(&following.files, count);
+        drop(following);
+        let _one = self.publishing.lock();
+        let is_current = rollbacks == self.rollbacks.load(Ordering::Acquire);
+        if is_current && count > namespace.visible.count() {
+            namespace.visible.publish(count, end);
         }
     }
 
@@ -179,11 +202,7 @@ impl Follower {
         }
         let following = self.following.read();
         let page_epoch = following.live.as_ref().filter(|live| live.page().is_some()).map(Live::ready_epoch);
-        match (page_epoch, following.authority) {
-            (Some(page_epoch), Authority::Writer { epoch }) => page_epoch != epoch,
-            (Some(page_epoch), Authority::Recovery | Authority::Files { .. }) => page_epoch != 0,
-            (None, _) => false,
-        }
+        page_epoch.is_some_and(|epoch| epoch != following.epoch_seen)
     }
 
     pub fn rollback(&self) -> (u64, u64) {
@@ -197,12 +216,17 @@ impl Follower {
         let before = namespace.visible.count();
         self.follow_paths(namespace)?;
         let sight = self.see(namespace)?;
-        self.following.write().authority = sight.authority;
+        let mut following = self.following.write();
+        following.authority = sight.authority;
+        following.epoch_seen = sight.epoch;
+        drop(following);
         let Point { count, end, .. } = sight.point;
+        let publishing = self.publishing.lock();
         let rolled_back = self.note_rollback();
-        if count > before || rolled_back {
+        if count > namespace.visible.count() || rolled_back {
             namespace.visible.publish(count, end);
         }
+        drop(publishing);
         drop(looking);
         self.fill_report(namespace, &sight);
         if namespace.visible.count() != before {
@@ -271,7 +295,7 @@ impl Follower {
                 })
             };
             let ready_epoch = || match following.live.as_ref().and_then(Live::snapshot) {
-                Some(page) if page.boot_id == boot_id() => page.ready_epoch,
+                Some(page) if is_this_boot(&page.boot_id) => page.ready_epoch,
                 _ => 0,
             };
             let (locked, epoch) = (is_locked()?, ready_epoch());
@@ -281,7 +305,7 @@ impl Follower {
                 (false, _) => of_files(&following, namespace)?,
             };
             if is_locked()? == locked && ready_epoch() == epoch {
-                return Ok(sight);
+                return Ok(Sight { epoch, ..sight });
             }
         }
         let message = format!(
@@ -309,23 +333,27 @@ impl Follower {
     }
 }
 
-/// The end of the last of `count` records; the file's size when its entry does not say.
+/// The end of the last of `count` records. Where its entry is damaged, that of the last record before it whose entry is not: what
+/// lies beyond is refused as it is read.
 fn end_of(files: &Files, count: u64) -> u64 {
     let file_size_bytes = files.log.metadata().map_or(0, |meta| meta.size_bytes);
-    let Some(last) = count.checked_sub(1) else { return log::HEADER_SIZE_BYTES };
-    let mut word = [0; in_memory(SIZE_WORD_BYTES)];
-    let entry = Run::default().entry(&files.index, last, count).ok().flatten();
-    entry
-        .filter(|entry| files.log.read_at(entry.offset, &mut word).is_ok())
-        .and_then(|entry| record_end(entry.offset, u64::from_le_bytes(word)))
-        .map_or(file_size_bytes, |end| end.min(file_size_bytes))
+    for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
+        let mut word = [0; in_memory(SIZE_WORD_BYTES)];
+        let Some(entry) = Run::default().entry(&files.index, number, count).ok().flatten() else { continue };
+        if files.log.read_at(entry.offset, &mut word).is_ok()
+            && let Some(end) = record_end(entry.offset, u64::from_le_bytes(word))
+        {
+            return end.min(file_size_bytes);
+        }
+    }
+    log::HEADER_SIZE_BYTES
 }
 
 fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Result<Sight> {
     let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let point = Point { count, end: end_of(files, count), time_ns: 0 };
     let authority = Authority::Writer { epoch };
-    Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count: count, recovered: 0 })
+    Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count: count, recovered: 0, epoch: 0 })
 }
 
 fn of_checkpoint(files: &Files, namespace: &Namespace) -> Result<Sight> {
@@ -334,7 +362,7 @@ fn of_checkpoint(files: &Files, namespace: &Namespace) -> Result<Sight> {
     let point =
         header.newest().map_or(Point::START, |(newest, _)| Point { count: newest.count, end: newest.end, time_ns: 0 });
     let authority = Authority::Recovery;
-    Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count, recovered: 0 })
+    Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count, recovered: 0, epoch: 0 })
 }
 
 fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
@@ -354,7 +382,7 @@ fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
         let known = namespace.report.lock();
         let point = Point { count, end, time_ns: 0 };
         let Report { outcome, finding, recovered, .. } = *known;
-        return Ok(Sight { authority, point, outcome, finding, header_count, recovered });
+        return Ok(Sight { authority, point, outcome, finding, header_count, recovered, epoch: 0 });
     }
     let from = newest.map_or(Point::START, |newest| Point { count: newest.count, end: newest.end, time_ns: 0 });
     // An index in memory was made for this very file, zeros past its end included.
@@ -363,25 +391,33 @@ fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
         newest.state == State::Clean && newest.count == header_count && size_fits
     });
     let mut bytes = Bytes::new(files.log.as_ref(), log_size_bytes)?;
+    let sound = scan::check_ends(&mut bytes, &files.index, from)? == scan::Ends::Agree;
     if clean {
-        let sound = scan::check_ends(&mut bytes, &files.index, from)? == scan::Ends::Agree;
         let (outcome, finding) = match (sound, files.index_id) {
             (false, _) => (Outcome::Damaged, Some(ErrorKind::Corrupt)),
             (true, None) => (Outcome::Adopted, None),
             (true, Some(_)) => (Outcome::Clean, None),
         };
-        return Ok(Sight { authority, point: from, outcome, finding, header_count, recovered: 0 });
+        return Ok(Sight { authority, point: from, outcome, finding, header_count, recovered: 0, epoch: 0 });
     }
     let reached = scan::forward(&mut bytes, &files.index, from)?;
     let finding = if log_size_bytes < from.end {
         Some(ErrorKind::Truncated)
-    } else if header_count < from.count || header_count > reached.count {
+    } else if !sound || header_count < from.count || header_count > reached.count {
         Some(ErrorKind::Corrupt)
     } else {
         None
     };
     let outcome = if finding.is_some() { Outcome::Damaged } else { Outcome::Recovered };
-    Ok(Sight { authority, point: reached, outcome, finding, header_count, recovered: reached.count - from.count })
+    Ok(Sight {
+        authority,
+        point: reached,
+        outcome,
+        finding,
+        header_count,
+        recovered: reached.count - from.count,
+        epoch: 0,
+    })
 }
 
 fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {

@@ -4,7 +4,7 @@
 //! (count, offset of the last record) or none at all.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::log::HEADER_SIZE_BYTES;
+use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES};
 use crate::scan::{Bytes, Point, only_zeros};
 use std::path::Path;
 
@@ -86,21 +86,24 @@ fn ambiguous(path: &Path, number: u64, offset: u64, what: &str) -> Error {
     Error::new(ErrorKind::Ambiguous, message).at(number, offset)
 }
 
-/// Walks `count` records of our layout; a run of zeros to the end of the file is judged without walking it.
+/// Walks `count` records of our layout.
 fn walk(bytes: &mut Bytes<'_>, count: u64) -> Result<Walk> {
     let mut at = Point::START;
     while at.count < count {
-        let Some(end) = bytes.record_end(at.end)? else {
+        let left = count - at.count;
+        let empty = bytes.empty_records(at.end, left)?;
+        if empty > 0 {
+            let end = at.end + empty * SIZE_WORD_BYTES;
+            let ends_there = empty == left && end == bytes.file_end;
+            if only_zeros(bytes, at.end)? && !ends_there {
+                return Ok(Walk::Zeros { number: at.count, offset: at.end });
+            }
+            at = Point { count: at.count + empty, end, time_ns: 0 };
+        } else if let Some(end) = bytes.record_end(at.end)? {
+            at = Point { count: at.count + 1, end, time_ns: 0 };
+        } else {
             return Ok(Walk::Leaves { number: at.count, offset: at.end });
-        };
-        let is_empty = end == at.end + HEADER_SIZE_BYTES;
-        if is_empty && only_zeros(bytes, at.end)? {
-            let left = count - at.count;
-            let fits = left.checked_mul(HEADER_SIZE_BYTES) == Some(bytes.file_end - at.end);
-            let point = Point { count, end: bytes.file_end, time_ns: 0 };
-            return Ok(if fits { Walk::Ends(point) } else { Walk::Zeros { number: at.count, offset: at.end } });
         }
-        at = Point { count: at.count + 1, end, time_ns: 0 };
     }
     Ok(Walk::Ends(at))
 }
@@ -109,8 +112,15 @@ fn fits_header16(bytes: &mut Bytes<'_>, count: u64) -> Result<bool> {
     let Some(last_offset) = bytes.size_word(HEADER_SIZE_BYTES)? else { return Ok(false) };
     let (mut at, mut last, mut number) = (HEADER16_SIZE_BYTES, 0, 0);
     while number < count {
-        let Some(end) = bytes.record_end(at)? else { return Ok(false) };
-        (last, at, number) = (at, end, number + 1);
+        let empty = bytes.empty_records(at, count - number)?;
+        if empty > 0 {
+            last = at + (empty - 1) * SIZE_WORD_BYTES;
+            (at, number) = (at + empty * SIZE_WORD_BYTES, number + empty);
+        } else if let Some(end) = bytes.record_end(at)? {
+            (last, at, number) = (at, end, number + 1);
+        } else {
+            return Ok(false);
+        }
     }
     Ok(at == bytes.file_end && last == last_offset)
 }
@@ -119,9 +129,14 @@ fn fits_header16(bytes: &mut Bytes<'_>, count: u64) -> Result<bool> {
 fn fits_headerless(bytes: &mut Bytes<'_>) -> Result<bool> {
     let (mut at, mut has_payload) = (0, false);
     while at < bytes.file_end {
-        let Some(end) = bytes.record_end(at)? else { return Ok(false) };
-        has_payload |= end - at > HEADER_SIZE_BYTES;
-        at = end;
+        let empty = bytes.empty_records(at, u64::MAX)?;
+        if empty > 0 {
+            at += empty * SIZE_WORD_BYTES;
+        } else if let Some(end) = bytes.record_end(at)? {
+            (at, has_payload) = (end, true);
+        } else {
+            return Ok(false);
+        }
     }
     Ok(has_payload)
 }

@@ -85,8 +85,12 @@ impl Log {
     /// # Errors
     /// The first namespace that could not be closed cleanly.
     pub fn shutdown(&self) -> Result<()> {
-        let _changing = self.changing.lock();
         self.closed.store(true, Ordering::Release);
+        // Waits end before anything that may take long.
+        for member in self.members.read().iter() {
+            member.namespace.close();
+        }
+        let _changing = self.changing.lock();
         self.flusher.stop();
         let mut outcome = Ok(());
         for member in self.members.read().iter() {
@@ -200,8 +204,8 @@ impl Log {
     /// [`ErrorKind::Conflict`], [`ErrorKind::TooLarge`], [`ErrorKind::NoSpace`] and others that changed nothing;
     /// [`ErrorKind::Poisoned`] once a write or sync has failed.
     pub fn append(&self, ns: u32, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
-        self.start_flusher()?;
         self.with_writer(ns, |writer| {
+            self.start_flusher()?;
             let appended = writer.append(payloads, expected_number)?;
             self.flusher.appended(writer.flush_need());
             Ok(appended)
@@ -285,7 +289,7 @@ impl Log {
     }
 
     fn start_flusher(&self) -> Result<()> {
-        if self.flushing.load(Ordering::Relaxed) || self.options.read_only {
+        if self.flushing.load(Ordering::Relaxed) {
             return Ok(());
         }
         let members = Arc::clone(&self.members);

@@ -34,12 +34,18 @@ pub fn create_index(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let file = storage.open(&temporary, OpenMode::CreateNew).map_err(failed)?;
     let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode: Mode::Fast, epoch };
-    let index = fill_index(file, log, newest)?;
-    index.file.sync().map_err(failed)?;
-    storage.rename(&temporary, &name).and_then(|()| storage.sync_directory()).map_err(failed)?;
-    Ok((index, newest, 1))
+    let made = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|file| {
+        let index = fill_index(file, log, newest)?;
+        index.file.sync().and_then(|()| storage.rename(&temporary, &name)).map_err(failed)?;
+        Ok(index)
+    });
+    if made.is_err() {
+        // What was written of it may be what fills the disk.
+        let _ = storage.remove(&temporary);
+    }
+    storage.sync_directory().map_err(failed)?;
+    Ok((made?, newest, 1))
 }
 
 /// An index in memory, for reading records that have no side file, up to `to`.

@@ -7,6 +7,7 @@ use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
 use crate::index::{Index, Run};
 use crate::storage::File;
 use crc_fast::{CrcAlgorithm, Digest};
+use std::ops::Range;
 
 /// Bytes read by one call.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -42,6 +43,8 @@ pub struct Bytes<'a> {
     start: u64,
     buffer: Vec<u8>,
     filled: usize,
+    /// The run of zeros found last.
+    zeros: Range<u64>,
 }
 
 impl<'a> Bytes<'a> {
@@ -49,7 +52,7 @@ impl<'a> Bytes<'a> {
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(CHUNK_BYTES).map_err(|_| no_memory("a read buffer", CHUNK_BYTES as u64))?;
         buffer.resize(CHUNK_BYTES, 0);
-        Ok(Bytes { file, file_end, start: 0, buffer, filled: 0 })
+        Ok(Bytes { file, file_end, start: 0, buffer, filled: 0, zeros: 0..0 })
     }
 
     /// Some bytes at `offset`, at most `most`; empty at the end of the file.
@@ -84,6 +87,40 @@ impl<'a> Bytes<'a> {
             have += piece.len();
         }
         Ok(Some(u64::from_le_bytes(word)))
+    }
+
+    /// Where the first byte that is not zero lies at or after `offset`, or the end of the file; reads only what may be data.
+    pub fn next_not_zero(&mut self, offset: u64) -> Result<u64> {
+        if self.zeros.contains(&offset) {
+            return Ok(self.zeros.end);
+        }
+        let mut at = offset;
+        while at < self.file_end {
+            let next = self
+                .file
+                .next_data(at)
+                .map_err(|error| Error::os(format_args!("looking for data at offset {at}"), &error))?;
+            let Some(data) = next.filter(|data| *data < self.file_end) else { break };
+            let piece = self.some(data, u64::MAX)?;
+            if piece.is_empty() {
+                break;
+            }
+            if let Some(place) = piece.iter().position(|byte| *byte != 0) {
+                self.zeros = offset..data + place as u64;
+                return Ok(self.zeros.end);
+            }
+            at = data + piece.len() as u64;
+        }
+        self.zeros = offset..self.file_end;
+        Ok(self.file_end)
+    }
+
+    /// How many empty records, at most `most`, lie one after the other from `offset` on: a run of zeros is not walked one by one.
+    pub fn empty_records(&mut self, offset: u64, most: u64) -> Result<u64> {
+        if self.size_word(offset)? != Some(0) {
+            return Ok(0);
+        }
+        Ok(((self.next_not_zero(offset)? - offset) / SIZE_WORD_BYTES).min(most))
     }
 
     /// Where the record at `offset` ends by its size word; `None` when it does not lie in the file.
@@ -182,23 +219,7 @@ pub fn adopted_entry(log_id: &LogId, number: u64, offset: u64, found: Found) -> 
     Entry { offset, time_ns: 0, crc: found.crc, last_of_batch: true, adopted: true }.encode(log_id, number)
 }
 
-/// Whether only zeros follow from `offset` on, reading nothing but what may be data.
+/// Whether only zeros follow from `offset` on.
 pub fn only_zeros(bytes: &mut Bytes<'_>, offset: u64) -> Result<bool> {
-    let mut at = offset;
-    while at < bytes.file_end {
-        let next = bytes
-            .file
-            .next_data(at)
-            .map_err(|error| Error::os(format_args!("looking for data at offset {at}"), &error))?;
-        let Some(data) = next.filter(|data| *data < bytes.file_end) else { return Ok(true) };
-        let piece = bytes.some(data, u64::MAX)?;
-        if piece.is_empty() {
-            return Ok(true);
-        }
-        if piece.iter().any(|byte| *byte != 0) {
-            return Ok(false);
-        }
-        at = data + piece.len() as u64;
-    }
-    Ok(true)
+    Ok(bytes.next_not_zero(offset)? >= bytes.file_end)
 }

@@ -7,7 +7,7 @@ use crate::index::Run;
 use crate::namespace::{Namespace, OpenIndex};
 use crate::options::{Deadline, Timeout};
 use crate::pool::Guard;
-use crate::publish::Woken;
+use crate::publish::{Waiter, Woken};
 use crate::record::{self, Batch, Place, Reader, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -190,35 +190,43 @@ impl Stream {
     }
 
     fn wait_for_record(&mut self, timeout: Timeout, deadline: &mut Option<Deadline>) -> Result<Next<()>> {
+        if let Some(next) = self.reason_to_go()? {
+            return Ok(next);
+        }
+        let namespace = Arc::clone(&self.namespace);
+        let mut waiter = namespace.events.waiter();
+        namespace.look_if_due().map_err(|error| self.failed(error))?;
         loop {
-            if self.interrupted.load(Ordering::Relaxed) && self.interrupted.swap(false, Ordering::AcqRel) {
-                return Ok(Next::Interrupted);
-            }
-            if self.namespace.is_closed() {
-                return Err(self.failed(self.namespace.closed_error()));
-            }
-            if self.has_record()? {
-                return Ok(Next::Ready(()));
-            }
-            self.namespace.look_if_due().map_err(|error| self.failed(error))?;
-            if self.has_record()? {
-                return Ok(Next::Ready(()));
+            if let Some(next) = self.reason_to_go()? {
+                return Ok(next);
             }
             if timeout == Timeout::Ns(0) {
                 return Ok(Next::Timeout);
             }
-            match self.sleep(deadline.get_or_insert_with(|| timeout.deadline()).0) {
-                Woken::Ready | Woken::Perhaps => {}
-                Woken::Look => self.namespace.look().map_err(|error| self.failed(error))?,
+            match self.sleep(&mut waiter, deadline.get_or_insert_with(|| timeout.deadline()).0) {
+                Woken::Ready => {}
+                Woken::Perhaps => namespace.look_if_due().map_err(|error| self.failed(error))?,
+                Woken::Look => namespace.look().map_err(|error| self.failed(error))?,
                 Woken::Due => return Ok(if self.has_record()? { Next::Ready(()) } else { Next::Timeout }),
             }
         }
     }
 
-    fn sleep(&self, deadline: Option<Instant>) -> Woken {
+    /// An interrupt, the end of the log, or a record: what ends a wait but time.
+    fn reason_to_go(&mut self) -> Result<Option<Next<()>>> {
+        if self.interrupted.load(Ordering::Relaxed) && self.interrupted.swap(false, Ordering::AcqRel) {
+            return Ok(Some(Next::Interrupted));
+        }
+        if self.namespace.is_closed() {
+            return Err(self.failed(self.namespace.closed_error()));
+        }
+        Ok(self.has_record()?.then_some(Next::Ready(())))
+    }
+
+    fn sleep(&self, waiter: &mut Waiter<'_>, deadline: Option<Instant>) -> Woken {
         let namespace = &self.namespace;
         namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
-        let woken = namespace.events.wait(deadline, || {
+        let woken = waiter.wait(deadline, || {
             namespace.refresh();
             namespace.visible.count() > self.position
                 || self.interrupted.load(Ordering::Acquire)

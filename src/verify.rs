@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::follower::Follower;
-use crate::index::Run;
+use crate::index::{Header, Run};
 use crate::namespace::{Namespace, Parts, log_file_name};
 use crate::options::{Options, check_name};
 use crate::report::{Outcome, Report};
@@ -77,10 +77,15 @@ fn check_records(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<()> {
     let index = namespace.open_index().index;
-    let mut run = Run::default();
+    let (mut run, mut has_found) = (Run::default(), false);
     // Where the next record must begin; unknown after one whose end is not to be trusted.
     let mut expected = Some(crate::format::log::HEADER_SIZE_BYTES);
-    for number in 0..count {
+    let entries = Header::read(index.file.as_ref()).map_or(0, |header| header.entries_in_file());
+    report.bad_records += count.saturating_sub(entries);
+    if entries < count {
+        (report.first_bad_number, report.first_bad_offset) = (entries, 0);
+    }
+    for number in 0..count.min(entries) {
         if number.is_multiple_of(PROGRESS_RECORDS) && !progress(number, count) {
             return Err(Error::new(
                 ErrorKind::Cancelled,
@@ -94,7 +99,8 @@ fn check_records(
         };
         let good = entry.zip(found).filter(|(entry, found)| entry.crc == found.crc);
         if good.is_none() {
-            if report.bad_records == 0 {
+            if !has_found {
+                has_found = true;
                 report.first_bad_number = number;
                 report.first_bad_offset = entry.map(|entry| entry.offset).or(expected).unwrap_or(0);
             }

@@ -153,6 +153,7 @@ impl Writer {
             .checked_mul(SIZE_WORD_BYTES)
             .and_then(|words| record_end(offset, stored_size.checked_add(words - SIZE_WORD_BYTES)?));
         let end = end.ok_or_else(|| too_large("the record file would pass 2^47 bytes".into()))?;
+        let unfinished = Unfinished(&self.namespace);
         self.make_room(ends, end, count)?;
         match self.commit(ends, payloads, end, count) {
             Ok(()) => {}
@@ -165,6 +166,7 @@ impl Writer {
                 return Err(error.at(number, offset));
             }
         }
+        drop(unfinished);
         drop(tail);
         self.namespace.events.published();
         let counters = &self.namespace.counters;
@@ -241,8 +243,8 @@ impl Writer {
                 put.map_err(|error| self.failed_entries(at, entries.len(), &error))?;
             }
         }
+        ends.word.store(ends.count + count).map_err(|error| self.poison("publishing", &error))?;
         (ends.count, ends.end, ends.time_ns) = (ends.count + count, end, time_ns);
-        ends.word.store(ends.count).map_err(|error| self.poison("publishing", &error))?;
         self.namespace.visible.publish(ends.count, ends.end);
         Ok(())
     }
@@ -296,8 +298,12 @@ impl Writer {
 
     /// Entries beyond the count could be taken for records after a crash: they are zeroed, or the namespace is poisoned.
     fn failed_entries(&self, at: u64, size: usize, error: &io::Error) -> Error {
-        let zeros = vec![0; size];
-        if is_lack_of_room(error) && self.index.file.write_at(at, &zeros).is_ok() {
+        let zeros = [0; 4096];
+        let zeroed = (0..size).step_by(zeros.len()).all(|done| {
+            let left = zeros.len().min(size - done);
+            self.index.file.write_at(at + done as u64, &zeros[..left]).is_ok()
+        });
+        if is_lack_of_room(error) && zeroed {
             return Error::os(format_args!("writing the side file of {}", self.namespace.log_path().display()), error);
         }
         self.poison("writing the side file of", error)
@@ -317,7 +323,11 @@ impl Writer {
 
     /// Leaves a note on disk, as well as that can be done, without endangering the last synced checkpoint.
     fn mark_poisoned(&self) {
-        self.mark_poisoned_in(&mut self.sync.lock());
+        let mut checkpoints = self.sync.lock();
+        // Once closed, the files may be another writer's.
+        if checkpoints.closed.is_none() {
+            self.mark_poisoned_in(&mut checkpoints);
+        }
     }
 
     fn mark_poisoned_in(&self, checkpoints: &mut Checkpoints) {
@@ -336,11 +346,11 @@ impl Writer {
         if checkpoints.closed.is_some() {
             return Err(self.namespace.closed_error());
         }
-        self.refuse_poisoned()?;
         let (count, end) = match self.tail.lock().as_ref() {
             Some(ends) => (ends.count, ends.end),
             None => return Err(self.namespace.closed_error()),
         };
+        self.refuse_poisoned()?;
         if count == checkpoints.last.count {
             return Ok(());
         }
@@ -349,6 +359,7 @@ impl Writer {
 
     /// Syncs both files, then writes a checkpoint over the older one.
     fn cover(&self, checkpoints: &mut Checkpoints, count: u64, end: u64, state: State) -> Result<()> {
+        let _unfinished = Unfinished(&self.namespace);
         let synced = self.log.sync().and_then(|()| self.index.file.sync());
         if let Err(error) = synced {
             let made = self.poison("syncing", &error);
@@ -418,6 +429,18 @@ impl Writer {
             self.mark_poisoned_in(checkpoints);
             made
         })
+    }
+}
+
+/// Poisons the namespace when a panic unwinds through a commit or a checkpoint: nobody knows how far it came.
+struct Unfinished<'a>(&'a Namespace);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poisoned.store(true, Ordering::Release);
+            self.0.events.notify_all();
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::guard::Call;
 use super::log::immuta_log;
 use super::ptr::argument;
 use super::status::{IMMUTA_OK, immuta_status};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::log::Log;
 use crate::writer::{Appended, Payloads};
 use std::ffi::c_void;
@@ -129,8 +129,8 @@ pub unsafe extern "C" fn immuta_appendv(
 /// appended_out: may be NULL.
 /// error:        NULL, or written on failure only.
 ///
-/// Returns what immuta_append returns; IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or the nearest
-/// an int32_t can hold), or claimed more bytes than the buffer has.
+/// Returns what immuta_append returns; IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN
+/// for a lower one), or claimed more bytes than the buffer has.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -146,22 +146,11 @@ pub unsafe extern "C" fn immuta_append_from(
     let call = unsafe { Call::new(error) };
     run(&call, log, appended_out, |log| {
         let read = read.ok_or_else(|| argument("read is NULL".into()))?;
-        let mut overrun = None;
-        let mut pull = |buffer: &mut [u8]| {
+        log.append_from(ns, &mut |buffer| {
             // SAFETY: a function of the caller's, called as its documentation says, with a buffer it may write.
             let given = unsafe { read(user, buffer.as_mut_ptr().cast(), buffer.len()) };
-            match usize::try_from(given) {
-                Ok(size) if size <= buffer.len() => Ok(size),
-                Ok(size) => {
-                    let message = format!("the read callback claims {size} bytes in a buffer of {}", buffer.len());
-                    overrun = Some(Error::new(ErrorKind::Callback, message));
-                    Err(given)
-                }
-                Err(_) => Err(given),
-            }
-        };
-        let appended = log.append_from(ns, &mut pull);
-        appended.map_err(|error| overrun.unwrap_or(error))
+            usize::try_from(given).map_err(|_| given)
+        })
     })
 }
 
@@ -237,7 +226,7 @@ pub unsafe extern "C" fn immuta_append_packed(
 /// appended_out: may be NULL.
 /// error:        NULL, or written on failure only.
 ///
-/// Returns what immuta_append returns; IMMUTA_E_CONFLICT: the next record has another number (error->number is it).
+/// Returns what immuta_append returns; IMMUTA_E_CONFLICT: the next record has another number, which is error->number.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

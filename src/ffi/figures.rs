@@ -130,8 +130,7 @@ const _: () = {
 /// stats_size: sizeof(immuta_stats), 1 or more bytes.
 /// error:      NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down; IMMUTA_E_IO: the
-/// files could not be looked at.
+/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -156,7 +155,7 @@ pub unsafe extern "C" fn immuta_stats_get(
 ///
 /// log:         an open log.
 /// ns:          number of the namespace.
-/// report_out:  the report; it stays the same while the log is open.
+/// report_out:  the report.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
 /// error:       NULL, or written on failure only.
 ///

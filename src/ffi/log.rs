@@ -47,6 +47,7 @@ impl Opaque for immuta_log {
 /// served);
 /// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH, IMMUTA_E_CODEC: the files are not, or
 /// may not be, what this library can write;
+/// IMMUTA_E_EXISTS: too many side files were set aside as NAME.idx.bad-K; remove some;
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Ownership: the log is the caller's until immuta_close. Threads: any.

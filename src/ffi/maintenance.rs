@@ -12,16 +12,17 @@ use std::ffi::{c_char, c_void};
 /// Hears how far a long call is.
 ///
 /// user:  what the caller passed along.
-/// done:  bytes dealt with.
-/// total: bytes there are; 0 while that is unknown.
+/// done:  records dealt with.
+/// total: records there are.
 ///
 /// Returns 0 to go on, anything else to stop.
 pub type immuta_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, done: u64, total: u64) -> i32>;
 
 /// Checks every byte of a namespace, and changes nothing.
 ///
-/// What is wrong is a result, not a failure of the check: the answer is IMMUTA_OK then, and report_out->finding says
-/// what was found. The namespace may be open elsewhere; what is committed when the check begins is checked.
+/// What is wrong with the records is a result, not a failure of the check: the answer is IMMUTA_OK then, and
+/// report_out->finding says what was found: IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED, IMMUTA_E_LAYOUT or
+/// IMMUTA_E_AMBIGUOUS. The namespace may be open elsewhere; what is committed when the check begins is checked.
 ///
 /// directory:   path of the log.
 /// name:        of the namespace.
@@ -35,6 +36,7 @@ pub type immuta_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, don
 /// Returns IMMUTA_OK: everything was checked, look at report_out->finding;
 /// IMMUTA_E_NAME: the name is illegal;
 /// IMMUTA_E_NOT_FOUND: there is no such namespace;
+/// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION, IMMUTA_E_CODEC: there is nothing to check the records by;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be read;
 /// IMMUTA_E_CANCELLED: progress said so;
 /// IMMUTA_E_BUSY: another thread is using the options.

@@ -52,6 +52,7 @@ mod figures;
 mod guard;
 mod handle;
 mod library;
+mod lock;
 mod log;
 mod maintenance;
 mod namespace;

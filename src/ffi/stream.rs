@@ -3,6 +3,7 @@
 use super::error::immuta_error;
 use super::guard::Call;
 use super::handle::{Opaque, Taken, give};
+use super::lock::{is_locked, try_lock};
 use super::log::immuta_log;
 use super::ptr::argument;
 use super::record::{immuta_batch, immuta_record, lend, lend_batch};
@@ -10,8 +11,8 @@ use super::status::{IMMUTA_INTERRUPTED, IMMUTA_OK, IMMUTA_TIMEOUT, immuta_status
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Timeout;
 use crate::stream::{Interrupter, Next, Stream};
-use parking_lot::{Mutex, MutexGuard};
 use std::ptr::null_mut;
+use std::sync::{Mutex, MutexGuard};
 
 /// A position in a namespace. Takes memory only: there can be any number, waiting or not.
 ///
@@ -199,7 +200,7 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
 ///         its number + 1.
 /// error:  NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the stream; IMMUTA_E_CLOSED: the log was shut down.
+/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -269,7 +270,7 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     call.run(|| {
-        if let Taken::Back(body) = call.take(stream, |body: &Body| body.stream.is_locked())? {
+        if let Taken::Back(body) = call.take(stream, |body: &Body| is_locked(&body.stream))? {
             drop(body);
         }
         Ok(IMMUTA_OK)
@@ -279,7 +280,7 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
 impl Body {
     fn lock(&self) -> Result<MutexGuard<'_, Stream>> {
         let busy = || Error::new(ErrorKind::Busy, "another thread is using this stream; one thread at a time may");
-        self.stream.try_lock().ok_or_else(busy)
+        try_lock(&self.stream).ok_or_else(busy)
     }
 }
 

@@ -36,6 +36,8 @@ pub const VERSION: u32 = 1;
 pub const LOG_ID_BYTES: usize = 16;
 pub const CODECS_MAX: usize = 16;
 
+/// No writer lives long enough to count so far; the next one is always a larger number.
+const SEQ_LIMIT: u64 = u64::MAX / 2;
 const MAGIC: [u8; 8] = *b"\x89IMX\r\n\x1a\n";
 const CRC_AT: usize = PAGE_SIZE_BYTES - 4;
 const CODECS_UNKNOWN: u32 = u32::MAX;
@@ -189,7 +191,14 @@ impl Checkpoint {
         };
         let (seq, count, end, epoch) = (u64_at(page, 0), u64_at(page, 8), u64_at(page, 16), u64_at(page, 32));
         let least_end = count.checked_mul(super::log::SIZE_WORD_BYTES)?.checked_add(super::log::HEADER_SIZE_BYTES)?;
-        (end >= least_end && end <= OFFSET_LIMIT_BYTES).then_some(Checkpoint { seq, count, end, state, mode, epoch })
+        (end >= least_end && end <= OFFSET_LIMIT_BYTES && seq < SEQ_LIMIT).then_some(Checkpoint {
+            seq,
+            count,
+            end,
+            state,
+            mode,
+            epoch,
+        })
     }
 }
 

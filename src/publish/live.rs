@@ -2,22 +2,34 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::live::{
-    GENERATION_AT, MAGIC, READY_EPOCH_AT, ROLLED_BACK_TO_AT, SIZE_BYTES, SUFFIX, Snapshot, WAKES_AT, WRITER_PID_AT,
+    BOOT_ID_BYTES, GENERATION_AT, MAGIC, READY_EPOCH_AT, ROLLED_BACK_TO_AT, SIZE_BYTES, SUFFIX, Snapshot, WAKES_AT,
+    WRITER_PID_AT,
 };
 use crate::storage::{File, FileId, OpenMode, SharedPage, Storage};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
-/// The random number the kernel drew at boot; zeros where it cannot be read.
-pub fn boot_id() -> [u8; 16] {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+/// The random number the kernel drew at boot; zeros where it cannot be read. Read once, so that a look takes no descriptor for it.
+fn boot_id() -> [u8; BOOT_ID_BYTES] {
+    static KNOWN: OnceLock<[u8; BOOT_ID_BYTES]> = OnceLock::new();
+    if let Some(id) = KNOWN.get() {
+        return *id;
+    }
+    let Ok(text) = std::fs::read_to_string("/proc/sys/kernel/random/boot_id") else { return [0; BOOT_ID_BYTES] };
     let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
-    let mut id = [0; 16];
+    let mut id = [0; BOOT_ID_BYTES];
     for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = pair[0] << 4 | pair[1];
     }
-    id
+    *KNOWN.get_or_init(|| id)
+}
+
+/// Whether a page with the boot id `id` was written since this machine was booted, as far as either side could tell.
+pub fn is_this_boot(id: &[u8; BOOT_ID_BYTES]) -> bool {
+    let unknown = [0; BOOT_ID_BYTES];
+    let here = boot_id();
+    *id == here || *id == unknown || here == unknown
 }
 
 /// An open live page.
@@ -32,15 +44,24 @@ impl Live {
     /// The page of `namespace` for its writer: opened, or created anew when it is missing, malformed or not writable.
     pub fn attach_writer(storage: &dyn Storage, namespace: &str) -> Result<Live> {
         let name = file_name(namespace);
-        match Live::try_open(storage, &name, OpenMode::Write) {
-            Ok(Some(live)) => return Ok(live),
-            // Neither a sign that the page is bad.
-            Err(error) if is_shortage(&error) => return Err(unwritable(storage, &name, &error)),
-            _ => {}
-        }
-        match storage.remove(&name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(storage, &name, &error)),
-            _ => Live::create(storage, &name).map_err(|error| unwritable(storage, &name, &error)),
+        loop {
+            match Live::try_open(storage, &name, OpenMode::Write) {
+                Ok(Some(live)) => return Ok(live),
+                // No sign that the page is bad.
+                Err(error) if is_shortage(&error) => return Err(unwritable(storage, &name, &error)),
+                _ => {}
+            }
+            match storage.remove(&name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(unwritable(storage, &name, &error));
+                }
+                _ => {}
+            }
+            match Live::create(storage, &name) {
+                // A reader was faster: its page is as good.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return created.map_err(|error| unwritable(storage, &name, &error)),
+            }
         }
     }
 
@@ -63,7 +84,7 @@ impl Live {
     /// The pid the writer of `namespace` left in the page: a hint.
     pub fn writer_pid(storage: &dyn Storage, namespace: &str) -> Option<u32> {
         let page = Live::open(storage, &file_name(namespace), OpenMode::Read)?.snapshot()?;
-        (page.boot_id == boot_id() && page.writer_pid != 0).then_some(page.writer_pid)
+        (is_this_boot(&page.boot_id) && page.writer_pid != 0).then_some(page.writer_pid)
     }
 
     fn open(storage: &dyn Storage, name: &str, mode: OpenMode) -> Option<Live> {

@@ -16,7 +16,7 @@
 mod futex;
 mod live;
 
-pub use live::{Live, boot_id, file_name as live_file_name};
+pub use live::{Live, file_name as live_file_name, is_this_boot};
 
 use crate::storage::SharedPage;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -139,8 +139,12 @@ impl EventCount {
         self.wake_lobby(u32::MAX);
     }
 
-    /// Sleeps once unless `ready`; the caller asks again until it is content.
-    pub fn wait(&self, deadline: Option<Instant>, ready: impl FnOnce() -> bool) -> Woken {
+    /// For one call that may sleep, several times.
+    pub fn waiter(&self) -> Waiter<'_> {
+        Waiter { events: self, has_slept: false }
+    }
+
+    fn wait(&self, deadline: Option<Instant>, ready: impl FnOnce() -> bool) -> Woken {
         let words = self.words();
         let seen = words.counter().load(Ordering::Acquire);
         let seen_lobby = self.lobby.load(Ordering::Acquire);
@@ -197,5 +201,30 @@ impl EventCount {
     fn wake_lobby(&self, most: u32) {
         self.lobby.fetch_add(1, Ordering::AcqRel);
         futex::wake(&self.lobby, most, futex::Scope::Private);
+    }
+}
+
+/// A call that sleeps until it has a reason to go.
+#[derive(Debug)]
+pub struct Waiter<'a> {
+    events: &'a EventCount,
+    has_slept: bool,
+}
+
+impl Waiter<'_> {
+    /// Sleeps once unless `ready`; the caller asks again until it is content.
+    pub fn wait(&mut self, deadline: Option<Instant>, ready: impl FnOnce() -> bool) -> Woken {
+        self.has_slept = true;
+        self.events.wait(deadline, ready)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    /// Whoever leaves may have been the one in the lobby that was to become the lookout.
+    fn drop(&mut self) {
+        let events = self.events;
+        if self.has_slept && !events.writer_here && !events.lookout.load(Ordering::Acquire) {
+            events.wake_lobby(1);
+        }
     }
 }

@@ -49,6 +49,8 @@ pub fn carry_out(site: &Site<'_>, plan: Plan, lock: Arc<dyn File>, log: Arc<dyn 
                     .map_err(site.failed("writing the side file of"))?;
             }
             sync_both(site, log.as_ref(), &index)?;
+            // The writer before may have been killed between creating the files and making their names durable.
+            site.storage.sync_directory().map_err(site.failed("syncing the directory of"))?;
             log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
             log.sync().map_err(site.failed("syncing"))?;
             let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, epoch)?;

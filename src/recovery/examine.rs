@@ -33,12 +33,13 @@ pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
         None => None,
     };
     let Some((header, file, identity)) = found else {
+        let damaged_index =
+            site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking at"))?;
+        let damaged_index = damaged_index.is_some_and(|meta| meta.size_bytes > 0);
         if file_size < log::HEADER_SIZE_BYTES {
-            return Ok(Plan::Create);
+            return if damaged_index { Err(unknown_records(site)) } else { Ok(Plan::Create) };
         }
         let point = layout::recognise(&mut bytes, &site.log_path)?;
-        let damaged_index =
-            site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking at"))?.is_some();
         return Ok(Plan::Adopt { point, damaged_index });
     };
     let index = Index { file, log_id: identity.log_id };
@@ -56,8 +57,12 @@ pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
         return Err(Error::new(ErrorKind::Truncated, message).at(0, file_size));
     };
     let start = Point { count: from.count, end: from.end, time_ns: last_time(&index, from.count)? };
+    if header_count > from.count && from.state == State::Clean {
+        return Err(refuse_ahead(site, &from, header_count, &start));
+    }
+    // Whatever the checkpoint says, nothing is cut off a file that is not the one it was made for.
+    refuse_wrong_ends(site, &mut bytes, &index, start)?;
     if from.state == State::Clean && header_count == from.count && file_size == from.end {
-        refuse_wrong_ends(site, &mut bytes, &index, start)?;
         return Ok(Plan::Continue { index, from, slot, point: start });
     }
     if from.mode == Mode::Durable {
@@ -189,7 +194,7 @@ pub fn usable_identity(header: &Header, path: &Path) -> Result<Option<Identity>>
 /// A side file that knows records must not become the side file of an empty log.
 pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
     let Some((header, _)) = read_index(site)? else { return Ok(()) };
-    let Some(identity) = usable_identity(&header, &site.index_path)? else { return Ok(()) };
+    let Some(identity) = usable_identity(&header, &site.index_path)? else { return Err(unknown_records(site)) };
     let counted = header.checkpoints.iter().flatten().map(|checkpoint| checkpoint.count).max().unwrap_or(0);
     let first = match open_index(site, &identity)? {
         Some(index) => Run::default().entry(&index, 0, 1)?,
@@ -205,6 +210,16 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
         counted.max(1)
     );
     Err(Error::new(ErrorKind::Missing, message))
+}
+
+/// The refusal when a side file that cannot be read may know records of a record file that is not there, or empty.
+fn unknown_records(site: &Site<'_>) -> Error {
+    let message = format!(
+        "{} is missing or empty, and {} cannot be read to tell whether that is right; restore the record file, or move the side file away to begin anew",
+        site.log_path.display(),
+        site.index_path.display()
+    );
+    Error::new(ErrorKind::Missing, message)
 }
 
 /// The side file's header; `None` when there is no side file or an empty one.

@@ -21,5 +21,9 @@ pub fn create_directory(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    fs::File::open(parent)?.sync_all()
+    match fs::File::open(parent).and_then(|parent| parent.sync_all()) {
+        // A directory that may be searched but not read, or whose file system has no such sync: nothing better can be done.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL)) => Ok(()),
+        synced => synced,
+    }
 }

@@ -168,9 +168,13 @@ pub(super) fn next_data(file: BorrowedFd<'_>, offset: u64) -> io::Result<Option<
     }
 }
 
-/// Writes all of `parts`, one after the other, at `offset`.
+/// Writes all of `parts`, one after the other, at `offset`. Beyond the process's limit nothing is written, so that no signal is sent.
 pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
     let mut at = offset;
+    let end = parts.iter().try_fold(offset, |end, part| end.checked_add(part.len() as u64));
+    if end.is_none_or(|end| file_size_limit().is_ok_and(|limit| end > limit)) {
+        return Err(error(libc::EFBIG));
+    }
     for group in parts.chunks(PARTS_PER_CALL) {
         let mut slices = [IoSlice::new(&[]); PARTS_PER_CALL];
         for (slice, part) in slices.iter_mut().zip(group) {
