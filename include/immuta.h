@@ -1,174 +1,1054 @@
-/* The C interface of libimmuta, as designed: names, signatures, structs, codes. The project's own include/immuta.h is generated from
- * the Rust source and carries the full documentation; this file says what it must amount to.
+/*
+ * libimmuta: an embeddable append-only log. One writer, many readers, in one process or several; nothing lost.
  *
- * Conventions. Status returned: 0 ok, > 0 nothing failed but there is no result, < 0 error. `error` may be NULL and is written on
- * failure only. `*_out` is written on success only and never read. `timeout_ns`: 0 tries once, negative waits for ever. Strings are
- * NUL-terminated UTF-8. `_free`, `_done`, `_close` accept NULL. `ns` is the number of a namespace, in the order added, from 0.
- * Threads: [any] at any time from any thread; [one] one thread at a time per handle, else IMMUTA_E_BUSY; [signal] also from a signal handler. */
+ * A log is a directory. Each namespace in it is an isolated sequence of records, numbered from 0. One opener at a
+ * time may write; any number, in any process, may open the same directory read-only and follow it.
+ *
+ * Status    Every call that can fail returns an immuta_status: 0 (IMMUTA_OK) is success, a positive value means that
+ *           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED), a negative one is an error.
+ *           Four errors can come from any call and are not listed again below: IMMUTA_E_ARGUMENT (a required pointer
+ *           is NULL, a size is impossible), IMMUTA_E_HANDLE (not such an object, or released), IMMUTA_E_FORKED and
+ *           IMMUTA_E_PANIC (a bug in the library, contained; the message is worth a report).
+ * error     The last parameter of most calls. NULL, or a struct of the caller's, written on failure only: a message
+ *           for a person, and the namespace, record number and byte offset concerned.
+ * *_out     Results. Written on success only, never read. Required unless "may be NULL" is said.
+ * Strings   NUL-terminated. Names are UTF-8; paths are taken byte for byte. Data with size 0 may be NULL.
+ * Times     Timeouts are in nanoseconds: 0 tries once, a negative one waits for ever. Points in time are nanoseconds
+ *           since 1970-01-01 UTC.
+ * ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
+ * Ownership Objects made by immuta_open, immuta_options_new and immuta_stream_open belong to the caller until
+ *           immuta_close, immuta_options_free and immuta_stream_done; a record or batch until its done. Those accept
+ *           NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call.
+ *           Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records stay readable.
+ * Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE); that is a help in
+ *           finding mistakes, not a promise. Record and batch tokens are checked always: done twice is caught.
+ * Threads   any:    at any time, from any threads, also on the same object.
+ *           one:    one thread at a time for each object; a second one gets IMMUTA_E_BUSY and changes nothing.
+ *           signal: from a signal handler, too.
+ * Callbacks Run on the calling thread, without a library lock held; they may call the library on other objects, and
+ *           must return normally: no longjmp, no exception.
+ * Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
+ *           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
+ *           parent goes on undisturbed.
+ * Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
+ *           close-on-exec. A log open for writing has at most one thread of its own, with all signals blocked.
+ * Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
+ *           and immuta_report may grow at the end: the caller passes sizeof, the library fills what fits and zeroes
+ *           the rest, so that either side may be the newer one.
+ * Unloading The shared library stays loaded until the process ends; dlclose does nothing.
+ *
+ * Generated from src/ffi by tests/header.rs: edit there. */
+
 #ifndef IMMUTA_H
 #define IMMUTA_H
+
 #include <stddef.h>
 #include <stdint.h>
-#ifdef __cplusplus
-extern "C" {
-#endif
 
+// The version of this header; immuta_version_number() is that of the library.
 #define IMMUTA_VERSION_MAJOR 0
 #define IMMUTA_VERSION_MINOR 1
 #define IMMUTA_VERSION_PATCH 0
 #define IMMUTA_VERSION_NUMBER ((IMMUTA_VERSION_MAJOR << 16) | (IMMUTA_VERSION_MINOR << 8) | IMMUTA_VERSION_PATCH)
 #define IMMUTA_VERSION_STRING "0.1.0"
 
-typedef int32_t immuta_status;
+/// Success.
 #define IMMUTA_OK 0
-#define IMMUTA_TIMEOUT 1        /* no record before the deadline */
-#define IMMUTA_INTERRUPTED 2    /* immuta_stream_interrupt */
-#define IMMUTA_READY 3          /* poll_arm: do not wait, call next */
-#define IMMUTA_E_ARGUMENT (-1)      /* NULL, out of bounds, unknown value */
-#define IMMUTA_E_HANDLE (-2)        /* wrong kind, released, or a stale record token (caught where possible) */
-#define IMMUTA_E_NAME (-3)          /* illegal namespace name */
-#define IMMUTA_E_NAMESPACE (-4)     /* no such namespace in this log */
-#define IMMUTA_E_EXISTS (-5)        /* namespace added twice */
-#define IMMUTA_E_NOT_FOUND (-6)     /* nothing there to open or seek to */
-#define IMMUTA_E_MISSING (-7)       /* the side file knows records, the record file is gone */
-#define IMMUTA_E_LOCKED (-8)        /* another writer */
+
+/// No record before the deadline.
+#define IMMUTA_TIMEOUT 1
+
+/// immuta_stream_interrupt ended the wait.
+#define IMMUTA_INTERRUPTED 2
+
+/// Reserved for event loops: do not wait, call immuta_stream_next.
+#define IMMUTA_READY 3
+
+/// An argument is NULL where it must not be, out of its bounds, or unknown. A mistake in the program.
+#define IMMUTA_E_ARGUMENT (-1)
+
+/// The handle is of another kind or released, or the record token is stale (caught where possible).
+#define IMMUTA_E_HANDLE (-2)
+
+/// An illegal namespace name: 1 to 200 bytes of UTF-8, no '/', no control character, no leading dot.
+#define IMMUTA_E_NAME (-3)
+
+/// This log has no such namespace.
+#define IMMUTA_E_NAMESPACE (-4)
+
+/// The namespace was added before.
+#define IMMUTA_E_EXISTS (-5)
+
+/// There is nothing to open at this path.
+#define IMMUTA_E_NOT_FOUND (-6)
+
+/// The side file knows records, but the record file is gone. Restore it; an empty log is never made in its place.
+#define IMMUTA_E_MISSING (-7)
+
+/// Another writer has the namespace open; the message names its process where it can.
+#define IMMUTA_E_LOCKED (-8)
+
+/// The log was opened read-only, or the file system is.
 #define IMMUTA_E_READ_ONLY (-9)
+
+/// The operating system denies access.
 #define IMMUTA_E_PERMISSION (-10)
+
+/// Not a regular file, or not a directory where one is needed.
 #define IMMUTA_E_NOT_REGULAR (-11)
-#define IMMUTA_E_UNSUPPORTED (-12)  /* this file system, kernel or build cannot */
-#define IMMUTA_E_NO_SPACE (-13)     /* disk, quota, RLIMIT_FSIZE or the reserve; nothing changed */
+
+/// This file system, kernel or build of the library cannot do it.
+#define IMMUTA_E_UNSUPPORTED (-12)
+
+/// No room: disk, quota or file size limit. Nothing changed; the same call succeeds once there is room.
+#define IMMUTA_E_NO_SPACE (-13)
+
+/// The memory was refused. Nothing changed.
 #define IMMUTA_E_NO_MEMORY (-14)
-#define IMMUTA_E_LIMIT (-15)        /* descriptors, threads, maps */
-#define IMMUTA_E_IO (-16)           /* os_error says which */
-#define IMMUTA_E_POISONED (-17)     /* an earlier sync or write failed; reopen */
+
+/// A limit of the process or the system was reached: descriptors, threads, mappings.
+#define IMMUTA_E_LIMIT (-15)
+
+/// Input or output failed; os_error of the error struct is the errno.
+#define IMMUTA_E_IO (-16)
+
+/// An earlier write or sync failed, so the namespace takes no more appends. Reads go on; close and open again.
+#define IMMUTA_E_POISONED (-17)
+
+/// The log was shut down or closed.
 #define IMMUTA_E_CLOSED (-18)
+
+/// Another thread is using this object, which is for one thread at a time.
 #define IMMUTA_E_BUSY (-19)
-#define IMMUTA_E_POOL (-20)         /* every reader descriptor was held until the deadline */
-#define IMMUTA_E_TOO_LARGE (-21)    /* over max_record_size, stored or decoded */
-#define IMMUTA_E_CONFLICT (-22)     /* append_at: error.number is the next number */
-#define IMMUTA_E_CORRUPT (-23)      /* error.number, error.offset */
+
+/// There is a record, but every reader descriptor of the namespace was held until the deadline.
+#define IMMUTA_E_POOL (-20)
+
+/// The record is larger than max_record_size allows.
+#define IMMUTA_E_TOO_LARGE (-21)
+
+/// immuta_append_at expected another number; number of the error struct is the next one.
+#define IMMUTA_E_CONFLICT (-22)
+
+/// Bytes do not match their checksum or their neighbours; number and offset of the error struct say where.
+#define IMMUTA_E_CORRUPT (-23)
+
+/// The record file is shorter than what was once synced.
 #define IMMUTA_E_TRUNCATED (-24)
-#define IMMUTA_E_AMBIGUOUS (-25)    /* zero tail that may or may not be empty records */
-#define IMMUTA_E_LAYOUT (-26)       /* a file of another version of the original */
-#define IMMUTA_E_VERSION (-27)      /* a newer format, or header and library differ */
-#define IMMUTA_E_MISMATCH (-28)     /* side file of another log or another time */
-#define IMMUTA_E_REPLACED (-29)     /* the files under a stream were replaced or rolled back */
-#define IMMUTA_E_CODEC (-30)        /* the log was written with another chain */
-#define IMMUTA_E_CODEC_FAILED (-31) /* this record could not be encoded or decoded */
-#define IMMUTA_E_CALLBACK (-32)     /* a caller's callback failed; its value in os_error */
-#define IMMUTA_E_CANCELLED (-33)    /* a progress callback said stop */
+
+/// The file ends in zeros that may or may not be empty records. Nothing was changed.
+#define IMMUTA_E_AMBIGUOUS (-25)
+
+/// A file of another layout: one of another version of the original, or not a log at all. Nothing was changed.
+#define IMMUTA_E_LAYOUT (-26)
+
+/// A format newer than this library.
+#define IMMUTA_E_VERSION (-27)
+
+/// The side file belongs to another log or to another time of this one. Nothing was changed.
+#define IMMUTA_E_MISMATCH (-28)
+
+/// The files under a reader were replaced or rolled back.
+#define IMMUTA_E_REPLACED (-29)
+
+/// The log was written with another chain of codecs.
+#define IMMUTA_E_CODEC (-30)
+
+/// This record could not be encoded or decoded.
+#define IMMUTA_E_CODEC_FAILED (-31)
+
+/// A callback of the caller's failed; its value is os_error of the error struct.
+#define IMMUTA_E_CALLBACK (-32)
+
+/// A progress callback asked to stop.
+#define IMMUTA_E_CANCELLED (-33)
+
+/// The object was made before a fork, in the parent.
 #define IMMUTA_E_FORKED (-34)
-#define IMMUTA_E_PANIC (-35)        /* a bug in the library, contained */
 
-typedef struct immuta_options immuta_options;
-typedef struct immuta_log immuta_log;
-typedef struct immuta_stream immuta_stream;
+/// A bug in the library, contained. What it touched takes no more appends until it is opened again.
+#define IMMUTA_E_PANIC (-35)
 
-/* frozen */
-typedef struct immuta_error { int32_t code, os_error; uint32_t ns, reserved; uint64_t number, offset; char message[480]; } immuta_error;
-typedef struct immuta_appended { uint64_t number, offset, stored_size, count; } immuta_appended; /* of the first record; stored_size of all */
-typedef struct immuta_slice { const void *data; size_t size; } immuta_slice;
-typedef struct immuta_record {
-  const void *data; size_t size;      /* decoded payload, valid until done */
-  uint64_t stored_size, number, offset;
-  int64_t time_ns;                    /* since 1970 UTC; 0 unknown */
-  uint64_t flags, token;              /* IMMUTA_RECORD_*; token is the library's */
-} immuta_record;
-#define IMMUTA_RECORD_BATCH_END 1u
-#define IMMUTA_RECORD_ADOPTED 2u      /* indexed later: no checksum from the time of writing */
-#define IMMUTA_RECORD_UNVERIFIED 4u   /* checksum not checked */
-typedef struct immuta_batch { const immuta_record *records; size_t count; uint64_t reserved, token; } immuta_batch;
-
-/* growing: the caller passes sizeof, the library fills what fits and zeroes the rest */
-typedef struct immuta_stats {
-  uint64_t count, durable_count, data_bytes, file_bytes, index_bytes, journal_bytes;
-  uint64_t readers, readers_in_use, streams, waiters, appends, commits, syncs, records_read, checksum_failures;
-  uint32_t mode, engine, poisoned, read_only;
-} immuta_stats;
-typedef struct immuta_report { /* of an open, a verify or a repair */
-  int32_t outcome, finding;           /* IMMUTA_OUTCOME_*; IMMUTA_OK or the IMMUTA_E_* found */
-  uint64_t count, header_count, recovered, adopted, trimmed_bytes, bad_records, first_bad_number, first_bad_offset;
-  double seconds; char salvage[256];
-} immuta_report;
-
-typedef int64_t (*immuta_read_fn)(void *user, void *buffer, size_t capacity);       /* > 0 bytes, 0 end, < 0 give up */
-typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total);   /* not 0: cancel */
-
-/* library [any] */
-const char *immuta_version(void);
-uint32_t immuta_version_number(void);
-const char *immuta_status_name(immuta_status status);   /* "IMMUTA_E_POOL" */
-const char *immuta_status_text(immuta_status status);   /* one sentence */
-
-/* options [one] */
-immuta_options *immuta_options_new(void);
-void immuta_options_free(immuta_options *options);
-immuta_status immuta_options_add_namespace(immuta_options *options, const char *name);
-immuta_status immuta_options_set_reader_count(immuta_options *options, uint32_t count);             /* 1..4096, default 5 */
-immuta_status immuta_options_set_fast_write(immuta_options *options, int32_t on);                   /* default 1 */
-immuta_status immuta_options_set_flush_interval(immuta_options *options, int64_t interval_ns);      /* default 1 s, 0 none */
-immuta_status immuta_options_set_flush_bytes(immuta_options *options, uint64_t bytes);              /* default 0 none */
-immuta_status immuta_options_set_max_record_size(immuta_options *options, uint64_t bytes);          /* default 64 MiB */
-immuta_status immuta_options_set_io(immuta_options *options, int32_t engine);                       /* IMMUTA_IO_* */
-immuta_status immuta_options_set_read_only(immuta_options *options, int32_t on);
-immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t on);                 /* default 1 */
-/* of immuta_report.outcome */
-#define IMMUTA_OUTCOME_CREATED 1   /* a new, empty log */
-#define IMMUTA_OUTCOME_CLEAN 2     /* it had been closed cleanly */
-#define IMMUTA_OUTCOME_RECOVERED 3 /* left by a crash: the tail was verified (and mended, unless read-only) */
-#define IMMUTA_OUTCOME_ADOPTED 4   /* records without a valid side file were indexed */
-#define IMMUTA_OUTCOME_LIVE 5      /* read-only: a writer has it open */
-#define IMMUTA_OUTCOME_DAMAGED 6   /* read-only or verify: finding says what is wrong; what verifies is served */
-
-/* of immuta_stats.mode */
-#define IMMUTA_MODE_DURABLE 0
-#define IMMUTA_MODE_FAST 1
-
-/* of options_set_io and immuta_stats.engine */
+/// Of immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
 #define IMMUTA_IO_AUTO 0
+
+/// Shared mappings; opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also of immuta_stats.engine.
 #define IMMUTA_IO_MMAP 1
+
+/// System calls only: slower, but what others do to the files never raises SIGBUS. Also of immuta_stats.engine.
 #define IMMUTA_IO_SYSCALL 2
 
-/* log */
-immuta_status immuta_open(const char *directory, const immuta_options *options, immuta_log **log_out, immuta_error *error);
-immuta_status immuta_shutdown(immuta_log *log, immuta_error *error);   /* [any] wakes and ends everything; repeatable */
-immuta_status immuta_close(immuta_log *log, immuta_error *error);      /* shutdown and release; always consumes; reports a failed sync */
-immuta_status immuta_namespace_add(immuta_log *log, const char *name, uint32_t *ns_out, immuta_error *error);    /* at run time */
-immuta_status immuta_namespace_find(immuta_log *log, const char *name, uint32_t *ns_out, immuta_error *error);
-uint32_t immuta_namespace_count(immuta_log *log);
-immuta_status immuta_namespace_name(immuta_log *log, uint32_t ns, char *buffer, size_t capacity, immuta_error *error);
-immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
-immuta_status immuta_stats_get(immuta_log *log, uint32_t ns, immuta_stats *stats_out, size_t stats_size, immuta_error *error);
-immuta_status immuta_report_get(immuta_log *log, uint32_t ns, immuta_report *report_out, size_t report_size, immuta_error *error);
+/// Of immuta_report.outcome: a new, empty log was created.
+#define IMMUTA_OUTCOME_CREATED 1
 
-/* append [any] */
-immuta_status immuta_append(immuta_log *log, uint32_t ns, const void *data, size_t size, immuta_appended *appended_out, immuta_error *error);
-immuta_status immuta_appendv(immuta_log *log, uint32_t ns, const immuta_slice *parts, size_t part_count, immuta_appended *appended_out, immuta_error *error);
-immuta_status immuta_append_from(immuta_log *log, uint32_t ns, immuta_read_fn read, void *user, immuta_appended *appended_out, immuta_error *error);
-immuta_status immuta_append_batch(immuta_log *log, uint32_t ns, const immuta_slice *records, size_t count, immuta_appended *appended_out, immuta_error *error);
-immuta_status immuta_append_packed(immuta_log *log, uint32_t ns, const void *data, const size_t *sizes, size_t count, immuta_appended *appended_out, immuta_error *error);
-immuta_status immuta_append_at(immuta_log *log, uint32_t ns, uint64_t number, const immuta_slice *records, size_t count, immuta_appended *appended_out, immuta_error *error);
+/// Of immuta_report.outcome: the log had been closed cleanly.
+#define IMMUTA_OUTCOME_CLEAN 2
 
+/// Of immuta_report.outcome: left by a crash; the tail was verified (and mended, unless read-only).
+#define IMMUTA_OUTCOME_RECOVERED 3
 
-/* stream [one] */
-immuta_status immuta_stream_open(immuta_log *log, uint32_t ns, int64_t start, immuta_stream **stream_out, immuta_error *error);
-immuta_status immuta_stream_open_at_time(immuta_log *log, uint32_t ns, int64_t time_ns, immuta_stream **stream_out, immuta_error *error);
-immuta_status immuta_stream_next(immuta_stream *stream, int64_t timeout_ns, immuta_record *record_out, immuta_error *error);
-immuta_status immuta_stream_next_batch(immuta_stream *stream, size_t max_records, size_t max_bytes, int64_t timeout_ns, immuta_batch *batch_out, immuta_error *error);
-immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_error *error);
-immuta_status immuta_stream_position(immuta_stream *stream, uint64_t *number_out);
-immuta_status immuta_stream_interrupt(immuta_stream *stream);                     /* [any] [signal] sticky once */
-void immuta_stream_done(immuta_stream *stream);
+/// Of immuta_report.outcome: records without a valid side file were indexed.
+#define IMMUTA_OUTCOME_ADOPTED 4
 
-/* record [any] */
-immuta_status immuta_record_done(immuta_record *record);   /* zeroes *record; a second time is OK, a stale copy IMMUTA_E_HANDLE */
-immuta_status immuta_batch_done(immuta_batch *batch);
+/// Of immuta_report.outcome: opened read-only while a writer has it open.
+#define IMMUTA_OUTCOME_LIVE 5
 
+/// Of immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
+#define IMMUTA_OUTCOME_DAMAGED 6
 
-/* maintenance: by path, since opening may have refused */
-immuta_status immuta_verify(const char *directory, const char *name, const immuta_options *options, immuta_progress_fn progress, void *user, immuta_report *report_out, size_t report_size, immuta_error *error);
+/// Of immuta_stats.mode: an append that returned survives a power failure.
+#define IMMUTA_MODE_DURABLE 0
+
+/// Of immuta_stats.mode: it does after the next flush.
+#define IMMUTA_MODE_FAST 1
+
+/// Of immuta_record.flags: the last record of its batch. A record appended alone is a batch of one.
+#define IMMUTA_RECORD_BATCH_END 1
+
+/// Of immuta_record.flags: indexed later, so there is no checksum from the time of writing.
+#define IMMUTA_RECORD_ADOPTED 2
+
+/// Of immuta_record.flags: the checksum was not checked, as the options asked.
+#define IMMUTA_RECORD_UNVERIFIED 4
+
+/// An open log: a directory of namespaces.
+///
+/// Threads: any.
+typedef struct immuta_log immuta_log;
+
+/// How to open a log: namespaces, limits and modes. What is not set has its default.
+///
+/// Threads: one.
+typedef struct immuta_options immuta_options;
+
+/// A position in a namespace. Takes memory only: there can be any number, waiting or not.
+///
+/// Threads: one, except where a function says more.
+typedef struct immuta_stream immuta_stream;
+
+/// What a call answers: 0 is success, a positive value means that nothing failed but there is no result, a negative
+/// one is an error. Numbers are never reused; a newer library may return ones that this header does not know.
+typedef int32_t immuta_status;
+
+/// What failed, for the program and for a person. The caller's; written on failure only.
+///
+/// Frozen: 512 bytes.
+typedef struct immuta_error {
+    /// The status returned: IMMUTA_E_*.
+    int32_t code;
+    /// errno of the system call that failed, or the value of the callback that did; 0 if neither.
+    int32_t os_error;
+    /// The number of the namespace concerned; 0 where there is none.
+    uint32_t ns;
+    /// 0.
+    uint32_t reserved;
+    /// The number of the record concerned (IMMUTA_E_CONFLICT: the next one); 0 where there is none.
+    uint64_t number;
+    /// The byte offset concerned, in the file that the message names; 0 where there is none.
+    uint64_t offset;
+    /// One line of UTF-8, NUL-terminated: what was found, where, and the way on. For people; the wording may change.
+    char message[480];
+} immuta_error;
+
+/// The figures of one namespace, since it was opened where they are counts of events.
+///
+/// May grow at the end: pass sizeof.
+typedef struct immuta_stats {
+    /// Records that readers can see.
+    uint64_t count;
+    /// Records known to be on the device, whatever happens to the power.
+    uint64_t durable_count;
+    /// Of NAME.log up to the end of the last record, in bytes.
+    uint64_t data_bytes;
+    /// Of NAME.log as it is, with the room made ahead while it is open.
+    uint64_t file_bytes;
+    /// Of NAME.idx.
+    uint64_t index_bytes;
+    /// Of the journal; 0 in fast mode.
+    uint64_t journal_bytes;
+    /// Reader descriptors.
+    uint64_t readers;
+    /// Reader descriptors held by records and batches now.
+    uint64_t readers_in_use;
+    /// Open streams.
+    uint64_t streams;
+    /// Calls that wait for a record now.
+    uint64_t waiters;
+    /// Records appended.
+    uint64_t appends;
+    /// Commits: single records and whole batches.
+    uint64_t commits;
+    /// Flushes completed.
+    uint64_t syncs;
+    /// Records lent.
+    uint64_t records_read;
+    /// Records that were not lent because they did not match their checksum.
+    uint64_t checksum_failures;
+    /// IMMUTA_MODE_*.
+    uint32_t mode;
+    /// IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
+    uint32_t engine;
+    /// 1: an earlier write or sync failed, there are no appends until the log is opened again.
+    uint32_t poisoned;
+    /// 1: opened read-only.
+    uint32_t read_only;
+} immuta_stats;
+
+/// What opening or verifying a namespace found.
+///
+/// May grow at the end: pass sizeof.
+typedef struct immuta_report {
+    /// IMMUTA_OUTCOME_*.
+    int32_t outcome;
+    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong.
+    int32_t finding;
+    /// Records in the log.
+    uint64_t count;
+    /// Records according to the first word of NAME.log, as it was found.
+    uint64_t header_count;
+    /// Records found good beyond the last checkpoint.
+    uint64_t recovered;
+    /// Records indexed now.
+    uint64_t adopted;
+    /// Cut off the end of NAME.log, in bytes.
+    uint64_t trimmed_bytes;
+    /// Records found bad. Only immuta_verify reads them all.
+    uint64_t bad_records;
+    /// The first of them.
+    uint64_t first_bad_number;
+    /// Where it is in NAME.log, in bytes.
+    uint64_t first_bad_offset;
+    /// How long it took.
+    double seconds;
+    /// Path of the file that keeps what was cut off, where that may matter; else empty. NUL-terminated.
+    char salvage[256];
+} immuta_report;
+
+/// What was appended. After an append of no records: where the next one goes, sizes and count 0.
+///
+/// Frozen: 32 bytes.
+typedef struct immuta_appended {
+    /// Of the first record appended, counted from 0.
+    uint64_t number;
+    /// Of its size word in NAME.log, in bytes.
+    uint64_t offset;
+    /// Of all payloads together as they are stored, in bytes.
+    uint64_t stored_size;
+    /// Records appended.
+    uint64_t count;
+} immuta_appended;
+
+/// Bytes of the caller's.
+///
+/// Frozen: 16 bytes.
+typedef struct immuta_slice {
+    /// The first byte; may be NULL when size is 0.
+    const void *data;
+    /// In bytes.
+    size_t size;
+} immuta_slice;
+
+/// Gives the next piece of a record's payload.
+///
+/// user:     what the caller of immuta_append_from passed.
+/// buffer:   where the bytes go.
+/// capacity: of the buffer, in bytes, at least 1.
+///
+/// Returns how many bytes it put there, 1 to capacity; 0 at the end of the payload; a negative value to give up:
+/// nothing is appended then, and the value comes back as os_error.
+typedef int64_t (*immuta_read_fn)(void *user, void *buffer, size_t capacity);
+
+/// A record on loan, from immuta_stream_next until immuta_record_done. It uses one reader descriptor meanwhile, and
+/// may outlive its stream and its log. May be read by many threads, copied and moved; one of the copies is done.
+///
+/// Frozen: 64 bytes.
+typedef struct immuta_record {
+    /// The payload, read-only, valid until done. Never NULL, also when size is 0. Not aligned.
+    const void *data;
+    /// Of the payload, in bytes.
+    size_t size;
+    /// Of the payload as it is stored, in bytes; the same as size in a log without codecs.
+    uint64_t stored_size;
+    /// Counted from 0.
+    uint64_t number;
+    /// Of the record's size word in NAME.log, in bytes.
+    uint64_t offset;
+    /// When it was appended; never decreasing from record to record. 0: unknown.
+    int64_t time_ns;
+    /// IMMUTA_RECORD_*.
+    uint64_t flags;
+    /// The library's; 0 in a record of a batch.
+    uint64_t token;
+} immuta_record;
+
+/// Records that follow each other, on loan from immuta_stream_next_batch until immuta_batch_done. All of them use one
+/// reader descriptor together.
+///
+/// Frozen: 32 bytes.
+typedef struct immuta_batch {
+    /// The records, read-only, valid until the batch is done; they are not done one by one.
+    const immuta_record *records;
+    /// How many, at least 1.
+    size_t count;
+    /// 0.
+    uint64_t reserved;
+    /// The library's.
+    uint64_t token;
+} immuta_batch;
+
+/// Hears how far a long call is.
+///
+/// user:  what the caller passed along.
+/// done:  records dealt with.
+/// total: records there are.
+///
+/// Returns 0 to go on, anything else to stop.
+typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total);
 
 #ifdef __cplusplus
-}
-#endif
-#endif
+extern "C" {
+#endif // __cplusplus
+
+/// The version of the library that is running, such as "0.1.0". The header's is IMMUTA_VERSION_STRING.
+///
+/// Returns a string that lives as long as the process.
+///
+/// Threads: any, signal.
+const char *immuta_version(void);
+
+/// The same as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
+///
+/// A library with the same major and minor number and the same or a later patch fits this header.
+///
+/// Threads: any, signal.
+uint32_t immuta_version_number(void);
+
+/// The name of a status: "IMMUTA_E_POOL" for IMMUTA_E_POOL, "IMMUTA_UNKNOWN" for a number that is none.
+///
+/// status: any number.
+///
+/// Returns a string that lives as long as the process, never NULL.
+///
+/// Threads: any.
+const char *immuta_status_name(immuta_status status);
+
+/// One sentence about a status, when there is no error struct to ask. Its message says more.
+///
+/// status: any number.
+///
+/// Returns a string that lives as long as the process, never NULL.
+///
+/// Threads: any.
+const char *immuta_status_text(immuta_status status);
+
+/// Makes options, all at their defaults.
+///
+/// Returns options for immuta_options_free, or NULL when there is no memory.
+///
+/// Threads: any.
+immuta_options *immuta_options_new(void);
+
+/// Releases options. A log that was opened with them does not need them any more.
+///
+/// options: options, or NULL.
+///
+/// Threads: one, and nothing may use them afterwards.
+void immuta_options_free(immuta_options *options);
+
+/// Adds a namespace to open. The first one added has the number 0.
+///
+/// A writer opens what was added here, creating what is missing; more can follow with immuta_namespace_add. A
+/// read-only opener that adds none gets every namespace found in the directory, in the order of their names.
+///
+/// options: options.
+/// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: it was added before;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_add_namespace(immuta_options *options, const char *name);
+
+/// Sets how many reader descriptors each namespace has. They are opened with the log; each record or batch that is
+/// held uses one until it is done, and immuta_stream_next waits while all are used. Streams as such use none.
+///
+/// options: options.
+/// count:   1 to 4096; 5 unless set.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: count is out of bounds; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_reader_count(immuta_options *options, uint32_t count);
+
+/// Sets when an append counts as written.
+///
+/// Either way an append that returned survives the death of the process. Fast (1): a power failure costs at most what
+/// was appended since the last flush, and leaves whole batches only. Durable (0): it costs nothing that returned.
+///
+/// options: options.
+/// on:      1 fast, 0 durable; 1 unless set. This version has no durable mode yet: a writer with 0 is not opened,
+///          IMMUTA_E_UNSUPPORTED.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_fast_write(immuta_options *options, int32_t on);
+
+/// Sets how often a fast writer flushes, while there is something to flush.
+///
+/// options:     options.
+/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (By size, with immuta_sync and at the
+///              close it flushes all the same.)
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: negative; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_flush_interval(immuta_options *options, int64_t interval_ns);
+
+/// Has a fast writer flush, too, when so much was appended since the last flush.
+///
+/// options: options.
+/// bytes:   of records; 0 unless set: not by size. (At least every GiB it flushes all the same.)
+///
+/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_flush_bytes(immuta_options *options, uint64_t bytes);
+
+/// Sets the largest record. A larger one is neither appended nor read: IMMUTA_E_TOO_LARGE.
+///
+/// options: options.
+/// bytes:   1 to 2^47 - 1; 64 MiB unless set.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: out of bounds; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_max_record_size(immuta_options *options, uint64_t bytes);
+
+/// Sets how the files are read and written.
+///
+/// options: options.
+/// engine:  IMMUTA_IO_AUTO unless set, IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: none of these; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_io(immuta_options *options, int32_t engine);
+
+/// Sets whether the log is only read. Any number of readers, in any process, may follow a log while one writes it. A
+/// read-only log changes nothing on disk but the page that readers are woken through (NAME.live), needs no permission
+/// to write, and works on a read-only file system.
+///
+/// options: options.
+/// on:      1 read-only, 0 for writing; 0 unless set.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_read_only(immuta_options *options, int32_t on);
+
+/// Sets whether every record read is checked against its checksum.
+///
+/// options: options.
+/// on:      1 checked, 0 not (records then carry IMMUTA_RECORD_UNVERIFIED); 1 unless set.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t on);
+
+/// Opens a log: all the namespaces of the options, or none.
+///
+/// A writer creates what is missing, the directory and those above it included, and mends what a crash left behind;
+/// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
+///
+/// directory: path of the log. Later changes of the working directory do not matter.
+/// options:   copied; NULL for defaults: for writing, with no namespace yet.
+/// log_out:   the log, for immuta_close.
+/// error:     NULL, or written on failure only; ns says which namespace.
+///
+/// Returns IMMUTA_OK;
+/// IMMUTA_E_LOCKED: another writer has a namespace open;
+/// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there;
+/// IMMUTA_E_MISSING: a record file is gone although its side file knows records;
+/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
+/// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
+/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or
+/// fast_write is off, which this version does not have;
+/// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
+/// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
+/// served);
+/// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH, IMMUTA_E_CODEC: the files are not, or
+/// may not be, what this library can write;
+/// IMMUTA_E_EXISTS: too many side files were set aside as NAME.idx.bad-K; remove some;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Ownership: the log is the caller's until immuta_close. Threads: any.
+immuta_status immuta_open(const char *directory,
+                          const immuta_options *options,
+                          immuta_log **log_out,
+                          immuta_error *error);
+
+/// Ends all use of a log: waits end, appends and streams answer IMMUTA_E_CLOSED from now on, everything is flushed,
+/// and the files are closed cleanly. Records on loan stay valid. The log itself remains, for immuta_close.
+///
+/// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO, IMMUTA_E_NO_SPACE: not everything reached the disk; the next
+/// writer to open the log recovers it.
+///
+/// Threads: any.
+immuta_status immuta_shutdown(immuta_log *log, immuta_error *error);
+
+/// Shuts a log down, if that has not been done, and releases it. Streams and records may be released later.
+///
+/// log:   a log that no other thread is calling with, or NULL. To get there: immuta_shutdown, wait for the threads,
+///        then this. Released whatever the answer is.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; else what immuta_shutdown answers.
+///
+/// Threads: one, and nothing may use the log afterwards.
+immuta_status immuta_close(immuta_log *log, immuta_error *error);
+
+/// Flushes a namespace now: when this returns IMMUTA_OK, every append that returned before the call is on the device.
+///
+/// log:   an open log.
+/// ns:    number of the namespace.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
+/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier; the
+/// namespace takes no more appends until the log is opened again.
+///
+/// Threads: any.
+immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
+
+/// Adds a namespace to an open log; a writer creates it where it is missing.
+///
+/// log:    an open log.
+/// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
+/// ns_out: its number.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: the log has this namespace open;
+/// IMMUTA_E_CLOSED: the log was shut down; else what immuta_open answers for this namespace.
+///
+/// Threads: any.
+immuta_status immuta_namespace_add(immuta_log *log,
+                                   const char *name,
+                                   uint32_t *ns_out,
+                                   immuta_error *error);
+
+/// Finds an open namespace by its name.
+///
+/// log:    an open log.
+/// name:   the name.
+/// ns_out: its number.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: the log has no namespace of this name open.
+///
+/// Threads: any.
+immuta_status immuta_namespace_find(immuta_log *log,
+                                    const char *name,
+                                    uint32_t *ns_out,
+                                    immuta_error *error);
+
+/// How many namespaces are open; their numbers are 0 to this minus 1.
+///
+/// log: an open log.
+///
+/// Returns the count; 0 also for what is not a log, and in a forked child.
+///
+/// Threads: any.
+uint32_t immuta_namespace_count(immuta_log *log);
+
+/// Copies the name of a namespace.
+///
+/// log:      an open log.
+/// ns:       number of the namespace.
+/// buffer:   receives the name and a NUL.
+/// capacity: of the buffer, in bytes; 201 is always enough.
+/// error:    NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer is too small, nothing was
+/// written.
+///
+/// Threads: any.
+immuta_status immuta_namespace_name(immuta_log *log,
+                                    uint32_t ns,
+                                    char *buffer,
+                                    size_t capacity,
+                                    immuta_error *error);
+
+/// Reads the figures of a namespace.
+///
+/// log:        an open log.
+/// ns:         number of the namespace.
+/// stats_out:  the figures.
+/// stats_size: sizeof(immuta_stats), 1 or more bytes.
+/// error:      NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace.
+///
+/// Threads: any.
+immuta_status immuta_stats_get(immuta_log *log,
+                               uint32_t ns,
+                               immuta_stats *stats_out,
+                               size_t stats_size,
+                               immuta_error *error);
+
+/// Reads what opening a namespace found.
+///
+/// log:         an open log.
+/// ns:          number of the namespace.
+/// report_out:  the report.
+/// report_size: sizeof(immuta_report), 1 or more bytes.
+/// error:       NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace.
+///
+/// Threads: any.
+immuta_status immuta_report_get(immuta_log *log,
+                                uint32_t ns,
+                                immuta_report *report_out,
+                                size_t report_size,
+                                immuta_error *error);
+
+/// Appends one record. Readers see it, and it survives the death of the process, when this returns.
+///
+/// These statuses are those of all appends:
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// data:         the payload, copied; may be NULL when size is 0.
+/// size:         of the payload, in bytes; 0 is a record, too.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK;
+/// IMMUTA_E_NAMESPACE: no such namespace;
+/// IMMUTA_E_READ_ONLY: the log was opened read-only;
+/// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, or the log would be larger than 2^47 bytes;
+/// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
+/// there is;
+/// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused memory, a mapping or a thread;
+/// IMMUTA_E_CLOSED: the log was shut down;
+/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append;
+/// IMMUTA_E_IO: this write failed, and the namespace is poisoned now; the message says whether the record may be
+/// there.
+///
+/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO or IMMUTA_E_PANIC says otherwise.
+///
+/// Threads: any; appends happen one after the other.
+immuta_status immuta_append(immuta_log *log,
+                            uint32_t ns,
+                            const void *data,
+                            size_t size,
+                            immuta_appended *appended_out,
+                            immuta_error *error);
+
+/// Appends one record whose payload is in parts, which are joined.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// parts:        the parts in order, copied; may be NULL when part_count is 0.
+/// part_count:   how many; 0 makes one empty record.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns.
+///
+/// Threads: any.
+immuta_status immuta_appendv(immuta_log *log,
+                             uint32_t ns,
+                             const immuta_slice *parts,
+                             size_t part_count,
+                             immuta_appended *appended_out,
+                             immuta_error *error);
+
+/// Appends one record whose payload a callback gives piece by piece. It is collected in memory first, so other
+/// appends do not wait for the callback, which may use the library, this log included.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// read:         called until it returns 0 or less.
+/// user:         passed to it.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns; IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN
+/// for a lower one), or claimed more bytes than the buffer has.
+///
+/// Threads: any.
+immuta_status immuta_append_from(immuta_log *log,
+                                 uint32_t ns,
+                                 immuta_read_fn read,
+                                 void *user,
+                                 immuta_appended *appended_out,
+                                 immuta_error *error);
+
+/// Appends many records as one batch: all or none, whatever happens, and readers see all at once.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// records:      the payloads in order, copied; may be NULL when count is 0.
+/// count:        how many; 0 appends nothing.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns.
+///
+/// Threads: any.
+immuta_status immuta_append_batch(immuta_log *log,
+                                  uint32_t ns,
+                                  const immuta_slice *records,
+                                  size_t count,
+                                  immuta_appended *appended_out,
+                                  immuta_error *error);
+
+/// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. For
+/// callers to whom a list of pointers is a burden.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// data:         the payloads, copied; may be NULL when the sizes sum up to 0.
+/// sizes:        of each payload, in bytes; may be NULL when count is 0.
+/// count:        how many; 0 appends nothing.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns.
+///
+/// Threads: any.
+immuta_status immuta_append_packed(immuta_log *log,
+                                   uint32_t ns,
+                                   const void *data,
+                                   const size_t *sizes,
+                                   size_t count,
+                                   immuta_appended *appended_out,
+                                   immuta_error *error);
+
+/// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. So a
+/// producer that does not know whether its last append succeeded can repeat it, and it happens once.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// number:       the number that the first record must get.
+/// records:      the payloads in order, copied; may be NULL when count is 0.
+/// count:        how many; 0 appends nothing, but checks the number.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns; IMMUTA_E_CONFLICT: the next record has another number, which is error->number.
+///
+/// Threads: any.
+immuta_status immuta_append_at(immuta_log *log,
+                               uint32_t ns,
+                               uint64_t number,
+                               const immuta_slice *records,
+                               size_t count,
+                               immuta_appended *appended_out,
+                               immuta_error *error);
+
+/// Opens a stream at a number.
+///
+/// log:        an open log.
+/// ns:         number of the namespace.
+/// start:      0: from the first record. N > 0: from record N, skipping the first N; if there are fewer, the stream
+///             waits for record N. Negative: only what is appended after this call.
+/// stream_out: the stream, for immuta_stream_done.
+/// error:      NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
+/// IMMUTA_E_NO_MEMORY; IMMUTA_E_IO: the files could not be read (read-only logs).
+///
+/// Threads: any.
+immuta_status immuta_stream_open(immuta_log *log,
+                                 uint32_t ns,
+                                 int64_t start,
+                                 immuta_stream **stream_out,
+                                 immuta_error *error);
+
+/// Opens a stream at a time.
+///
+/// log:        an open log.
+/// ns:         number of the namespace.
+/// time_ns:    the stream begins with the first record appended at this time or later; if there is none, it waits for
+///             the next one. Records whose time is unknown (0) count as older than any other.
+/// stream_out: the stream, for immuta_stream_done.
+/// error:      NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
+/// IMMUTA_E_NO_MEMORY; IMMUTA_E_CORRUPT: an index entry on the way is damaged; IMMUTA_E_IO: the files could not be
+/// read.
+///
+/// Threads: any.
+immuta_status immuta_stream_open_at_time(immuta_log *log,
+                                         uint32_t ns,
+                                         int64_t time_ns,
+                                         immuta_stream **stream_out,
+                                         immuta_error *error);
+
+/// Waits for the next record and lends it to the caller.
+///
+/// The wait needs no descriptor. When there is a record, a reader descriptor is taken for it, if need be by waiting
+/// for one, until the same deadline.
+///
+/// A deadlock of one's own making: a thread that holds records of a namespace, and waits here without a deadline while
+/// all its reader descriptors are held, waits for itself. Give records back first, allow more readers
+/// (immuta_options_set_reader_count), or set a deadline.
+///
+/// On any error the position stays, so that the call can be made again; immuta_stream_seek passes over a bad record.
+///
+/// stream:     a stream.
+/// timeout_ns: nanoseconds; 0 tries once, negative waits for ever.
+/// record_out: the record, for immuta_record_done.
+/// error:      NULL, or written on failure only; number and offset name the record.
+///
+/// Returns IMMUTA_OK: the stream stands behind this record now;
+/// IMMUTA_TIMEOUT: no record before the deadline;
+/// IMMUTA_INTERRUPTED: immuta_stream_interrupt was called;
+/// IMMUTA_E_POOL: there is a record, but every reader descriptor was held until the deadline;
+/// IMMUTA_E_CLOSED: the log was shut down;
+/// IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged;
+/// IMMUTA_E_TRUNCATED: the record file ends before the record does;
+/// IMMUTA_E_TOO_LARGE: it is larger than max_record_size;
+/// IMMUTA_E_REPLACED: the files were replaced or rolled back below the position;
+/// IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY: the system refused, see the message;
+/// IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Ownership: the record is the caller's until immuta_record_done, also after the stream and the log are gone.
+///
+/// Threads: one.
+immuta_status immuta_stream_next(immuta_stream *stream,
+                                 int64_t timeout_ns,
+                                 immuta_record *record_out,
+                                 immuta_error *error);
+
+/// Waits for the next records and lends them to the caller, as many as there are within the limits.
+///
+/// The same as immuta_stream_next, with one reader descriptor for all of the records. It does not wait for more when
+/// there is one. When a record on the way is bad, the good ones before it are lent, and the next call fails.
+///
+/// stream:      a stream.
+/// max_records: 1 or more.
+/// max_bytes:   of payloads together, 1 or more; the first record is lent even if it alone is larger.
+/// timeout_ns:  nanoseconds; 0 tries once, negative waits for ever.
+/// batch_out:   the records, for immuta_batch_done.
+/// error:       NULL, or written on failure only; number and offset name the record.
+///
+/// Returns IMMUTA_OK: the stream stands behind the last of these records now; IMMUTA_E_ARGUMENT: max_records or
+/// max_bytes is 0; else as immuta_stream_next does.
+///
+/// Ownership: the batch is the caller's until immuta_batch_done, also after the stream and the log are gone.
+///
+/// Threads: one.
+immuta_status immuta_stream_next_batch(immuta_stream *stream,
+                                       size_t max_records,
+                                       size_t max_bytes,
+                                       int64_t timeout_ns,
+                                       immuta_batch *batch_out,
+                                       immuta_error *error);
+
+/// Moves a stream, forwards or backwards. Records on loan are not concerned.
+///
+/// stream: a stream.
+/// number: of the record that comes next; if it is not there yet, the stream waits for it. To pass over a bad record:
+///         its number + 1.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Threads: one.
+immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_error *error);
+
+/// Tells which record comes next.
+///
+/// stream:     a stream.
+/// number_out: the number of the record that immuta_stream_next would lend.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Threads: one.
+immuta_status immuta_stream_position(immuta_stream *stream, uint64_t *number_out);
+
+/// Ends a wait: the immuta_stream_next or immuta_stream_next_batch that waits now, or else the next one that is
+/// called, answers IMMUTA_INTERRUPTED, once, however often this was called before. The stream goes on from where it
+/// is.
+///
+/// stream: a stream that is not done before this call returns.
+///
+/// Returns IMMUTA_OK.
+///
+/// Threads: any, signal.
+immuta_status immuta_stream_interrupt(immuta_stream *stream);
+
+/// Releases a stream. Records and batches it lent stay valid until they are done.
+///
+/// stream: a stream that no other thread is using, or NULL. To end another thread's wait: immuta_stream_interrupt,
+///         then wait for that thread.
+///
+/// Threads: one, and nothing may use it afterwards.
+void immuta_stream_done(immuta_stream *stream);
+
+/// Gives a record back. Its descriptor is free for others at once, its data must not be touched any more.
+///
+/// record: a record, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_HANDLE: the token is stale (a copy of this record was done) or never was one, nothing
+/// changed.
+///
+/// Threads: any; also others than the stream's.
+immuta_status immuta_record_done(immuta_record *record);
+
+/// Gives a batch back, with all its records.
+///
+/// batch: a batch, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_HANDLE: the token is stale (a copy of this batch was done) or never was one, nothing
+/// changed.
+///
+/// Threads: any; also others than the stream's.
+immuta_status immuta_batch_done(immuta_batch *batch);
+
+/// Checks every byte of a namespace, and changes nothing.
+///
+/// What is wrong with the records is a result, not a failure of the check: the answer is IMMUTA_OK then, and
+/// report_out->finding says what was found: IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED, IMMUTA_E_LAYOUT or
+/// IMMUTA_E_AMBIGUOUS. The namespace may be open elsewhere; what is committed when the check begins is checked.
+///
+/// directory:   path of the log.
+/// name:        of the namespace.
+/// options:     how the files are read (engine, largest record); copied; NULL for defaults.
+/// progress:    called now and then; may be NULL.
+/// user:        passed to it.
+/// report_out:  what was found.
+/// report_size: sizeof(immuta_report), 1 or more bytes.
+/// error:       NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK: everything was checked, look at report_out->finding;
+/// IMMUTA_E_NAME: the name is illegal;
+/// IMMUTA_E_NOT_FOUND: there is no such namespace;
+/// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION, IMMUTA_E_CODEC: there is nothing to check the records by;
+/// IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be read;
+/// IMMUTA_E_CANCELLED: progress said so;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: any.
+immuta_status immuta_verify(const char *directory,
+                            const char *name,
+                            const immuta_options *options,
+                            immuta_progress_fn progress,
+                            void *user,
+                            immuta_report *report_out,
+                            size_t report_size,
+                            immuta_error *error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* IMMUTA_H */
