@@ -4,8 +4,8 @@
 
 use crate::error::{Error, Result};
 use crate::storage::thread;
+use crate::sync::{Condvar, Mutex};
 use crate::writer::{FlushNeed, Writer};
-use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::thread::JoinHandle;
@@ -98,18 +98,16 @@ impl Shared {
         let mut lock = self.lock.lock();
         let mut due: Option<Option<Instant>> = None;
         loop {
-            match self.wanted.load(Ordering::Relaxed) {
+            let until = match self.wanted.load(Ordering::Relaxed) {
                 STOP => return false,
                 NOW => break,
-                IN_TIME => {
-                    let until = *due.get_or_insert_with(|| Instant::now().checked_add(self.interval));
-                    match until {
-                        Some(until) if self.changed.wait_until(&mut lock, until).timed_out() => break,
-                        Some(_) => {}
-                        None => self.changed.wait(&mut lock),
-                    }
-                }
-                _ => self.changed.wait(&mut lock),
+                IN_TIME => *due.get_or_insert_with(|| Instant::now().checked_add(self.interval)),
+                _ => None,
+            };
+            let timed_out;
+            (lock, timed_out) = self.changed.wait_until(lock, until);
+            if timed_out {
+                break;
             }
         }
         // Whatever is appended from here on asks again.

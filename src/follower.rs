@@ -12,7 +12,7 @@ use crate::rebuild;
 use crate::report::{Outcome, Report};
 use crate::scan::{self, Bytes, Point};
 use crate::storage::{CommitWord, File, FileId, OpenMode, Storage};
-use parking_lot::{Mutex, RwLock};
+use crate::sync::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

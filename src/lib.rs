@@ -35,6 +35,7 @@ mod scan;
 #[doc(hidden)]
 pub mod storage;
 mod stream;
+mod sync;
 mod verify;
 mod writer;
 

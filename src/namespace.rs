@@ -10,7 +10,7 @@ use crate::publish::EventCount;
 use crate::record::Reader;
 use crate::report::{Report, Stats};
 use crate::storage::{OpenMode, Storage};
-use parking_lot::{Mutex, RwLock};
+use crate::sync::{Mutex, RwLock};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

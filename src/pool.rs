@@ -1,7 +1,7 @@
 //! A bounded set of readers: taken before a deadline, given back when the guard is dropped, by whatever thread.
 
 use crate::error::{Error, ErrorKind, Result};
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,12 +45,8 @@ impl<R> Pool<R> {
             if let Some(reader) = state.idle.pop() {
                 return Ok(Guard { reader: Some(reader), pool: Arc::clone(self) });
             }
-            let due = if let Some(deadline) = deadline {
-                self.freed.wait_until(&mut state, deadline).timed_out()
-            } else {
-                self.freed.wait(&mut state);
-                false
-            };
+            let due;
+            (state, due) = self.freed.wait_until(state, deadline);
             if due && state.idle.is_empty() && !state.closed {
                 return Err(self.exhausted());
             }

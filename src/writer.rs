@@ -13,7 +13,7 @@ use crate::publish::Live;
 use crate::rebuild::now_ns;
 use crate::recovery::Opened;
 use crate::storage::{CommitWord, File, Tail};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

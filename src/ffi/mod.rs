@@ -52,7 +52,6 @@ mod figures;
 mod guard;
 mod handle;
 mod library;
-mod lock;
 mod log;
 mod maintenance;
 mod namespace;

@@ -2,14 +2,13 @@
 
 use super::guard::{Call, contain};
 use super::handle::{Opaque, Taken, give};
-use super::lock::{is_locked, try_lock};
 use super::ptr::argument;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Io, OFFSET_LIMIT_BYTES, Options, READER_COUNT_MAX};
+use crate::sync::Mutex;
 use std::ffi::c_char;
 use std::ptr::null_mut;
-use std::sync::Mutex;
 use std::time::Duration;
 
 /// How to open a log: namespaces, limits and modes. What is not set has its default.
@@ -51,7 +50,7 @@ pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     call.run(|| {
-        if let Taken::Back(options) = call.take(options, is_locked)? {
+        if let Taken::Back(options) = call.take(options, |options| options.try_lock().is_none())? {
             drop(options);
         }
         Ok(IMMUTA_OK)
@@ -250,7 +249,7 @@ pub unsafe extern "C" fn immuta_options_set_verify_reads(options: *mut immuta_op
 /// Runs one setter; nothing changes where it fails.
 fn change(call: &Call, options: *mut immuta_options, set: impl FnOnce(&mut Options) -> Result<()>) -> immuta_status {
     call.run(|| {
-        let mut options = try_lock(call.handle(options)?).ok_or_else(busy)?;
+        let mut options = call.handle(options)?.try_lock().ok_or_else(busy)?;
         set(&mut options).map(|()| IMMUTA_OK)
     })
 }
@@ -260,7 +259,7 @@ pub fn read(call: &Call, options: *const immuta_options) -> Result<Options> {
     if options.is_null() {
         return Ok(Options::default());
     }
-    Ok(try_lock(call.handle(options)?).ok_or_else(busy)?.clone())
+    Ok(call.handle(options)?.try_lock().ok_or_else(busy)?.clone())
 }
 
 fn busy() -> Error {

@@ -3,7 +3,6 @@
 use super::error::immuta_error;
 use super::guard::Call;
 use super::handle::{Opaque, Taken, give};
-use super::lock::{is_locked, try_lock};
 use super::log::immuta_log;
 use super::ptr::argument;
 use super::record::{immuta_batch, immuta_record, lend, lend_batch};
@@ -11,8 +10,8 @@ use super::status::{IMMUTA_INTERRUPTED, IMMUTA_OK, IMMUTA_TIMEOUT, immuta_status
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Timeout;
 use crate::stream::{Interrupter, Next, Stream};
+use crate::sync::{Mutex, MutexGuard};
 use std::ptr::null_mut;
-use std::sync::{Mutex, MutexGuard};
 
 /// A position in a namespace. Takes memory only: there can be any number, waiting or not.
 ///
@@ -270,7 +269,7 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     call.run(|| {
-        if let Taken::Back(body) = call.take(stream, |body: &Body| is_locked(&body.stream))? {
+        if let Taken::Back(body) = call.take(stream, |body: &Body| body.stream.try_lock().is_none())? {
             drop(body);
         }
         Ok(IMMUTA_OK)
@@ -280,7 +279,7 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
 impl Body {
     fn lock(&self) -> Result<MutexGuard<'_, Stream>> {
         let busy = || Error::new(ErrorKind::Busy, "another thread is using this stream; one thread at a time may");
-        try_lock(&self.stream).ok_or_else(busy)
+        self.stream.try_lock().ok_or_else(busy)
     }
 }
 

@@ -7,11 +7,10 @@
 //! is locked, and holds a lock for a few instructions. A shard that another thread had locked at the moment of a fork
 //! stays so in the child and is passed over there; tokens of the parent reach no lock in the child.
 
-use super::lock::{lock, try_lock};
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::storage::fork;
+use crate::sync::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
 // A token from its lowest bit: slot, shard, fork generation, slot generation (never 0, and so no token is).
 const SLOT_BITS: u32 = 16;
@@ -82,7 +81,7 @@ impl<T> Loans<T> {
         if field(token, FORK_SHIFT, FORK_BITS) < fork_number() {
             return Some(Returned::Parents);
         }
-        let mut shard = lock(self.shards.get(field(token, SHARD_SHIFT, SHARD_BITS) as usize)?);
+        let mut shard = self.shards.get(field(token, SHARD_SHIFT, SHARD_BITS) as usize)?.lock();
         let slot_index = field(token, 0, SLOT_BITS) as u16;
         let slot = shard.slots.get_mut(usize::from(slot_index)).filter(|slot| slot.generation == generation)?;
         let loan = slot.loan.take()?;
@@ -98,7 +97,7 @@ impl<T> Loans<T> {
             let mut locked_count = 0;
             for step in 0..SHARD_COUNT {
                 let index = (preferred + step) % SHARD_COUNT;
-                let Some(mut shard) = try_lock(&self.shards[index]) else {
+                let Some(mut shard) = self.shards[index].try_lock() else {
                     locked_count += 1;
                     continue;
                 };

@@ -7,7 +7,7 @@ use super::mapping::{MappedTail, MappedView};
 use super::syscall::{BufferedView, CallTail, CallWord};
 use super::words::MappedWord;
 use super::{CommitWord, File, FileId, Meta, OpenMode, SharedPage, Tail, View, sys};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

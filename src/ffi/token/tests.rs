@@ -40,7 +40,7 @@ fn a_generation_is_never_zero() {
     let token = loans.lend(0).unwrap();
     loans.take_back(token);
     for shard in &loans.shards {
-        for slot in &mut lock(shard).slots {
+        for slot in &mut shard.lock().slots {
             slot.generation = u32::MAX;
         }
     }
@@ -63,7 +63,7 @@ fn a_locked_shard_is_passed_over() {
     let loans = Loans::new();
     let first = loans.lend(1).unwrap();
     let shard = field(first, SHARD_SHIFT, SHARD_BITS);
-    let locked = lock(&loans.shards[usize::try_from(shard).unwrap()]);
+    let locked = loans.shards[usize::try_from(shard).unwrap()].lock();
     let second = loans.lend(2).unwrap();
     assert_ne!(field(second, SHARD_SHIFT, SHARD_BITS), shard);
     drop(locked);
@@ -101,7 +101,7 @@ fn threads_lend_and_take_back_each_others_loans() {
         }
     });
     for shard in &loans.shards {
-        let shard = lock(shard);
+        let shard = shard.lock();
         assert_eq!(shard.free.len(), shard.slots.len(), "every slot is free again");
     }
 }
@@ -112,7 +112,7 @@ fn a_forked_child_lends_anew_and_leaves_the_parents_loans_alone() {
     let loans = Loans::new();
     let token = loans.lend(1).unwrap();
     let shard = usize::try_from(field(token, SHARD_SHIFT, SHARD_BITS)).unwrap();
-    let locked = lock(&loans.shards[shard]); // nobody unlocks the child's copy
+    let locked = loans.shards[shard].lock(); // nobody unlocks the child's copy
     // SAFETY: the child uses atomics, locks that are free, and the allocator, which the C library keeps usable.
     let child = unsafe { libc::fork() };
     assert!(child >= 0);

@@ -4,7 +4,7 @@ use super::disk::{Disk, Inode};
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
 use crate::storage::room::Plan;
 use crate::storage::{CommitWord, File, FileId, Meta, OpenMode, SharedPage, Storage, Tail, View, sys};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;

@@ -10,9 +10,9 @@ mod places;
 mod power;
 
 use super::Storage;
+use crate::sync::Mutex;
 use disk::Disk;
 use handles::SimulatedStorage;
-use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// A disk with one directory; clones are the same disk.
