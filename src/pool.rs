@@ -17,13 +17,19 @@ pub struct Pool<R> {
 #[derive(Debug)]
 struct State<R> {
     idle: Vec<R>,
+    /// Calls asleep on `freed`: with none, giving back makes no system call.
+    waiting: u32,
     closed: bool,
 }
 
 impl<R> Pool<R> {
     pub fn new(readers: Vec<R>) -> Arc<Pool<R>> {
         let size = u32::try_from(readers.len()).unwrap_or(u32::MAX);
-        Arc::new(Pool { state: Mutex::new(State { idle: readers, closed: false }), freed: Condvar::new(), size })
+        Arc::new(Pool {
+            state: Mutex::new(State { idle: readers, waiting: 0, closed: false }),
+            freed: Condvar::new(),
+            size,
+        })
     }
 
     /// Takes a reader if one is idle.
@@ -46,7 +52,9 @@ impl<R> Pool<R> {
                 return Ok(Guard { reader: Some(reader), pool: Arc::clone(self) });
             }
             let due;
+            state.waiting += 1;
             (state, due) = self.freed.wait_until(state, deadline);
+            state.waiting -= 1;
             if due && state.idle.is_empty() && !state.closed {
                 return Err(self.exhausted());
             }
@@ -111,8 +119,11 @@ impl<R> Drop for Guard<R> {
             self.reader = None;
         } else {
             state.idle.extend(self.reader.take());
+            let is_wanted = state.waiting > 0;
             drop(state);
-            self.pool.freed.notify_one();
+            if is_wanted {
+                self.pool.freed.notify_one();
+            }
         }
     }
 }

@@ -13,9 +13,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// The address space of a window, where the process may have it.
-const WINDOW_BYTES: u64 = 64 << 20;
-/// Windows begin at multiples of this, a multiple of every page size.
-const WINDOW_ALIGNMENT_BYTES: u64 = 64 << 10;
+const WINDOW_BYTES: u64 = 1 << 30;
+/// Windows begin at multiples of this: a huge page.
+const WINDOW_ALIGNMENT_BYTES: u64 = 2 << 20;
 /// Pages are made writable in steps of this, so that most appends make no system call.
 const POPULATE_STEP_BYTES: u64 = 1 << 20;
 
@@ -36,7 +36,13 @@ impl Window {
             let mut options = MmapOptions::new();
             options.offset(start).len(usize::try_from(wanted).map_err(|_| sys::error(libc::ENOMEM))?);
             match if writable { options.map_raw(file.std()) } else { options.map_raw_read_only(file.std()) } {
-                Ok(map) => return Ok(Window { map, start }),
+                Ok(map) => {
+                    if writable {
+                        // Only advice: a kernel without huge pages in files refuses it, and loses nothing but speed.
+                        let _ = map.advise(Advice::HugePage);
+                    }
+                    return Ok(Window { map, start });
+                }
                 Err(refusal) if refusal.raw_os_error() == Some(libc::ENOMEM) && wanted > least => {
                     wanted = (wanted / 2).max(least);
                 }

@@ -7,8 +7,10 @@ use std::ops::Range;
 
 /// Sizes of files open for writing are multiples of this.
 const UNIT_BYTES: u64 = 64 << 10;
+/// A file that grows by at least this much grows to a multiple of it: whole huge pages, which are made writable several times faster.
+const LARGE_UNIT_BYTES: u64 = 2 << 20;
 /// The most a file is extended beyond what was asked for.
-const AHEAD_BYTES_MAX: u64 = 16 << 20;
+const AHEAD_BYTES_MAX: u64 = 64 << 20;
 
 /// The sizes a file may be given, both multiples of 64 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,8 @@ impl Plan {
         }
         // A new log gets one unit; from then on a quarter more each time.
         let ahead = if size_bytes < UNIT_BYTES { 0 } else { (size_bytes / 4).clamp(UNIT_BYTES, AHEAD_BYTES_MAX) };
-        let wanted = to.saturating_add(ahead).checked_next_multiple_of(UNIT_BYTES).unwrap_or(least_bytes);
+        let unit_bytes = if ahead < LARGE_UNIT_BYTES { UNIT_BYTES } else { LARGE_UNIT_BYTES };
+        let wanted = to.saturating_add(ahead).checked_next_multiple_of(unit_bytes).unwrap_or(least_bytes);
         let allowed = limit_bytes - limit_bytes % UNIT_BYTES;
         Ok(Plan { wanted_bytes: wanted.min(allowed).max(least_bytes), least_bytes })
     }
@@ -113,11 +116,12 @@ mod tests {
             Some((3 * UNIT_BYTES, 2 * UNIT_BYTES)),
             "then one unit ahead"
         );
-        assert_eq!(plan(8 * mib, 8 * mib + 1).ok(), Some((10 * mib + UNIT_BYTES, 8 * mib + UNIT_BYTES)), "a quarter");
         assert_eq!(
-            plan(mib << 10, (mib << 10) + 1).map(|sizes| sizes.0).ok(),
-            Some((mib << 10) + 16 * mib + UNIT_BYTES)
+            plan(8 * mib, 8 * mib + 1).ok(),
+            Some((12 * mib, 8 * mib + UNIT_BYTES)),
+            "a quarter, to whole huge pages"
         );
+        assert_eq!(plan(mib << 10, (mib << 10) + 1).map(|sizes| sizes.0).ok(), Some((mib << 10) + 66 * mib));
         assert_eq!(
             plan(3 * UNIT_BYTES + 5, 100).map(|sizes| sizes.1).ok(),
             Some(4 * UNIT_BYTES),
