@@ -1,0 +1,141 @@
+/* Measures libimmuta against bare C loops that do the same necessary work, in turns (A B A B) in the same run and on the
+ * same file system. Prints the medians, and the median of the ratios of each turn.
+ *
+ *   bench [--quick] [DIRECTORY]      the files are made below DIRECTORY (default: here) and removed */
+#define _GNU_SOURCE
+#include "bench.h"
+
+#include <fcntl.h>
+#include <immuta.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUNDS_MAX 9
+
+typedef struct contest {
+  const char *name;
+  double (*library)(const workload *);
+  double (*bare)(const workload *);
+  size_t size;
+  uint64_t count;
+  int writes; /* starts without files */
+} contest;
+
+static const contest contests[] = {
+    {"append 100 B", library_append, bare_append, 100, 1000000, 1},
+    {"append 1 KiB", library_append, bare_append, 1024, 200000, 1},
+    /* The readings are of the log the last contest left. */
+    {"read 1 KiB, next", library_read_next, bare_read, 1024, 200000, 0},
+    {"read 1 KiB, next_batch", library_read_batch, bare_read, 1024, 200000, 0},
+};
+
+static char directory[4096];
+
+/* The files of one side: "library" or "bare". */
+static void remove_files(const char *side) {
+  static const char *const suffixes[] = {"log", "idx", "live"};
+  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+    char path[sizeof directory + 16];
+    snprintf(path, sizeof path, "%s/%s.%s", directory, side, suffixes[i]);
+    unlink(path);
+  }
+}
+
+static void remove_directory(void) {
+  remove_files("library");
+  remove_files("bare");
+  rmdir(directory);
+}
+
+_Noreturn void die(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  fputs("bench: ", stderr);
+  vfprintf(stderr, format, arguments);
+  fputc('\n', stderr);
+  va_end(arguments);
+  exit(EXIT_FAILURE);
+}
+
+double now_ns(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+static int ascending(const void *left, const void *right) {
+  const double a = *(const double *)left, b = *(const double *)right;
+  return (a > b) - (a < b);
+}
+
+static double median(double *values, size_t count) {
+  qsort(values, count, sizeof *values, ascending);
+  return values[count / 2];
+}
+
+/* Both sides did the same work only if the files say the same. */
+static void compare_logs(const workload *work) {
+  const size_t size = LOG_HEADER_BYTES + work->count * (8 + work->size);
+  unsigned char *maps[2];
+  for (int i = 0; i < 2; i++) {
+    char path[sizeof directory + 16];
+    snprintf(path, sizeof path, "%s/%s", directory, i == 0 ? "library.log" : "bare.log");
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (descriptor < 0 || fstat(descriptor, &status) != 0 || (size_t)status.st_size < size) die("%s is too short", path);
+    maps[i] = mmap(NULL, size, PROT_READ, MAP_SHARED, descriptor, 0);
+    if (maps[i] == MAP_FAILED) die("cannot map %s", path);
+    close(descriptor);
+  }
+  if (memcmp(maps[0], maps[1], size) != 0) die("the two logs differ");
+  for (int i = 0; i < 2; i++) munmap(maps[i], size);
+}
+
+static void run_contest(const contest *event, const unsigned char *payload, size_t rounds, uint64_t divisor) {
+  const workload work = {directory, payload, event->size, event->count / divisor};
+  double library_ns[ROUNDS_MAX], bare_ns[ROUNDS_MAX], ratios[ROUNDS_MAX];
+  /* One round more, to warm up. A side's old files go right before its turn, so that both write into pages just freed. */
+  for (size_t round = 0; round < rounds + 1; round++) {
+    const size_t slot = round == 0 ? 0 : round - 1;
+    if (event->writes) remove_files("library");
+    library_ns[slot] = event->library(&work) / (double)work.count;
+    if (event->writes) remove_files("bare");
+    bare_ns[slot] = event->bare(&work) / (double)work.count;
+    ratios[slot] = library_ns[slot] / bare_ns[slot];
+    if (event->writes && round == 0) compare_logs(&work);
+  }
+  const double library_each = median(library_ns, rounds), bare_each = median(bare_ns, rounds);
+  const double bytes = (double)event->size;
+  printf("%-24s %7.1f ns/record %7.0f MB/s   %7.1f ns/record %7.0f MB/s   %5.2f\n", event->name, library_each,
+         bytes / library_each * 1e3, bare_each, bytes / bare_each * 1e3, median(ratios, rounds));
+  fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+  int quick = 0;
+  const char *parent = ".";
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--quick") == 0)
+      quick = 1;
+    else
+      parent = argv[i];
+  }
+  snprintf(directory, sizeof directory, "%s/bench-data-XXXXXX", parent);
+  if (mkdtemp(directory) == NULL) die("cannot make a directory in %s", parent);
+  atexit(remove_directory);
+
+  static unsigned char payload[1024];
+  for (size_t i = 0; i < sizeof payload; i++) payload[i] = (unsigned char)(i * 131 + 7);
+
+  const size_t rounds = quick ? 3 : ROUNDS_MAX;
+  printf("libimmuta %s, %s engine, medians of %zu turns\n", immuta_version(), library_engine(directory), rounds);
+  printf("%-24s %-31s   %-31s   %5s\n", "", "libimmuta", "bare C loop", "ratio");
+  for (size_t i = 0; i < sizeof contests / sizeof *contests; i++) run_contest(&contests[i], payload, rounds, quick ? 10 : 1);
+  return EXIT_SUCCESS;
+}

@@ -1,0 +1,98 @@
+/* Threads, processes and how they wait for each other without sleeping; descriptors counted. */
+#ifndef IMMUTA_CHECK_TASKS_H
+#define IMMUTA_CHECK_TASKS_H
+#include "check/log.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#define CHECK_SECOND INT64_C(1000000000) /* in ns */
+
+static inline pthread_t check_start(void *(*function)(void *), void *argument) {
+  pthread_t thread;
+  CHECK_EQ(pthread_create(&thread, NULL, function, argument), 0);
+  return thread;
+}
+
+static inline void *check_join(pthread_t thread) {
+  void *result = NULL;
+  CHECK_EQ(pthread_join(thread, &result), 0);
+  return result;
+}
+
+/* A gate holds threads or forked processes up until another lets them through: made before they start, one open per wait. */
+typedef struct check_gate {
+  int read_fd, write_fd;
+} check_gate;
+
+static inline check_gate check_gate_new(void) {
+  int fds[2];
+  CHECK(pipe2(fds, O_CLOEXEC) == 0);
+  return (check_gate){fds[0], fds[1]};
+}
+
+static inline void check_gate_open(check_gate gate) { CHECK(write(gate.write_fd, "x", 1) == 1); }
+
+static inline void check_gate_wait(check_gate gate) {
+  char byte;
+  ssize_t got;
+  do got = read(gate.read_fd, &byte, 1);
+  while (got < 0 && errno == EINTR);
+  CHECK(got == 1);
+}
+
+static inline void check_gate_free(check_gate gate) {
+  close(gate.read_fd);
+  close(gate.write_fd);
+}
+
+/* Returns once `count` callers wait inside the library for records of `ns`: how a test knows that a thread really sleeps. */
+static inline void check_until_waiting(immuta_log *log, uint32_t ns, uint64_t count) {
+  while (check_stats(log, ns).waiters != count) sched_yield();
+}
+
+/* Returns once the thread `tid` of this process sleeps in the kernel: the same for waits the library does not count. */
+static inline void check_until_asleep(pid_t tid) {
+  char path[64], state = 0;
+  snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+  while (state != 'S') {
+    FILE *stat = fopen(path, "r");
+    CHECK(stat != NULL);
+    CHECK(fscanf(stat, "%*d (%*[^)]) %c", &state) == 1);
+    fclose(stat);
+    sched_yield();
+  }
+}
+
+/* Runs `function` in a child process, which ends with 0 unless a check fails. Fork before the library is used, as hosts do. */
+static inline pid_t check_fork(void (*function)(void *), void *argument) {
+  fflush(stdout);
+  pid_t pid = fork();
+  CHECK(pid >= 0);
+  if (pid != 0) return pid;
+  function(argument);
+  exit(0);
+}
+
+static inline void check_process_succeeds(pid_t pid) {
+  int status = 0;
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  if (!WIFEXITED(status)) printf("\n    the process was ended by signal %d", WTERMSIG(status));
+  CHECK(WIFEXITED(status));
+  CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+/* Descriptors open in this process. */
+static inline size_t check_descriptors(void) {
+  DIR *directory = opendir("/proc/self/fd");
+  CHECK(directory != NULL);
+  size_t count = 0;
+  for (struct dirent *entry; (entry = readdir(directory)) != NULL;) count += entry->d_name[0] != '.';
+  closedir(directory);
+  return count - 1; /* not the one that looked */
+}
+
+#endif

@@ -1,0 +1,241 @@
+//! The toolbox of the C tests: builds the shared library as a user would, compiles C programs against it with every warning an
+//! error, and runs them, plainly or under valgrind.
+//!
+//! The library is built by a nested cargo at run time rather than by a build script: a build script would have to wait for the
+//! very build directory that the outer cargo holds. The C side of the harness is `check.h`; what a run prints comes from there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+pub mod coverage;
+
+/// The name programs are bound to. Written out here, not computed: a release that changes it has to say so twice.
+const SONAME: &str = "libimmuta.so.0.1";
+
+/// What the C code of this project must survive.
+const STRICT: [&str; 8] =
+    ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror"];
+
+/// valgrind's exit status when it, rather than the program, has something to report; `check.h` knows it too.
+const VALGRIND_FOUND_ERRORS: i32 = 99;
+
+/// How a program is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunMode {
+    /// Under valgrind's memcheck.
+    pub valgrind: bool,
+    /// With the system-call engine wherever the program does not choose one itself.
+    pub syscall_engine: bool,
+}
+
+/// The built library and a C compiler that knows where it is.
+#[derive(Debug)]
+pub struct Toolbox {
+    project: PathBuf,
+    library_dir: PathBuf,
+    program_dir: PathBuf,
+}
+
+impl Toolbox {
+    /// Builds the library (release profile) into the target directory this test itself was built into.
+    ///
+    /// # Errors
+    /// A message that carries what cargo said.
+    pub fn prepare() -> Result<Self, String> {
+        let project = project_dir();
+        let target_dir = own_target_dir()?;
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .current_dir(&project)
+            .args(["build", "--release", "--lib", "-p", "immuta", "--target-dir"])
+            .arg(&target_dir)
+            .output();
+        succeeded("cargo build -p immuta", built)?;
+
+        let library_dir = target_dir.join("release");
+        link_soname(&library_dir)?;
+        let program_dir = target_dir.join("c-tests");
+        std::fs::create_dir_all(&program_dir).map_err(|e| format!("{}: {e}", program_dir.display()))?;
+        Ok(Self { project, library_dir, program_dir })
+    }
+
+    /// Compiles one C file and links it with the shared library; the program finds the library by its rpath.
+    ///
+    /// # Errors
+    /// A message that carries what the compiler said.
+    pub fn compile(&self, source: &Path) -> Result<PathBuf, String> {
+        let program = self.program_dir.join(file_stem(source));
+        let tests = self.project.join("c-tests");
+        let golden = format!("-DCHECK_GOLDEN=\"{}\"", tests.join("golden").display());
+        let compiled = compiler()?
+            .args(STRICT)
+            .arg(golden)
+            .arg("-I")
+            .arg(self.project.join("include"))
+            .arg("-I")
+            .arg(&tests)
+            .arg(source)
+            .arg("-o")
+            .arg(&program)
+            .arg("-L")
+            .arg(&self.library_dir)
+            .arg(format!("-Wl,-rpath,{}", self.library_dir.display()))
+            .args(["-limmuta", "-pthread"])
+            .output();
+        succeeded(&format!("compiling {}", source.display()), compiled)?;
+        Ok(program)
+    }
+
+    /// The command that runs `program` in that mode.
+    pub fn command(&self, program: &Path, mode: RunMode) -> Command {
+        let mut command = if mode.valgrind { valgrind(program) } else { Command::new(program) };
+        if mode.syscall_engine {
+            command.env("IMMUTA_TEST_IO", "syscall");
+        }
+        command
+    }
+
+    /// Compiles and runs one suite.
+    pub fn run_suite(&self, source: &Path, mode: RunMode) -> Outcome {
+        let begun = Instant::now();
+        let name = file_stem(source);
+        let result = self.compile(source).and_then(|program| run(self.command(&program, mode)));
+        Outcome { name, result, elapsed: begun.elapsed() }
+    }
+
+    /// Every `suites/*.c`, by name.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn suites(&self) -> Result<Vec<PathBuf>, String> {
+        let dir = self.project.join("c-tests/suites");
+        let entries = std::fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        let mut sources: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        sources.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
+        sources.sort();
+        Ok(sources)
+    }
+
+    /// Whether the golden files are what the original wrote: bytes a suite compares with must not have changed themselves.
+    ///
+    /// # Errors
+    /// The files that differ.
+    pub fn golden_files_intact(&self) -> Result<String, String> {
+        let dir = self.project.join("c-tests/golden");
+        let sums = Command::new("sha256sum").current_dir(dir).args(["--check", "SHA256SUMS"]).output();
+        succeeded("sha256sum --check", sums).map(|output| format!("{} files", text_of(&output).lines().count()))
+    }
+
+    /// The public header.
+    pub fn header(&self) -> PathBuf {
+        self.project.join("include/immuta.h")
+    }
+}
+
+/// What became of one program; printed as one line, with the program's output where it failed.
+#[derive(Debug)]
+pub struct Outcome {
+    pub name: String,
+    /// What the program printed, or why it failed.
+    pub result: Result<String, String>,
+    pub elapsed: Duration,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.elapsed.as_secs_f64();
+        match &self.result {
+            Ok(output) => {
+                let checks = output.lines().last().unwrap_or("no output");
+                write!(f, "{} ... ok ({seconds:.2} s, {checks})", self.name)?;
+                output.lines().filter(|line| line.contains("SKIPPED")).try_for_each(|line| write!(f, "\n{line}"))
+            }
+            Err(why) => write!(f, "{} ... FAILED ({seconds:.2} s)\n{}", self.name, why.trim_end()),
+        }
+    }
+}
+
+/// Whether valgrind can run anything at all here: absent, or a CPU it does not know, is told apart from a failing test.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn valgrind_usable() -> Result<(), String> {
+    let probe = valgrind(Path::new("true")).output();
+    succeeded("valgrind on this machine (install it, or a version that knows this CPU)", probe).map(drop)
+}
+
+/// Runs a program to its end: what it printed, or that and how it ended.
+fn run(mut command: Command) -> Result<String, String> {
+    let output = command.output().map_err(|e| format!("cannot start {command:?}: {e}"))?;
+    let text = text_of(&output);
+    if output.status.success() {
+        return Ok(text);
+    }
+    let hint = if text.contains("unhandled instruction bytes") {
+        "valgrind does not know an instruction of this CPU; a newer valgrind will"
+    } else {
+        "failed"
+    };
+    Err(format!("{text}{hint}: {}\nrun again: {command:?}", output.status))
+}
+
+fn valgrind(program: &Path) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+    command.arg(format!("--error-exitcode={VALGRIND_FOUND_ERRORS}"));
+    command.arg(program);
+    command
+}
+
+/// The system's C compiler as `cc` finds it. Outside a build script `cc` must be told what it compiles for: this machine.
+fn compiler() -> Result<Command, String> {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let tool = cc::Build::new()
+        .cargo_metadata(false)
+        .target(&target)
+        .host(&target)
+        .opt_level(1)
+        .debug(true)
+        .try_get_compiler()
+        .map_err(|e| format!("no C compiler: {e}"))?;
+    Ok(tool.to_command())
+}
+
+/// Programs ask the loader for the SONAME; cargo only makes `libimmuta.so`.
+fn link_soname(library_dir: &Path) -> Result<(), String> {
+    let link = library_dir.join(SONAME);
+    match std::os::unix::fs::symlink("libimmuta.so", &link) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(format!("{}: {e}", link.display())),
+        _ => Ok(()),
+    }
+}
+
+/// The directory above this crate. What cargo says at run time comes first: a tree that was moved or copied together with its
+/// target directory is not compiled again, and must not test the place it came from.
+pub fn project_dir() -> PathBuf {
+    let this_crate = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&this_crate).parent().unwrap_or(Path::new("/")).to_path_buf()
+}
+
+/// `TARGET/PROFILE/deps/this-test`: right whatever `CARGO_TARGET_DIR`, a flag or a configuration file says.
+fn own_target_dir() -> Result<PathBuf, String> {
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let target_dir = program.ancestors().nth(3).ok_or("this test was not started by cargo")?;
+    Ok(target_dir.to_path_buf())
+}
+
+fn file_stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn text_of(output: &Output) -> String {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    format!("{}{stdout}", String::from_utf8_lossy(&output.stderr))
+}
+
+fn succeeded(what: &str, result: std::io::Result<Output>) -> Result<Output, String> {
+    let output = result.map_err(|e| format!("{what}: {e}"))?;
+    if output.status.success() { Ok(output) } else { Err(format!("{what}: {}\n{}", output.status, text_of(&output))) }
+}

@@ -1,0 +1,283 @@
+/* Hosts that fork: in the child every call on the parent's objects answers IMMUTA_E_FORKED at once, releasing them is quiet, new logs can
+ * be opened; the parent goes on undisturbed, and no lock of its own stays behind in a child. */
+#include "check.h"
+
+#include <sys/types.h>
+
+/* A child with objects of its parent leaves as most children do, by exec: what the parent's threads own is lost in it, and memory
+ * checkers would call that a leak. */
+static void leave(void) {
+  execl("/bin/sh", "sh", "-c", "exit 0", NULL);
+  CHECK(!"exec works");
+}
+
+/* Everything a host may have open when it forks. */
+typedef struct held {
+  immuta_options *options;
+  immuta_log *log, *reader;
+  immuta_stream *stream;
+  immuta_record record;
+  immuta_batch batch;
+} held;
+
+static held hold_everything(void) {
+  held h = {.options = check_options((check_setup){0}), .log = OPEN()};
+  for (uint64_t i = 0; i < 10; i++) check_append(h.log, 0, 100, i);
+  h.reader = OPEN(.read_only = 1);
+  h.stream = check_stream(h.log, 0, 0);
+  CHECK_OK(immuta_stream_next(h.stream, 0, &h.record, ERR));
+  CHECK_OK(immuta_stream_next_batch(h.stream, 3, 10000, 0, &h.batch, ERR));
+  return h;
+}
+
+static void release_everything(held *h) {
+  CHECK_OK(immuta_record_done(&h->record));
+  CHECK_OK(immuta_batch_done(&h->batch));
+  immuta_stream_done(h->stream);
+  CHECK_OK(immuta_close(h->reader, ERR));
+  CHECK_OK(immuta_close(h->log, ERR));
+  immuta_options_free(h->options);
+}
+
+static int64_t never_called(void *user, void *buffer, size_t capacity) {
+  (void)user, (void)buffer, (void)capacity;
+  CHECK(!"the callback of a refused call is not called");
+  return 0;
+}
+
+static void expect_forked_from_logs(immuta_log *log) {
+  const immuta_slice slice = {"x", 1};
+  const size_t size = 1;
+  uint32_t ns;
+  char name[8];
+  immuta_stats stats;
+  immuta_report report;
+  immuta_stream *stream = NULL;
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append(log, 0, "x", 1, NULL, ERR));
+  CHECK_MESSAGE("fork");
+  CHECK_MESSAGE("open");
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_appendv(log, 0, &slice, 1, NULL, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append_from(log, 0, never_called, NULL, NULL, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append_batch(log, 0, &slice, 1, NULL, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append_packed(log, 0, "x", &size, 1, NULL, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append_at(log, 0, 10, &slice, 1, NULL, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_sync(log, 0, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_namespace_add(log, "b", &ns, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_namespace_find(log, "a", &ns, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_namespace_name(log, 0, name, sizeof name, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stats_get(log, 0, &stats, sizeof stats, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_report_get(log, 0, &report, sizeof report, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_open(log, 0, 0, &stream, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_open_at_time(log, 0, 0, &stream, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_shutdown(log, ERR));
+  CHECK_EQ(immuta_namespace_count(log), 0);
+  CHECK(stream == NULL);
+}
+
+static void expect_forked_from_everything(void *argument) {
+  held *h = argument;
+  immuta_record record;
+  immuta_batch batch;
+  uint64_t number;
+  immuta_log *log = NULL;
+  expect_forked_from_logs(h->log);
+  expect_forked_from_logs(h->reader);
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_next(h->stream, -1, &record, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_next_batch(h->stream, 1, 1, -1, &batch, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_seek(h->stream, 0, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_position(h->stream, &number));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_interrupt(h->stream));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_add_namespace(h->options, "b"));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_read_only(h->options, 1));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_open(check_path("new"), h->options, &log, ERR));
+  CHECK(check_is_fill(h->record.data, h->record.size, 0)); /* memory that was lent is still there */
+  release_everything(h);
+  CHECK(!check_exists(check_path("new")));
+  leave();
+}
+
+static void every_call_in_a_child_answers_forked(void) {
+  held h = hold_everything();
+  check_process_succeeds(check_fork(expect_forked_from_everything, &h));
+  check_append(h.log, 0, 100, 10); /* the parent has noticed nothing */
+  CHECK_EQ(check_stats(h.log, 0).count, 11);
+  CHECK_EQ(check_stats(h.log, 0).readers_in_use, 2);
+  CHECK(check_is_fill(h.record.data, h.record.size, 0));
+  CHECK(check_is_fill(h.batch.records[2].data, h.batch.records[2].size, 3));
+  release_everything(&h);
+  CHECK_EQ(check_file_size(check_path("a.log")), 8 + 11 * 108);
+}
+
+static void open_in_child(void *argument) {
+  held *h = argument;
+  immuta_log *log = NULL;
+  release_everything(h);
+  CHECK_STATUS(IMMUTA_E_LOCKED, TRY_OPEN(&log, .names = {"a"})); /* releasing did not release the parent's lock */
+  log = OPEN(.read_only = 1);
+  immuta_stream *stream = check_stream(log, 0, 9);
+  immuta_record record;
+  CHECK_OK(immuta_stream_next(stream, -1, &record, ERR));
+  CHECK(check_is_fill(record.data, record.size, 9));
+  CHECK_OK(immuta_record_done(&record));
+  immuta_stream_done(stream);
+  CHECK_OK(immuta_close(log, ERR));
+  log = OPEN(.directory = check_path("child"), .flush_interval_ns = 1000000);
+  check_append(log, 0, 100, 1);
+  while (check_stats(log, 0).durable_count != 1) sched_yield(); /* with a flusher of its own */
+  CHECK_OK(immuta_close(log, ERR));
+  leave();
+}
+
+static void a_child_opens_logs_of_its_own(void) {
+  held h = hold_everything();
+  check_process_succeeds(check_fork(open_in_child, &h));
+  check_append(h.log, 0, 100, 10);
+  release_everything(&h);
+  CHECK_EQ(check_file_size(check_path("child/a.log")), 8 + 108);
+}
+
+static void outlive(void *argument) {
+  check_gate *gates = argument;
+  check_gate_open(gates[0]);
+  check_gate_wait(gates[1]); /* never touches the library */
+  leave();
+}
+
+static void no_lock_stays_behind_in_a_child(void) {
+  check_gate gates[] = {check_gate_new(), check_gate_new()};
+  immuta_log *log = OPEN();
+  check_append(log, 0, 100, 0);
+  pid_t child = check_fork(outlive, gates);
+  check_gate_wait(gates[0]);
+  CHECK_OK(immuta_close(log, ERR));
+  log = OPEN(); /* not E_LOCKED, although the child lives */
+  CHECK_EQ(check_stats(log, 0).count, 1);
+  CHECK_OK(immuta_close(log, ERR));
+  check_gate_open(gates[1]);
+  check_process_succeeds(child);
+}
+
+/* ---- Threads asleep at the fork ---------------------------------------------------------------------------------------------- */
+
+enum { SLEEPERS = 32 };
+
+/* A log in which a thread per namespace waits for the only reader, which is held. */
+typedef struct sleepers {
+  immuta_log *log;
+  immuta_stream *holding[SLEEPERS], *waiting[SLEEPERS];
+  immuta_record held[SLEEPERS];
+  pthread_t threads[SLEEPERS];
+} sleepers;
+
+static void *wait_for_a_reader(void *stream) {
+  immuta_record record;
+  CHECK_OK(immuta_stream_next(stream, -1, &record, ERR));
+  CHECK_OK(immuta_record_done(&record));
+  return NULL;
+}
+
+static sleepers sleepers_start(const char *directory) {
+  sleepers s = {.log = OPEN(.directory = directory, .no_names = 1, .readers = 1, .flush_interval_ns = 1000000)};
+  for (uint32_t i = 0; i < SLEEPERS; i++) {
+    char name[16];
+    uint32_t ns;
+    snprintf(name, sizeof name, "n%u", i);
+    CHECK_OK(immuta_namespace_add(s.log, name, &ns, ERR));
+    check_append(s.log, ns, 10, i);
+    s.holding[i] = check_stream(s.log, ns, 0);
+    s.waiting[i] = check_stream(s.log, ns, 0);
+    CHECK_OK(immuta_stream_next(s.holding[i], -1, &s.held[i], ERR));
+    s.threads[i] = check_start(wait_for_a_reader, s.waiting[i]);
+  }
+  for (uint32_t i = 0; i < SLEEPERS; i++) check_until_waiting(s.log, i, 1);
+  return s;
+}
+
+static void sleepers_finish(sleepers *s) {
+  for (uint32_t i = 0; i < SLEEPERS; i++) {
+    CHECK_OK(immuta_record_done(&s->held[i]));
+    check_join(s->threads[i]);
+    immuta_stream_done(s->holding[i]);
+    immuta_stream_done(s->waiting[i]);
+  }
+  CHECK_OK(immuta_close(s->log, ERR));
+}
+
+static void sleep_and_wake(void *unused) {
+  (void)unused;
+  sleepers s = sleepers_start(check_path("child"));
+  sleepers_finish(&s);
+  leave();
+}
+
+static void threads_asleep_at_the_fork_do_not_haunt_the_child(void) {
+  sleepers s = sleepers_start(check_path("parent"));
+  check_process_succeeds(check_fork(sleep_and_wake, NULL));
+  sleepers_finish(&s);
+}
+
+/* ---- Forks in the midst of work ---------------------------------------------------------------------------------------------- */
+
+static atomic_int stop;
+
+static void *append_on(void *log) {
+  for (uint64_t i = 0; !atomic_load(&stop); i++) {
+    check_append(log, 0, 50, i);
+    if (i % 100 == 0) sched_yield(); /* on a machine of few processors the forks want a turn, too */
+  }
+  return NULL;
+}
+
+static void *read_on(void *log) {
+  immuta_stream *stream = check_stream(log, 0, 0);
+  immuta_record record;
+  immuta_status status;
+  while ((status = immuta_stream_next(stream, -1, &record, ERR)) == IMMUTA_OK) CHECK_OK(immuta_record_done(&record));
+  CHECK_EQ(status, IMMUTA_E_CLOSED);
+  immuta_stream_done(stream);
+  return NULL;
+}
+
+static void use_and_release(void *argument) {
+  held *h = argument;
+  immuta_log *log = NULL;
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append(h->log, 0, "x", 1, NULL, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_next(h->stream, -1, &(immuta_record){0}, ERR));
+  release_everything(h);
+  CHECK_OK(TRY_OPEN(&log, .directory = check_path("child")));
+  check_append(log, 0, 10, 1);
+  CHECK_OK(immuta_close(log, ERR));
+  leave();
+}
+
+static void forks_in_the_midst_of_work_never_hang(void) {
+  enum { FORKS = 30, THREADS = 2 };
+  held h = hold_everything();
+  pthread_t threads[2 * THREADS];
+  for (int i = 0; i < THREADS; i++) {
+    threads[2 * i] = check_start(append_on, h.log);
+    threads[2 * i + 1] = check_start(read_on, i == 0 ? h.reader : h.log);
+  }
+  for (int i = 0; i < FORKS; i++) check_process_succeeds(check_fork(use_and_release, &h));
+  atomic_store(&stop, 1);
+  for (int i = 0; i < THREADS; i++) check_join(threads[2 * i]);
+  CHECK_OK(immuta_shutdown(h.log, ERR));
+  CHECK_OK(immuta_shutdown(h.reader, ERR));
+  for (int i = 0; i < THREADS; i++) check_join(threads[2 * i + 1]);
+  uint64_t count = check_stats(h.log, 0).count;
+  release_everything(&h);
+  immuta_report report;
+  CHECK_OK(immuta_verify(check_dir(), "a", NULL, NULL, NULL, &report, sizeof report, ERR));
+  CHECK_EQ(report.finding, IMMUTA_OK);
+  CHECK_EQ(report.count, count);
+}
+
+static const check_case cases[] = {
+    CASE(every_call_in_a_child_answers_forked),
+    CASE(a_child_opens_logs_of_its_own),
+    CASE(no_lock_stays_behind_in_a_child),
+    CASE(threads_asleep_at_the_fork_do_not_haunt_the_child),
+    CASE(forks_in_the_midst_of_work_never_hang),
+};
+
+int main(int argc, char **argv) { return check_main(cases, CHECK_COUNT(cases), argc, argv); }

@@ -1,0 +1,350 @@
+/* What the system denies: permission, read-only and full file systems, limits of the process, memory, and syncs that fail. Each is a
+ * status and a message; nothing is lost; once the cause is gone the same call succeeds. Cases that need root or a mount say SKIPPED. */
+#include "check.h"
+
+#include "snapshot.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+enum { MIB = 1 << 20, RECORD_BYTES = 40000 };
+
+/* Appends records until one is refused; returns how many are there. A refusal leaves the files as they were. */
+static uint64_t append_until_refused(immuta_log *log, const char *directory) {
+  static unsigned char data[RECORD_BYTES];
+  immuta_stats before;
+  immuta_status status;
+  do {
+    before = check_stats(log, 0);
+    check_fill(data, sizeof data, before.count);
+    *ERR = (immuta_error){0};
+    status = immuta_append(log, 0, data, sizeof data, NULL, ERR);
+  } while (status == IMMUTA_OK);
+  CHECK_EQ(status, IMMUTA_E_NO_SPACE);
+  immuta_stats after = check_stats(log, 0);
+  CHECK(after.count == before.count && after.file_bytes == before.file_bytes && after.index_bytes == before.index_bytes);
+  CHECK_EQ(after.poisoned, 0);
+  check_snapshot refused = check_snapshot_of(directory);
+  CHECK_STATUS(IMMUTA_E_NO_SPACE, immuta_append(log, 0, data, sizeof data, NULL, ERR)); /* as often as it is tried */
+  CHECK_MESSAGE("a.");
+  CHECK_MESSAGE("room");
+  check_snapshot_same(&refused, directory);
+  return before.count;
+}
+
+/* A batch that does not fit is refused whole, although its first records would fit. */
+static void expect_no_part_of_a_batch(immuta_log *log, const char *directory) {
+  static unsigned char data[RECORD_BYTES];
+  immuta_slice records[200];
+  for (size_t i = 0; i < CHECK_COUNT(records); i++) records[i] = (immuta_slice){data, sizeof data};
+  check_snapshot before = check_snapshot_of(directory);
+  CHECK_STATUS(IMMUTA_E_NO_SPACE, immuta_append_batch(log, 0, records, CHECK_COUNT(records), NULL, ERR));
+  check_snapshot_same(&before, directory);
+}
+
+static void expect_all_records(const char *directory, uint64_t count) {
+  immuta_report report;
+  CHECK_OK(immuta_verify(directory, "a", NULL, NULL, NULL, &report, sizeof report, ERR));
+  CHECK_EQ(report.finding, IMMUTA_OK);
+  CHECK_EQ(report.count, count);
+  immuta_log *log = OPEN(.directory = directory, .read_only = 1);
+  immuta_stream *stream = check_stream(log, 0, 0);
+  for (uint64_t i = 0; i < count; i++) {
+    immuta_record record;
+    CHECK_OK(immuta_stream_next(stream, 0, &record, ERR));
+    CHECK(record.number == i && record.size == RECORD_BYTES && check_is_fill(record.data, record.size, i));
+    CHECK_OK(immuta_record_done(&record));
+  }
+  immuta_stream_done(stream);
+  CHECK_OK(immuta_close(log, ERR));
+}
+
+/* ---- Permission -------------------------------------------------------------------------------------------------------------- */
+
+static void become_nobody(void) {
+  if (geteuid() == 0) CHECK(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+}
+
+static void expect_permission_errors(void *unused) {
+  (void)unused;
+  immuta_log *log = NULL;
+  become_nobody();
+  CHECK_STATUS(IMMUTA_E_PERMISSION, TRY_OPEN(&log, .names = {"readable"}));
+  CHECK_MESSAGE("readable.log");
+  CHECK_MESSAGE("read-only"); /* the way on */
+  CHECK_STATUS(IMMUTA_E_PERMISSION, TRY_OPEN(&log, .names = {"new"}));
+  CHECK_MESSAGE("new");
+  CHECK_STATUS(IMMUTA_E_PERMISSION, TRY_OPEN(&log, .directory = check_path("deeper/still")));
+  CHECK_STATUS(IMMUTA_E_PERMISSION, TRY_OPEN(&log, .names = {"secret"}, .read_only = 1));
+  CHECK_MESSAGE("secret.log");
+  CHECK_OK(TRY_OPEN(&log, .names = {"readable"}, .read_only = 1));
+  CHECK_EQ(check_stats(log, 0).count, 1);
+  CHECK_OK(immuta_close(log, ERR));
+}
+
+static void missing_permission_is_told_and_changes_nothing(void) {
+  immuta_log *log = OPEN(.names = {"readable", "secret"});
+  check_append(log, 0, 10, 1);
+  CHECK_OK(immuta_close(log, ERR));
+  check_snapshot before = check_snapshot_take();
+  CHECK(chmod(check_path("readable.log"), 0444) == 0 && chmod(check_path("readable.idx"), 0444) == 0);
+  CHECK(chmod(check_path("secret.log"), 0) == 0 && chmod(check_path("secret.idx"), 0) == 0 && chmod(check_dir(), 0555) == 0);
+  check_process_succeeds(check_fork(expect_permission_errors, NULL));
+  CHECK(chmod(check_path("secret.log"), 0644) == 0 && chmod(check_path("secret.idx"), 0644) == 0 && chmod(check_dir(), 0755) == 0);
+  check_snapshot_unchanged(&before);
+}
+
+/* ---- File systems: a small one of our own, in a mount namespace nobody else sees ---------------------------------------------- */
+
+static const char *mount_small_disk(const char *size) {
+  const char *path = check_path("disk");
+  char options[64];
+  snprintf(options, sizeof options, "size=%s,mode=0777", size);
+  CHECK(mkdir(path, 0777) == 0);
+  if (unshare(CLONE_NEWNS) != 0) CHECK_SKIP("a mount namespace of one's own needs root (CAP_SYS_ADMIN)");
+  if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 || mount("immuta-test", path, "tmpfs", 0, options) != 0)
+    CHECK_SKIP("mounting a tmpfs is refused here; run as root outside a restricted container");
+  return path;
+}
+
+static void a_full_disk_gets_room_again(void) {
+  const char *disk = mount_small_disk("8m"), *ballast = check_path("disk/ballast");
+  static unsigned char data[3 * MIB];
+  check_write_file(ballast, data, sizeof data);
+  immuta_log *log = OPEN(.directory = disk);
+  uint64_t count = append_until_refused(log, disk);
+  CHECK(count > 10);
+  expect_no_part_of_a_batch(log, disk);
+  CHECK(unlink(ballast) == 0);
+  check_append(log, 0, RECORD_BYTES, count);
+  uint64_t more = append_until_refused(log, disk);
+  CHECK(more > count + 10);
+  CHECK_OK(immuta_close(log, ERR)); /* needs no room */
+  expect_all_records(disk, more);
+  log = OPEN(.directory = disk);
+  CHECK_EQ(check_stats(log, 0).count, more);
+  CHECK_OK(immuta_close(log, ERR));
+}
+
+static void a_log_is_not_created_by_halves_on_a_full_disk(void) {
+  const char *disk = mount_small_disk("1m"), *ballast = check_path("disk/ballast");
+  int fd = open(ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  CHECK(fd >= 0);
+  static const unsigned char page[4096];
+  while (write(fd, page, sizeof page) > 0) continue;
+  CHECK_EQ(errno, ENOSPC);
+  close(fd);
+  immuta_log *log = NULL;
+  for (int i = 0; i < 2; i++) {
+    CHECK_STATUS(IMMUTA_E_NO_SPACE, TRY_OPEN(&log, .directory = disk));
+    CHECK_MESSAGE("room");
+  }
+  CHECK(unlink(ballast) == 0);
+  CHECK_OK(TRY_OPEN(&log, .directory = disk));
+  check_append(log, 0, RECORD_BYTES, 0);
+  CHECK_OK(immuta_close(log, ERR));
+  expect_all_records(disk, 1);
+}
+
+static void a_read_only_file_system_is_read(void) {
+  const char *disk = mount_small_disk("8m");
+  immuta_log *log = OPEN(.directory = disk);
+  check_append(log, 0, RECORD_BYTES, 0);
+  CHECK_OK(immuta_close(log, ERR));
+  CHECK(mount("immuta-test", disk, "tmpfs", MS_REMOUNT | MS_RDONLY, "size=8m") == 0);
+  log = NULL;
+  CHECK_STATUS(IMMUTA_E_READ_ONLY, TRY_OPEN(&log, .directory = disk));
+  CHECK_MESSAGE("read-only");
+  CHECK_EQ(ERR->os_error, EROFS);
+  CHECK_STATUS(IMMUTA_E_READ_ONLY, TRY_OPEN(&log, .directory = check_path("disk/new")));
+  expect_all_records(disk, 1);
+}
+
+/* ---- Limits of the process --------------------------------------------------------------------------------------------------- */
+
+static rlim_t limit(__rlimit_resource_t resource, rlim_t value) {
+  struct rlimit now;
+  CHECK(getrlimit(resource, &now) == 0);
+  rlim_t before = now.rlim_cur;
+  now.rlim_cur = value;
+  CHECK(setrlimit(resource, &now) == 0);
+  return before;
+}
+
+static volatile sig_atomic_t file_size_signals;
+static void count_file_size_signal(int signal) {
+  (void)signal;
+  file_size_signals++;
+}
+
+static void the_file_size_limit_is_a_status_and_not_a_signal(void) {
+  CHECK(signal(SIGXFSZ, count_file_size_signal) != SIG_ERR);
+  immuta_log *log = OPEN();
+  rlim_t before = limit(RLIMIT_FSIZE, 3 * MIB + 1000);
+  uint64_t count = append_until_refused(log, check_dir());
+  CHECK(count >= 2 * MIB / RECORD_BYTES);
+  expect_no_part_of_a_batch(log, check_dir());
+  CHECK_EQ(file_size_signals, 0);
+  limit(RLIMIT_FSIZE, before);
+  check_append(log, 0, RECORD_BYTES, count);
+  limit(RLIMIT_FSIZE, 64 << 10); /* now smaller than the record file that is there, which closing only makes shorter */
+  CHECK_OK(immuta_close(log, ERR));
+  CHECK_EQ(file_size_signals, 0);
+  limit(RLIMIT_FSIZE, before);
+  expect_all_records(check_dir(), count + 1);
+}
+
+static void the_descriptor_limit_is_told_and_leaks_nothing(void) {
+  CHECK_OK(immuta_close(OPEN(), ERR));
+  size_t open_before = check_descriptors();
+  check_snapshot before = check_snapshot_take();
+  immuta_log *log = NULL;
+  for (rlim_t room = 0; room < 60; room++) { /* every step of an open fails once */
+    rlim_t usual = limit(RLIMIT_NOFILE, (rlim_t)open_before + room);
+    immuta_status status = TRY_OPEN(&log, .readers = 30);
+    limit(RLIMIT_NOFILE, usual);
+    if (status == IMMUTA_OK) break;
+    if (status != IMMUTA_E_LIMIT) printf("\n    with room for %d descriptors: %s", (int)room, ERR->message);
+    CHECK_EQ(status, IMMUTA_E_LIMIT);
+    CHECK_EQ(ERR->os_error, EMFILE);
+    CHECK_MESSAGE("limit");
+    CHECK_EQ(check_descriptors(), open_before);
+    check_snapshot_unchanged(&before);
+  }
+  CHECK(log != NULL);
+  CHECK(check_descriptors() >= open_before + 30);
+  CHECK_OK(immuta_close(log, ERR));
+  CHECK_EQ(check_descriptors(), open_before);
+}
+
+static size_t address_space_bytes(void) {
+  FILE *file = fopen("/proc/self/statm", "r");
+  size_t pages = 0;
+  CHECK(file != NULL && fscanf(file, "%zu", &pages) == 1);
+  fclose(file);
+  return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void missing_memory_is_told_and_the_record_stays_readable(void) {
+  const size_t large = 100 * (size_t)MIB; /* more than any arena of malloc has in reserve */
+  immuta_log *log = OPEN(.max_record_size = large);
+  check_append(log, 0, 1, 2);
+  check_append(log, 0, large, 3);
+  check_append(log, 0, 1, 4); /* the first and the last record are read by the open itself */
+  CHECK_OK(immuta_close(log, ERR));
+  log = OPEN(.read_only = 1, .max_record_size = large);
+  immuta_stream *stream = check_stream(log, 0, 1);
+  immuta_record record;
+  rlim_t usual = limit(RLIMIT_AS, address_space_bytes() + 8 * MIB);
+  immuta_status status = immuta_stream_next(stream, 0, &record, ERR);
+  limit(RLIMIT_AS, usual);
+  CHECK_EQ(status, IMMUTA_E_NO_MEMORY);
+  CHECK_MESSAGE("memory");
+  CHECK_OK(immuta_stream_next(stream, 0, &record, ERR));
+  CHECK(record.size == large && check_is_fill(record.data, record.size, 3));
+  CHECK_OK(immuta_record_done(&record));
+  immuta_stream_done(stream);
+  CHECK_OK(immuta_close(log, ERR));
+}
+
+static void paths_the_system_cannot_take_are_input_output_errors(void) {
+  char path[700];
+  immuta_log *log = NULL;
+  int length = snprintf(path, sizeof path, "%s/", check_dir());
+  memset(path + length, 'x', 300);
+  path[length + 300] = '\0';
+  CHECK_STATUS(IMMUTA_E_IO, TRY_OPEN(&log, .directory = path));
+  CHECK_EQ(ERR->os_error, ENAMETOOLONG);
+  CHECK_MESSAGE("xxx");
+}
+
+/* ---- Syncs that fail --------------------------------------------------------------------------------------------------------- */
+
+/* From here on every sync of this thread, and of those it starts, fails with EIO: the kernel itself says so, by a filter that cannot be
+ * taken back. */
+static void fail_every_sync(void) {
+  const uint32_t syncs[] = {SYS_fdatasync, SYS_fsync, SYS_msync, SYS_sync_file_range, SYS_syncfs};
+  struct sock_filter program[2 * CHECK_COUNT(syncs) + 2];
+  size_t length = 0;
+  program[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+  for (size_t i = 0; i < CHECK_COUNT(syncs); i++) {
+    program[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syncs[i], 0, 1);
+    program[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO);
+  }
+  program[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  struct sock_fprog filter = {.len = (unsigned short)length, .filter = program};
+  CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) CHECK_SKIP("seccomp filters are refused here");
+}
+
+static void expect_poisoned_but_readable(immuta_log *log) {
+  immuta_stream *stream = check_stream(log, 0, 0);
+  immuta_record record;
+  for (int again = 0; again < 2; again++) {
+    CHECK_STATUS(IMMUTA_E_POISONED, immuta_append(log, 0, "x", 1, NULL, ERR));
+    CHECK_MESSAGE("reopen");
+    CHECK_STATUS(IMMUTA_E_POISONED, immuta_sync(log, 0, ERR));
+  }
+  CHECK_EQ(check_stats(log, 0).poisoned, 1);
+  CHECK_OK(immuta_stream_next(stream, 0, &record, ERR));
+  CHECK(check_is_fill(record.data, record.size, 0));
+  CHECK_OK(immuta_record_done(&record));
+  immuta_stream_done(stream);
+  CHECK(immuta_close(log, ERR) < 0); /* what was not synced is not called safe */
+}
+
+static void sync_with_errors(void *unused) {
+  (void)unused;
+  immuta_log *log = OPEN(.flush_interval_ns = -1);
+  check_append(log, 0, RECORD_BYTES, 0);
+  fail_every_sync();
+  CHECK_STATUS(IMMUTA_E_IO, immuta_sync(log, 0, ERR));
+  CHECK_EQ(ERR->os_error, EIO);
+  CHECK_MESSAGE("a.");
+  expect_poisoned_but_readable(log);
+}
+
+static void flush_with_errors(void *unused) {
+  (void)unused;
+  immuta_log *log = OPEN(.flush_interval_ns = 1000000);
+  fail_every_sync();
+  check_append(log, 0, RECORD_BYTES, 0);
+  while (!check_stats(log, 0).poisoned) sched_yield();
+  expect_poisoned_but_readable(log);
+}
+
+/* In a child, because the filter stays; the parent then finds the record all the same. */
+static void expect_kept_over(void (*failing)(void *)) {
+  int status = 0;
+  pid_t child = check_fork(failing, NULL);
+  CHECK_EQ(waitpid(child, &status, 0), child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == CHECK_EXIT_SKIPPED) _exit(CHECK_EXIT_SKIPPED);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  immuta_log *log = OPEN();
+  CHECK_EQ(check_report(log, 0).outcome, IMMUTA_OUTCOME_RECOVERED);
+  CHECK_OK(immuta_close(log, ERR));
+  expect_all_records(check_dir(), 1);
+}
+
+static void a_failed_sync_poisons_until_reopened(void) { expect_kept_over(sync_with_errors); }
+static void a_failed_flush_poisons_until_reopened(void) { expect_kept_over(flush_with_errors); }
+
+static const check_case cases[] = {
+    CASE(missing_permission_is_told_and_changes_nothing),
+    CASE(a_full_disk_gets_room_again),
+    CASE(a_log_is_not_created_by_halves_on_a_full_disk),
+    CASE(a_read_only_file_system_is_read),
+    CASE(the_file_size_limit_is_a_status_and_not_a_signal),
+    CASE(the_descriptor_limit_is_told_and_leaks_nothing),
+    CASE(missing_memory_is_told_and_the_record_stays_readable),
+    CASE(paths_the_system_cannot_take_are_input_output_errors),
+    CASE(a_failed_sync_poisons_until_reopened),
+    CASE(a_failed_flush_poisons_until_reopened),
+};
+
+int main(int argc, char **argv) { return check_main(cases, CHECK_COUNT(cases), argc, argv); }

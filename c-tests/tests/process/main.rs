@@ -1,0 +1,80 @@
+//! The process tests: whole programs of `process/`, killed, crowded and traced.
+//!
+//! `cargo test -p immuta-c-tests --test process -- [NAME...] [--long]`
+
+mod crowd;
+mod kill;
+mod quiet;
+mod support;
+
+use immuta_c_tests::Toolbox;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// What a test that did not fail has to say.
+enum Verdict {
+    /// It ran; its figures, a line each.
+    Passed(Vec<String>),
+    /// It cannot run here: why, and how it could.
+    Skipped(String),
+}
+
+type Run = fn(&Toolbox, Length) -> Result<Verdict, String>;
+
+/// How thorough to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    Usual,
+    Long,
+}
+
+const TESTS: [(&str, Run); 3] = [("kill", kill::run), ("crowd", crowd::run), ("quiet", quiet::run)];
+
+fn main() -> ExitCode {
+    match run_selected() {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(why) => {
+            println!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what the arguments name, or everything; the number of failures.
+fn run_selected() -> Result<usize, String> {
+    let mut length = Length::Usual;
+    let mut names = Vec::new();
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--long" => length = Length::Long,
+            name if TESTS.iter().any(|(known, _)| *known == name) => names.push(argument),
+            _ => return Err(format!("unknown argument {argument}: [kill] [crowd] [quiet] [--long]")),
+        }
+    }
+
+    let toolbox = Toolbox::prepare()?;
+    let (mut passed, mut failed) = (0, 0);
+    for (name, run) in TESTS {
+        if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        let begun = Instant::now();
+        let result = run(&toolbox, length);
+        let seconds = begun.elapsed().as_secs_f64();
+        match result {
+            Ok(Verdict::Passed(figures)) => {
+                println!("{name} ... ok ({seconds:.1} s)");
+                figures.iter().for_each(|line| println!("  {line}"));
+                passed += 1;
+            }
+            Ok(Verdict::Skipped(why)) => println!("SKIPPED {name}: {why}"),
+            Err(why) => {
+                println!("{name} ... FAILED ({seconds:.1} s)\n  {}", why.trim_end());
+                failed += 1;
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    Ok(failed)
+}

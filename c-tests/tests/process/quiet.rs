@@ -1,0 +1,99 @@
+//! Appends with nobody asleep make no system call but those that make room, about one step per MiB of either file: strace counts
+//! what the appending thread does between two marks of `process/quiet.c`.
+
+use crate::support::{OwnDir, compile};
+use crate::{Length, Verdict};
+use immuta_c_tests::Toolbox;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+const APPENDS: u64 = 200_000;
+const APPENDS_LONG: u64 = 2_000_000;
+/// What making room may take: looking at the file's size and its limit, extending it, moving the mapped window, populating it.
+const MAKING_ROOM: [&str; 11] = [
+    "fstat",
+    "statx",
+    "prlimit64",
+    "getrlimit",
+    "fstatfs",
+    "fallocate",
+    "ftruncate",
+    "mmap",
+    "munmap",
+    "mremap",
+    "madvise",
+];
+const STEP_BYTES: u64 = 1 << 20;
+
+pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
+    if Command::new("strace").arg("-V").output().is_err() {
+        return Ok(Verdict::Skipped("strace is missing; `apt-get install strace` brings it".to_owned()));
+    }
+    let program = compile(toolbox, "quiet")?;
+    let directory = OwnDir::new("quiet")?;
+    let trace = directory.path().join("trace");
+    let appends = if length == Length::Long { APPENDS_LONG } else { APPENDS };
+    let output = Command::new("strace")
+        .args(["-f", "-o"])
+        .arg(&trace)
+        .arg(program)
+        .arg(directory.path().join("log"))
+        .arg(appends.to_string())
+        .output()
+        .map_err(|e| format!("strace: {e}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        if said.contains("PTRACE") || said.contains("ptrace") {
+            return Ok(Verdict::Skipped(format!("strace may not trace here ({}); allow ptrace", said.trim())));
+        }
+        return Err(format!("{}: {said}", output.status));
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    let [engine, log_bytes, index_bytes] = said.split_whitespace().collect::<Vec<_>>()[..] else {
+        return Err(format!("the program said {said:?}"));
+    };
+    if engine != "mmap" {
+        return Ok(Verdict::Skipped(
+            "mapped stores are not safe on this file system; set IMMUTA_TEST_DIR to a local one".to_owned(),
+        ));
+    }
+    let bytes = |text: &str| text.parse::<u64>().map_err(|e| format!("{text}: {e}"));
+    let text = std::fs::read_to_string(&trace).map_err(|e| format!("{}: {e}", trace.display()))?;
+    judge(&calls_between_marks(&text)?, appends, &[bytes(log_bytes)?, bytes(index_bytes)?])
+}
+
+/// How often the marking thread called what between the marks.
+fn calls_between_marks(trace: &str) -> Result<BTreeMap<&str, u64>, String> {
+    let mut lines = trace.lines().skip_while(|line| !line.contains("quiet begins"));
+    let mark = lines.next().ok_or("the first mark is not in the trace")?;
+    let thread = mark.split_whitespace().next().unwrap_or_default();
+    let mut calls = BTreeMap::new();
+    for line in lines {
+        if line.contains("quiet ends") {
+            return Ok(calls);
+        }
+        let Some((who, what)) = line.split_once(char::is_whitespace) else { continue };
+        let (name, _) = what.trim_start().split_once('(').unwrap_or((what, ""));
+        if who == thread && !what.contains(" resumed>") {
+            *calls.entry(name).or_insert(0) += 1;
+        }
+    }
+    Err("the second mark is not in the trace".to_owned())
+}
+
+/// Only calls that make room, and no more of them than there are steps to make.
+fn judge(calls: &BTreeMap<&str, u64>, appends: u64, bytes: &[u64]) -> Result<Verdict, String> {
+    let listed = calls.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ");
+    if let Some(other) = calls.keys().find(|name| !MAKING_ROOM.contains(name)) {
+        return Err(format!("{other} was called while {appends} records were appended: {listed}"));
+    }
+    let steps = calls.get("madvise").copied().unwrap_or(0);
+    let steps_needed: u64 = bytes.iter().map(|bytes| bytes.div_ceil(STEP_BYTES)).sum();
+    if steps == 0 || steps > 2 * steps_needed {
+        return Err(format!("{steps} steps of room for {bytes:?} bytes, about {steps_needed} are needed: {listed}"));
+    }
+    Ok(Verdict::Passed(vec![
+        format!("{appends} appends of 100 B: {listed}"),
+        format!("{steps} populate steps, one per {} appends; no other call between them", appends / steps),
+    ]))
+}

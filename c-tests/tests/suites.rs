@@ -1,0 +1,95 @@
+//! Runs the C suites of `suites/` against the shared library and demands that together they call every function of the header.
+//!
+//! `cargo test -p immuta-c-tests --test suites -- [NAME...] [--valgrind] [--syscall]`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use immuta_c_tests::{Outcome, RunMode, Toolbox, coverage, valgrind_usable};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(why) => {
+            println!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what the arguments ask for; the number of failures.
+fn run() -> Result<usize, String> {
+    let (mode, names) = arguments()?;
+    if mode.valgrind {
+        valgrind_usable()?;
+    }
+    let toolbox = Toolbox::prepare()?;
+    let suites = toolbox.suites()?;
+    let selected = select(&suites, &names)?;
+
+    let mut outcomes = Vec::new();
+    for source in selected {
+        let outcome = toolbox.run_suite(&source, mode);
+        println!("{outcome}");
+        outcomes.push(outcome);
+    }
+    if names.is_empty() {
+        for outcome in [golden_files(&toolbox), every_function_called(&toolbox, &suites)?] {
+            println!("{outcome}");
+            outcomes.push(outcome);
+        }
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+    println!("{} passed, {failed} failed", outcomes.len() - failed);
+    Ok(failed)
+}
+
+fn arguments() -> Result<(RunMode, Vec<String>), String> {
+    let mut mode = RunMode::default();
+    let mut names = Vec::new();
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--valgrind" => mode.valgrind = true,
+            "--syscall" => mode.syscall_engine = true,
+            flag if flag.starts_with('-') => {
+                return Err(format!("unknown flag {flag}: [NAME...] [--valgrind] [--syscall]"));
+            }
+            name => names.push(name.to_owned()),
+        }
+    }
+    Ok((mode, names))
+}
+
+/// The suites named, or all; a name that is none is an error, since a test that silently did not run would pass.
+fn select(suites: &[PathBuf], names: &[String]) -> Result<Vec<PathBuf>, String> {
+    if names.is_empty() {
+        return Ok(suites.to_vec());
+    }
+    let source_of = |name: &String| {
+        let found = suites.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name.as_str()));
+        found.cloned().ok_or_else(|| format!("no suite is named {name}"))
+    };
+    names.iter().map(source_of).collect()
+}
+
+fn golden_files(toolbox: &Toolbox) -> Outcome {
+    let begun = Instant::now();
+    let result = toolbox.golden_files_intact();
+    Outcome { name: "golden files are intact".to_owned(), result, elapsed: begun.elapsed() }
+}
+
+fn every_function_called(toolbox: &Toolbox, suites: &[PathBuf]) -> Result<Outcome, String> {
+    let begun = Instant::now();
+    let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()));
+    let header = read(&toolbox.header())?;
+    let sources = suites.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let uncalled = coverage::uncalled(&header, &sources);
+    let result = if uncalled.is_empty() {
+        Ok(format!("{} functions", coverage::functions(&header).len()))
+    } else {
+        Err(format!("  no suite calls: {}", uncalled.join(", ")))
+    };
+    Ok(Outcome { name: "every function of immuta.h is called".to_owned(), result, elapsed: begun.elapsed() })
+}

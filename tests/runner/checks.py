@@ -1,0 +1,126 @@
+"""Checks of the source and of what the compiler made of it: lints, header, exported symbols, needed libraries."""
+
+import re
+import shutil
+
+from .engine import ROOT, Failure, Run, Skip, Step, expect
+from .tools import library_dir, need, need_cargo_command
+
+HEADER = ROOT / "include" / "immuta.h"
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+C_STANDARDS = [("c99",), ("c11",), ("c23", "c2x")]  # the last under either of its names
+SYSTEM_LIBRARIES = {"libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
+
+
+def rustfmt(run: Run) -> None:
+    need_cargo_command("fmt")
+    run.command("cargo", "fmt", "--all", "--check")
+
+
+def clippy(run: Run) -> None:
+    need_cargo_command("clippy")
+    run.command("cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings")
+
+
+def rustdoc(run: Run) -> None:
+    run.command("cargo", "doc", "--locked", "--workspace", "--no-deps", "--document-private-items",
+                env={"RUSTDOCFLAGS": "--deny warnings"})
+
+
+def header_drift(run: Run) -> None:
+    run.command("cargo", "test", "--locked", "--package", "immuta", "--test", "header")
+
+
+def accepts(run: Run, compiler: str, standard: str) -> bool:
+    """Whether the compiler knows a language standard at all, asked with an empty program."""
+    empty = run.scratch / "empty.c"
+    empty.write_text("typedef int not_empty;\n")
+    try:
+        run.command(compiler, f"-std={standard}", "-fsyntax-only", empty)
+    except Failure:
+        return False
+    return True
+
+
+def compile_header(run: Run, compiler: str, standard: str, suffix: str, *flags: str) -> None:
+    for name, text in (("alone", "#include <immuta.h>\n"), ("twice", "#include <immuta.h>\n" * 2)):
+        source = run.scratch / f"{name}.{suffix}"
+        source.write_text(text)
+        run.command(compiler, f"-std={standard}", *WARNINGS, *flags, f"-I{HEADER.parent}", "-fsyntax-only", source)
+
+
+def header_clean(run: Run) -> str:
+    c_compilers = [name for name in ("gcc", "clang") if shutil.which(name)]
+    cxx_compilers = [name for name in ("g++", "clang++") if shutil.which(name)]
+    if not c_compilers or not cxx_compilers:
+        raise Skip("no gcc or clang with its C++ compiler; make tools")
+    for compiler in c_compilers:
+        for names in C_STANDARDS:
+            known = [name for name in names if accepts(run, compiler, name)]
+            expect(bool(known), f"{compiler} knows none of {', '.join(names)}")
+            compile_header(run, compiler, known[0], "c", "-Wstrict-prototypes")
+    for compiler in cxx_compilers:
+        compile_header(run, compiler, "c++17", "cpp")
+    return ", ".join(c_compilers + cxx_compilers)
+
+
+def header_functions() -> set[str]:
+    """The functions the header declares: names that directly precede a parenthesis, outside comments and macros."""
+    text = re.sub(r"/\*.*?\*/|//[^\n]*|^\s*#[^\n]*(?:\\\n[^\n]*)*", " ", HEADER.read_text(), flags=re.S | re.M)
+    return set(re.findall(r"\b(immuta_\w+)\s*\(", text))
+
+
+def symbols(run: Run) -> str:
+    need("nm")
+    need("readelf")
+    library = library_dir(run) / "libimmuta.so"
+    exported = {line.split()[-1] for line in run.command("nm", "-D", "--defined-only", library).splitlines()}
+    declared = header_functions()
+    expect(exported == declared, f"exported, not in the header: {sorted(exported - declared)}; "
+                                 f"in the header, not exported: {sorted(declared - exported)}")
+    dynamic = run.command("readelf", "--dynamic", "--wide", library)
+    soname = re.search(r"SONAME.*\[(.*)\]", dynamic)
+    expect(soname is not None and soname[1] == expected_soname(), f"SONAME is {soname and soname[1]}, "
+                                                                  f"expected {expected_soname()}")
+    expect(re.search(r"FLAGS_1.*\bNODELETE\b", dynamic) is not None, "not linked with -z nodelete")
+    needed = set(re.findall(r"NEEDED.*\[(.*)\]", dynamic))
+    expect(needed <= SYSTEM_LIBRARIES, f"needs {sorted(needed - SYSTEM_LIBRARIES)}")
+    return f"{len(exported)} functions, {soname[1]}"
+
+
+def expected_soname() -> str:
+    major, minor = re.search(r'^version = "(\d+)\.(\d+)\.', (ROOT / "Cargo.toml").read_text(), re.M).groups()
+    return f"libimmuta.so.0.{minor}" if major == "0" else f"libimmuta.so.{major}"
+
+
+def static_libraries(run: Run) -> str:
+    """What rustc says the archive needs must be what the README, the .pc file and the CMake target say."""
+    run.command("cargo", "rustc", "--locked", "--release", "--package", "immuta", "--lib", "--crate-type", "staticlib",
+                "--", "--print", f"native-static-libs={run.scratch / 'libraries'}")
+    flags = (run.scratch / "libraries").read_text().split()
+    expect(" ".join(flags) in (ROOT / "README.md").read_text(), f"README.md does not say: {' '.join(flags)}")
+
+    # gcc adds libc and libgcc by itself, and an explicit -lgcc_s would break -static.
+    private = [flag for flag in flags if flag not in ("-lc", "-lgcc_s")]
+    package = (ROOT / "cmake" / "immuta.pc.in").read_text()
+    expect(f"Libs.private: {' '.join(private)}\n" in package, f"immuta.pc.in: Libs.private is not {' '.join(private)}")
+
+    target = re.search(r'INTERFACE_LINK_LIBRARIES "(util.*)"', (ROOT / "cmake" / "immutaTargets.cmake").read_text())
+    named = {"Threads::Threads": "pthread", "${CMAKE_DL_LIBS}": "dl"}
+    linked = {"-l" + named.get(item, item) for item in target[1].split(";")}
+    expect(linked == set(private), f"immutaTargets.cmake: links {sorted(linked)}")
+    return " ".join(flags)
+
+
+FORMALITIES = [
+    Step("rustfmt", "Rust sources formatted", rustfmt),
+    Step("clippy", "lints, every warning an error", clippy),
+    Step("rustdoc", "documentation builds, every warning an error", rustdoc),
+]
+
+STEPS = [
+    Step("header-drift", "include/immuta.h is what the Rust source generates", header_drift),
+    Step("header-clean", "the header in C99, C11, C23, C++17, every warning an error", header_clean),
+    Step("symbols", "exported symbols, SONAME, nodelete, needed libraries", symbols),
+    Step("static-libraries", "system libraries of the static archive are those written down", static_libraries),
+]

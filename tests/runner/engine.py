@@ -1,0 +1,152 @@
+"""Runs named steps one after the other, each with a log of its own, and says what became of them.
+
+A step is a function that takes a `Run`. It returns nothing or a remark, raises `Skip` when a tool is missing, and
+`Failure` when what it checks does not hold.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET_DIR = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
+LOG_DIR = ROOT / "build" / "test-logs"
+SHOWN_LINES = 60
+COMMAND_LIMIT_S = 1800  # a hang must end the run, not the patience of whoever waits for it
+
+
+class Skip(Exception):
+    """The step cannot run here; the text says how to make it run."""
+
+
+class Failure(Exception):
+    """What the step checks does not hold."""
+
+
+def expect(condition: bool, text: str) -> None:
+    if not condition:
+        raise Failure(text)
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    about: str
+    function: Callable[["Run"], str | None]
+
+
+class Run:
+    """One step being run: its log file, its scratch directory, and how it starts programs."""
+
+    def __init__(self, log_path: Path, scratch: Path, long: bool):
+        self.log_path, self.scratch, self.long = log_path, scratch, long
+        self.log = log_path.open("wb", buffering=0)
+
+    def write(self, text: str) -> None:
+        self.log.write(text.encode())
+
+    def command(self, *words, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
+        """Runs a program to its end and returns its standard output; standard error goes to the log only."""
+        words = [str(word) for word in words]
+        self.write(f"$ {' '.join(words)}\n")
+        process = subprocess.Popen(
+            words, cwd=cwd, env={**os.environ, "CARGO_TARGET_DIR": str(TARGET_DIR), **(env or {})},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, start_new_session=True)
+        hung = threading.Event()
+        watchdog = threading.Timer(COMMAND_LIMIT_S, lambda: (hung.set(), kill_group(process)))
+        watchdog.start()
+        output = []
+        try:
+            for line in process.stdout:  # line by line, so that the log can be watched
+                self.log.write(line)
+                output.append(line)
+            process.wait()
+        finally:
+            watchdog.cancel()
+            if process.returncode is None:
+                kill_group(process)
+        expect(not hung.is_set(), f"{words[0]} did not end within {COMMAND_LIMIT_S} s")
+        expect(process.returncode == 0, f"{' '.join(words)}: exit status {process.returncode}")
+        return b"".join(output).decode(errors="replace")
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    """Ends a program and all it started: it was made the leader of a group of its own."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def run_step(step: Step, long: bool) -> str:
+    """Runs one step and prints its line. Returns "passed", "failed" or "skipped"."""
+    print(f"{step.name:<18} ", end="", flush=True)
+    start = time.monotonic()
+    remark, result = None, "passed"
+    with tempfile.TemporaryDirectory(prefix="immuta-") as scratch:
+        run = Run(LOG_DIR / f"{step.name}.log", Path(scratch), long)
+        try:
+            remark = step.function(run)
+        except Skip as reason:
+            remark, result = str(reason), "skipped"
+        except Failure as reason:
+            remark, result = str(reason), "failed"
+        except Exception:
+            remark, result = traceback.format_exc(), "failed"
+    seconds = time.monotonic() - start
+    if result == "skipped":
+        print(f"SKIPPED {step.name}: {remark}")
+    elif result == "failed":
+        print(f"FAILED  {seconds:7.1f} s\n{remark}")
+        show_log(run.log_path)
+    else:
+        indented = (remark or "").replace("\n", "\n    ")
+        print(f"ok      {seconds:7.1f} s  {indented}".rstrip())
+    return result
+
+
+def show_log(path: Path) -> None:
+    lines = path.read_text(errors="replace").splitlines()
+    if len(lines) > SHOWN_LINES:
+        print(f"  | ... {len(lines) - SHOWN_LINES} lines before these")
+    for line in lines[-SHOWN_LINES:]:
+        print(f"  | {line}")
+    print(f"  | (all of it: {path.relative_to(ROOT)})")
+
+
+def main(steps: list[Step], arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Runs the tests of libimmuta; without names, all of them.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="steps to run (see --list)")
+    parser.add_argument("--list", action="store_true", help="print the steps and end")
+    parser.add_argument("--long", action="store_true", help="run the longer forms of the steps that have one")
+    parser.add_argument("--strict", action="store_true", help="a skipped step is a failure")
+    options = parser.parse_args(arguments)
+
+    unknown = set(options.names) - {step.name for step in steps}
+    if unknown:
+        parser.error(f"no such step: {', '.join(sorted(unknown))} (see --list)")
+    if options.list:
+        for step in steps:
+            print(f"{step.name:<18} {step.about}")
+        return 0
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: programs being run are ended, too
+    LOG_DIR.mkdir(parents=True, exist_ok=True)
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    try:
+        for step in steps:
+            if not options.names or step.name in options.names:
+                counts[run_step(step, options.long)] += 1
+    except KeyboardInterrupt:
+        print("\ninterrupted")
+        return 130
+    print(", ".join(f"{count} {result}" for result, count in counts.items()))
+    sys.stdout.flush()
+    return 1 if counts["failed"] or (options.strict and counts["skipped"]) else 0

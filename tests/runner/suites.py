@@ -1,0 +1,60 @@
+"""The test programs that cargo builds and runs: Rust tests, C suites, tests with processes."""
+
+from .engine import Run, Skip, Step
+from .tools import c_compiler, need
+
+
+def summary(output: str) -> str:
+    """The closing line of a test program, which has its counts, and the cases it could not run."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return "\n".join(lines[-1:] + [line for line in lines if "SKIPPED" in line])
+
+
+def count_results(output: str) -> str:
+    """Adds up what cargo's test harness says of each test program."""
+    counts = [line.split() for line in output.splitlines() if line.startswith("test result:")]
+    return f"{sum(int(words[3]) for words in counts)} tests in {len(counts)} programs"
+
+
+def environment(run: Run) -> dict[str, str]:
+    return {"IMMUTA_TEST_LONG": "1"} if run.long else {}
+
+
+def rust(run: Run, *profile: str) -> str:
+    return count_results(run.command("cargo", "test", "--locked", "--package", "immuta", *profile, env=environment(run)))
+
+
+def c_tests(run: Run, test: str, *arguments: str) -> str:
+    c_compiler()
+    return run.command("cargo", "test", "--locked", "--release", "--package", "immuta-c-tests", "--test", test,
+                       "--", *arguments, env=environment(run))
+
+
+def c_suites(run: Run, *arguments: str) -> str:
+    return summary(c_tests(run, "suites", *arguments))
+
+
+def valgrind(run: Run) -> str:
+    need("valgrind")
+    return c_suites(run, "--valgrind")
+
+
+def process(run: Run, name: str) -> str:
+    """One of the process tests. What it prints is what it found out, so all of it is shown."""
+    output = c_tests(run, "process", name, *(["--long"] if run.long else []))
+    skipped = [line for line in output.splitlines() if line.startswith("SKIPPED")]
+    if skipped:
+        raise Skip(skipped[0].split(": ", 1)[-1])
+    return "\n" + output.rstrip()
+
+
+STEPS = [
+    Step("rust-debug", "tests of the crate with overflow checks and debug assertions", rust),
+    Step("rust-release", "tests of the crate as it is shipped", lambda run: rust(run, "--release")),
+    Step("c-suites", "C suites, engine chosen by the library", c_suites),
+    Step("c-suites-syscall", "C suites, system-call engine", lambda run: c_suites(run, "--syscall")),
+    Step("c-suites-valgrind", "C suites under valgrind memcheck", valgrind),
+    Step("kill", "kill -9 of a writer 200 times with a reader attached", lambda run: process(run, "kill")),
+    Step("crowd", "10 000 streams waiting in threads, and what waiting costs", lambda run: process(run, "crowd")),
+    Step("quiet", "appends with nobody asleep make no system call", lambda run: process(run, "quiet")),
+]
