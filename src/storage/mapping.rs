@@ -12,8 +12,10 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The address space of a window, where the process may have it.
-const WINDOW_BYTES: u64 = 1 << 30;
+/// The address space of a reader's window, where the process may have it.
+const VIEW_BYTES: u64 = 64 << 20;
+/// And that of a writer's: larger, because leaving a window behind costs as much as filling it.
+const TAIL_BYTES: u64 = 256 << 20;
 /// Windows begin at multiples of this: a huge page.
 const WINDOW_ALIGNMENT_BYTES: u64 = 2 << 20;
 /// Pages are made writable in steps of this, so that most appends make no system call.
@@ -27,11 +29,11 @@ struct Window {
 }
 
 impl Window {
-    /// Maps at least `range`, and [`WINDOW_BYTES`] if the address space has room for them.
+    /// Maps at least `range`, and [`VIEW_BYTES`] or [`TAIL_BYTES`] if the address space has room for them.
     fn open(file: &RealFile, range: &Range<u64>, writable: bool) -> io::Result<Window> {
         let start = range.start - range.start % WINDOW_ALIGNMENT_BYTES;
         let least = range.end.saturating_sub(start).max(1);
-        let mut wanted = least.max(WINDOW_BYTES);
+        let mut wanted = least.max(if writable { TAIL_BYTES } else { VIEW_BYTES });
         loop {
             let mut options = MmapOptions::new();
             options.offset(start).len(usize::try_from(wanted).map_err(|_| sys::error(libc::ENOMEM))?);
