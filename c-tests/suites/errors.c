@@ -93,7 +93,7 @@ static void data_may_be_null_only_without_a_size(void) {
 }
 
 static void sizes_that_no_memory_has_are_refused_not_followed(void) {
-  immuta_log *log = OPEN();
+  immuta_log *log = OPEN(.flush_interval_ns = -1);
   const immuta_slice sum_overflows[] = {{"x", SIZE_MAX}, {"y", SIZE_MAX}};
   const size_t sizes_overflow[] = {SIZE_MAX, 2};
   check_snapshot before = check_snapshot_take();
@@ -253,7 +253,7 @@ static int64_t lie(void *user, void *buffer, size_t capacity) {
 }
 
 static void callbacks_that_fail_append_nothing(void) {
-  immuta_log *log = OPEN();
+  immuta_log *log = OPEN(.flush_interval_ns = -1);
   int calls = 0;
   check_snapshot before = check_snapshot_take();
   CHECK_STATUS(IMMUTA_E_CALLBACK, immuta_append_from(log, 0, give_up, &calls, NULL, ERR));
@@ -287,7 +287,7 @@ static void progress_may_cancel_a_verification(void) {
 }
 
 static void conflicts_tell_the_next_number(void) {
-  immuta_log *log = OPEN();
+  immuta_log *log = OPEN(.flush_interval_ns = -1);
   const immuta_slice slice = {"x", 1};
   for (uint64_t i = 0; i < 5; i++) check_append(log, 0, 1, i);
   check_snapshot before = check_snapshot_take();

@@ -159,13 +159,13 @@ static void no_lock_stays_behind_in_a_child(void) {
 
 /* ---- Threads asleep at the fork ---------------------------------------------------------------------------------------------- */
 
-enum { SLEEPERS = 32 };
+enum { NAMESPACES = 10, SLEEPERS = 60 };
 
-/* A log in which a thread per namespace waits for the only reader, which is held. */
+/* A log of several namespaces, in each of which threads wait for the only reader, which is held. */
 typedef struct sleepers {
   immuta_log *log;
-  immuta_stream *holding[SLEEPERS], *waiting[SLEEPERS];
-  immuta_record held[SLEEPERS];
+  immuta_stream *holding[NAMESPACES], *waiting[SLEEPERS];
+  immuta_record held[NAMESPACES];
   pthread_t threads[SLEEPERS];
 } sleepers;
 
@@ -178,26 +178,30 @@ static void *wait_for_a_reader(void *stream) {
 
 static sleepers sleepers_start(const char *directory) {
   sleepers s = {.log = OPEN(.directory = directory, .no_names = 1, .readers = 1, .flush_interval_ns = 1000000)};
-  for (uint32_t i = 0; i < SLEEPERS; i++) {
+  for (uint32_t i = 0; i < NAMESPACES; i++) {
     char name[16];
     uint32_t ns;
     snprintf(name, sizeof name, "n%u", i);
     CHECK_OK(immuta_namespace_add(s.log, name, &ns, ERR));
     check_append(s.log, ns, 10, i);
     s.holding[i] = check_stream(s.log, ns, 0);
-    s.waiting[i] = check_stream(s.log, ns, 0);
     CHECK_OK(immuta_stream_next(s.holding[i], -1, &s.held[i], ERR));
+  }
+  for (uint32_t i = 0; i < SLEEPERS; i++) {
+    s.waiting[i] = check_stream(s.log, i % NAMESPACES, 0);
     s.threads[i] = check_start(wait_for_a_reader, s.waiting[i]);
   }
-  for (uint32_t i = 0; i < SLEEPERS; i++) check_until_waiting(s.log, i, 1);
+  for (uint32_t i = 0; i < NAMESPACES; i++) check_until_waiting(s.log, i, SLEEPERS / NAMESPACES);
   return s;
 }
 
 static void sleepers_finish(sleepers *s) {
-  for (uint32_t i = 0; i < SLEEPERS; i++) {
+  for (uint32_t i = 0; i < NAMESPACES; i++) {
     CHECK_OK(immuta_record_done(&s->held[i]));
-    check_join(s->threads[i]);
     immuta_stream_done(s->holding[i]);
+  }
+  for (uint32_t i = 0; i < SLEEPERS; i++) {
+    check_join(s->threads[i]);
     immuta_stream_done(s->waiting[i]);
   }
   CHECK_OK(immuta_close(s->log, ERR));
