@@ -170,13 +170,15 @@ fn check_file(path: &Path, count: u64) -> Result<u64, String> {
 /// As `process/payload.h` has it.
 fn payload_size(number: u64) -> usize {
     let range = if number.is_multiple_of(97) { 200_000 } else { 600 };
-    24 + (mix(number) % range) as usize
+    24 + usize::try_from(mix(number) % range).unwrap_or(0)
 }
 
 fn payload_of(number: u64, batch_first: u64, batch_count: u64) -> Vec<u8> {
     let size = payload_size(number);
     let mut payload = Vec::with_capacity(size + 8);
-    [number, batch_first, batch_count].iter().for_each(|word| payload.extend_from_slice(&word.to_le_bytes()));
+    for word in [number, batch_first, batch_count] {
+        payload.extend_from_slice(&word.to_le_bytes());
+    }
     let mut word = number;
     while payload.len() < size {
         word = mix(word);

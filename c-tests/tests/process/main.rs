@@ -65,7 +65,9 @@ fn run_selected() -> Result<usize, String> {
         match result {
             Ok(Verdict::Passed(figures)) => {
                 println!("{name} ... ok ({seconds:.1} s)");
-                figures.iter().for_each(|line| println!("  {line}"));
+                for line in &figures {
+                    println!("  {line}");
+                }
                 passed += 1;
             }
             Ok(Verdict::Skipped(why)) => println!("SKIPPED {name}: {why}"),

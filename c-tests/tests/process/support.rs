@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A program that tells nothing for so long hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Compiles `process/NAME.c`.
 pub fn compile(toolbox: &Toolbox, name: &str) -> Result<PathBuf, String> {
