@@ -9,6 +9,7 @@ use crate::format::log::{SIZE_WORD_BYTES, record_end, word};
 use crate::index::Index;
 use crate::namespace::Namespace;
 use crate::options::CHECKPOINT_BYTES_MAX;
+use crate::payloads::{Appended, Payloads};
 use crate::publish::Live;
 use crate::rebuild::now_ns;
 use crate::recovery::Opened;
@@ -17,48 +18,6 @@ use crate::sync::Mutex;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// The payloads of one commit.
-#[derive(Clone, Copy, Debug)]
-pub enum Payloads<'a> {
-    /// One record, its parts one after the other.
-    One(&'a [&'a [u8]]),
-    /// Each slice a record.
-    Each(&'a [&'a [u8]]),
-}
-
-impl Payloads<'_> {
-    fn count(&self) -> u64 {
-        match self {
-            Payloads::One(_) => 1,
-            Payloads::Each(records) => records.len() as u64,
-        }
-    }
-
-    /// The largest payload and the sum of all; `None` when the sum overflows.
-    fn sizes(&self) -> Option<(u64, u64)> {
-        let (Payloads::One(slices) | Payloads::Each(slices)) = self;
-        let (mut largest, mut sum) = (0, 0_u64);
-        for slice in *slices {
-            largest = largest.max(slice.len() as u64);
-            sum = sum.checked_add(slice.len() as u64)?;
-        }
-        Some((if matches!(self, Payloads::One(_)) { sum } else { largest }, sum))
-    }
-}
-
-/// Where an append went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// Of the first record.
-    pub number: u64,
-    /// Of the first record's size word, in bytes.
-    pub offset: u64,
-    /// Payload bytes of all records as stored.
-    pub stored_size: u64,
-    /// Records appended.
-    pub count: u64,
-}
 
 /// What only the thread that commits touches.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::ptr::argument;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::Result;
 use crate::log::Log;
-use crate::writer::{Appended, Payloads};
+use crate::payloads::{Appended, Payloads};
 use std::ffi::c_void;
 
 /// What was appended. After an append of no records: where the next one goes, sizes and count 0.
