@@ -42,7 +42,7 @@ impl Files {
         let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
         if log_meta.size_bytes < log::HEADER_SIZE_BYTES {
             let message = format!(
-                "{} has {} bytes, a record file at least 8; open it for writing to create it",
+                "{} has {} bytes, a record file at least 8; opening it for writing creates it, or says what is missing",
                 storage.path().join(&log_name).display(),
                 log_meta.size_bytes
             );
