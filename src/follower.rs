@@ -20,7 +20,7 @@ use std::time::Instant;
 /// How many damaged entries at the end are passed over in search of a good one.
 const DAMAGED_ENTRIES_MAX: u64 = 1024;
 /// The most records indexed in memory, 24 bytes each.
-const SCRATCH_RECORDS_MAX: u64 = 1 << 26;
+const SCRATCH_RECORDS_MAX: u64 = 1 << 24;
 /// How often a look starts again because a writer came or went meanwhile.
 const LOOK_TRIES: usize = 8;
 

@@ -145,6 +145,21 @@ fn a_million_empty_records_are_walked_in_one_step() {
 }
 
 #[test]
+fn empty_records_in_a_hole_are_indexed_only_where_there_is_room() {
+    let size_bytes: u64 = 1 << 40;
+    let directory = lay(&[("a.log", &bytes(&[size_bytes / 8 - 1], b""))]);
+    let log = std::fs::OpenOptions::new().write(true).open(directory.path().join("a.log")).unwrap();
+    if log.set_len(size_bytes).is_err() {
+        println!("skipped: the file system of {} has no files of 1 TiB", directory.path().display());
+        return;
+    }
+    assert_eq!(open(directory.path()).unwrap_err().kind, ErrorKind::NoSpace, "3 TiB of index");
+    assert_eq!(open_read_only(directory.path()).unwrap_err().kind, ErrorKind::NoMemory);
+    assert_eq!(log.metadata().unwrap().len(), size_bytes, "left alone");
+    assert!(!directory.path().join("a.idx").exists() && !directory.path().join("a.idx.tmp").exists());
+}
+
+#[test]
 fn a_sparse_file_of_100_tib_answers_at_once() {
     let one_large = "2^39 empty records, or one of as many bytes";
     let cases = [

@@ -40,6 +40,7 @@ pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
             return if damaged_index { Err(unknown_records(site)) } else { Ok(Plan::Create) };
         }
         let point = layout::recognise(&mut bytes, &site.log_path)?;
+        refuse_without_room(site, point.count)?;
         return Ok(Plan::Adopt { point, damaged_index });
     };
     let index = Index { file, log_id: identity.log_id };
@@ -75,6 +76,20 @@ pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
         return Err(refuse_ahead(site, &from, header_count, &point));
     }
     Ok(Plan::Recover { index, from, slot, point, header_count })
+}
+
+/// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
+fn refuse_without_room(site: &Site<'_>, count: u64) -> Result<()> {
+    let needed = entry_offset(count).unwrap_or(u64::MAX);
+    let free = site.storage.free_bytes().map_err(site.failed("asking for the free space beside"))?;
+    if needed > free {
+        let message = format!(
+            "{} has {count} records and no side file; one takes {needed} bytes, {free} are free: make room and try again",
+            site.log_path.display()
+        );
+        return Err(Error::new(ErrorKind::NoSpace, message));
+    }
+    Ok(())
 }
 
 /// What recovery starts from when neither checkpoint can be read: everything is verified.

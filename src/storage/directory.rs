@@ -79,6 +79,10 @@ impl Storage for RealStorage {
         sys::list(self.0.descriptor())
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        sys::free_bytes(self.0.descriptor())
+    }
+
     fn sync_directory(&self) -> io::Result<()> {
         match sys::sync(self.0.descriptor()) {
             // Some network and user-space file systems have no such thing as a directory's own sync.

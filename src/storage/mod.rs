@@ -66,6 +66,8 @@ pub trait Storage: Send + Sync + Debug {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Makes creations, renames and removals in the directory durable.
     fn sync_directory(&self) -> io::Result<()>;
+    /// How many bytes are free for new files, as far as the file system says.
+    fn free_bytes(&self) -> io::Result<u64>;
     /// The directory's path, for messages.
     fn path(&self) -> &std::path::Path;
     /// Whether this engine maps files (and so may share the words of the live page).

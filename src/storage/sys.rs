@@ -223,12 +223,21 @@ pub(super) fn file_system_magic(file: BorrowedFd<'_>) -> io::Result<u32> {
 
 /// Whether the file system that `file` is on is mounted read-only.
 pub(super) fn is_mounted_read_only(file: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(file_system(file)?.f_flag & libc::ST_RDONLY != 0)
+}
+
+/// How many bytes the file system that `file` is on has free for this process.
+pub(super) fn free_bytes(file: BorrowedFd<'_>) -> io::Result<u64> {
+    let found = file_system(file)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+fn file_system(file: BorrowedFd<'_>) -> io::Result<libc::statvfs> {
     let mut found = MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: `found` is writable and large enough for a `statvfs`.
     retried(|| unsafe { libc::fstatvfs(file.as_raw_fd(), found.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so the kernel filled it.
-    let found = unsafe { found.assume_init() };
-    Ok(found.f_flag & libc::ST_RDONLY != 0)
+    Ok(unsafe { found.assume_init() })
 }
 
 /// A lock request of `kind` over the whole file.

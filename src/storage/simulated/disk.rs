@@ -209,6 +209,11 @@ impl Disk {
         self.faults.clear();
     }
 
+    pub(super) fn free_bytes(&self) -> u64 {
+        let used_bytes: u64 = self.inodes.values().map(|inode| inode.allocated_bytes).sum();
+        self.capacity_bytes.saturating_sub(used_bytes)
+    }
+
     pub(super) fn set_capacity(&mut self, bytes: u64) {
         self.capacity_bytes = bytes;
     }

@@ -90,6 +90,12 @@ impl Storage for SimulatedStorage {
         Ok(disk.names.keys().cloned().collect())
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        Ok(disk.free_bytes())
+    }
+
     fn sync_directory(&self) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.call(self.epoch)?;
