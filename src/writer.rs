@@ -313,11 +313,11 @@ impl Writer {
         if count == checkpoints.last.count {
             return Ok(());
         }
-        self.cover(&mut checkpoints, count, end, State::Open)
+        self.cover(&mut checkpoints, count, end)
     }
 
     /// Syncs both files, then writes a checkpoint over the older one.
-    fn cover(&self, checkpoints: &mut Checkpoints, count: u64, end: u64, state: State) -> Result<()> {
+    fn cover(&self, checkpoints: &mut Checkpoints, count: u64, end: u64) -> Result<()> {
         let _unfinished = Unfinished(&self.namespace);
         let synced = self.log.sync().and_then(|()| self.index.file.sync());
         if let Err(error) = synced {
@@ -325,7 +325,7 @@ impl Writer {
             self.mark_poisoned_in(checkpoints);
             return Err(made);
         }
-        let next = Checkpoint { seq: checkpoints.last.seq + 1, count, end, state, ..checkpoints.last };
+        let next = Checkpoint { seq: checkpoints.last.seq + 1, count, end, state: State::Open, ..checkpoints.last };
         let slot = 1 - checkpoints.slot;
         if let Err(error) = self.index.file.write_at(CHECKPOINT_OFFSETS[slot], &next.encode(&self.index.log_id)) {
             // The one before was synced just now, so it stands whatever became of this one.
@@ -363,7 +363,7 @@ impl Writer {
     }
 
     fn close_cleanly(&self, checkpoints: &mut Checkpoints, count: u64, end: u64) -> Result<()> {
-        self.cover(checkpoints, count, end, State::Open)?;
+        self.cover(checkpoints, count, end)?;
         self.settle(checkpoints, "syncing", || self.index.file.sync())?;
         checkpoints.synced = true;
         let index_end = entry_offset(count).unwrap_or(u64::MAX);
