@@ -92,7 +92,7 @@ impl ErrorKind {
 }
 
 /// A failure: its kind, a sentence with the way on, and where it happened.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     /// What the caller can act on.

@@ -400,7 +400,7 @@ fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
         };
         return Ok(Sight { authority, point: from, outcome, finding, header_count, recovered: 0, epoch: 0 });
     }
-    let reached = scan::forward(&mut bytes, &files.index, from)?;
+    let reached = scan::forward(&mut bytes, &files.index, from, u64::MAX)?;
     let finding = if log_size_bytes < from.end {
         Some(ErrorKind::Truncated)
     } else if !sound || header_count < from.count || header_count > reached.count {

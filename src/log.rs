@@ -8,7 +8,7 @@ use crate::namespace::{Namespace, Parts, open_readers};
 use crate::options::{Options, check_name};
 use crate::payloads::{Appended, Payloads};
 use crate::publish::EventCount;
-use crate::recovery;
+use crate::recovery::{self, Wanted};
 use crate::report::{Report, Stats};
 use crate::storage::{self, Storage};
 use crate::stream::Stream;
@@ -140,7 +140,8 @@ impl Log {
         let prepared = recovery::prepare(storage.as_ref(), name)?;
         // Before anything is written: too few descriptors are a refusal like any other.
         let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
-        let opened = prepared.finish()?;
+        let journal_size_bytes = (!self.options.fast_write).then_some(self.options.journal_bytes());
+        let opened = prepared.finish(Wanted { journal_size_bytes })?;
         let events = EventCount::new(opened.live.page(), true);
         let parts = Parts { index: opened.index.clone(), events, follower: None, readers };
         let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts);

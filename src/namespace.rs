@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::follower::Follower;
 use crate::format::log;
 use crate::index::{self, Index};
+use crate::journal;
 use crate::options::Options;
 use crate::pool::{Guard, Pool};
 use crate::publish::EventCount;
@@ -60,6 +61,8 @@ pub struct Counters {
     pub records_read: AtomicU64,
     pub checksum_failures: AtomicU64,
     pub durable_count: AtomicU64,
+    /// Whether the writer is in durable mode.
+    pub is_durable: AtomicBool,
 }
 
 /// The index a stream reads, and which opening of the files it belongs to.
@@ -215,7 +218,7 @@ impl Namespace {
             data_bytes: end,
             file_bytes: size(log_file_name(&self.name)),
             index_bytes: size(index::file_name(&self.name)),
-            journal_bytes: 0,
+            journal_bytes: size(journal::file_name(&self.name)),
             readers: readers.into(),
             readers_in_use: readers_in_use.into(),
             streams: load(&self.counters.streams),
@@ -225,7 +228,7 @@ impl Namespace {
             syncs: load(&self.counters.syncs),
             records_read: load(&self.counters.records_read),
             checksum_failures: load(&self.counters.checksum_failures),
-            mode: 1,
+            mode: u32::from(!self.counters.is_durable.load(Ordering::Relaxed)),
             engine: if self.storage.maps_files() { 1 } else { 2 },
             poisoned: self.poisoned.load(Ordering::Relaxed).into(),
             read_only: self.is_read_only().into(),

@@ -12,6 +12,9 @@ pub const NAME_BYTES_MAX: usize = 200;
 /// A fast-mode writer makes a checkpoint after this many bytes, whatever the flush interval.
 pub const CHECKPOINT_BYTES_MAX: u64 = 1 << 30;
 
+/// The shortest and the longest journal of a durable writer, in bytes.
+pub const JOURNAL_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
+
 /// Which engine does the input and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Io {
@@ -39,6 +42,8 @@ pub struct Options {
     pub flush_bytes: u64,
     /// The largest record, stored and decoded, in bytes.
     pub max_record_size_bytes: u64,
+    /// The journal of a durable writer, in bytes, within [`JOURNAL_BYTES`]; rounded up to whole pages.
+    pub journal_size_bytes: u64,
     /// Which engine does the input and output.
     pub io: Io,
     /// Follow a log without writing anything but its wake-up page.
@@ -56,6 +61,7 @@ impl Default for Options {
             flush_interval: Duration::from_secs(1),
             flush_bytes: 0,
             max_record_size_bytes: 64 << 20,
+            journal_size_bytes: 16 << 20,
             io: Io::Auto,
             read_only: false,
             verify_reads: true,
@@ -77,6 +83,11 @@ impl Options {
         Ok(())
     }
 
+    /// The size of the journal on disk.
+    pub(crate) fn journal_bytes(&self) -> u64 {
+        self.journal_size_bytes.next_multiple_of(crate::format::journal::GRAIN_BYTES)
+    }
+
     /// Checks everything that does not depend on the files.
     pub(crate) fn check(&self) -> Result<()> {
         for (index, name) in self.namespaces.iter().enumerate() {
@@ -91,11 +102,9 @@ impl Options {
         if self.max_record_size_bytes == 0 || self.max_record_size_bytes >= OFFSET_LIMIT_BYTES {
             return Err(argument(format!("largest record {} is not in 1..2^47 bytes", self.max_record_size_bytes)));
         }
-        if !self.fast_write && !self.read_only {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "durable mode (fast_write off) is not in this version; open with fast_write on and call sync",
-            ));
+        if !JOURNAL_BYTES.contains(&self.journal_size_bytes) {
+            let (least, most) = (JOURNAL_BYTES.start(), JOURNAL_BYTES.end());
+            return Err(argument(format!("a journal of {} bytes is not in {least}..={most}", self.journal_size_bytes)));
         }
         Ok(())
     }

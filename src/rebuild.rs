@@ -6,6 +6,7 @@ use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, HEADER_SIZE_BYTES, Identity, Mode, PAGE_SIZE_BYTES, State, entry_offset,
 };
 use crate::index::{self, Index};
+use crate::random;
 use crate::scan::{self, Bytes, Point};
 use crate::storage::{File, OpenMode, Storage};
 use std::io;
@@ -23,6 +24,7 @@ pub fn create_index(
     namespace: &str,
     log: &dyn File,
     to: Point,
+    mode: Mode,
     epoch: u64,
 ) -> Result<(Index, Checkpoint, usize)> {
     let name = index::file_name(namespace);
@@ -34,18 +36,18 @@ pub fn create_index(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode: Mode::Fast, epoch };
-    let made = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|file| {
+    let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch };
+    let created = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|file| {
         let index = fill_index(file, log, newest)?;
         index.file.sync().and_then(|()| storage.rename(&temporary, &name)).map_err(failed)?;
         Ok(index)
     });
-    if made.is_err() {
+    if created.is_err() {
         // What was written of it may be what fills the disk.
         let _ = storage.remove(&temporary);
     }
     storage.sync_directory().map_err(failed)?;
-    Ok((made?, newest, 1))
+    Ok((created?, newest, 1))
 }
 
 /// An index in memory, for reading records that have no side file, up to `to`.
@@ -62,7 +64,7 @@ pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point) -> Result
 /// predecessor, alike, in slot A.
 fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint) -> Result<Index> {
     let codecs = if newest.count > 0 { None } else { Some(Vec::new()) };
-    let identity = Identity { log_id: random_bytes()?, created_ns: now_ns(), codecs };
+    let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs };
     let index = Index { file, log_id: identity.log_id };
     write_entries(&index, log, Point { count: newest.count, end: newest.end, time_ns: 0 })?;
     let mut header = vec![0; in_memory(HEADER_SIZE_BYTES)];
@@ -110,14 +112,6 @@ pub fn move_aside(storage: &dyn Storage, name: &str) -> Result<()> {
         }
     }
     Err(Error::new(ErrorKind::Exists, format!("too many {name}.bad-K; remove some")))
-}
-
-/// Random bytes from the operating system.
-pub fn random_bytes<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::new(ErrorKind::Io, format!("the system gives no random bytes: {error}")))?;
-    Ok(bytes)
 }
 
 /// Nanoseconds since 1970 UTC; 0 for a clock before that.

@@ -147,11 +147,14 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Follows entries and bytes forward from `from` while both verify, and returns the end of the last whole batch.
-pub fn forward(bytes: &mut Bytes<'_>, index: &Index, from: Point) -> Result<Point> {
+/// Follows entries and bytes forward from `from` while both verify, but not beyond record `to_count`, and returns the end of the last
+/// whole batch.
+pub fn forward(bytes: &mut Bytes<'_>, index: &Index, from: Point, to_count: u64) -> Result<Point> {
     let mut run = Run::default();
     let (mut reached, mut at) = (from, from);
-    while let Some(entry) = run.entry(index, at.count, u64::MAX)? {
+    while at.count < to_count
+        && let Some(entry) = run.entry(index, at.count, u64::MAX)?
+    {
         let found = if entry.offset == at.end { bytes.record(at.end)? } else { None };
         let Some(found) = found.filter(|found| found.crc == entry.crc) else { break };
         at = Point { count: at.count + 1, end: found.end, time_ns: at.time_ns.max(entry.time_ns) };

@@ -53,7 +53,8 @@ struct Model {
 
 impl Model {
     fn new(seed: u64, io: Io, storage: Box<dyn FnMut() -> Arc<dyn Storage>>, simulated: Option<Simulated>) -> Model {
-        let mut options = Options { io, ..Options::default() };
+        // A journal whose halves are soon full.
+        let mut options = Options { io, journal_size_bytes: 64 << 10, ..Options::default() };
         options.add_namespace("model").unwrap();
         let mut model = Model {
             log: None,
@@ -72,7 +73,9 @@ impl Model {
         self.log.as_ref().unwrap()
     }
 
+    /// In either mode, whatever the last one was.
     fn open(&mut self, outcome: Outcome) {
+        self.options.fast_write = self.random.below(2) == 0;
         let log = Log::open_on((self.storage)(), &self.options).unwrap();
         let report = log.report(0).unwrap();
         assert_eq!((report.outcome, report.finding), (outcome, None), "{report:?}");

@@ -5,6 +5,7 @@
 //! drawings in prose.
 
 pub mod index;
+pub mod journal;
 pub mod live;
 pub mod log;
 

@@ -1,12 +1,14 @@
 //! Making the files what the plan says, one durable step after the other.
 
 use super::examine::Plan;
-use super::{Opened, Site};
+use super::{Opened, Site, Wanted, replay};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, State, entry_offset};
 use crate::format::log;
 use crate::index::{self, Index};
+use crate::journal::{self, Found, Journal, Prepared};
 use crate::publish::Live;
+use crate::random;
 use crate::rebuild;
 use crate::report::{Outcome, Report};
 use crate::scan::Point;
@@ -15,49 +17,52 @@ use std::sync::Arc;
 
 const COPY_CHUNK_BYTES: usize = 256 << 10;
 
-pub fn carry_out(site: &Site<'_>, plan: Plan, lock: Arc<dyn File>, log: Arc<dyn File>, live: Live) -> Result<Opened> {
+/// Makes the files what `plan` says, for a writer as `wanted`.
+pub fn carry_out(
+    site: &Site<'_>,
+    plan: Plan,
+    lock: Arc<dyn File>,
+    log: Arc<dyn File>,
+    live: Live,
+    wanted: Wanted,
+) -> Result<Opened> {
     let size_before = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
-    let epoch = random_u64()?;
+    let epoch = random::epoch()?;
+    let mode = wanted.mode();
+    // Before anything is written: no room for the journal is a refusal like any other.
+    let prepared = match wanted.journal_size_bytes {
+        Some(size_bytes) => Some(journal::prepare(site.storage, site.namespace, size_bytes)?),
+        None => None,
+    };
     let mut report = Report::default();
-    let (index, point, checkpoint, slot) = match plan {
+    let (index, point, checkpoint, slot, journal) = match plan {
         Plan::Create => {
             log.set_size(log::HEADER_SIZE_BYTES)
                 .and_then(|()| log.write_at(0, &log::word(0)))
                 .map_err(site.failed("writing"))?;
+            let journal = replace_journal(site, prepared)?;
             let (index, checkpoint, slot) =
-                rebuild::create_index(site.storage, site.namespace, log.as_ref(), Point::START, epoch)?;
-            (index, Point::START, checkpoint, slot)
+                rebuild::create_index(site.storage, site.namespace, log.as_ref(), Point::START, mode, epoch)?;
+            (index, Point::START, checkpoint, slot, journal)
         }
         Plan::Continue { index, from, slot, point } => {
             report.outcome = Outcome::Clean;
             report.header_count = point.count;
-            let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, epoch)?;
-            (index, point, checkpoint, slot)
+            let journal = replace_journal(site, prepared)?;
+            let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, mode, epoch)?;
+            (index, point, checkpoint, slot, journal)
         }
-        Plan::Recover { index, from, slot, point, header_count } => {
+        Plan::Recover { index, from, slot, point, header_count, journal } => {
             report.outcome = Outcome::Recovered;
             report.header_count = header_count;
             report.recovered = point.count - from.count;
-            rewrite(site, log.as_ref(), from.end, point.end)?;
-            let entries = |count| entry_offset(count).unwrap_or(u64::MAX);
-            rewrite(site, index.file.as_ref(), entries(from.count), entries(point.count))?;
-            if from.seq > 0 {
-                let page = from.encode(&index.log_id);
-                index
-                    .file
-                    .write_at(CHECKPOINT_OFFSETS[slot], &page)
-                    .map_err(site.failed("writing the side file of"))?;
-            }
-            sync_both(site, log.as_ref(), &index)?;
-            // The writer before may have been killed between creating the files and making their names durable.
-            site.storage.sync_directory().map_err(site.failed("syncing the directory of"))?;
-            log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
-            log.sync().map_err(site.failed("syncing"))?;
-            let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, epoch)?;
+            mend(site, log.as_ref(), &index, &from, slot, &point, journal.as_ref())?;
+            let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, mode, epoch)?;
+            let journal = replace_journal(site, prepared)?;
             log.set_size(point.end).map_err(site.failed("cutting"))?;
-            index.file.set_size(entries(point.count)).map_err(site.failed("cutting the side file of"))?;
+            index.file.set_size(entries_end(point.count)).map_err(site.failed("cutting the side file of"))?;
             sync_both(site, log.as_ref(), &index)?;
-            (index, point, checkpoint, slot)
+            (index, point, checkpoint, slot, journal)
         }
         Plan::Adopt { point, damaged_index } => {
             report.outcome = Outcome::Adopted;
@@ -66,15 +71,74 @@ pub fn carry_out(site: &Site<'_>, plan: Plan, lock: Arc<dyn File>, log: Arc<dyn 
             if damaged_index {
                 rebuild::move_aside(site.storage, &index::file_name(site.namespace))?;
             }
+            let journal = replace_journal(site, prepared)?;
             let (index, checkpoint, slot) =
-                rebuild::create_index(site.storage, site.namespace, log.as_ref(), point, epoch)?;
+                rebuild::create_index(site.storage, site.namespace, log.as_ref(), point, mode, epoch)?;
             log.set_size(point.end).and_then(|()| log.sync()).map_err(site.failed("cutting"))?;
-            (index, point, checkpoint, slot)
+            (index, point, checkpoint, slot, journal)
         }
     };
+    let journal = journal.zip(wanted.journal_size_bytes);
+    let journal = journal.map(|(file, size_bytes)| Journal::new(file, size_bytes, index.log_id, epoch));
     report.count = point.count;
     report.trimmed_bytes = size_before.saturating_sub(point.end);
-    Ok(Opened { lock, log, index, live, point, checkpoint, slot, report })
+    Ok(Opened { lock, log, index, live, point, checkpoint, slot, journal, report })
+}
+
+/// Installs the new journal, or removes an old one where there is to be none.
+fn replace_journal(site: &Site<'_>, prepared: Option<Prepared>) -> Result<Option<Arc<dyn File>>> {
+    if let Some(prepared) = prepared {
+        return prepared.install(site.storage, site.namespace).map(Some);
+    }
+    journal::remove(site.storage, site.namespace).map_err(site.failed("removing the journal of"))?;
+    Ok(None)
+}
+
+/// Writes everything past the checkpoint `from` once more, the journal's frames over it, then the checkpoint, and makes it durable with the count.
+fn mend(
+    site: &Site<'_>,
+    log: &dyn File,
+    index: &Index,
+    from: &Checkpoint,
+    slot: usize,
+    point: &Point,
+    journal: Option<&Found>,
+) -> Result<()> {
+    // After a power loss the sizes may be behind what the journal holds.
+    reach(site, log, point.end)?;
+    reach(site, index.file.as_ref(), entries_end(point.count))?;
+    rewrite(site, log, from.end, point.end)?;
+    rewrite(site, index.file.as_ref(), entries_end(from.count), entries_end(point.count))?;
+    if let Some(journal) = journal {
+        replay::lay_over(journal, &index.log_id, from.count, |frame, records, entries| {
+            log.write_at(frame.offset, records)
+                .and_then(|()| index.file.write_at(entries_end(frame.first_number), entries))
+                .map_err(site.failed("replaying the journal into"))
+        })?;
+    }
+    if from.seq > 0 {
+        let page = from.encode(&index.log_id);
+        index.file.write_at(CHECKPOINT_OFFSETS[slot], &page).map_err(site.failed("writing the side file of"))?;
+    }
+    sync_both(site, log, index)?;
+    // The writer before may have been killed between creating the files and making their names durable.
+    site.storage.sync_directory().map_err(site.failed("syncing the directory of"))?;
+    log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
+    log.sync().map_err(site.failed("syncing"))
+}
+
+/// The end of the entries of `count` records.
+fn entries_end(count: u64) -> u64 {
+    entry_offset(count).unwrap_or(u64::MAX)
+}
+
+/// Extends `file` to `size_bytes` if it is shorter.
+fn reach(site: &Site<'_>, file: &dyn File, size_bytes: u64) -> Result<()> {
+    let now = file.metadata().map_err(site.failed("looking at"))?.size_bytes;
+    if now < size_bytes {
+        file.set_size(size_bytes).map_err(site.failed("extending"))?;
+    }
+    Ok(())
 }
 
 /// Writes the open checkpoint of a new epoch over the older slot, and syncs it.
@@ -84,16 +148,11 @@ fn write_checkpoint(
     from: &Checkpoint,
     slot: usize,
     point: &Point,
+    mode: Mode,
     epoch: u64,
 ) -> Result<(Checkpoint, usize)> {
-    let checkpoint = Checkpoint {
-        seq: from.seq + 1,
-        count: point.count,
-        end: point.end,
-        state: State::Open,
-        mode: Mode::Fast,
-        epoch,
-    };
+    let checkpoint =
+        Checkpoint { seq: from.seq + 1, count: point.count, end: point.end, state: State::Open, mode, epoch };
     let slot = 1 - slot;
     index
         .file
@@ -125,10 +184,4 @@ fn rewrite(site: &Site<'_>, file: &dyn File, from: u64, to: u64) -> Result<()> {
 fn sync_both(site: &Site<'_>, log: &dyn File, index: &Index) -> Result<()> {
     log.sync().map_err(site.failed("syncing"))?;
     index.file.sync().map_err(site.failed("syncing the side file of"))
-}
-
-/// A random number that is never 0, which stands for "none".
-fn random_u64() -> Result<u64> {
-    let bytes = rebuild::random_bytes::<8>()?;
-    Ok(u64::from_le_bytes(bytes).max(1))
 }

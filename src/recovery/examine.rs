@@ -1,10 +1,11 @@
 //! What is there, and what is to be done about it: reads only.
 
-use super::Site;
+use super::{Site, replay};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State, entry_offset};
 use crate::format::log;
 use crate::index::{self, Header, Index, Run};
+use crate::journal::{self, Found};
 use crate::layout;
 use crate::scan::{self, Bytes, Point};
 use crate::storage::{File, OpenMode};
@@ -19,7 +20,8 @@ pub enum Plan {
     /// Closed cleanly, and everything agrees.
     Continue { index: Index, from: Checkpoint, slot: usize, point: Point },
     /// Left by a crash: `point` is where the records end.
-    Recover { index: Index, from: Checkpoint, slot: usize, point: Point, header_count: u64 },
+    /// `journal`: what is to be laid over the files before.
+    Recover { index: Index, from: Checkpoint, slot: usize, point: Point, header_count: u64, journal: Option<Found> },
     /// No usable side file: index the records, which end at `point`.
     Adopt { point: Point, damaged_index: bool },
 }
@@ -36,6 +38,7 @@ pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
         let damaged_index =
             site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking at"))?;
         let damaged_index = damaged_index.is_some_and(|meta| meta.size_bytes > 0);
+        refuse_if_journal_knows_records(site)?;
         if file_size < log::HEADER_SIZE_BYTES {
             return if damaged_index { Err(unknown_records(site)) } else { Ok(Plan::Create) };
         }
@@ -47,15 +50,13 @@ pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
     let header_count = bytes.size_word(0)?;
     let (from, slot) = header.newest().unwrap_or((from_the_beginning(), 1));
     refuse_lost_records(site, &header, &from, header_count, file_size)?;
-    let Some(header_count) = header_count else {
-        if Run::default().entry(&index, 0, 1)?.is_none() {
-            return Ok(Plan::Create);
-        }
-        let message = format!(
-            "{} has {file_size} bytes, but its side file knows a record; restore it from a copy",
-            site.log_path.display()
-        );
-        return Err(Error::new(ErrorKind::Truncated, message).at(0, file_size));
+    let journal = journal_beside(site, &header, &from, &index)?;
+    let header_count = match header_count {
+        Some(count) => count,
+        // The first commit ever, whose frame was synced before anything else.
+        None if journal.is_some() => 0,
+        None if Run::default().entry(&index, 0, 1)?.is_none() => return Ok(Plan::Create),
+        None => return Err(refuse_short(site, file_size)),
     };
     let start = Point { count: from.count, end: from.end, time_ns: last_time(&index, from.count)? };
     if header_count > from.count && from.state == State::Clean {
@@ -66,16 +67,33 @@ pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
     if from.state == State::Clean && header_count == from.count && file_size == from.end {
         return Ok(Plan::Continue { index, from, slot, point: start });
     }
-    if from.mode == Mode::Durable {
-        let message =
-            format!("{} was left by a durable writer; this version cannot replay its journal", site.log_path.display());
-        return Err(Error::new(ErrorKind::Unsupported, message));
-    }
-    let point = if from.state == State::Clean { start } else { scan::forward(&mut bytes, &index, start)? };
+    let (point, journal) = match (from.state, journal) {
+        (State::Clean, _) => (start, None),
+        (_, None) => (scan::forward(&mut bytes, &index, start, u64::MAX)?, None),
+        (_, Some(journal)) => match replay::follow(&mut bytes, &index, start, &journal, &site.log_path) {
+            // That of another writer counts only if it continues what is there.
+            Err(error) if error.kind == ErrorKind::Corrupt && !journal.is_of(from.epoch) => {
+                (scan::forward(&mut bytes, &index, start, u64::MAX)?, None)
+            }
+            end => (end?, Some(journal)),
+        },
+    };
     if header_count > point.count {
         return Err(refuse_ahead(site, &from, header_count, &point));
     }
-    Ok(Plan::Recover { index, from, slot, point, header_count })
+    Ok(Plan::Recover { index, from, slot, point, header_count, journal })
+}
+
+/// The journal that counts beside checkpoint `from`, if it has frames: that of the writer which made it.
+fn journal_beside(site: &Site<'_>, header: &Header, from: &Checkpoint, index: &Index) -> Result<Option<Found>> {
+    // With a checkpoint damaged, the writer may have been a later one.
+    let is_newest = header.checkpoints.iter().all(Option::is_some);
+    if from.state == State::Clean || is_newest && from.mode == Mode::Fast {
+        return Ok(None);
+    }
+    let Some(found) = journal::find(site.storage, site.namespace)? else { return Ok(None) };
+    let found = found.of(&index.log_id, is_newest.then_some(from.epoch));
+    Ok(if found.has_frames()? { Some(found) } else { None })
 }
 
 /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
@@ -90,6 +108,15 @@ fn refuse_without_room(site: &Site<'_>, count: u64) -> Result<()> {
         return Err(Error::new(ErrorKind::NoSpace, message));
     }
     Ok(())
+}
+
+/// The refusal of a record file that is too short to have a count, beside a side file that knows a record.
+fn refuse_short(site: &Site<'_>, file_size: u64) -> Error {
+    let message = format!(
+        "{} has {file_size} bytes, but its side file knows a record; restore it from a copy",
+        site.log_path.display()
+    );
+    Error::new(ErrorKind::Truncated, message).at(0, file_size)
 }
 
 /// What recovery starts from when neither checkpoint can be read: everything is verified.
@@ -208,6 +235,7 @@ pub fn usable_identity(header: &Header, path: &Path) -> Result<Option<Identity>>
 
 /// A side file that knows records must not become the side file of an empty log.
 pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
+    refuse_if_journal_knows_records(site)?;
     let Some((header, _)) = read_index(site)? else { return Ok(()) };
     let Some(identity) = usable_identity(&header, &site.index_path)? else { return Err(unknown_records(site)) };
     let counted = header.checkpoints.iter().flatten().map(|checkpoint| checkpoint.count).max().unwrap_or(0);
@@ -223,6 +251,21 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
         site.log_path.display(),
         site.index_path.display(),
         counted.max(1)
+    );
+    Err(Error::new(ErrorKind::Missing, message))
+}
+
+/// Frames that the files they belong to are not there for must not be forgotten.
+fn refuse_if_journal_knows_records(site: &Site<'_>) -> Result<()> {
+    let Some(found) = journal::find(site.storage, site.namespace)? else { return Ok(()) };
+    if !found.has_frames()? {
+        return Ok(());
+    }
+    let message = format!(
+        "{} holds records, but {} or {} is missing or cannot be read; restore it, or move the journal away to go on without them",
+        found.path.display(),
+        site.log_path.display(),
+        site.index_path.display()
     );
     Err(Error::new(ErrorKind::Missing, message))
 }

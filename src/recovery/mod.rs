@@ -6,12 +6,14 @@
 
 mod carry_out;
 mod examine;
+mod replay;
 
 pub use examine::usable_identity;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::Checkpoint;
+use crate::format::index::{Checkpoint, Mode};
 use crate::index::{self, Index};
+use crate::journal::Journal;
 use crate::namespace::log_file_name;
 use crate::publish::Live;
 use crate::report::Report;
@@ -37,7 +39,22 @@ pub struct Opened {
     /// The checkpoint on disk, synced, and the slot it is in.
     pub checkpoint: Checkpoint,
     pub slot: usize,
+    /// Of a durable writer.
+    pub journal: Option<Journal>,
     pub report: Report,
+}
+
+/// What kind of writer it is opened for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// How long its journal is to be; `None` in fast mode, which has none.
+    pub journal_size_bytes: Option<u64>,
+}
+
+impl Wanted {
+    fn mode(self) -> Mode {
+        if self.journal_size_bytes.is_some() { Mode::Durable } else { Mode::Fast }
+    }
 }
 
 /// Where it happens, for calls and for messages.
@@ -82,10 +99,10 @@ pub fn prepare<'a>(storage: &'a dyn Storage, namespace: &'a str) -> Result<Prepa
 
 impl Prepared<'_> {
     /// Carries the plan out and tells waiting readers of other processes that a writer is ready.
-    pub fn finish(self) -> Result<Opened> {
+    pub fn finish(self, wanted: Wanted) -> Result<Opened> {
         let Prepared { site, lock, log, plan, started } = self;
         let live = Live::attach_writer(site.storage, site.namespace)?;
-        let mut opened = carry_out::carry_out(&site, plan, lock, log, live)?;
+        let mut opened = carry_out::carry_out(&site, plan, lock, log, live, wanted)?;
         opened.report.seconds = started.elapsed().as_secs_f64();
         let ready = opened.live.stamp(None).and_then(|()| opened.live.set_ready_epoch(opened.checkpoint.epoch));
         ready.map_err(site.failed("writing the live page of"))?;

@@ -1,0 +1,80 @@
+//! Making the journal file, and removing it.
+
+use super::file_name;
+use crate::error::{Error, Result};
+use crate::storage::{File, OpenMode, Storage};
+use std::io;
+use std::sync::Arc;
+
+/// Zeros written by one call.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// A journal of zeros under a temporary name, on disk as a whole.
+#[derive(Debug)]
+pub struct Prepared {
+    file: Arc<dyn File>,
+}
+
+/// Makes an empty journal of `size_bytes` for `namespace`, without touching the one that may be there.
+///
+/// # Errors
+/// No room for it: nothing is left behind.
+pub fn prepare(storage: &dyn Storage, namespace: &str, size_bytes: u64) -> Result<Prepared> {
+    let temporary = temporary_name(namespace);
+    remove_if_there(storage, &temporary).map_err(failed("removing", storage, &temporary))?;
+    let made = fill(storage, &temporary, size_bytes);
+    if made.is_err() {
+        // What was written of it may be what fills the disk.
+        let _ = storage.remove(&temporary);
+    }
+    let file = made.map_err(failed("creating the journal", storage, &temporary))?;
+    Ok(Prepared { file })
+}
+
+fn fill(storage: &dyn Storage, name: &str, size_bytes: u64) -> io::Result<Arc<dyn File>> {
+    let file = storage.open(name, OpenMode::CreateNew)?;
+    let zeros = vec![0; CHUNK_BYTES];
+    let mut at = 0;
+    while at < size_bytes {
+        let count = usize::try_from(size_bytes - at).unwrap_or(usize::MAX).min(zeros.len());
+        file.write_at(at, &zeros[..count])?;
+        at += count as u64;
+    }
+    file.sync()?;
+    Ok(file)
+}
+
+impl Prepared {
+    /// Puts it in the place of the one that may be there.
+    pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Arc<dyn File>> {
+        let name = file_name(namespace);
+        storage.rename(&temporary_name(namespace), &name).and_then(|()| storage.sync_directory()).map_err(failed(
+            "installing",
+            storage,
+            &name,
+        ))?;
+        Ok(self.file)
+    }
+}
+
+/// Removes the journal of `namespace`, and a half-made one, if they are there.
+pub fn remove(storage: &dyn Storage, namespace: &str) -> io::Result<()> {
+    remove_if_there(storage, &temporary_name(namespace))?;
+    remove_if_there(storage, &file_name(namespace))
+}
+
+fn remove_if_there(storage: &dyn Storage, name: &str) -> io::Result<()> {
+    match storage.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn temporary_name(namespace: &str) -> String {
+    format!("{}.tmp", file_name(namespace))
+}
+
+fn failed(doing: &str, storage: &dyn Storage, name: &str) -> impl Fn(io::Error) -> Error {
+    let what = format!("{doing} {}", storage.path().join(name).display());
+    move |error| Error::os(&what, &error)
+}

@@ -1,0 +1,19 @@
+//! The redo journal of a durable writer: what makes a commit durable with one write and one sync.
+//!
+//! `write` fills the two halves in turn while appends are staged; `read` finds what a crash left of them; `create` makes the
+//! file, whose every byte is on disk before the first commit, so that syncing one changes no metadata.
+
+mod create;
+mod read;
+mod write;
+
+pub use create::{Prepared, prepare, remove};
+pub use read::{Found, find};
+pub use write::{Journal, Place, Write};
+
+use crate::format::journal::SUFFIX;
+
+/// The name of `namespace`'s journal.
+pub fn file_name(namespace: &str) -> String {
+    format!("{namespace}.{SUFFIX}")
+}

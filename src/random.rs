@@ -1,0 +1,16 @@
+//! Random numbers from the operating system: log ids, epochs, salts.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Random bytes.
+pub fn bytes<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::new(ErrorKind::Io, format!("the system gives no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
+/// A random number that is never 0, which stands for "none".
+pub fn epoch() -> Result<u64> {
+    Ok(u64::from_le_bytes(bytes()?).max(1))
+}

@@ -1,0 +1,127 @@
+//! Laying the journal over the files: which frames continue the records, and where the records end with them.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::index::{ENTRY_BYTES, Entry, LogId};
+use crate::format::journal::{Frame, record_sizes};
+use crate::format::log::SIZE_WORD_BYTES;
+use crate::format::{crc32c, in_memory};
+use crate::index::Index;
+use crate::journal::Found;
+use crate::scan::{self, Bytes, Point};
+use std::path::Path;
+
+/// Follows records from `from` on: as the files have them up to the first frame, as the frames have them, and as the files have them
+/// behind the last. Answers where they end.
+///
+/// # Errors
+/// `E_CORRUPT` when a frame begins beyond what is reached, or does not fit there: acknowledged records are missing.
+pub fn follow(bytes: &mut Bytes<'_>, index: &Index, from: Point, journal: &Found, log_path: &Path) -> Result<Point> {
+    let mut reached = from;
+    for half in &journal.halves {
+        // What comes before a half was acknowledged before it was begun.
+        let begins = Begin { number: half.header.first_number, offset: half.header.first_offset };
+        reached = go_to(bytes, index, reached, begins, journal, log_path)?;
+        let mut frames = journal.frames(half);
+        while let Some((frame, body)) = frames.next()? {
+            let begins = Begin { number: frame.first_number, offset: frame.offset };
+            let end = frame.end_number().unwrap_or(u64::MAX);
+            if end <= reached.count {
+                continue;
+            }
+            reached = go_to(bytes, index, reached, begins, journal, log_path)?;
+            let fits = reached.count == begins.number && (frame.in_place || record_sizes(body, frame.count).is_some());
+            let next = if frame.in_place { scan::forward(bytes, index, reached, end)? } else { after(reached, &frame) };
+            if !fits || next.count != end || Some(next.end) != frame.end() {
+                return Err(missing(begins, reached, journal, log_path));
+            }
+            reached = next;
+        }
+    }
+    scan::forward(bytes, index, reached, u64::MAX)
+}
+
+/// Where a frame or a half begins.
+#[derive(Clone, Copy)]
+struct Begin {
+    number: u64,
+    offset: u64,
+}
+
+/// Goes on through the files to where `begins` says, unless that is behind.
+fn go_to(
+    bytes: &mut Bytes<'_>,
+    index: &Index,
+    reached: Point,
+    begins: Begin,
+    journal: &Found,
+    log_path: &Path,
+) -> Result<Point> {
+    if begins.number < reached.count {
+        return Ok(reached);
+    }
+    let there = scan::forward(bytes, index, reached, begins.number)?;
+    if (there.count, there.end) != (begins.number, begins.offset) {
+        return Err(missing(begins, there, journal, log_path));
+    }
+    Ok(there)
+}
+
+fn after(reached: Point, frame: &Frame) -> Point {
+    Point {
+        count: reached.count + frame.count,
+        end: reached.end + frame.length_bytes,
+        time_ns: reached.time_ns.max(frame.time_ns),
+    }
+}
+
+fn missing(begins: Begin, reached: Point, journal: &Found, log_path: &Path) -> Error {
+    let message = format!(
+        "{}: the journal {} goes on at record {} and offset {}, but only {} records up to offset {} verify: acknowledged records are missing; nothing was changed (opening read-only serves those that are there)",
+        log_path.display(),
+        journal.path.display(),
+        begins.number,
+        begins.offset,
+        reached.count,
+        reached.end
+    );
+    Error::new(ErrorKind::Corrupt, message).at(reached.count, reached.end)
+}
+
+/// Calls `lay` with every frame that brings records from `from_count` on, their bytes, and their entries.
+pub fn lay_over(
+    journal: &Found,
+    log_id: &LogId,
+    from_count: u64,
+    mut lay: impl FnMut(&Frame, &[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
+    for half in &journal.halves {
+        let mut frames = journal.frames(half);
+        while let Some((frame, body)) = frames.next()? {
+            if frame.in_place || frame.first_number < from_count {
+                continue;
+            }
+            lay(&frame, body, &entries(log_id, &frame, body))?;
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a frame's records.
+fn entries(log_id: &LogId, frame: &Frame, body: &[u8]) -> Vec<u8> {
+    let sizes = record_sizes(body, frame.count).unwrap_or_default();
+    let mut entries = Vec::with_capacity(sizes.len() * ENTRY_BYTES);
+    let (mut number, mut start) = (frame.first_number, 0);
+    for (index, size) in sizes.iter().enumerate() {
+        let end = start + in_memory(SIZE_WORD_BYTES + size);
+        let entry = Entry {
+            offset: frame.offset + start as u64,
+            time_ns: frame.time_ns,
+            crc: crc32c(&[&body[start..end]]),
+            last_of_batch: index + 1 == sizes.len(),
+            adopted: false,
+        };
+        entries.extend_from_slice(&entry.encode(log_id, number));
+        (number, start) = (number + 1, end);
+    }
+    entries
+}

@@ -1,0 +1,165 @@
+//! Covering what was published: checkpoints, the mark of a poisoned namespace, the clean close.
+
+use super::{Unfinished, Writer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, State, entry_offset};
+use crate::journal;
+use std::io;
+use std::sync::atomic::Ordering;
+
+/// The checkpoints, and who may make one.
+#[derive(Debug)]
+pub struct Checkpoints {
+    /// The last one written, and where.
+    last: Checkpoint,
+    slot: usize,
+    /// Whether a sync of the side file has succeeded since.
+    synced: bool,
+    closed: Option<std::result::Result<(), ErrorKind>>,
+}
+
+impl Checkpoints {
+    /// `last` is on disk, in `slot`.
+    pub fn new(last: Checkpoint, slot: usize) -> Checkpoints {
+        Checkpoints { last, slot, synced: true, closed: None }
+    }
+}
+
+impl Writer {
+    /// Leaves a note on disk, as well as that can be done, without endangering the last synced checkpoint.
+    pub(super) fn mark_poisoned(&self) {
+        let mut checkpoints = self.sync.lock();
+        // Once closed, the files may be another writer's.
+        if checkpoints.closed.is_none() {
+            self.mark_poisoned_in(&mut checkpoints);
+        }
+    }
+
+    fn mark_poisoned_in(&self, checkpoints: &mut Checkpoints) {
+        let mark = Checkpoint { seq: checkpoints.last.seq + 1, state: State::Poisoned, ..checkpoints.last };
+        let slot = if checkpoints.synced { 1 - checkpoints.slot } else { checkpoints.slot };
+        // A mark that cannot be written changes nothing: an open checkpoint is recovered the same way.
+        let _ = self.index.file.write_at(CHECKPOINT_OFFSETS[slot], &mark.encode(&self.index.log_id));
+    }
+
+    /// Makes everything published so far durable where it lies.
+    ///
+    /// # Errors
+    /// A failed sync poisons the namespace; it is not tried again.
+    pub fn checkpoint(&self) -> Result<()> {
+        let mut checkpoints = self.sync.lock();
+        if checkpoints.closed.is_some() {
+            return Err(self.namespace.closed_error());
+        }
+        let published = self.tail.lock().state.as_ref().map(|ends| ends.published);
+        let (count, end) = published.ok_or_else(|| self.namespace.closed_error())?;
+        self.refuse_poisoned()?;
+        if count == checkpoints.last.count {
+            return Ok(());
+        }
+        let covered = self.cover(&mut checkpoints, count, end);
+        drop(checkpoints);
+        if covered.is_err() {
+            // Whoever waits for the journal learns that nothing will come.
+            self.tail.notify(self.tail.lock());
+        }
+        covered
+    }
+
+    /// Syncs both files, then writes a checkpoint over the older one.
+    fn cover(&self, checkpoints: &mut Checkpoints, count: u64, end: u64) -> Result<()> {
+        let _unfinished = Unfinished(&self.namespace);
+        let synced = self.log.sync().and_then(|()| self.index.file.sync());
+        if let Err(error) = synced {
+            let made = self.poison("syncing", &error);
+            self.mark_poisoned_in(checkpoints);
+            return Err(made);
+        }
+        let next = Checkpoint { seq: checkpoints.last.seq + 1, count, end, state: State::Open, ..checkpoints.last };
+        let slot = 1 - checkpoints.slot;
+        if let Err(error) = self.index.file.write_at(CHECKPOINT_OFFSETS[slot], &next.encode(&self.index.log_id)) {
+            // The one before was synced just now, so it stands whatever became of this one.
+            return Err(self.poison("writing a checkpoint of", &error));
+        }
+        (checkpoints.last, checkpoints.slot, checkpoints.synced) = (next, slot, false);
+        if self.journal.is_some() {
+            // Only what a synced checkpoint covers may be overwritten in the journal.
+            self.settle(checkpoints, "syncing a checkpoint of", || self.index.file.sync())?;
+            checkpoints.synced = true;
+            self.covered(count);
+        } else {
+            self.namespace.counters.durable_count.store(count, Ordering::Relaxed);
+        }
+        self.covered_end.store(end, Ordering::Relaxed);
+        self.namespace.counters.syncs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Ends appending and leaves the files as exactly the records; repeatable, with the first answer.
+    pub fn close(&self) -> Result<()> {
+        self.refuse_appends();
+        let mut checkpoints = self.sync.lock();
+        if let Some(outcome) = checkpoints.closed {
+            return outcome.map_err(|kind| {
+                Error::new(kind, format!("closing {} failed before", self.namespace.log_path().display()))
+            });
+        }
+        let published = self.tail.lock().state.take().map(|ends| ends.published);
+        let outcome = match published {
+            Some((count, end)) if !self.namespace.poisoned.load(Ordering::Acquire) => {
+                self.close_cleanly(&mut checkpoints, count, end)
+            }
+            _ => self.refuse_poisoned(),
+        };
+        checkpoints.closed = Some(outcome.as_ref().copied().map_err(|error| error.kind));
+        drop(checkpoints);
+        // Readers of other processes go by the files from here on.
+        let _ = self.live.set_ready_epoch(0);
+        drop(self.lock.lock().take());
+        self.namespace.events.notify_all();
+        outcome
+    }
+
+    /// Lets commits in flight come to an end, and no more begin.
+    fn refuse_appends(&self) {
+        let mut tails = self.tail.lock();
+        if let Some(ends) = tails.state.as_mut() {
+            ends.closing = true;
+        }
+        self.tail.notify(tails);
+        drop(self.tail.settled(self.tail.lock()));
+    }
+
+    fn close_cleanly(&self, checkpoints: &mut Checkpoints, count: u64, end: u64) -> Result<()> {
+        self.cover(checkpoints, count, end)?;
+        self.settle(checkpoints, "syncing", || self.index.file.sync())?;
+        checkpoints.synced = true;
+        let index_end = entry_offset(count).unwrap_or(u64::MAX);
+        self.settle(checkpoints, "cutting", || {
+            self.log.set_size(end)?;
+            self.index.file.set_size(index_end)?;
+            self.log.sync()?;
+            self.index.file.sync()
+        })?;
+        let clean = Checkpoint { seq: checkpoints.last.seq + 1, state: State::Clean, ..checkpoints.last };
+        let slot = 1 - checkpoints.slot;
+        self.settle(checkpoints, "writing the last checkpoint of", || {
+            self.index.file.write_at(CHECKPOINT_OFFSETS[slot], &clean.encode(&self.index.log_id))?;
+            self.index.file.sync()
+        })?;
+        if self.journal.is_some() {
+            // One that stays is ignored beside a clean checkpoint, and removed by the next writer.
+            let _ = journal::remove(self.namespace.storage.as_ref(), &self.namespace.name);
+        }
+        Ok(())
+    }
+
+    /// One step of closing or covering: a failure poisons.
+    fn settle(&self, checkpoints: &mut Checkpoints, doing: &str, step: impl FnOnce() -> io::Result<()>) -> Result<()> {
+        step().map_err(|error| {
+            let made = self.poison(doing, &error);
+            self.mark_poisoned_in(checkpoints);
+            made
+        })
+    }
+}

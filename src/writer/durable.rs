@@ -1,0 +1,107 @@
+//! Step 5 of a durable commit: the journal's frames of all that is staged, written and synced once.
+
+use super::{Ends, Writer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::in_memory;
+use crate::format::journal::Frame;
+use crate::group::Commit;
+use crate::journal::{Place, Write};
+use std::sync::atomic::Ordering;
+
+impl Ends {
+    /// Adds the frame of the records `bytes`, which reach from the staged end to `end`, to what the next group writes.
+    pub(super) fn push_frame(&mut self, bytes: &[&[u8]], end: u64, count: u64, time_ns: i64) {
+        let Some(journal) = &mut self.journal else { return };
+        let length_bytes = end - self.end;
+        let in_place = journal.is_too_long(length_bytes);
+        let frame =
+            Frame { length_bytes, in_place, sequence: 0, first_number: self.count, count, offset: self.end, time_ns };
+        journal.push(frame, if in_place { &[] } else { bytes });
+        self.in_place |= in_place;
+    }
+}
+
+impl Writer {
+    /// Finds room for the frame of records up to `end`; where there is none yet, the caller waits and asks again.
+    pub(super) fn find_room_in_journal(&self, ends: &mut Ends, end: u64) -> Result<Place> {
+        let Some(journal) = &mut ends.journal else { return Ok(Place::Here) };
+        let length_bytes = end - ends.end;
+        let body_bytes = if journal.is_too_long(length_bytes) { 0 } else { in_memory(length_bytes) };
+        let place = journal.find_room(body_bytes, ends.count, ends.end, ends.covered_count)?;
+        self.half_waits.store(journal.wants_checkpoint(ends.covered_count), Ordering::Relaxed);
+        Ok(place)
+    }
+
+    /// Tells those who wait for the journal that a synced checkpoint covers `count` records.
+    pub(super) fn covered(&self, count: u64) {
+        let mut tails = self.tail.lock();
+        if let Some(ends) = tails.state.as_mut() {
+            ends.covered_count = count;
+            let waits = ends.journal.as_ref().is_some_and(|journal| journal.wants_checkpoint(count));
+            self.half_waits.store(waits, Ordering::Relaxed);
+        }
+        self.tail.notify(tails);
+    }
+
+    fn refuse_in_flight(&self) -> Result<()> {
+        if self.namespace.poisoned.load(Ordering::Acquire) {
+            let message = format!(
+                "{}: a write or sync failed while this append was in flight; it may or may not be there when the log is opened again",
+                self.namespace.log_path().display()
+            );
+            return Err(Error::new(ErrorKind::Poisoned, message));
+        }
+        Ok(())
+    }
+
+    fn sync_in_place(&self) -> Result<()> {
+        let _one_at_a_time = self.sync.lock();
+        let synced = self.log.sync().and_then(|()| self.index.file.sync());
+        synced.map_err(|error| self.poison("syncing", &error))
+    }
+}
+
+/// What is staged when a leader takes it.
+#[derive(Debug)]
+pub struct Group {
+    frames: Option<Write>,
+    count: u64,
+    end: u64,
+    in_place: bool,
+}
+
+impl Commit<Option<Ends>> for Writer {
+    type Group = Group;
+
+    fn take(&self, ends: &mut Option<Ends>) -> Group {
+        let Some(ends) = ends else { return Group { frames: None, count: 0, end: 0, in_place: false } };
+        let spare = std::mem::take(&mut ends.spare);
+        Group {
+            frames: ends.journal.as_mut().map(|journal| journal.take(spare)),
+            count: ends.count,
+            end: ends.end,
+            in_place: std::mem::take(&mut ends.in_place),
+        }
+    }
+
+    fn write(&self, group: &Group) -> Result<()> {
+        self.refuse_in_flight()?;
+        if group.in_place {
+            self.sync_in_place()?;
+        }
+        let (Some(file), Some(Write { at, bytes })) = (&self.journal, &group.frames) else { return Ok(()) };
+        let synced = file.write_at(*at, bytes).and_then(|()| file.sync());
+        synced.map_err(|error| self.poison("writing the journal of", &error))
+    }
+
+    fn publish(&self, ends: &mut Option<Ends>, group: Group) -> Result<()> {
+        self.refuse_in_flight()?;
+        let Some(ends) = ends else { return Err(self.namespace.closed_error()) };
+        self.publish_to(ends, group.count, group.end)?;
+        ends.spare = group.frames.map(|frames| frames.bytes).unwrap_or_default();
+        self.namespace.counters.durable_count.store(group.count, Ordering::Relaxed);
+        self.namespace.counters.syncs.fetch_add(1, Ordering::Relaxed);
+        self.namespace.events.published();
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! The one writer of a namespace: `put` stages a commit in both files, `durable` makes it so through the journal, `checkpoint` covers
+//! what was published and closes cleanly. Here is the order they go in, and what happens when any of it fails.
+//!
+//! Lock order: `sync` (one checkpoint, sync or close at a time), then `tail` (one commit at a time).
+
+mod checkpoint;
+mod durable;
+mod put;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::index::entry_offset;
+use crate::format::log::{SIZE_WORD_BYTES, record_end};
+use crate::group::{Groups, Turns};
+use crate::index::Index;
+use crate::journal::{Journal, Place};
+use crate::namespace::Namespace;
+use crate::options::CHECKPOINT_BYTES_MAX;
+use crate::payloads::{Appended, Payloads};
+use crate::publish::Live;
+use crate::recovery::Opened;
+use crate::storage::{CommitWord, File, Tail};
+use crate::sync::{Mutex, MutexGuard};
+use checkpoint::Checkpoints;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What only the thread that stages or publishes touches.
+#[derive(Debug)]
+struct Ends {
+    log: Box<dyn Tail>,
+    index: Box<dyn Tail>,
+    word: Box<dyn CommitWord>,
+    /// Staged so far.
+    count: u64,
+    end: u64,
+    time_ns: i64,
+    /// Published so far: in fast mode the same.
+    published: (u64, u64),
+    /// Of a durable writer.
+    journal: Option<Journal>,
+    /// The count that a synced checkpoint covers.
+    covered_count: u64,
+    /// Whether staged records have to be synced where they are, since their frame does not hold them.
+    in_place: bool,
+    /// A buffer for the journal's next frames.
+    spare: Vec<u8>,
+    closing: bool,
+}
+
+type Tails<'a> = MutexGuard<'a, Turns<Option<Ends>>>;
+
+/// The writer of one namespace.
+#[derive(Debug)]
+pub struct Writer {
+    namespace: Arc<Namespace>,
+    log: Arc<dyn File>,
+    index: Index,
+    live: Live,
+    /// Of a durable writer.
+    journal: Option<Arc<dyn File>>,
+    /// `None` once closed; the tails go with it, and the lock with the last use of the file.
+    tail: Groups<Option<Ends>>,
+    sync: Mutex<Checkpoints>,
+    lock: Mutex<Option<Arc<dyn File>>>,
+    /// Where the record file's last checkpoint ends.
+    covered_end: AtomicU64,
+    /// Whether a half of the journal waits for a checkpoint.
+    half_waits: AtomicBool,
+    /// Bytes after which a flush is due without waiting for the interval.
+    flush_bytes: u64,
+}
+
+impl Writer {
+    pub fn new(namespace: Arc<Namespace>, opened: Opened, flush_bytes: u64) -> Result<Writer> {
+        let Opened { lock, log, index, live, point, checkpoint, slot, journal, report } = opened;
+        let word = Arc::clone(&log)
+            .commit_word(true)
+            .map_err(|error| Error::os(format_args!("mapping {}", namespace.log_path().display()), &error))?;
+        let journal_file = journal.as_ref().map(|journal| Arc::clone(&journal.file));
+        let ends = Ends {
+            log: Arc::clone(&log).tail(),
+            index: Arc::clone(&index.file).tail(),
+            word,
+            count: point.count,
+            end: point.end,
+            time_ns: point.time_ns,
+            published: (point.count, point.end),
+            journal,
+            covered_count: point.count,
+            in_place: false,
+            spare: Vec::new(),
+            closing: false,
+        };
+        namespace.visible.publish(point.count, point.end);
+        namespace.counters.durable_count.store(point.count, Ordering::Relaxed);
+        namespace.counters.is_durable.store(journal_file.is_some(), Ordering::Relaxed);
+        *namespace.report.lock() = report;
+        let flush_bytes = if flush_bytes == 0 { CHECKPOINT_BYTES_MAX } else { flush_bytes.min(CHECKPOINT_BYTES_MAX) };
+        let writer = Writer {
+            log,
+            index,
+            live,
+            journal: journal_file,
+            tail: Groups::new(Some(ends)),
+            sync: Mutex::new(Checkpoints::new(checkpoint, slot)),
+            lock: Mutex::new(Some(lock)),
+            covered_end: AtomicU64::new(point.end),
+            half_waits: AtomicBool::new(false),
+            flush_bytes,
+            namespace,
+        };
+        // Readers of other processes that waited for a writer look now.
+        writer.namespace.events.notify_all();
+        Ok(writer)
+    }
+
+    /// Commits `payloads`, all or nothing; `expected_number` refuses when another append was first.
+    pub fn append(&self, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
+        let stored_size = self.check_sizes(payloads)?;
+        let count = payloads.count();
+        let mut tails = self.tail.lock();
+        let (appended, end) = loop {
+            let ends = self.open_ends(&mut tails)?;
+            let (number, offset) = (ends.count, ends.end);
+            if let Some(expected) = expected_number.filter(|expected| *expected != number) {
+                let message = format!("the next record is {number}, not {expected}; read up to there and decide again");
+                return Err(Error::new(ErrorKind::Conflict, message).at(number, offset));
+            }
+            let appended = Appended { number, offset, stored_size, count };
+            if count == 0 {
+                return Ok(appended);
+            }
+            let end = end_of(appended)?;
+            if self.find_room_in_journal(ends, end)? == Place::Here {
+                break (appended, end);
+            }
+            tails = self.tail.wait(tails);
+        };
+        let unfinished = Unfinished(&self.namespace);
+        let ends = self.open_ends(&mut tails)?;
+        self.make_room(ends, end, count)?;
+        let committed = match self.stage(ends, payloads, end, count) {
+            Err(error) => {
+                drop(tails);
+                Err(error)
+            }
+            Ok(()) if ends.journal.is_some() => self.tail.commit(tails, self),
+            Ok(()) => {
+                let published = self.publish(ends);
+                drop(tails);
+                published.map(|()| self.namespace.events.published())
+            }
+        };
+        drop(unfinished);
+        if let Err(error) = committed {
+            if self.namespace.poisoned.load(Ordering::Acquire) {
+                self.mark_poisoned();
+            }
+            return Err(error.at(appended.number, appended.offset));
+        }
+        let counters = &self.namespace.counters;
+        counters.appends.fetch_add(count, Ordering::Relaxed);
+        counters.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(appended)
+    }
+
+    /// Whether there is something to flush, and whether so much that it should not wait.
+    pub fn flush_need(&self) -> FlushNeed {
+        if self.namespace.poisoned.load(Ordering::Relaxed) {
+            return FlushNeed::Nothing;
+        }
+        if self.journal.is_some() {
+            let half_waits = self.half_waits.load(Ordering::Relaxed);
+            return if half_waits { FlushNeed::Now } else { FlushNeed::Nothing };
+        }
+        let uncovered = self.namespace.visible.get().1.saturating_sub(self.covered_end.load(Ordering::Relaxed));
+        match uncovered {
+            0 => FlushNeed::Nothing,
+            bytes if bytes >= self.flush_bytes => FlushNeed::Now,
+            _ => FlushNeed::InTime,
+        }
+    }
+
+    /// The ends, unless the writer is closed or poisoned.
+    fn open_ends<'a>(&self, tails: &'a mut Tails<'_>) -> Result<&'a mut Ends> {
+        let ends = tails.state.as_mut().filter(|ends| !ends.closing);
+        let ends = ends.ok_or_else(|| self.namespace.closed_error())?;
+        self.refuse_poisoned()?;
+        Ok(ends)
+    }
+
+    fn check_sizes(&self, payloads: Payloads<'_>) -> Result<u64> {
+        let (largest, sum) = payloads.sizes().ok_or_else(|| too_large("the sizes overflow".into()))?;
+        let limit = self.namespace.max_record_size_bytes;
+        if largest > limit {
+            return Err(too_large(format!(
+                "a record of {largest} bytes; the largest allowed is {limit} (max_record_size)"
+            )));
+        }
+        Ok(sum)
+    }
+
+    fn refuse_poisoned(&self) -> Result<()> {
+        if self.namespace.poisoned.load(Ordering::Acquire) {
+            let message = format!(
+                "{}: an earlier write or sync failed, so nothing more is appended; close and open the log again",
+                self.namespace.log_path().display()
+            );
+            return Err(Error::new(ErrorKind::Poisoned, message));
+        }
+        Ok(())
+    }
+
+    /// Room in both files before anything is written: a full disk changes nothing.
+    fn make_room(&self, ends: &mut Ends, end: u64, count: u64) -> Result<()> {
+        let failed = |what: &str, error: &io::Error| {
+            Error::os(format_args!("making room in {what}{}", self.namespace.log_path().display()), error)
+        };
+        if end > ends.log.room_end() {
+            ends.log.make_room(ends.end, end).map_err(|error| failed("", &error))?;
+        }
+        let to = ends.count.checked_add(count).and_then(entry_offset);
+        let to = to.ok_or_else(|| too_large("the side file would pass 2^63 bytes".into()))?;
+        if to > ends.index.room_end() {
+            let from = entry_offset(ends.count).unwrap_or(u64::MAX);
+            ends.index.make_room(from, to).map_err(|error| failed("the side file of ", &error))?;
+        }
+        Ok(())
+    }
+
+    /// Shows everything staged to readers of this process and, through the commit word, to all others.
+    fn publish(&self, ends: &mut Ends) -> Result<()> {
+        self.publish_to(ends, ends.count, ends.end)
+    }
+
+    fn publish_to(&self, ends: &mut Ends, count: u64, end: u64) -> Result<()> {
+        ends.word.store(count).map_err(|error| self.poison("publishing", &error))?;
+        ends.published = (count, end);
+        self.namespace.visible.publish(count, end);
+        Ok(())
+    }
+
+    /// After a write or sync whose outcome is unknown nothing more is written, until the log is opened again.
+    fn poison(&self, doing: &str, error: &io::Error) -> Error {
+        self.namespace.poisoned.store(true, Ordering::Release);
+        self.namespace.events.notify_all();
+        let path = self.namespace.log_path();
+        let mut made = Error::os(format_args!("{doing} {}", path.display()), error);
+        made.message.push_str(
+            "; the namespace is poisoned: an append in flight may or may not be there when the log is opened again, reads go on",
+        );
+        made
+    }
+}
+
+/// Where the records of `appended` end.
+fn end_of(appended: Appended) -> Result<u64> {
+    let Appended { offset, stored_size, count, .. } = appended;
+    let end = count
+        .checked_mul(SIZE_WORD_BYTES)
+        .and_then(|words| record_end(offset, stored_size.checked_add(words - SIZE_WORD_BYTES)?));
+    end.ok_or_else(|| too_large("the record file would pass 2^47 bytes".into()))
+}
+
+/// Poisons the namespace when a panic unwinds through a commit or a checkpoint: nobody knows how far it came.
+struct Unfinished<'a>(&'a Namespace);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poisoned.store(true, Ordering::Release);
+            self.0.events.notify_all();
+        }
+    }
+}
+
+/// When the flusher is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushNeed {
+    Nothing,
+    InTime,
+    Now,
+}
+
+fn too_large(message: String) -> Error {
+    Error::new(ErrorKind::TooLarge, message)
+}

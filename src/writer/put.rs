@@ -1,0 +1,97 @@
+//! Staging a commit: its bytes, its entries and its journal frame, where readers do not look yet.
+
+use super::{Ends, Writer};
+use crate::error::{Error, Result, no_memory};
+use crate::format::crc32c;
+use crate::format::index::{ENTRY_BYTES, Entry, entry_offset};
+use crate::format::log::{SIZE_WORD_BYTES, word};
+use crate::payloads::Payloads;
+use crate::rebuild::now_ns;
+use std::io;
+
+impl Writer {
+    /// Steps 3 and 4 of the protocol, and the frame for step 5; the room for all of them is there.
+    pub(super) fn stage(&self, ends: &mut Ends, payloads: Payloads<'_>, end: u64, count: u64) -> Result<()> {
+        let time_ns = now_ns().max(ends.time_ns);
+        match payloads {
+            Payloads::One(parts) => self.put_record(ends, parts, end, time_ns)?,
+            Payloads::Each(records) => self.put_records(ends, records, end, time_ns)?,
+        }
+        (ends.count, ends.end, ends.time_ns) = (ends.count + count, end, time_ns);
+        Ok(())
+    }
+
+    fn put_record(&self, ends: &mut Ends, parts: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
+        let size_word = word(end - ends.end - SIZE_WORD_BYTES);
+        if let [only] = parts {
+            return self.put_one(ends, &[&size_word, only], end, time_ns);
+        }
+        let mut all: Vec<&[u8]> = Vec::new();
+        all.try_reserve_exact(parts.len() + 1).map_err(|_| no_memory("a list of parts", parts.len() as u64 * 16))?;
+        all.push(&size_word);
+        all.extend_from_slice(parts);
+        self.put_one(ends, &all, end, time_ns)
+    }
+
+    /// Puts one record, `bytes` being its size word and its parts.
+    fn put_one(&self, ends: &mut Ends, bytes: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
+        ends.log.put(ends.end, bytes).map_err(|error| self.failed_bytes(&error))?;
+        let entry = Entry { offset: ends.end, time_ns, crc: crc32c(bytes), last_of_batch: true, adopted: false };
+        self.put_entries(ends, &entry.encode(&self.index.log_id, ends.count))?;
+        ends.push_frame(bytes, end, 1, time_ns);
+        Ok(())
+    }
+
+    /// Puts the records of a batch.
+    fn put_records(&self, ends: &mut Ends, records: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
+        let refused = |_| no_memory("a batch", records.len() as u64 * 64);
+        let (mut entries, mut words, mut all) = (Vec::new(), Vec::new(), Vec::new());
+        entries.try_reserve_exact(records.len() * ENTRY_BYTES).map_err(refused)?;
+        words.try_reserve_exact(records.len()).map_err(refused)?;
+        all.try_reserve_exact(records.len() * 2).map_err(refused)?;
+        words.extend(records.iter().map(|record| word(record.len() as u64)));
+        let mut offset = ends.end;
+        for (index, (record, size_word)) in records.iter().zip(&words).enumerate() {
+            let crc = crc32c(&[size_word, record]);
+            let entry = Entry { offset, time_ns, crc, last_of_batch: index + 1 == records.len(), adopted: false };
+            entries.extend_from_slice(&entry.encode(&self.index.log_id, ends.count + index as u64));
+            all.push(size_word.as_slice());
+            all.push(record);
+            offset += SIZE_WORD_BYTES + record.len() as u64;
+        }
+        ends.log.put(ends.end, &all).map_err(|error| self.failed_bytes(&error))?;
+        self.put_entries(ends, &entries)?;
+        ends.push_frame(&all, end, records.len() as u64, time_ns);
+        Ok(())
+    }
+
+    fn put_entries(&self, ends: &mut Ends, entries: &[u8]) -> Result<()> {
+        let at = entry_offset(ends.count).unwrap_or(u64::MAX);
+        ends.index.put(at, &[entries]).map_err(|error| self.failed_entries(at, entries.len(), &error))
+    }
+
+    /// Record bytes beyond the end mean nothing without an entry, so a known lack of room leaves no trace.
+    fn failed_bytes(&self, error: &io::Error) -> Error {
+        if is_lack_of_room(error) {
+            return Error::os(format_args!("writing {}", self.namespace.log_path().display()), error);
+        }
+        self.poison("writing", error)
+    }
+
+    /// Entries beyond the count could be taken for records after a crash: they are zeroed, or the namespace is poisoned.
+    fn failed_entries(&self, at: u64, size: usize, error: &io::Error) -> Error {
+        let zeros = [0; 4096];
+        let zeroed = (0..size).step_by(zeros.len()).all(|done| {
+            let left = zeros.len().min(size - done);
+            self.index.file.write_at(at + done as u64, &zeros[..left]).is_ok()
+        });
+        if is_lack_of_room(error) && zeroed {
+            return Error::os(format_args!("writing the side file of {}", self.namespace.log_path().display()), error);
+        }
+        self.poison("writing the side file of", error)
+    }
+}
+
+fn is_lack_of_room(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
+}
