@@ -17,7 +17,7 @@ pub(super) enum Change {
 }
 
 /// A file, whatever its name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Inode {
     /// What processes see.
     pub(super) cached: Vec<u8>,
@@ -81,7 +81,7 @@ pub(super) fn overlay(target: &mut [u8], offset: usize, bytes: &[u8]) {
 /// What a name means: an inode, or nothing.
 pub(super) type NameChange = Vec<(String, Option<u64>)>;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Fault {
     index: u64,
     os_error: i32,
@@ -89,7 +89,7 @@ struct Fault {
 }
 
 /// The whole disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Disk {
     pub(super) inodes: BTreeMap<u64, Inode>,
     pub(super) names: BTreeMap<String, u64>,
@@ -100,6 +100,8 @@ pub(super) struct Disk {
     numbers: u64,
     calls: u64,
     faults: Vec<Fault>,
+    /// The call before which the process is killed.
+    last_call: Option<u64>,
     capacity_bytes: u64,
 }
 
@@ -114,6 +116,7 @@ impl Default for Disk {
             numbers: 0,
             calls: 0,
             faults: Vec::new(),
+            last_call: None,
             capacity_bytes: u64::MAX,
         }
     }
@@ -133,6 +136,10 @@ impl Disk {
     pub(super) fn begin(&mut self, epoch: u64) -> io::Result<Option<io::Error>> {
         self.check_epoch(epoch)?;
         let index = self.calls;
+        if self.last_call == Some(index) {
+            self.kill();
+            return Err(sys::error(libc::EIO));
+        }
         self.calls += 1;
         let hit = self.faults.iter().find(|fault| fault.index == index || fault.sticky && fault.index < index);
         Ok(hit.map(|fault| sys::error(fault.os_error)))
@@ -188,6 +195,7 @@ impl Disk {
 
     pub(super) fn kill(&mut self) {
         self.epoch += 1;
+        self.last_call = None;
         let named = self.names.values().chain(self.durable_names.values()).copied();
         let once_named = self.name_changes.iter().flatten().filter_map(|(_, number)| *number);
         let reachable: Vec<u64> = named.chain(once_named).collect();
@@ -203,6 +211,10 @@ impl Disk {
 
     pub(super) fn fail_call(&mut self, index: u64, os_error: i32, sticky: bool) {
         self.faults.push(Fault { index, os_error, sticky });
+    }
+
+    pub(super) fn kill_at_call(&mut self, index: u64) {
+        self.last_call = Some(index);
     }
 
     pub(super) fn clear_faults(&mut self) {

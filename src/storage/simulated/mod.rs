@@ -40,6 +40,19 @@ impl Simulated {
         self.disk.lock().kill();
     }
 
+    /// Kills the process just before the call with this index, counted like [`Simulated::calls`].
+    pub fn kill_at_call(&self, index: u64) {
+        self.disk.lock().kill_at_call(index);
+    }
+
+    /// Another disk that is like this one now; no process of this one reaches it.
+    #[must_use]
+    pub fn copy(&self) -> Simulated {
+        let mut disk = self.disk.lock().clone();
+        disk.kill();
+        Simulated { disk: Arc::new(Mutex::new(disk)) }
+    }
+
     /// Cuts the power: kills the process and keeps what was synced and, chosen by `seed`, some of what was not: sectors of 512 bytes, each
     /// as it was at some moment; sizes up to some moment; names one by one.
     pub fn power_loss(&self, seed: u64) {
