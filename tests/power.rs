@@ -9,7 +9,8 @@
 use immuta::storage::Storage;
 use immuta::storage::simulated::Simulated;
 use immuta::{Log, Next, Options, Payloads, Result, Timeout};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 /// Disks made of what one life left.
 const STATES_PER_LIFE: u64 = 50;
@@ -147,6 +148,14 @@ fn lose_power_and_open(disk: &Simulated, known: &Known, seed: u64) {
     assert_eq!(read_all(&log).unwrap(), found, "seed {seed}: after one more");
 }
 
+fn seed() -> u64 {
+    from_environment("IMMUTA_POWER_SEED", 20_261_123)
+}
+
+fn states() -> u64 {
+    from_environment("IMMUTA_POWER_STATES", 100_000)
+}
+
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -170,6 +179,73 @@ fn run(first_seed: u64, states: u64) {
         }
     }
     println!("{states} states from seed {first_seed} (IMMUTA_POWER_SEED), {commits} records acknowledged");
+}
+
+/// Four threads commit batches and a fifth syncs until the process is killed; answers the records that were acknowledged, by number.
+fn live_in_threads(disk: &Simulated, random: &mut Random) -> BTreeMap<u64, Vec<u8>> {
+    let log = open(disk).unwrap();
+    disk.kill_at_call(disk.calls() + 1 + random.below(400));
+    let acknowledged = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for thread in 0..4_u8 {
+            let (seed, log, acknowledged) = (random.next() | 1, &log, &acknowledged);
+            scope.spawn(move || {
+                let mut random = Random(seed);
+                for round in 0_u64.. {
+                    let count = 1 + random.below(4);
+                    // Each record tells its batch, its place in it and how many belong to it.
+                    let mut records: Records = (0..count).map(|_| random.payload()).collect();
+                    for (place, record) in (0_u64..).zip(&mut records) {
+                        let tag = [round, place, count].map(u64::to_le_bytes).concat();
+                        record.splice(0..0, [vec![thread], tag].concat());
+                    }
+                    let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+                    let Ok(appended) = log.append(0, Payloads::Each(&slices), None) else { return };
+                    acknowledged.lock().unwrap().extend((appended.number..).zip(records));
+                }
+            });
+        }
+        scope.spawn(|| while log.sync(0).is_ok() {});
+    });
+    acknowledged.into_inner().unwrap()
+}
+
+/// Every batch is there from its first record to its last.
+fn check_batches(found: &Records, seed: u64) {
+    let mut at = 0;
+    while let Some(first) = found.get(at) {
+        let tag = |record: &[u8], field: usize| u64::from_le_bytes(record[1 + 8 * field..][..8].try_into().unwrap());
+        let count = usize::try_from(tag(first, 2)).unwrap();
+        for place in 0..count {
+            let whole = found.get(at + place).is_some_and(|record| {
+                (record[0], tag(record, 0), tag(record, 1)) == (first[0], tag(first, 0), place as u64)
+            });
+            assert!(whole, "seed {seed}: record {} of {} is not the batch's", at + place, found.len());
+        }
+        at += count;
+    }
+}
+
+#[test]
+fn a_power_cut_beside_many_threads_takes_nothing_acknowledged_and_leaves_no_part() {
+    let (first_seed, states) = (seed(), states() / 10);
+    for life in 0..states.div_ceil(STATES_PER_LIFE) {
+        let life_seed = first_seed.wrapping_add(life * STATES_PER_LIFE);
+        let disk = Simulated::new();
+        let acknowledged = live_in_threads(&disk, &mut Random(life_seed | 1));
+        for seed in life_seed..life_seed + STATES_PER_LIFE {
+            let disk = disk.copy();
+            disk.power_loss(seed);
+            let log = open(&disk).unwrap_or_else(|error| panic!("seed {seed}: refused, {:?}: {error}", error.kind));
+            let found = read_all(&log).unwrap();
+            for (number, record) in &acknowledged {
+                let there = usize::try_from(*number).ok().and_then(|number| found.get(number));
+                assert!(there == Some(record), "seed {seed}: record {number} of {} is gone", found.len());
+            }
+            check_batches(&found, seed);
+        }
+    }
+    println!("{states} states from seed {first_seed} (IMMUTA_POWER_SEED; threads are not in the seed's hands)");
 }
 
 #[test]
