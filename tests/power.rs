@@ -11,6 +11,7 @@ use immuta::storage::simulated::Simulated;
 use immuta::{Log, Next, Options, Payloads, Result, Timeout};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::thread::ScopedJoinHandle;
 
 /// Disks made of what one life left.
 const STATES_PER_LIFE: u64 = 50;
@@ -187,25 +188,28 @@ fn live_in_threads(disk: &Simulated, random: &mut Random) -> BTreeMap<u64, Vec<u
     disk.kill_at_call(disk.calls() + 1 + random.below(400));
     let acknowledged = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
-        for thread in 0..4_u8 {
-            let (seed, log, acknowledged) = (random.next() | 1, &log, &acknowledged);
-            scope.spawn(move || {
-                let mut random = Random(seed);
-                for round in 0_u64.. {
-                    let count = 1 + random.below(4);
-                    // Each record tells its batch, its place in it and how many belong to it.
-                    let mut records: Records = (0..count).map(|_| random.payload()).collect();
-                    for (place, record) in (0_u64..).zip(&mut records) {
-                        let tag = [round, place, count].map(u64::to_le_bytes).concat();
-                        record.splice(0..0, [vec![thread], tag].concat());
+        let appending: Vec<_> = (0..4_u8)
+            .map(|thread| {
+                let (seed, log, acknowledged) = (random.next() | 1, &log, &acknowledged);
+                scope.spawn(move || {
+                    let mut random = Random(seed);
+                    for round in 0_u64.. {
+                        let count = 1 + random.below(4);
+                        // Each record tells its batch, its place in it and how many belong to it.
+                        let mut records: Records = (0..count).map(|_| random.payload()).collect();
+                        for (place, record) in (0_u64..).zip(&mut records) {
+                            let tag = [round, place, count].map(u64::to_le_bytes).concat();
+                            record.splice(0..0, [vec![thread], tag].concat());
+                        }
+                        let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+                        let Ok(appended) = log.append(0, Payloads::Each(&slices), None) else { return };
+                        acknowledged.lock().unwrap().extend((appended.number..).zip(records));
                     }
-                    let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-                    let Ok(appended) = log.append(0, Payloads::Each(&slices), None) else { return };
-                    acknowledged.lock().unwrap().extend((appended.number..).zip(records));
-                }
-            });
-        }
-        scope.spawn(|| while log.sync(0).is_ok() {});
+                })
+            })
+            .collect();
+        // A log that nobody appends to has nothing to sync, so no sync of it fails.
+        while !appending.iter().all(ScopedJoinHandle::is_finished) && log.sync(0).is_ok() {}
     });
     acknowledged.into_inner().unwrap()
 }

@@ -26,8 +26,10 @@ impl Checkpoints {
 }
 
 impl Writer {
-    /// Leaves a note on disk, as well as that can be done, without endangering the last synced checkpoint.
+    /// Tells those who wait for the journal, and leaves a note on disk, as well as that can be done, without endangering the last
+    /// synced checkpoint.
     pub(super) fn mark_poisoned(&self) {
+        self.tail.notify(self.tail.lock());
         let mut checkpoints = self.sync.lock();
         // Once closed, the files may be another writer's.
         if checkpoints.closed.is_none() {
@@ -68,7 +70,7 @@ impl Writer {
 
     /// Syncs both files, then writes a checkpoint over the older one.
     fn cover(&self, checkpoints: &mut Checkpoints, count: u64, end: u64) -> Result<()> {
-        let _unfinished = Unfinished(&self.namespace);
+        let _unfinished = Unfinished(self);
         let synced = self.log.sync().and_then(|()| self.index.file.sync());
         if let Err(error) = synced {
             let made = self.poison("syncing", &error);

@@ -119,6 +119,8 @@ impl Writer {
     pub fn append(&self, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
         let stored_size = self.check_sizes(payloads)?;
         let count = payloads.count();
+        // Before the lock, so that a panic gives that back first.
+        let unfinished = Unfinished(self);
         let mut tails = self.tail.lock();
         let (appended, end) = loop {
             let ends = self.open_ends(&mut tails)?;
@@ -137,7 +139,6 @@ impl Writer {
             }
             tails = self.tail.wait(tails);
         };
-        let unfinished = Unfinished(&self.namespace);
         let ends = self.open_ends(&mut tails)?;
         self.make_room(ends, end, count)?;
         let committed = match self.stage(ends, payloads, end, count) {
@@ -264,13 +265,15 @@ fn end_of(appended: Appended) -> Result<u64> {
 }
 
 /// Poisons the namespace when a panic unwinds through a commit or a checkpoint: nobody knows how far it came.
-struct Unfinished<'a>(&'a Namespace);
+struct Unfinished<'a>(&'a Writer);
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.poisoned.store(true, Ordering::Release);
-            self.0.events.notify_all();
+            let Writer { namespace, tail, .. } = self.0;
+            namespace.poisoned.store(true, Ordering::Release);
+            namespace.events.notify_all();
+            tail.notify(tail.lock());
         }
     }
 }
