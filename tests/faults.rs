@@ -7,7 +7,7 @@
 #[path = "faults/application.rs"]
 mod application;
 
-use application::{Application, Fault, Records, append, file_of, open, payloads, read_all};
+use application::{Application, Fault, Open, Records, append, file_of, open, open_durable, payloads, read_all};
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Outcome};
 
@@ -15,45 +15,58 @@ const BLOCK_BYTES: u64 = 4096;
 
 #[test]
 fn a_refused_call_anywhere_in_two_sessions_loses_nothing_acknowledged() {
-    let run = |disk: &Simulated, context: &dyn std::fmt::Debug| {
+    let run = |disk: &Simulated, modes: [Open; 2], context: &dyn std::fmt::Debug| {
         let mut application = Application::default();
-        application.session(disk, context);
-        application.session(disk, context);
+        for open in modes {
+            application.open = open;
+            application.session(disk, context);
+        }
         application
     };
-    let disk = Simulated::new();
-    run(&disk, &"no fault").heal(&disk, "no fault");
-    let disk = Simulated::new();
-    run(&disk, &"counting");
-    println!("{} calls, each refused in 12 ways", disk.calls());
-    for fault in Fault::all(0..disk.calls()) {
+    let modes: [(&str, [Open; 2]); 4] = [
+        ("fast", [open, open]),
+        ("durable", [open_durable, open_durable]),
+        ("durable, then fast", [open_durable, open]),
+        ("fast, then durable", [open, open_durable]),
+    ];
+    for (name, modes) in modes {
         let disk = Simulated::new();
-        fault.strike(&disk, || run(&disk, &fault)).heal(&disk, fault);
+        run(&disk, modes, &"no fault").heal(&disk, "no fault");
+        let disk = Simulated::new();
+        run(&disk, modes, &"counting");
+        println!("{name}: {} calls, each refused in 12 ways", disk.calls());
+        for fault in Fault::all(0..disk.calls()) {
+            let disk = Simulated::new();
+            fault.strike(&disk, || run(&disk, modes, &(name, fault))).heal(&disk, (name, fault));
+        }
     }
 }
 
-/// Refuses every call of opening what `prepare` leaves; the next open must find exactly `records` in it.
+/// Refuses every call of opening, in either mode, what `prepare` leaves; the next open must find exactly `records` in it.
 fn open_under_faults(state: &str, outcome: Outcome, records: &[Vec<u8>], prepare: impl Fn(&Simulated)) {
-    let disk = Simulated::new();
-    prepare(&disk);
-    let before = disk.calls();
-    let log = open(&disk).unwrap();
-    let calls = before..disk.calls();
-    assert_eq!(log.report(0).unwrap().outcome, outcome, "{state}");
-    println!("opening {state}: {} calls, each refused in 12 ways", calls.end - calls.start);
-    for fault in Fault::all(calls) {
+    let modes: [(&str, Open); 2] = [("fast", open), ("durable", open_durable)];
+    for (mode, open) in modes {
         let disk = Simulated::new();
         prepare(&disk);
-        // It may also succeed: not every call is needed.
-        let _ = fault.strike(&disk, || open(&disk).map(drop));
-        Application::knowing(records).heal(&disk, (state, fault));
+        let before = disk.calls();
+        let log = open(&disk).unwrap();
+        let calls = before..disk.calls();
+        assert_eq!(log.report(0).unwrap().outcome, outcome, "{state}");
+        println!("opening {state}, {mode}: {} calls, each refused in 12 ways", calls.end - calls.start);
+        for fault in Fault::all(calls) {
+            let disk = Simulated::new();
+            prepare(&disk);
+            // It may also succeed: not every call is needed.
+            let _ = fault.strike(&disk, || open(&disk).map(drop));
+            Application::knowing(records).opened_by(open).heal(&disk, (state, mode, fault));
+        }
     }
 }
 
 #[test]
 fn a_refused_call_anywhere_in_opening_changes_no_record() {
     let records = payloads(12);
-    let written = |disk: &Simulated| {
+    let written = |disk: &Simulated, open: Open| {
         let log = open(disk).unwrap();
         append(&log, &records[..5]).unwrap();
         log.sync(0).unwrap();
@@ -64,10 +77,18 @@ fn a_refused_call_anywhere_in_opening_changes_no_record() {
     let mut with_zero_tail = file_of(&records);
     with_zero_tail.resize(with_zero_tail.len().next_multiple_of(65_536), 0);
     open_under_faults("a log left by a kill", Outcome::Recovered, &records, |disk| {
-        let _log = written(disk);
+        let _log = written(disk, open);
         disk.kill();
     });
-    open_under_faults("a closed log", Outcome::Clean, &records, |disk| written(disk).shutdown().unwrap());
+    open_under_faults("a durable log left by a kill", Outcome::Recovered, &records, |disk| {
+        let _log = written(disk, open_durable);
+        disk.kill();
+    });
+    open_under_faults("a durable log left by a power cut", Outcome::Recovered, &records, |disk| {
+        let _log = written(disk, open_durable);
+        disk.power_loss(4);
+    });
+    open_under_faults("a closed log", Outcome::Clean, &records, |disk| written(disk, open).shutdown().unwrap());
     open_under_faults("bare records", Outcome::Adopted, &records, |disk| {
         disk.write_file("a.log", &file_of(&records));
     });

@@ -7,9 +7,21 @@ use std::time::Duration;
 
 pub type Records = Vec<Vec<u8>>;
 
-/// One namespace, and no checkpoint but those asked for.
+/// How a log is opened: one namespace, and no checkpoint but those asked for.
+pub type Open = fn(&Simulated) -> Result<Log>;
+
 pub fn open(disk: &Simulated) -> Result<Log> {
-    let mut options = Options { flush_interval: Duration::ZERO, ..Options::default() };
+    open_with(disk, true)
+}
+
+pub fn open_durable(disk: &Simulated) -> Result<Log> {
+    open_with(disk, false)
+}
+
+fn open_with(disk: &Simulated, fast_write: bool) -> Result<Log> {
+    // A half of the journal holds all but the largest of the payloads.
+    let journal_size_bytes = 64 << 10;
+    let mut options = Options { flush_interval: Duration::ZERO, fast_write, journal_size_bytes, ..Options::default() };
     options.add_namespace("a").unwrap();
     Log::open_on(disk.storage(), &options)
 }
@@ -76,17 +88,28 @@ impl Fault {
 }
 
 /// What an application knows: what was acknowledged, and the commit whose outcome the library says is unknown.
-#[derive(Default)]
 pub struct Application {
     pub acknowledged: Records,
     pub in_flight: Records,
     made: usize,
+    pub open: Open,
+}
+
+impl Default for Application {
+    fn default() -> Self {
+        Application { acknowledged: Records::new(), in_flight: Records::new(), made: 0, open }
+    }
 }
 
 impl Application {
     /// One whose records are all acknowledged.
     pub fn knowing(records: &[Vec<u8>]) -> Application {
         Application { acknowledged: records.to_vec(), ..Application::default() }
+    }
+
+    /// The same, opening its log another way.
+    pub fn opened_by(self, open: Open) -> Application {
+        Application { open, ..self }
     }
 
     fn append(&mut self, log: &Log, count: usize) {
@@ -111,7 +134,7 @@ impl Application {
 
     /// Opens, appends, syncs and closes, whatever it is told.
     pub fn session(&mut self, disk: &Simulated, context: impl std::fmt::Debug) {
-        let Ok(log) = open(disk) else { return };
+        let Ok(log) = (self.open)(disk) else { return };
         if let Ok(found) = read_all(&log) {
             self.learn(found, context);
         }
@@ -126,14 +149,16 @@ impl Application {
 
     /// The log opens, has what it must, takes one more record, and closes as exactly its records.
     pub fn heal(mut self, disk: &Simulated, context: impl std::fmt::Debug) {
-        let log = open(disk).unwrap_or_else(|error| panic!("{context:?}: refused, {:?}: {error}", error.kind));
+        let log = (self.open)(disk).unwrap_or_else(|error| panic!("{context:?}: refused, {:?}: {error}", error.kind));
         self.learn(read_all(&log).unwrap(), &context);
         append(&log, &[b"more".to_vec()]).unwrap();
         self.acknowledged.push(b"more".to_vec());
         log.shutdown().unwrap();
         assert!(disk.read_file("a.log").unwrap() == file_of(&self.acknowledged), "{context:?}: the file");
-        assert_eq!(disk.read_file("a.idx.tmp"), None, "{context:?}: nothing is left half made");
-        let log = open(disk).unwrap();
+        for left_over in ["a.idx.tmp", "a.wal.tmp", "a.wal"] {
+            assert!(disk.read_file(left_over).is_none(), "{context:?}: {left_over} is left");
+        }
+        let log = (self.open)(disk).unwrap();
         assert_eq!(log.report(0).unwrap().outcome, Outcome::Clean, "{context:?}");
         assert!(read_all(&log).unwrap() == self.acknowledged, "{context:?}: after a clean close");
     }
