@@ -7,6 +7,8 @@
 mod carry_out;
 mod examine;
 mod replay;
+#[cfg(test)]
+mod tests;
 
 pub use examine::usable_identity;
 

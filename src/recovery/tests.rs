@@ -1,0 +1,245 @@
+//! Journals that do not belong, lie, or are all there is: what replay makes of them.
+
+use crate::error::{Error, ErrorKind};
+use crate::format::in_memory;
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, PAGE_SIZE_BYTES};
+use crate::format::journal::{FRAME_HEADER_BYTES, Frame, HEADER_BYTES, HalfHeader};
+use crate::index::Header;
+use crate::storage::OpenMode;
+use crate::storage::simulated::Simulated;
+use crate::{Log, Next, Options, Outcome, Payloads, Timeout};
+
+const JOURNAL_BYTES: usize = 64 << 10;
+
+fn open(disk: &Simulated) -> crate::Result<Log> {
+    let journal_size_bytes = JOURNAL_BYTES as u64;
+    let mut options = Options { fast_write: false, journal_size_bytes, ..Options::default() };
+    options.add_namespace("a")?;
+    Log::open_on(disk.storage(), &options)
+}
+
+fn append(log: &Log, payload: &[u8]) {
+    log.append(0, Payloads::One(&[payload]), None).unwrap();
+}
+
+fn read_all(log: &Log) -> Vec<Vec<u8>> {
+    let mut stream = log.stream(0, 0).unwrap();
+    let mut records = Vec::new();
+    while let Next::Ready(record) = stream.next(Timeout::Ns(0)).unwrap() {
+        records.push(record.data().to_vec());
+    }
+    records
+}
+
+/// A log whose three records are in the journal only: both files are as they were when it was opened.
+fn only_in_the_journal() -> (Simulated, Vec<Vec<u8>>) {
+    let disk = Simulated::new();
+    let log = open(&disk).unwrap();
+    let before = ["a.log", "a.idx"].map(|name| disk.read_file(name).unwrap());
+    let records: Vec<Vec<u8>> = [b"one".to_vec(), vec![2; 5000], Vec::new()].to_vec();
+    for record in &records {
+        append(&log, record);
+    }
+    disk.kill();
+    for (name, bytes) in ["a.log", "a.idx"].iter().zip(before) {
+        disk.write_file(name, &bytes);
+    }
+    (disk, records)
+}
+
+fn recovered(disk: &Simulated, context: &str) -> Vec<Vec<u8>> {
+    let log = open(disk).unwrap_or_else(|error| panic!("{context}: {:?}: {error}", error.kind));
+    assert_eq!(log.report(0).unwrap().outcome, Outcome::Recovered, "{context}");
+    let found = read_all(&log);
+    disk.kill();
+    found
+}
+
+/// The open is refused and leaves every file as it was.
+fn refused(disk: &Simulated, kind: ErrorKind, context: &str) -> Error {
+    let files = ["a.log", "a.idx", "a.wal"].map(|name| disk.read_file(name));
+    let error = open(disk).map(drop).expect_err(context);
+    assert_eq!(error.kind, kind, "{context}: {error}");
+    assert!(files == ["a.log", "a.idx", "a.wal"].map(|name| disk.read_file(name)), "{context}: a file was changed");
+    error
+}
+
+fn edit(disk: &Simulated, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = disk.read_file(name).unwrap();
+    change(&mut bytes);
+    disk.write_file(name, &bytes);
+}
+
+fn first_header(journal: &[u8]) -> HalfHeader {
+    HalfHeader::decode(journal[..HEADER_BYTES].try_into().unwrap()).unwrap()
+}
+
+#[test]
+fn what_only_the_journal_holds_is_replayed_again_and_again() {
+    let (disk, records) = only_in_the_journal();
+    assert_eq!(recovered(&disk, "replay"), records);
+    assert_eq!(recovered(&disk, "after the replay"), records);
+    let (disk, records) = only_in_the_journal();
+    // Cut off before its records were made durable: as if the first commit ever had been all that was synced.
+    disk.write_file("a.log", b"");
+    assert_eq!(recovered(&disk, "a record file of no size"), records);
+}
+
+#[test]
+fn a_journal_of_another_log_or_another_writer_does_not_count() {
+    for (context, change) in [
+        ("another log", (|header| header.log_id[3] ^= 1) as fn(&mut HalfHeader)),
+        ("another epoch", |header| header.epoch += 1),
+    ] {
+        let (disk, _) = only_in_the_journal();
+        edit(&disk, "a.wal", |journal| {
+            let mut header = first_header(journal);
+            change(&mut header);
+            journal[..HEADER_BYTES].copy_from_slice(&header.encode());
+        });
+        assert_eq!(recovered(&disk, context), Vec::<Vec<u8>>::new(), "{context}");
+    }
+}
+
+#[test]
+fn beside_one_bad_checkpoint_a_later_writers_journal_counts_if_it_goes_on_from_there() {
+    let (disk, records) = only_in_the_journal();
+    let file = disk.storage().open("a.idx", OpenMode::Read).unwrap();
+    let (newest, slot) = Header::read(file.as_ref()).unwrap().newest().unwrap();
+    let older = in_memory(CHECKPOINT_OFFSETS[1 - slot]);
+    let log_id = first_header(&disk.read_file("a.wal").unwrap()).log_id;
+    let of_an_earlier_writer = Checkpoint { seq: newest.seq - 1, epoch: newest.epoch ^ 1, ..newest };
+    edit(&disk, "a.idx", |index| {
+        index[older..older + PAGE_SIZE_BYTES].copy_from_slice(&of_an_earlier_writer.encode(&log_id));
+        index[in_memory(CHECKPOINT_OFFSETS[slot])] ^= 1;
+    });
+    let copy = disk.copy();
+    assert_eq!(recovered(&disk, "it goes on"), records);
+    edit(&copy, "a.wal", |journal| {
+        let header = HalfHeader { first_number: 1, first_offset: 19, ..first_header(journal) };
+        journal[..HEADER_BYTES].copy_from_slice(&header.encode());
+    });
+    assert_eq!(recovered(&copy, "it does not"), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn a_half_that_lies_under_valid_checksums_is_refused() {
+    type Forge = fn(&mut Frame, &mut [u8]);
+    let forged: [(&str, Forge); 4] = [
+        ("a later number", |frame, _| frame.first_number += 1),
+        ("another offset", |frame, _| frame.offset += 8),
+        ("a size that does not fill the frame", |_, body| body[0] -= 1),
+        ("in place, where nothing is", |frame, _| frame.in_place = true),
+    ];
+    for (context, forge) in forged {
+        let (disk, _) = only_in_the_journal();
+        edit(&disk, "a.wal", |journal| {
+            let salt = first_header(journal).salt;
+            let head: [u8; FRAME_HEADER_BYTES] = journal[HEADER_BYTES..][..FRAME_HEADER_BYTES].try_into().unwrap();
+            let mut frame = Frame::decode(&head).unwrap();
+            let body = &mut journal[HEADER_BYTES + FRAME_HEADER_BYTES..][..in_memory(frame.length_bytes)];
+            forge(&mut frame, body);
+            let head = if frame.in_place { frame.encode(salt, &[]) } else { frame.encode(salt, &[body]) };
+            journal[HEADER_BYTES..][..FRAME_HEADER_BYTES].copy_from_slice(&head);
+        });
+        let error = refused(&disk, ErrorKind::Corrupt, context);
+        assert!(error.message.contains("a.wal") && error.message.contains("acknowledged"), "{context}: {error}");
+    }
+}
+
+#[test]
+fn a_torn_half_counts_up_to_the_tear() {
+    let (disk, records) = only_in_the_journal();
+    let journal = disk.read_file("a.wal").unwrap();
+    let second = HEADER_BYTES + FRAME_HEADER_BYTES + 8 + records[0].len();
+    let third = second + FRAME_HEADER_BYTES + 8 + records[1].len();
+    for (at, survive) in [(0, 0), (HEADER_BYTES + 60, 0), (second + 3, 1), (third - 1, 1), (third + 20, 2)] {
+        let disk = disk.copy();
+        edit(&disk, "a.wal", |journal| journal[at] ^= 0x80);
+        assert_eq!(recovered(&disk, "torn"), records[..survive], "a byte at {at} is wrong");
+    }
+    for (length, survive) in [(0, 0), (100, 0), (HEADER_BYTES, 0), (second, 1), (third, 2), (journal.len(), 3)] {
+        let disk = disk.copy();
+        edit(&disk, "a.wal", |journal| journal.truncate(length));
+        assert_eq!(recovered(&disk, "cut"), records[..survive], "cut at {length}");
+    }
+}
+
+/// Frames of one size in both halves, so that old frames lie exactly where new ones end.
+#[test]
+fn frames_of_the_generation_before_never_follow_those_of_this_one() {
+    let disk = Simulated::new();
+    let log = open(&disk).unwrap();
+    let payload = |number: u64| [number.to_le_bytes().to_vec(), vec![7; 900]].concat();
+    let frames_per_half = (JOURNAL_BYTES / 2 - HEADER_BYTES) / (FRAME_HEADER_BYTES + 8 + payload(0).len());
+    // Both halves full, then five frames over the first.
+    let count = 2 * frames_per_half + 5;
+    for number in 0..count {
+        append(&log, &payload(number as u64));
+        if number % 8 == 0 {
+            log.sync(0).unwrap();
+        }
+    }
+    disk.kill();
+    let found = crate::journal::find(disk.storage().as_ref(), "a").unwrap().unwrap();
+    let frames_in = |half| {
+        let (mut frames, mut count) = (found.frames(half), 0);
+        while frames.next().unwrap().is_some() {
+            count += 1;
+        }
+        count
+    };
+    let counts: Vec<usize> = found.halves.iter().map(frames_in).collect();
+    assert_eq!(counts, [frames_per_half, 5], "frames of the older half, and of the newer one");
+    assert_eq!(recovered(&disk, "two generations").len(), count);
+}
+
+#[test]
+fn a_damaged_frame_with_a_newer_half_behind_it_is_missed() {
+    let disk = Simulated::new();
+    let log = open(&disk).unwrap();
+    let before = ["a.log", "a.idx"].map(|name| disk.read_file(name).unwrap());
+    for _ in 0..40 {
+        append(&log, &[1; 1000]);
+    }
+    disk.kill();
+    for (name, bytes) in ["a.log", "a.idx"].iter().zip(before) {
+        disk.write_file(name, &bytes);
+    }
+    edit(&disk, "a.wal", |journal| journal[HEADER_BYTES + 5000] ^= 1);
+    let error = refused(&disk, ErrorKind::Corrupt, "a hole in the journal");
+    assert_eq!((error.number, error.offset), (4, 8 + 4 * 1008), "{error}");
+}
+
+#[test]
+fn payloads_that_look_like_a_journal_are_payloads() {
+    let (disk, _) = only_in_the_journal();
+    let journal = disk.read_file("a.wal").unwrap();
+    // Frames and a header as they really were, as payloads of a log whose frames are then cut in the middle of one.
+    let payload = journal[..HEADER_BYTES + 200].to_vec();
+    let disk = Simulated::new();
+    let log = open(&disk).unwrap();
+    for _ in 0..3 {
+        append(&log, &payload);
+    }
+    disk.kill();
+    assert_eq!(recovered(&disk, "payloads"), vec![payload; 3]);
+}
+
+#[test]
+fn frames_whose_files_are_gone_are_never_forgotten() {
+    for gone in ["a.log", "a.idx"] {
+        let (disk, _) = only_in_the_journal();
+        disk.storage().remove(gone).unwrap();
+        let error = refused(&disk, ErrorKind::Missing, gone);
+        assert!(error.message.contains("a.wal"), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_journal_is_missed_when_the_count_says_so() {
+    let (disk, _) = only_in_the_journal();
+    edit(&disk, "a.log", |log| log[..8].copy_from_slice(&3_u64.to_le_bytes()));
+    disk.storage().remove("a.wal").unwrap();
+    refused(&disk, ErrorKind::Corrupt, "the count is beyond what verifies");
+}
