@@ -8,10 +8,9 @@ use crate::format::index::{
 use crate::index::{self, Index};
 use crate::random;
 use crate::scan::{self, Bytes, Point};
-use crate::storage::{File, OpenMode, Storage};
+use crate::storage::{File, OpenMode, Storage, now_ns};
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// Entries gathered before they are written.
 const RUN_BYTES: usize = 64 << 10;
@@ -112,11 +111,4 @@ pub fn move_aside(storage: &dyn Storage, name: &str) -> Result<()> {
         }
     }
     Err(Error::new(ErrorKind::Exists, format!("too many {name}.bad-K; remove some")))
-}
-
-/// Nanoseconds since 1970 UTC; 0 for a clock before that.
-pub fn now_ns() -> i64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

@@ -4,6 +4,7 @@
 //! (memory, for tests: kills, power loss, faults). The rest of the library does not know which one it has.
 //! Failures are plain `io::Error`s; the layers above say which file and what to do.
 
+mod clock;
 mod create;
 mod directory;
 mod engine;
@@ -17,6 +18,7 @@ mod syscall;
 pub(crate) mod thread;
 mod words;
 
+pub use clock::now_ns;
 pub use create::create_directory;
 pub use directory::open_directory;
 pub use words::SharedPage;

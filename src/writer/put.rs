@@ -6,7 +6,7 @@ use crate::format::crc32c;
 use crate::format::index::{ENTRY_BYTES, Entry, entry_offset};
 use crate::format::log::{SIZE_WORD_BYTES, word};
 use crate::payloads::Payloads;
-use crate::rebuild::now_ns;
+use crate::storage::now_ns;
 use std::io;
 
 impl Writer {
