@@ -339,7 +339,7 @@ fn end_of(files: &Files, count: u64) -> u64 {
     let file_size_bytes = files.log.metadata().map_or(0, |meta| meta.size_bytes);
     for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
         let mut word = [0; in_memory(SIZE_WORD_BYTES)];
-        let Some(entry) = Run::default().entry(&files.index, number, count).ok().flatten() else { continue };
+        let Some(entry) = Run::default().entry(&files.index, number, count).ok().flatten().copied() else { continue };
         if files.log.read_at(entry.offset, &mut word).is_ok()
             && let Some(end) = record_end(entry.offset, u64::from_le_bytes(word))
         {

@@ -79,50 +79,55 @@ pub struct Index {
 #[derive(Debug, Default)]
 pub struct Run {
     first: u64,
-    bytes: Vec<u8>,
+    entries: Vec<[u8; ENTRY_BYTES]>,
     /// The entry decoded last: the next record's entry says where this one ends, and is asked for again.
     last: Option<(u64, Entry)>,
 }
 
 impl Run {
     /// The entry of record `number`, reading on, but never entry `limit` or beyond; `None` when it is not valid.
-    pub fn entry(&mut self, index: &Index, number: u64, limit: u64) -> Result<Option<Entry>> {
-        let size = ENTRY_BYTES;
-        if let Some((known, entry)) = self.last
-            && known == number
-        {
-            return Ok(Some(entry));
+    #[inline]
+    pub fn entry(&mut self, index: &Index, number: u64, limit: u64) -> Result<Option<&Entry>> {
+        if !matches!(self.last, Some((known, _)) if known == number) {
+            self.decode(index, number, limit)?;
         }
-        let held = (self.bytes.len() / size) as u64;
-        if number < self.first || number - self.first >= held {
+        Ok(self.last.as_ref().map(|(_, entry)| entry))
+    }
+
+    fn decode(&mut self, index: &Index, number: u64, limit: u64) -> Result<()> {
+        self.last = None;
+        if self.held(number).is_none() {
             self.read(index, number, limit)?;
         }
-        let at = usize::try_from(number - self.first).unwrap_or(usize::MAX).saturating_mul(size);
-        let bytes = self.bytes.get(at..at.saturating_add(size)).unwrap_or_default();
-        let entry = Entry::decode(bytes, &index.log_id, number);
+        let entry = self.held(number).and_then(|bytes| Entry::decode(bytes, &index.log_id, number));
         self.last = entry.map(|entry| (number, entry));
-        Ok(entry)
+        Ok(())
+    }
+
+    /// The bytes of entry `number`, if they were read.
+    fn held(&self, number: u64) -> Option<&[u8; ENTRY_BYTES]> {
+        self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
     /// Forgets what was read, after the files changed under it.
     pub fn clear(&mut self) {
-        self.bytes.clear();
+        self.entries.clear();
         self.last = None;
     }
 
+    #[cold]
     fn read(&mut self, index: &Index, number: u64, limit: u64) -> Result<()> {
-        self.bytes.clear();
+        self.entries.clear();
         self.first = number;
-        let entries = limit.saturating_sub(number).clamp(1, RUN_ENTRIES);
-        let size = in_memory(entries * ENTRY_SIZE_BYTES);
         let Some(offset) = entry_offset(number) else { return Ok(()) };
-        self.bytes.try_reserve_exact(size).map_err(|_| no_memory("index entries", size as u64))?;
-        self.bytes.resize(size, 0);
+        let count = in_memory(limit.saturating_sub(number).clamp(1, RUN_ENTRIES));
+        self.entries.try_reserve_exact(count).map_err(|_| no_memory("index entries", (count * ENTRY_BYTES) as u64))?;
+        self.entries.resize(count, [0; ENTRY_BYTES]);
         let read = index
             .file
-            .read_at(offset, &mut self.bytes)
+            .read_at(offset, self.entries.as_flattened_mut())
             .map_err(|error| Error::os(format_args!("reading the index entry of record {number}"), &error))?;
-        self.bytes.truncate(read);
+        self.entries.truncate(read / ENTRY_BYTES);
         Ok(())
     }
 }

@@ -6,9 +6,9 @@ use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal;
 use crate::options::Options;
-use crate::pool::{Guard, Pool};
+use crate::pool::Pool;
 use crate::publish::EventCount;
-use crate::record::Reader;
+use crate::record::{Place, Reader};
 use crate::report::{Report, Stats};
 use crate::storage::{OpenMode, Storage};
 use crate::sync::{Mutex, RwLock};
@@ -197,13 +197,14 @@ impl Namespace {
         self.follower.as_ref().map_or((0, 0), Follower::rollback)
     }
 
-    /// `reader` on the current files: one that was opened before they were replaced is opened anew.
-    pub fn reopened(&self, mut reader: Guard<Reader>) -> Result<Guard<Reader>> {
+    /// Opens a reader anew that was opened before the files were replaced.
+    #[inline]
+    pub fn reopen(&self, reader: &mut Reader) -> Result<()> {
         let files_serial = self.files_serial();
         if reader.files_serial != files_serial {
             *reader = open_reader(self.storage.as_ref(), &self.name, files_serial)?;
         }
-        Ok(reader)
+        Ok(())
     }
 
     /// The figures every namespace has; the writer adds its own.
@@ -251,5 +252,5 @@ fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<R
     let file = storage.open(&file_name, OpenMode::Read).map_err(|error| {
         Error::os(format_args!("opening a reader of {}", storage.path().join(&file_name).display()), &error)
     })?;
-    Ok(Reader { view: file.view(), files_serial })
+    Ok(Reader { view: file.view(), files_serial, place: Place::default() })
 }

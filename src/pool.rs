@@ -16,7 +16,7 @@ pub struct Pool<R> {
 
 #[derive(Debug)]
 struct State<R> {
-    idle: Vec<R>,
+    idle: Vec<Box<Lease<R>>>,
     /// Calls asleep on `freed`: with none, giving back makes no system call.
     waiting: u32,
     closed: bool,
@@ -25,17 +25,14 @@ struct State<R> {
 impl<R> Pool<R> {
     pub fn new(readers: Vec<R>) -> Arc<Pool<R>> {
         let size = u32::try_from(readers.len()).unwrap_or(u32::MAX);
-        Arc::new(Pool {
-            state: Mutex::new(State { idle: readers, waiting: 0, closed: false }),
-            freed: Condvar::new(),
-            size,
-        })
+        let idle = readers.into_iter().map(|reader| Box::new(Lease { reader, pool: None })).collect();
+        Arc::new(Pool { state: Mutex::new(State { idle, waiting: 0, closed: false }), freed: Condvar::new(), size })
     }
 
     /// Takes a reader if one is idle.
     pub fn try_acquire(self: &Arc<Self>) -> Option<Guard<R>> {
-        let reader = self.state.lock().idle.pop()?;
-        Some(Guard { reader: Some(reader), pool: Arc::clone(self) })
+        let lease = self.state.lock().idle.pop()?;
+        Some(Guard::new(lease, self))
     }
 
     /// Takes a reader, waiting for one until `deadline` (`None`: without limit).
@@ -48,8 +45,8 @@ impl<R> Pool<R> {
             if state.closed {
                 return Err(Error::new(ErrorKind::Closed, "the log was shut down"));
             }
-            if let Some(reader) = state.idle.pop() {
-                return Ok(Guard { reader: Some(reader), pool: Arc::clone(self) });
+            if let Some(lease) = state.idle.pop() {
+                return Ok(Guard::new(lease, self));
             }
             let due;
             state.waiting += 1;
@@ -89,40 +86,55 @@ impl<R> Pool<R> {
     }
 }
 
-/// A reader on loan.
+/// A reader, and while it is on loan the pool it goes back to.
+#[derive(Debug)]
+struct Lease<R> {
+    reader: R,
+    pool: Option<Arc<Pool<R>>>,
+}
+
+/// A reader on loan: an address, so that it costs nothing to hand on, while the reader stays where it is.
 #[derive(Debug)]
 pub struct Guard<R> {
     /// Empty only while it is dropped.
-    reader: Option<R>,
-    pool: Arc<Pool<R>>,
+    lease: Option<Box<Lease<R>>>,
+}
+
+impl<R> Guard<R> {
+    fn new(mut lease: Box<Lease<R>>, pool: &Arc<Pool<R>>) -> Guard<R> {
+        lease.pool = Some(Arc::clone(pool));
+        Guard { lease: Some(lease) }
+    }
 }
 
 impl<R> Deref for Guard<R> {
     type Target = R;
     fn deref(&self) -> &R {
-        self.reader.as_ref().expect("invariant: a guard holds its reader until it is dropped")
+        &self.lease.as_ref().expect("invariant: a guard holds its reader until it is dropped").reader
     }
 }
 
 impl<R> DerefMut for Guard<R> {
     fn deref_mut(&mut self) -> &mut R {
-        self.reader.as_mut().expect("invariant: a guard holds its reader until it is dropped")
+        &mut self.lease.as_mut().expect("invariant: a guard holds its reader until it is dropped").reader
     }
 }
 
 impl<R> Drop for Guard<R> {
     fn drop(&mut self) {
-        let mut state = self.pool.state.lock();
+        let Some(mut lease) = self.lease.take() else { return };
+        let Some(pool) = lease.pool.take() else { return };
+        let mut state = pool.state.lock();
         if state.closed {
             // Dropped after the lock is given back: a descriptor is closed by it.
             drop(state);
-            self.reader = None;
+            drop(lease);
         } else {
-            state.idle.extend(self.reader.take());
+            state.idle.push(lease);
             let is_wanted = state.waiting > 0;
             drop(state);
             if is_wanted {
-                self.pool.freed.notify_one();
+                pool.freed.notify_one();
             }
         }
     }
@@ -149,7 +161,7 @@ mod tests {
     #[test]
     fn closing_ends_waits_and_keeps_what_is_held() {
         let pool = Pool::new(vec![Arc::new(())]);
-        let watch = Arc::downgrade(&pool.state.lock().idle[0]);
+        let watch = Arc::downgrade(&pool.state.lock().idle[0].reader);
         let held = pool.acquire(None).unwrap();
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| pool.acquire(None).map(|_| ()).unwrap_err().kind);

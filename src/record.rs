@@ -22,10 +22,12 @@ pub struct Reader {
     pub view: Box<dyn View>,
     /// Which opening of the files it belongs to.
     pub files_serial: u64,
+    /// Of the record it holds, if it holds one alone.
+    pub place: Place,
 }
 
 /// What is known of a record besides its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordInfo {
     /// Payload bytes as they stand in the file.
     pub stored_size: u64,
@@ -39,21 +41,18 @@ pub struct RecordInfo {
     pub flags: u64,
 }
 
-/// A record; dropping it gives its reader back to the pool.
+/// A record: the reader that holds it. Dropping it gives the reader back to the pool.
 #[derive(Debug)]
-pub struct Record {
-    reader: Guard<Reader>,
-    info: RecordInfo,
-}
+pub struct Record(Guard<Reader>);
 
 impl Record {
     /// The payload; it stays at this address until the record is dropped.
     pub fn data(&self) -> &[u8] {
-        self.reader.view.loaded().get(in_memory(SIZE_WORD_BYTES)..).unwrap_or_default()
+        self.0.view.loaded().get(in_memory(SIZE_WORD_BYTES)..).unwrap_or_default()
     }
 
     pub fn info(&self) -> RecordInfo {
-        self.info
+        self.0.place.info
     }
 }
 
@@ -61,75 +60,118 @@ impl Record {
 #[derive(Debug)]
 pub struct Batch {
     reader: Guard<Reader>,
-    records: Vec<(Range<usize>, RecordInfo)>,
+    places: Vec<Place>,
 }
 
 impl Batch {
     #[expect(clippy::len_without_is_empty, reason = "a batch has at least one record")]
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.places.len()
     }
 
     /// Record `index` of the batch, `index < len()`: its payload, at this address until the batch is dropped, and the rest.
     pub fn get(&self, index: usize) -> (&[u8], RecordInfo) {
-        let (range, info) = &self.records[index];
-        (self.reader.view.loaded().get(range.clone()).unwrap_or_default(), *info)
+        let place = &self.places[index];
+        let span = place.span_from(self.places[0].info.offset);
+        let payload = span.start + in_memory(SIZE_WORD_BYTES)..span.end;
+        (self.reader.view.loaded().get(payload).unwrap_or_default(), place.info)
     }
 }
 
-/// Where a record is said to lie: its entry, and where the next begins.
-#[derive(Clone, Copy, Debug)]
+/// Where a record is said to lie, and what its bytes should be.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
-    pub number: u64,
-    pub entry: Entry,
-    pub end: u64,
+    info: RecordInfo,
+    crc: u32,
 }
 
 impl Place {
-    /// The bytes of size word and payload.
-    pub fn span_bytes(&self) -> u64 {
-        self.end - self.entry.offset
+    /// Of record `number` by its entry, which does not say where it ends: see [`Place::set_end`].
+    #[inline]
+    pub fn of(number: u64, entry: &Entry) -> Place {
+        let flags = u64::from(entry.last_of_batch) * FLAG_BATCH_END + u64::from(entry.adopted) * FLAG_ADOPTED;
+        let info = RecordInfo { stored_size: 0, number, offset: entry.offset, time_ns: entry.time_ns, flags };
+        Place { info, crc: entry.crc }
     }
 
-    fn info(&self, verified: bool) -> RecordInfo {
-        let flags = [
-            (self.entry.last_of_batch, FLAG_BATCH_END),
-            (self.entry.adopted, FLAG_ADOPTED),
-            (!verified, FLAG_UNVERIFIED),
-        ];
-        RecordInfo {
-            stored_size: self.span_bytes() - SIZE_WORD_BYTES,
-            number: self.number,
-            offset: self.entry.offset,
-            time_ns: self.entry.time_ns,
-            flags: flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag).sum(),
+    /// Refuses an end that cannot be: before that of the size word, beyond the committed one, or too far off.
+    #[inline]
+    pub fn set_end(&mut self, end: u64, committed_end: u64, max_record_size_bytes: u64) -> Result<()> {
+        let body = record_end(self.info.offset, 0).unwrap_or(u64::MAX);
+        if end < body || end > committed_end {
+            return Err(self.misplaced(end, committed_end));
         }
-    }
-
-    /// Checks size word and checksum of this record in `bytes`, its span.
-    fn check(&self, bytes: &[u8], verify: bool) -> Result<()> {
-        let size = bytes.first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
-        let expected = self.span_bytes() - SIZE_WORD_BYTES;
-        if size != expected {
-            return Err(self.corrupt(&format!("its size word says {size} bytes, the index {expected}")));
-        }
-        let crc = if verify { crc_fast::crc32_iscsi(bytes) } else { self.entry.crc };
-        if crc != self.entry.crc {
-            return Err(self.corrupt(&format!("its checksum is {crc:#010x}, expected {:#010x}", self.entry.crc)));
+        self.info.stored_size = end - body;
+        if self.info.stored_size > max_record_size_bytes {
+            return Err(self.too_large(max_record_size_bytes));
         }
         Ok(())
     }
 
-    fn corrupt(&self, what: &str) -> Error {
-        let Place { number, entry: Entry { offset, .. }, .. } = *self;
+    pub fn info(&self) -> &RecordInfo {
+        &self.info
+    }
+
+    /// Where the record ends and the next begins.
+    pub fn end(&self) -> u64 {
+        self.info.offset + SIZE_WORD_BYTES + self.info.stored_size
+    }
+
+    /// The bytes of size word and payload, counted from `offset`.
+    fn span_from(&self, offset: u64) -> Range<usize> {
+        in_memory(self.info.offset - offset)..in_memory(self.end() - offset)
+    }
+
+    /// Checks size word and checksum of this record in `bytes`, its span.
+    #[inline]
+    fn check(&mut self, bytes: &[u8], verify: bool) -> Result<()> {
+        let size = bytes.first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
+        if size != self.info.stored_size {
+            let expected = self.info.stored_size;
+            return Err(self.corrupt(format_args!("its size word says {size} bytes, the index {expected}")));
+        }
+        if !verify {
+            self.info.flags |= FLAG_UNVERIFIED;
+            return Ok(());
+        }
+        let crc = crc_fast::crc32_iscsi(bytes);
+        if crc != self.crc {
+            return Err(self.corrupt(format_args!("its checksum is {crc:#010x}, expected {:#010x}", self.crc)));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn misplaced(&self, end: u64, committed_end: u64) -> Error {
+        let RecordInfo { number, offset, .. } = self.info;
+        let message = format!(
+            "record {number} at offset {offset} would end at {end}, the records end at {committed_end}; seek to {} to pass over it",
+            number + 1
+        );
+        Error::new(ErrorKind::Corrupt, message).at(number, offset)
+    }
+
+    #[cold]
+    fn too_large(&self, limit_bytes: u64) -> Error {
+        let RecordInfo { number, offset, stored_size, .. } = self.info;
+        let message =
+            format!("record {number} has {stored_size} bytes; the largest allowed is {limit_bytes} (max_record_size)");
+        Error::new(ErrorKind::TooLarge, message).at(number, offset)
+    }
+
+    #[cold]
+    fn corrupt(&self, what: std::fmt::Arguments<'_>) -> Error {
+        let RecordInfo { number, offset, .. } = self.info;
         let message =
             format!("record {number} at offset {offset} is damaged: {what}; seek to {} to pass over it", number + 1);
         Error::new(ErrorKind::Corrupt, message).at(number, offset)
     }
 }
 
-/// Where the record at `offset` ends by its own size word.
-pub fn end_by_size_word(reader: &mut Reader, number: u64, offset: u64, committed_end: u64) -> Result<u64> {
+/// Where the record at the reader's place ends by its own size word.
+#[cold]
+pub fn end_by_size_word(reader: &mut Reader, committed_end: u64) -> Result<u64> {
+    let RecordInfo { number, offset, .. } = reader.place.info;
     let body = record_end(offset, 0).filter(|body| *body <= committed_end);
     let Some(body) = body else {
         let message = format!(
@@ -138,56 +180,64 @@ pub fn end_by_size_word(reader: &mut Reader, number: u64, offset: u64, committed
         );
         return Err(Error::new(ErrorKind::Corrupt, message).at(number, offset));
     };
-    load(reader, number, offset, body, committed_end)?;
+    load(reader, number, offset..body, committed_end)?;
     let size = reader.view.loaded().first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
     Ok(record_end(offset, size).unwrap_or(u64::MAX))
 }
 
-/// Reads and checks the record at `place`.
-pub fn read(mut reader: Guard<Reader>, place: &Place, committed_end: u64, verify: bool) -> Result<Record> {
-    load(&mut reader, place.number, place.entry.offset, place.end, committed_end)?;
-    place.check(reader.view.loaded(), verify)?;
-    Ok(Record { reader, info: place.info(verify) })
+/// Reads and checks the record at the reader's place.
+#[inline]
+pub fn read(mut reader: Guard<Reader>, committed_end: u64, verify: bool) -> Result<Record> {
+    let this = &mut *reader;
+    let Place { info: RecordInfo { number, offset, .. }, .. } = this.place;
+    let end = this.place.end();
+    load(this, number, offset..end, committed_end)?;
+    this.place.check(this.view.loaded(), verify)?;
+    Ok(Record(reader))
 }
 
 /// Reads and checks the records at `places`, which follow each other; those before the first bad one are returned.
-pub fn read_batch(mut reader: Guard<Reader>, places: &[Place], committed_end: u64, verify: bool) -> Result<Batch> {
+pub fn read_batch(
+    mut reader: Guard<Reader>,
+    mut places: Vec<Place>,
+    committed_end: u64,
+    verify: bool,
+) -> Result<Batch> {
     let (Some(first), Some(last)) = (places.first(), places.last()) else {
         return Err(Error::new(ErrorKind::Argument, "a batch has at least one record"));
     };
-    let mut places = places;
-    if let Err(error) = load(&mut reader, first.number, first.entry.offset, last.end, committed_end) {
+    let RecordInfo { number, offset, .. } = first.info;
+    let (first_end, last_end) = (first.end(), last.end());
+    if let Err(error) = load(&mut reader, number, offset..last_end, committed_end) {
         // What cannot be read together may be read in part: the first record alone, so that the next call names the bad one.
-        places = &places[..1];
-        load(&mut reader, first.number, first.entry.offset, first.end, committed_end).map_err(|_| error)?;
+        places.truncate(1);
+        load(&mut reader, number, offset..first_end, committed_end).map_err(|_| error)?;
     }
-    let mut records = Vec::new();
-    records
-        .try_reserve_exact(places.len())
-        .map_err(|_| crate::error::no_memory("a batch", (places.len() * size_of::<RecordInfo>()) as u64))?;
-    for place in places {
-        let start = in_memory(place.entry.offset - first.entry.offset);
-        let end = in_memory(place.end - first.entry.offset);
-        let bytes = reader.view.loaded().get(start..end).unwrap_or_default();
+    let mut good_count = 0;
+    for place in &mut places {
+        let bytes = reader.view.loaded().get(place.span_from(offset)).unwrap_or_default();
         match place.check(bytes, verify) {
-            Ok(()) => records.push((start + in_memory(SIZE_WORD_BYTES)..end, place.info(verify))),
-            Err(error) if records.is_empty() => return Err(error),
+            Ok(()) => good_count += 1,
+            Err(error) if good_count == 0 => return Err(error),
             Err(_) => break,
         }
     }
-    Ok(Batch { reader, records })
+    places.truncate(good_count);
+    Ok(Batch { reader, places })
 }
 
-fn load(reader: &mut Reader, number: u64, offset: u64, end: u64, committed_end: u64) -> Result<()> {
-    let size = usize::try_from(end - offset)
-        .map_err(|_| Error::new(ErrorKind::TooLarge, "a record does not fit into memory").at(number, offset))?;
-    reader.view.load(offset, size, committed_end).map_err(|error| {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            let message =
-                format!("the record file ends before record {number} at offset {offset} does; restore it from a copy");
-            Error::new(ErrorKind::Truncated, message).at(number, offset)
-        } else {
-            Error::os(format_args!("reading record {number} at offset {offset}"), &error).at(number, offset)
-        }
-    })
+#[inline]
+fn load(reader: &mut Reader, number: u64, range: Range<u64>, committed_end: u64) -> Result<()> {
+    let loaded = reader.view.load(range.start, in_memory(range.end - range.start), committed_end);
+    loaded.map_err(|error| unread(&error, number, range.start))
+}
+
+#[cold]
+fn unread(error: &io::Error, number: u64, offset: u64) -> Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        let message =
+            format!("the record file ends before record {number} at offset {offset} does; restore it from a copy");
+        return Error::new(ErrorKind::Truncated, message).at(number, offset);
+    }
+    Error::os(format_args!("reading record {number} at offset {offset}"), error).at(number, offset)
 }

@@ -186,7 +186,9 @@ pub fn check_ends(bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<End
     let Some(last) = to.count.checked_sub(1) else { return Ok(Ends::Agree) };
     let (mut checked, mut wrong) = (0, Vec::new());
     for number in if last == 0 { vec![0] } else { vec![0, last] } {
-        let Some(entry) = Run::default().entry(index, number, to.count)? else { return Ok(Ends::Entry { number }) };
+        let Some(entry) = Run::default().entry(index, number, to.count)?.copied() else {
+            return Ok(Ends::Entry { number });
+        };
         let found = bytes.record(entry.offset)?;
         let begins = number != 0 || entry.offset == HEADER_SIZE_BYTES;
         let ends = number != last || found.is_some_and(|found| found.end == to.end);

@@ -2,7 +2,6 @@
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::index::{Entry, entry_offset};
-use crate::format::log::{SIZE_WORD_BYTES, record_end};
 use crate::index::Run;
 use crate::namespace::{Namespace, OpenIndex};
 use crate::options::{Deadline, Timeout};
@@ -117,15 +116,17 @@ impl Stream {
     ///
     /// # Errors
     /// On any error the position stays; `error.number` names the record, and `seek(number + 1)` passes over it.
+    #[inline]
     pub fn next(&mut self, timeout: Timeout) -> Result<Next<Record>> {
-        let (mut reader, count, end) = match self.ready(timeout)? {
+        let mut reader = match self.ready(timeout)? {
             Next::Ready(ready) => ready,
             Next::Timeout => return Ok(Next::Timeout),
             Next::Interrupted => return Ok(Next::Interrupted),
         };
+        let (count, end) = self.visible;
         let record = self
             .place(&mut reader, self.position, count, end)
-            .and_then(|place| record::read(reader, &place, end, self.namespace.verify_reads))
+            .and_then(|()| record::read(reader, end, self.namespace.verify_reads))
             .map_err(|error| self.failed(error))?;
         self.position += 1;
         self.namespace.counters.records_read.fetch_add(1, Ordering::Relaxed);
@@ -140,22 +141,35 @@ impl Stream {
         if max_records == 0 || max_bytes == 0 {
             return Err(Error::new(ErrorKind::Argument, "a batch needs room for one record and one byte at least"));
         }
-        let (mut reader, count, end) = match self.ready(timeout)? {
+        let mut reader = match self.ready(timeout)? {
             Next::Ready(ready) => ready,
             Next::Timeout => return Ok(Next::Timeout),
             Next::Interrupted => return Ok(Next::Interrupted),
         };
+        let (count, end) = self.visible;
         let batch = self
             .places(&mut reader, max_records, max_bytes, count, end)
-            .and_then(|places| record::read_batch(reader, &places, end, self.namespace.verify_reads))
+            .and_then(|places| record::read_batch(reader, places, end, self.namespace.verify_reads))
             .map_err(|error| self.failed(error))?;
         self.position += batch.len() as u64;
         self.namespace.counters.records_read.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Ok(Next::Ready(batch))
     }
 
-    /// A descriptor for the record at the position, with the count and the end it is visible under.
-    fn ready(&mut self, timeout: Timeout) -> Result<Next<(Guard<Reader>, u64, u64)>> {
+    /// A descriptor for the record at the position, which is visible.
+    #[inline]
+    fn ready(&mut self, timeout: Timeout) -> Result<Next<Guard<Reader>>> {
+        if self.has_record_at_hand()
+            && let Some(mut reader) = self.namespace.pool.try_acquire()
+        {
+            self.namespace.reopen(&mut reader).map_err(|error| self.failed(error))?;
+            return Ok(Next::Ready(reader));
+        }
+        self.wait_until_ready(timeout)
+    }
+
+    #[inline(never)]
+    fn wait_until_ready(&mut self, timeout: Timeout) -> Result<Next<Guard<Reader>>> {
         // What is there already needs no clock.
         let mut deadline = None;
         loop {
@@ -164,8 +178,9 @@ impl Stream {
                 Next::Timeout => return Ok(Next::Timeout),
                 Next::Interrupted => return Ok(Next::Interrupted),
             }
-            if let Some(reader) = self.acquire_reader(timeout, &mut deadline)? {
-                return Ok(Next::Ready((reader, self.visible.0, self.visible.1)));
+            if let Some(mut reader) = self.acquire_reader(timeout, &mut deadline)? {
+                self.namespace.reopen(&mut reader).map_err(|error| self.failed(error))?;
+                return Ok(Next::Ready(reader));
             }
         }
     }
@@ -174,7 +189,7 @@ impl Stream {
     fn acquire_reader(&self, timeout: Timeout, deadline: &mut Option<Deadline>) -> Result<Option<Guard<Reader>>> {
         let namespace = &self.namespace;
         if let Some(reader) = namespace.pool.try_acquire() {
-            return namespace.reopened(reader).map(Some).map_err(|error| self.failed(error));
+            return Ok(Some(reader));
         }
         let deadline = deadline.get_or_insert_with(|| timeout.deadline()).0;
         let slice = Instant::now().checked_add(POOL_SLICE);
@@ -183,7 +198,7 @@ impl Stream {
         let acquired = namespace.pool.acquire(if is_last { deadline } else { slice });
         namespace.counters.waiters.fetch_sub(1, Ordering::Relaxed);
         match acquired {
-            Ok(reader) => namespace.reopened(reader).map(Some).map_err(|error| self.failed(error)),
+            Ok(reader) => Ok(Some(reader)),
             Err(error) if error.kind == ErrorKind::Pool && !is_last => Ok(None),
             Err(error) => Err(self.failed(error)),
         }
@@ -210,6 +225,16 @@ impl Stream {
                 Woken::Due => return Ok(if self.has_record()? { Next::Ready(()) } else { Next::Timeout }),
             }
         }
+    }
+
+    /// Whether the record at the position was seen already and nothing comes first: no interrupt, no end of the log, no
+    /// change of the files, which only a read-only log has to look out for.
+    #[inline]
+    fn has_record_at_hand(&self) -> bool {
+        self.position < self.visible.0
+            && !self.interrupted.load(Ordering::Relaxed)
+            && !self.namespace.is_closed()
+            && !self.namespace.is_read_only()
     }
 
     /// An interrupt, the end of the log, or a record: what ends a wait but time.
@@ -272,41 +297,21 @@ impl Stream {
     }
 
     /// The entry of record `number`, reading on but never entry `limit` or beyond.
-    fn entry(&mut self, number: u64, limit: u64) -> Result<Entry> {
-        self.run.entry(&self.index.index, number, limit)?.ok_or_else(|| {
-            let at = entry_offset(number).unwrap_or(0);
-            let message = format!(
-                "the index entry of record {number}, at offset {at} of the side file, is damaged; seek to {} to pass over it",
-                number + 1
-            );
-            Error::new(ErrorKind::Corrupt, message).at(number, at)
-        })
+    #[inline]
+    fn entry(&mut self, number: u64, limit: u64) -> Result<&Entry> {
+        self.run.entry(&self.index.index, number, limit)?.ok_or_else(|| damaged_entry(number))
     }
 
-    /// Where record `number` lies: it ends where the next begins, or, being the last, where its size word says.
-    fn place(&mut self, reader: &mut Reader, number: u64, count: u64, committed_end: u64) -> Result<Place> {
-        let entry = self.entry(number, count)?;
+    /// Puts into the reader where record `number` lies: it ends where the next begins, or, being the last, where its size
+    /// word says.
+    fn place(&mut self, reader: &mut Reader, number: u64, count: u64, committed_end: u64) -> Result<()> {
+        reader.place = Place::of(number, self.entry(number, count)?);
         let next = if number + 1 < count { self.run.entry(&self.index.index, number + 1, count)? } else { None };
         let end = match next {
             Some(next) => next.offset,
-            None => record::end_by_size_word(reader, number, entry.offset, committed_end)?,
+            None => record::end_by_size_word(reader, committed_end)?,
         };
-        let least = record_end(entry.offset, 0).unwrap_or(u64::MAX);
-        if end < least || end > committed_end {
-            let message = format!(
-                "record {number} at offset {} would end at {end}, the records end at {committed_end}; seek to {} to pass over it",
-                entry.offset,
-                number + 1
-            );
-            return Err(Error::new(ErrorKind::Corrupt, message).at(number, entry.offset));
-        }
-        let limit = self.namespace.max_record_size_bytes;
-        if end - least > limit {
-            let message =
-                format!("record {number} has {} bytes; the largest allowed is {limit} (max_record_size)", end - least);
-            return Err(Error::new(ErrorKind::TooLarge, message).at(number, entry.offset));
-        }
-        Ok(Place { number, entry, end })
+        reader.place.set_end(end, committed_end, self.namespace.max_record_size_bytes)
     }
 
     /// The places of the records of a batch; it ends before the first that cannot be placed.
@@ -318,24 +323,30 @@ impl Stream {
         count: u64,
         end: u64,
     ) -> Result<Vec<Place>> {
-        let first = self.place(reader, self.position, count, end)?;
-        let mut payload_bytes = first.span_bytes() - SIZE_WORD_BYTES;
         let most = u64::try_from(max_records).unwrap_or(u64::MAX).min(count - self.position);
-        let mut places = vec![first];
-        while (places.len() as u64) < most {
-            let Some(last) = places.last().copied() else { break };
-            let Ok(next) = self.place(reader, last.number + 1, count, end) else { break };
-            payload_bytes = payload_bytes.saturating_add(next.span_bytes() - SIZE_WORD_BYTES);
-            let fits = payload_bytes <= max_bytes as u64 && next.end - first.entry.offset <= BATCH_SPAN_BYTES_MAX;
-            if !fits || next.entry.offset != last.end {
-                break;
+        let (mut places, mut payload_bytes) = (Vec::<Place>::new(), 0_u64);
+        for number in self.position..self.position + most {
+            match self.place(reader, number, count, end) {
+                Ok(()) => {}
+                Err(error) if places.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+            let place = &reader.place;
+            payload_bytes = payload_bytes.saturating_add(place.info().stored_size);
+            if let (Some(first), Some(last)) = (places.first(), places.last()) {
+                let fits =
+                    payload_bytes <= max_bytes as u64 && place.end() - first.info().offset <= BATCH_SPAN_BYTES_MAX;
+                if !fits || place.info().offset != last.end() {
+                    break;
+                }
             }
             places.try_reserve(1).map_err(|_| no_memory("a batch", (places.len() * size_of::<Place>()) as u64))?;
-            places.push(next);
+            places.push(*place);
         }
         Ok(places)
     }
 
+    #[cold]
     /// The error as the caller sees it: about this namespace, naming the record at the position.
     fn failed(&self, mut error: Error) -> Error {
         if error.kind == ErrorKind::Corrupt {
@@ -355,4 +366,14 @@ impl Drop for Stream {
     fn drop(&mut self) {
         self.namespace.counters.streams.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+#[cold]
+fn damaged_entry(number: u64) -> Error {
+    let at = entry_offset(number).unwrap_or(0);
+    let message = format!(
+        "the index entry of record {number}, at offset {at} of the side file, is damaged; seek to {} to pass over it",
+        number + 1
+    );
+    Error::new(ErrorKind::Corrupt, message).at(number, at)
 }

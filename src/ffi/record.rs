@@ -1,6 +1,7 @@
 //! Records and batches on loan to C.
 
 use super::guard::Call;
+use super::ptr::Out;
 use super::status::{IMMUTA_OK, immuta_status};
 use super::token::{Loans, Returned};
 use crate::error::{Error, ErrorKind, Result, no_memory};
@@ -119,7 +120,7 @@ pub unsafe extern "C" fn immuta_batch_done(batch: *mut immuta_batch) -> immuta_s
 const NO_RECORD: immuta_record =
     immuta_record { data: null(), size: 0, stored_size: 0, number: 0, offset: 0, time_ns: 0, flags: 0, token: 0 };
 
-fn give_back<T>(loans: &Loans<T>, token: u64) -> Result<()> {
+fn give_back<T: Send>(loans: &Loans<T>, token: u64) -> Result<()> {
     match loans.take_back(token) {
         Some(Returned::Loan(loan)) => drop(loan),
         Some(Returned::Parents) => {}
@@ -129,14 +130,17 @@ fn give_back<T>(loans: &Loans<T>, token: u64) -> Result<()> {
     Ok(())
 }
 
-/// Lends a record to the caller.
-pub fn lend(record: Record) -> Result<immuta_record> {
-    let seen = seen(record.data(), record.info());
-    Ok(immuta_record { token: RECORDS.lend(record)?, ..seen })
+/// Lends a record to the caller; `slot`: see [`Loans::lend`].
+pub fn lend(record: Record, slot: &mut usize, out: Out<'_, immuta_record>) -> Result<()> {
+    let info = record.info();
+    let seen = seen(record.data(), info);
+    let token = RECORDS.lend(record, slot)?;
+    out.set(immuta_record { token, ..seen });
+    Ok(())
 }
 
-/// Lends a batch to the caller.
-pub fn lend_batch(batch: Batch) -> Result<immuta_batch> {
+/// Lends a batch to the caller; `slot`: see [`Loans::lend`].
+pub fn lend_batch(batch: Batch, slot: &mut usize, out: Out<'_, immuta_batch>) -> Result<()> {
     let count = batch.len();
     let mut rows = Vec::new();
     rows.try_reserve_exact(count).map_err(|_| no_memory("a batch", (count * size_of::<immuta_record>()) as u64))?;
@@ -145,7 +149,9 @@ pub fn lend_batch(batch: Batch) -> Result<immuta_batch> {
         seen(data, info)
     }));
     let records = rows.as_ptr(); // moving the vector does not move its elements
-    Ok(immuta_batch { records, count, reserved: 0, token: BATCHES.lend((batch, Rows(rows)))? })
+    let token = BATCHES.lend((batch, Rows(rows)), slot)?;
+    out.set(immuta_batch { records, count, reserved: 0, token });
+    Ok(())
 }
 
 /// A record as C sees it, without a token.

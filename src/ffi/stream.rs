@@ -7,6 +7,7 @@ use super::log::immuta_log;
 use super::ptr::argument;
 use super::record::{immuta_batch, immuta_record, lend, lend_batch};
 use super::status::{IMMUTA_INTERRUPTED, IMMUTA_OK, IMMUTA_TIMEOUT, immuta_status};
+use super::token::first_preferred;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Timeout;
 use crate::stream::{Interrupter, Next, Stream};
@@ -22,8 +23,15 @@ pub struct immuta_stream {
 
 /// A stream, and beside its lock what may reach it while it waits.
 pub struct Body {
-    stream: Mutex<Stream>,
+    position: Mutex<Position>,
     interrupter: Interrupter,
+}
+
+/// What one thread at a time uses.
+struct Position {
+    stream: Stream,
+    /// Where in the table of loans its record was kept last.
+    slot: usize,
 }
 
 impl Opaque for immuta_stream {
@@ -134,14 +142,15 @@ pub unsafe extern "C" fn immuta_stream_next(
     let call = unsafe { Call::new(error) };
     call.run(|| {
         let (stream, record_out) = (call.handle(stream)?, call.out("record_out", record_out)?);
-        let mut stream = stream.lock()?;
+        let mut position = stream.lock()?;
+        let Position { stream, slot } = &mut *position;
         let record = match stream.next(Timeout::from(timeout_ns))? {
             Next::Ready(record) => record,
             Next::Timeout => return Ok(IMMUTA_TIMEOUT),
             Next::Interrupted => return Ok(IMMUTA_INTERRUPTED),
         };
         let number = record.info().number;
-        record_out.set(lend(record).or_else(|error| step_back(&mut stream, number, error))?);
+        lend(record, slot, record_out).or_else(|error| step_back(stream, number, error))?;
         Ok(IMMUTA_OK)
     })
 }
@@ -180,14 +189,15 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
         if max_records == 0 || max_bytes == 0 {
             return Err(argument("max_records and max_bytes are at least 1".into()));
         }
-        let mut stream = stream.lock()?;
+        let mut position = stream.lock()?;
+        let Position { stream, slot } = &mut *position;
         let batch = match stream.next_batch(max_records, max_bytes, Timeout::from(timeout_ns))? {
             Next::Ready(batch) => batch,
             Next::Timeout => return Ok(IMMUTA_TIMEOUT),
             Next::Interrupted => return Ok(IMMUTA_INTERRUPTED),
         };
         let (_, first) = batch.get(0);
-        batch_out.set(lend_batch(batch).or_else(|error| step_back(&mut stream, first.number, error))?);
+        lend_batch(batch, slot, batch_out).or_else(|error| step_back(stream, first.number, error))?;
         Ok(IMMUTA_OK)
     })
 }
@@ -211,7 +221,7 @@ pub unsafe extern "C" fn immuta_stream_seek(
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
     call.run(|| {
-        call.handle(stream)?.lock()?.seek(number)?;
+        call.handle(stream)?.lock()?.stream.seek(number)?;
         Ok(IMMUTA_OK)
     })
 }
@@ -230,7 +240,7 @@ pub unsafe extern "C" fn immuta_stream_position(stream: *mut immuta_stream, numb
     let call = unsafe { Call::new(null_mut()) };
     call.run(|| {
         let (stream, number_out) = (call.handle(stream)?, call.out("number_out", number_out)?);
-        number_out.set(stream.lock()?.position());
+        number_out.set(stream.lock()?.stream.position());
         Ok(IMMUTA_OK)
     })
 }
@@ -269,7 +279,7 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     call.run(|| {
-        if let Taken::Back(body) = call.take(stream, |body: &Body| body.stream.try_lock().is_none())? {
+        if let Taken::Back(body) = call.take(stream, |body: &Body| body.position.try_lock().is_none())? {
             drop(body);
         }
         Ok(IMMUTA_OK)
@@ -277,18 +287,20 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
 }
 
 impl Body {
-    fn lock(&self) -> Result<MutexGuard<'_, Stream>> {
+    fn lock(&self) -> Result<MutexGuard<'_, Position>> {
         let busy = || Error::new(ErrorKind::Busy, "another thread is using this stream; one thread at a time may");
-        self.stream.try_lock().ok_or_else(busy)
+        self.position.try_lock().ok_or_else(busy)
     }
 }
 
 fn give_stream(stream: Stream) -> Result<*mut immuta_stream> {
-    give(Body { interrupter: stream.interrupter(), stream: Mutex::new(stream) })
+    let interrupter = stream.interrupter();
+    give(Body { interrupter, position: Mutex::new(Position { stream, slot: first_preferred() }) })
 }
 
 /// What was read could not be lent: the stream goes back to it, so that nothing is passed over.
-fn step_back<T>(stream: &mut Stream, number: u64, error: Error) -> Result<T> {
+#[cold]
+fn step_back(stream: &mut Stream, number: u64, error: Error) -> Result<()> {
     stream.seek(number)?;
     Err(error)
 }

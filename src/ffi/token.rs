@@ -1,46 +1,53 @@
 //! The records and batches that C callers hold: a table of loans, and the tokens that name them.
 //!
-//! A token is numbers only: the shard and the slot of the loan, the slot's generation, and the fork generation. So a
-//! token that was handed back before, copied or made up is recognised without following a pointer.
+//! A token is numbers only: the slot of the loan, the slot's turn, and the fork generation. So a token that was handed
+//! back before, copied or made up is recognised without following a pointer.
 //!
-//! The table lies on the path of every record read. So each thread prefers a shard of its own, passes over one that
-//! is locked, and holds a lock for a few instructions. A shard that another thread had locked at the moment of a fork
-//! stays so in the child and is passed over there; tokens of the parent reach no lock in the child.
+//! The table lies on the path of every record read, so it has no locks. Each slot counts its turns, four to a loan:
+//!
+//! ```text
+//!   free --claim--> filling --store--> lent --claim--> emptying --store--> free ...
+//! ```
+//!
+//! A claim is a compare-and-exchange, and only who claimed a slot touches its loan before it stores the next turn. A
+//! slot that another thread had claimed at the moment of a fork stays so in the child and is passed over there; tokens
+//! of the parent reach no slot in the child.
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::storage::fork;
-use crate::sync::{Mutex, MutexGuard};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::UnsafeCell;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-// A token from its lowest bit: slot, shard, fork generation, slot generation (never 0, and so no token is).
-const SLOT_BITS: u32 = 16;
-const SHARD_BITS: u32 = 4;
+// A token from its lowest bit: slot, fork generation, turn (which is never 0 when a slot is lent, and so no token is).
+const SLOT_BITS: u32 = 20;
 const FORK_BITS: u32 = 12;
-const SHARD_SHIFT: u32 = SLOT_BITS;
-const FORK_SHIFT: u32 = SHARD_SHIFT + SHARD_BITS;
-const GENERATION_SHIFT: u32 = FORK_SHIFT + FORK_BITS;
-const _: () = assert!(GENERATION_SHIFT == 32);
+const FORK_SHIFT: u32 = SLOT_BITS;
+const TURN_SHIFT: u32 = FORK_SHIFT + FORK_BITS;
+const _: () = assert!(TURN_SHIFT == 32);
 
-const SHARD_COUNT: usize = 1 << SHARD_BITS;
-const SLOT_COUNT_MAX: usize = 1 << SLOT_BITS;
-/// How often the shards are gone through in search of one that is not locked.
-const ROUNDS_MAX: usize = 1000;
+/// A turn modulo 4. The two odd ones are claims: filling and emptying.
+const TURNS_PER_LOAN: u32 = 4;
+const FREE: u32 = 0;
+const LENT: u32 = 2;
 
-/// Loans of one kind: what the library must keep while a caller holds the token.
+/// Slots of the first chunk; each further one doubles the table.
+const FIRST_CHUNK_SLOTS: usize = 64;
+const CHUNK_COUNT: usize = 15;
+const SLOT_COUNT_MAX: usize = FIRST_CHUNK_SLOTS << (CHUNK_COUNT - 1);
+const _: () = assert!(SLOT_COUNT_MAX == 1 << SLOT_BITS);
+/// Slots that may share a cache line. Borrowers begin so far apart.
+const SLOTS_PER_LINE: usize = 8;
+
+/// Loans of one kind: what the library must keep while a caller holds the token. Never freed, as it lives in a static.
 pub struct Loans<T> {
-    shards: [Mutex<Shard<T>>; SHARD_COUNT],
-}
-
-struct Shard<T> {
-    slots: Vec<Slot<T>>,
-    /// The free slots; the one freed last is on top, as it is still in the cache.
-    free: Vec<u16>,
+    /// Null from the first one on that was not needed yet.
+    chunks: [AtomicPtr<Slot<T>>; CHUNK_COUNT],
 }
 
 struct Slot<T> {
-    /// How many loans it has had.
-    generation: u32,
-    loan: Option<T>,
+    turn: AtomicU32,
+    loan: UnsafeCell<Option<T>>,
 }
 
 /// What a token that comes back leads to.
@@ -51,95 +58,136 @@ pub enum Returned<T> {
     Parents,
 }
 
-impl<T> Loans<T> {
+impl<T: Send> Loans<T> {
     pub const fn new() -> Self {
-        Loans { shards: [const { Mutex::new(Shard { slots: Vec::new(), free: Vec::new() }) }; SHARD_COUNT] }
+        Loans { chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNK_COUNT] }
     }
 
-    /// Keeps `loan` until its token comes back.
+    /// Keeps `loan` until its token comes back, in the slot `preferred` if that is free; `preferred` becomes the one used.
     ///
     /// # Errors
     /// No memory for the table, or a million loans in it. The loan is dropped then.
-    pub fn lend(&self, loan: T) -> Result<u64> {
-        let (shard_index, mut shard, slot_index) = self.free_slot()?;
-        let slot = &mut shard.slots[usize::from(slot_index)];
-        slot.generation = slot.generation.wrapping_add(1).max(1);
-        slot.loan = Some(loan);
-        Ok(u64::from(slot.generation) << GENERATION_SHIFT
-            | fork_number() << FORK_SHIFT
-            | (shard_index as u64) << SHARD_SHIFT
-            | u64::from(slot_index))
+    pub fn lend(&self, loan: T, preferred: &mut usize) -> Result<u64> {
+        let (index, slot, filling) = self.claim_free(*preferred)?;
+        *preferred = index;
+        // SAFETY: the claim made this thread the only one to touch the loan until the next turn.
+        unsafe { *slot.loan.get() = Some(loan) };
+        let lent = filling.wrapping_add(1);
+        slot.turn.store(lent, Ordering::Release);
+        Ok(u64::from(lent) << TURN_SHIFT | fork_number() << FORK_SHIFT | index as u64)
     }
 
     /// What a token names, which it does once; `None` for a token that names nothing (any more).
     #[expect(clippy::cast_possible_truncation, reason = "the fields of a token are no wider than these types")]
     pub fn take_back(&self, token: u64) -> Option<Returned<T>> {
-        let generation = (token >> GENERATION_SHIFT) as u32;
-        if generation == 0 || field(token, FORK_SHIFT, FORK_BITS) > fork_number() {
+        let lent = (token >> TURN_SHIFT) as u32;
+        if lent % TURNS_PER_LOAN != LENT || field(token, FORK_SHIFT, FORK_BITS) > fork_number() {
             return None;
         }
         if field(token, FORK_SHIFT, FORK_BITS) < fork_number() {
             return Some(Returned::Parents);
         }
-        let mut shard = self.shards.get(field(token, SHARD_SHIFT, SHARD_BITS) as usize)?.lock();
-        let slot_index = field(token, 0, SLOT_BITS) as u16;
-        let slot = shard.slots.get_mut(usize::from(slot_index)).filter(|slot| slot.generation == generation)?;
-        let loan = slot.loan.take()?;
-        shard.free.push(slot_index); // has room: see `Shard::grow`
-        drop(shard); // what follows from dropping the loan is not this shard's business
-        Some(Returned::Loan(loan))
+        let index = field(token, 0, SLOT_BITS) as usize;
+        let slot = self.slot(index)?;
+        let emptying = slot.claim(lent)?;
+        // SAFETY: the claim made this thread the only one to touch the loan until the next turn.
+        let loan = unsafe { (*slot.loan.get()).take() };
+        slot.turn.store(emptying.wrapping_add(1), Ordering::Release);
+        loan.map(Returned::Loan)
     }
 
-    /// A slot to lend from, taken off its shard's free list, with the shard locked.
-    fn free_slot(&self) -> Result<(usize, MutexGuard<'_, Shard<T>>, u16)> {
-        let preferred = preferred_shard();
-        for _ in 0..ROUNDS_MAX {
-            let mut locked_count = 0;
-            for step in 0..SHARD_COUNT {
-                let index = (preferred + step) % SHARD_COUNT;
-                let Some(mut shard) = self.shards[index].try_lock() else {
-                    locked_count += 1;
-                    continue;
-                };
-                if shard.free.is_empty() {
-                    shard.grow()?;
-                }
-                if let Some(slot_index) = shard.free.pop() {
-                    return Ok((index, shard, slot_index));
-                }
-            }
-            if locked_count == 0 {
-                break;
-            }
-            std::thread::yield_now();
+    /// A free slot, claimed, and its turn: the one preferred, or the next.
+    #[inline]
+    fn claim_free(&self, preferred: usize) -> Result<(usize, &Slot<T>, u32)> {
+        self.claim_if_free(preferred).map_or_else(|| self.search(preferred), Ok)
+    }
+
+    #[inline]
+    fn claim_if_free(&self, index: usize) -> Option<(usize, &Slot<T>, u32)> {
+        let slot = self.slot(index)?;
+        let turn = slot.turn.load(Ordering::Relaxed);
+        if turn % TURNS_PER_LOAN != FREE {
+            return None;
         }
-        Err(Error::new(ErrorKind::Limit, "a million records and batches are held; release some with their done call"))
+        Some((index, slot, slot.claim(turn)?))
     }
-}
 
-impl<T> Shard<T> {
-    /// Adds a free slot, unless there are as many as a token can tell apart.
-    fn grow(&mut self) -> Result<()> {
-        let Ok(slot_index) = u16::try_from(self.slots.len()) else { return Ok(()) };
-        let refused = |_| no_memory("the table of records held", size_of::<Slot<T>>() as u64);
-        self.slots.try_reserve(1).map_err(refused)?;
-        // All slots may be free at once: with this much room, taking a loan back never allocates.
-        self.free.try_reserve(self.slots.len() + 1).map_err(refused)?;
-        self.slots.push(Slot { generation: 0, loan: None });
-        self.free.push(slot_index);
+    #[cold]
+    fn search(&self, preferred: usize) -> Result<(usize, &Slot<T>, u32)> {
+        loop {
+            let slot_count = self.slot_count();
+            for step in 0..slot_count {
+                if let Some(claimed) = self.claim_if_free((preferred + step) % slot_count) {
+                    return Ok(claimed);
+                }
+            }
+            self.grow(slot_count)?;
+        }
+    }
+
+    /// How many slots there are.
+    fn slot_count(&self) -> usize {
+        match self.chunks.iter().take_while(|chunk| !chunk.load(Ordering::Relaxed).is_null()).count() {
+            0 => 0,
+            chunk_count => FIRST_CHUNK_SLOTS << (chunk_count - 1),
+        }
+    }
+
+    fn slot(&self, index: usize) -> Option<&Slot<T>> {
+        let chunk_index = chunk_of(index);
+        let first = self.chunks.get(chunk_index)?.load(Ordering::Acquire);
+        let place = index - slots_before(chunk_index);
+        // SAFETY: null, or the first slot of a chunk that `grow` leaked, which holds all slots from `slots_before` its
+        // index to before the next chunk's; so the place is inside it. Slots are only reached through shared references.
+        unsafe { first.as_ref().map(|first| &*ptr::from_ref(first).add(place)) }
+    }
+
+    /// Adds a chunk to the table of `slot_count` slots, unless another thread just did.
+    #[cold]
+    fn grow(&self, slot_count: usize) -> Result<()> {
+        let Some(chunk) = self.chunks.get(chunk_of(slot_count)) else {
+            let message = "a million records and batches are held; release some with their done call";
+            return Err(Error::new(ErrorKind::Limit, message));
+        };
+        let added_count = slot_count.max(FIRST_CHUNK_SLOTS);
+        let mut slots: Vec<Slot<T>> = Vec::new();
+        slots
+            .try_reserve_exact(added_count)
+            .map_err(|_| no_memory("the table of records held", (added_count * size_of::<Slot<T>>()) as u64))?;
+        slots.resize_with(added_count, || Slot { turn: AtomicU32::new(FREE), loan: UnsafeCell::new(None) });
+        let added = Box::into_raw(slots.into_boxed_slice());
+        let published = chunk.compare_exchange(ptr::null_mut(), added.cast(), Ordering::Release, Ordering::Relaxed);
+        if published.is_err() {
+            // SAFETY: came from `Box::into_raw` just now and was not published.
+            drop(unsafe { Box::from_raw(added) });
+        }
         Ok(())
     }
 }
 
-const _: () = assert!(SLOT_COUNT_MAX == u16::MAX as usize + 1);
-
-/// Threads are spread over the shards in the order of their first loan.
-fn preferred_shard() -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: usize = THREADS.fetch_add(1, Ordering::Relaxed) % SHARD_COUNT;
+impl<T> Slot<T> {
+    /// Goes on from `turn`, if this is its turn and no other thread is faster.
+    fn claim(&self, turn: u32) -> Option<u32> {
+        let claimed = turn.wrapping_add(1);
+        self.turn.compare_exchange(turn, claimed, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| claimed)
     }
-    SHARD.with(|shard| *shard)
+}
+
+/// The chunk that slot `index` is in.
+fn chunk_of(index: usize) -> usize {
+    (index / FIRST_CHUNK_SLOTS).checked_ilog2().map_or(0, |power| power as usize + 1)
+}
+
+/// The index of the first slot of a chunk.
+fn slots_before(chunk_index: usize) -> usize {
+    if chunk_index == 0 { 0 } else { FIRST_CHUNK_SLOTS << (chunk_index - 1) }
+}
+
+/// The slot for a borrower to prefer who has used none yet. From then on it is the one used last: most often it is free
+/// again, and still in the cache.
+pub fn first_preferred() -> usize {
+    static BORROWERS: AtomicUsize = AtomicUsize::new(0);
+    BORROWERS.fetch_add(SLOTS_PER_LINE, Ordering::Relaxed)
 }
 
 /// Tokens of the parent and of forked children differ in this; it is enough for 4095 forks within forks.

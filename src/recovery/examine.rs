@@ -240,7 +240,7 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
     let Some(identity) = usable_identity(&header, &site.index_path)? else { return Err(unknown_records(site)) };
     let counted = header.checkpoints.iter().flatten().map(|checkpoint| checkpoint.count).max().unwrap_or(0);
     let first = match open_index(site, &identity)? {
-        Some(index) => Run::default().entry(&index, 0, 1)?,
+        Some(index) => Run::default().entry(&index, 0, 1)?.copied(),
         None => None,
     };
     if counted == 0 && first.is_none() {

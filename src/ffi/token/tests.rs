@@ -1,6 +1,7 @@
 //! What a token promises: it names its loan once, and nothing else ever.
 
 use super::*;
+use std::sync::atomic::AtomicU64;
 
 #[expect(clippy::needless_pass_by_value, reason = "the loan ends here")]
 fn loan_of(returned: Option<Returned<u32>>) -> Option<u32> {
@@ -10,10 +11,19 @@ fn loan_of(returned: Option<Returned<u32>>) -> Option<u32> {
     }
 }
 
+/// Lends from the first slot on.
+fn lend(loans: &Loans<u32>, loan: u32) -> u64 {
+    loans.lend(loan, &mut 0).unwrap()
+}
+
+fn slot_of(token: u64) -> usize {
+    usize::try_from(field(token, 0, SLOT_BITS)).unwrap()
+}
+
 #[test]
 fn a_token_comes_back_once() {
     let loans = Loans::new();
-    let (first, second) = (loans.lend(1).unwrap(), loans.lend(2).unwrap());
+    let (first, second) = (lend(&loans, 1), lend(&loans, 2));
     assert_eq!(loan_of(loans.take_back(first)), Some(1));
     assert!(loans.take_back(first).is_none(), "done twice");
     assert_eq!(loan_of(loans.take_back(second)), Some(2));
@@ -24,8 +34,8 @@ fn a_slot_used_again_does_not_answer_to_its_old_tokens() {
     let loans = Loans::new();
     let mut tokens = Vec::new();
     for loan in 0..100 {
-        let token = loans.lend(loan).unwrap();
-        assert_eq!(field(token, 0, SLOT_BITS), 0, "the slot freed last is used next");
+        let token = lend(&loans, loan);
+        assert_eq!(slot_of(token), 0, "the slot preferred is free again");
         for old in &tokens {
             assert!(loans.take_back(*old).is_none());
         }
@@ -35,23 +45,38 @@ fn a_slot_used_again_does_not_answer_to_its_old_tokens() {
 }
 
 #[test]
-fn a_generation_is_never_zero() {
+fn turns_begin_anew_and_no_token_is_zero() {
     let loans = Loans::new();
-    let token = loans.lend(0).unwrap();
+    let token = lend(&loans, 0);
     loans.take_back(token);
-    for shard in &loans.shards {
-        for slot in &mut shard.lock().slots {
-            slot.generation = u32::MAX;
-        }
-    }
-    assert_eq!(loans.lend(1).unwrap() >> GENERATION_SHIFT, 1, "after the last generation comes the first");
+    loans.slot(0).unwrap().turn.store(0_u32.wrapping_sub(TURNS_PER_LOAN), Ordering::Relaxed);
+    let last = lend(&loans, 1);
+    assert_eq!(last >> TURN_SHIFT, 0xFFFF_FFFE);
+    assert_eq!(loan_of(loans.take_back(last)), Some(1));
+    let first = lend(&loans, 2);
+    assert_eq!(first, token, "after the last turn comes the first");
+    assert_ne!(first, 0);
+}
+
+#[test]
+fn a_borrower_prefers_the_slot_it_used_last() {
+    let loans = Loans::new();
+    let held = lend(&loans, 1);
+    let mut preferred = 0;
+    let token = loans.lend(2, &mut preferred).unwrap();
+    assert_eq!((slot_of(token), preferred), (1, 1), "the one preferred was lent");
+    loans.take_back(held);
+    loans.take_back(token);
+    assert_eq!(slot_of(loans.lend(3, &mut preferred).unwrap()), 1);
 }
 
 #[test]
 fn made_up_tokens_name_nothing() {
     let loans = Loans::new();
-    let token = loans.lend(7).unwrap();
-    for other in [0, 1, u64::MAX, token + 1, token + (1 << SHARD_SHIFT), token + (1 << GENERATION_SHIFT)] {
+    let token = lend(&loans, 7);
+    let turns = [1, 2, 3, 4].map(|turns| token + (turns << TURN_SHIFT));
+    let slots = [1, FIRST_CHUNK_SLOTS, SLOT_COUNT_MAX - 1].map(|slot| token + slot as u64);
+    for other in [0, 1, u64::MAX, token - (1 << TURN_SHIFT)].into_iter().chain(turns).chain(slots) {
         assert!(loans.take_back(other).is_none(), "{other:#x}");
     }
     assert!(loans.take_back(token + (1 << FORK_SHIFT)).is_none(), "from a fork that has not happened");
@@ -59,28 +84,59 @@ fn made_up_tokens_name_nothing() {
 }
 
 #[test]
-fn a_locked_shard_is_passed_over() {
+fn a_slot_in_the_midst_of_a_claim_is_passed_over_and_answers_to_no_token() {
     let loans = Loans::new();
-    let first = loans.lend(1).unwrap();
-    let shard = field(first, SHARD_SHIFT, SHARD_BITS);
-    let locked = loans.shards[usize::try_from(shard).unwrap()].lock();
-    let second = loans.lend(2).unwrap();
-    assert_ne!(field(second, SHARD_SHIFT, SHARD_BITS), shard);
-    drop(locked);
-    assert_eq!(loan_of(loans.take_back(first)), Some(1));
-    assert_eq!(loan_of(loans.take_back(second)), Some(2));
+    let token = lend(&loans, 1);
+    let lent = u32::try_from(token >> TURN_SHIFT).unwrap();
+    let slot = loans.slot(slot_of(token)).unwrap();
+    let emptying = slot.claim(lent).unwrap();
+    assert!(loans.take_back(token).is_none(), "another thread is just taking it back");
+    assert_ne!(slot_of(lend(&loans, 2)), slot_of(token));
+    slot.turn.store(emptying.wrapping_sub(1), Ordering::Relaxed);
+    assert_eq!(loan_of(loans.take_back(token)), Some(1));
 }
 
 #[test]
 fn the_table_ends_with_an_error_and_goes_on_after_it() {
     let loans = Loans::new();
-    let loan_count = u32::try_from(SLOT_COUNT_MAX * SHARD_COUNT).unwrap();
-    let tokens: Vec<u64> = (0..loan_count).map(|loan| loans.lend(loan).unwrap()).collect();
-    assert_eq!(loans.lend(0).unwrap_err().kind, ErrorKind::Limit);
+    let loan_count = u32::try_from(SLOT_COUNT_MAX).unwrap();
+    let mut preferred = 0;
+    let tokens: Vec<u64> = (0..loan_count).map(|loan| loans.lend(loan, &mut preferred).unwrap()).collect();
+    assert_eq!(loans.lend(0, &mut preferred).unwrap_err().kind, ErrorKind::Limit);
     assert_eq!(loan_of(loans.take_back(tokens[12345])), Some(12345));
-    assert!(loans.lend(1).is_ok());
+    let again = loans.lend(1, &mut preferred).unwrap();
+    assert_eq!(slot_of(again), 12345);
+    for (loan, token) in tokens.into_iter().enumerate().filter(|(loan, _)| *loan != 12345) {
+        assert_eq!(loan_of(loans.take_back(token)), u32::try_from(loan).ok());
+    }
 }
 
+#[test]
+fn one_of_the_threads_that_return_the_same_token_gets_the_loan() {
+    let (loans, latest) = (Loans::new(), AtomicU64::new(0));
+    let barrier = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            (0..10_000_u64)
+                .filter(|_| {
+                    barrier.wait();
+                    let got = loans.take_back(latest.load(Ordering::Relaxed)).is_some();
+                    barrier.wait();
+                    got
+                })
+                .count()
+        });
+        let mut got_count = 0;
+        for _ in 0..10_000 {
+            let token = lend(&loans, 1);
+            latest.store(token, Ordering::Relaxed);
+            barrier.wait();
+            got_count += usize::from(loans.take_back(token).is_some());
+            barrier.wait();
+        }
+        assert_eq!(got_count + other.join().unwrap(), 10_000);
+    });
+}
 #[test]
 fn threads_lend_and_take_back_each_others_loans() {
     let loans = Loans::new();
@@ -89,9 +145,10 @@ fn threads_lend_and_take_back_each_others_loans() {
         for thread in 0..4_u32 {
             let (sender, loans) = (sender.clone(), &loans);
             scope.spawn(move || {
+                let mut preferred = first_preferred();
                 for step in 0..10_000 {
                     let loan = thread * 10_000 + step;
-                    sender.send((loan, loans.lend(loan).unwrap())).unwrap();
+                    sender.send((loan, loans.lend(loan, &mut preferred).unwrap())).unwrap();
                 }
             });
         }
@@ -100,9 +157,9 @@ fn threads_lend_and_take_back_each_others_loans() {
             assert_eq!(loan_of(loans.take_back(token)), Some(loan));
         }
     });
-    for shard in &loans.shards {
-        let shard = shard.lock();
-        assert_eq!(shard.free.len(), shard.slots.len(), "every slot is free again");
+    for index in 0..loans.slot_count() {
+        let turn = loans.slot(index).unwrap().turn.load(Ordering::Relaxed);
+        assert_eq!(turn % TURNS_PER_LOAN, FREE, "every slot is free again");
     }
 }
 
@@ -110,20 +167,20 @@ fn threads_lend_and_take_back_each_others_loans() {
 fn a_forked_child_lends_anew_and_leaves_the_parents_loans_alone() {
     fork::install().unwrap();
     let loans = Loans::new();
-    let token = loans.lend(1).unwrap();
-    let shard = usize::try_from(field(token, SHARD_SHIFT, SHARD_BITS)).unwrap();
-    let locked = loans.shards[shard].lock(); // nobody unlocks the child's copy
-    // SAFETY: the child uses atomics, locks that are free, and the allocator, which the C library keeps usable.
+    let token = lend(&loans, 1);
+    let claimed = loans.slot(1).unwrap();
+    let filling = claimed.claim(FREE).unwrap(); // nobody ends this in the child
+    // SAFETY: the child uses atomics only.
     let child = unsafe { libc::fork() };
     assert!(child >= 0);
     if child == 0 {
         let untouched = matches!(loans.take_back(token), Some(Returned::Parents));
-        let lent = loans.lend(2).map(|token| loans.take_back(token));
+        let lent = loans.lend(2, &mut 0).map(|token| loans.take_back(token));
         let good = untouched && matches!(lent, Ok(Some(Returned::Loan(2))));
         // SAFETY: ends the child without running anything of the test's.
         unsafe { libc::_exit(if good { 42 } else { 1 }) };
     }
-    drop(locked);
+    claimed.turn.store(filling.wrapping_sub(1), Ordering::Relaxed);
     let mut status = 0;
     // SAFETY: the child made above, waited for once.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
