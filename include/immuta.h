@@ -17,8 +17,8 @@
  *           since 1970-01-01 UTC.
  * ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
  * Ownership Objects made by immuta_open, immuta_options_new and immuta_stream_open belong to the caller until
- *           immuta_close, immuta_options_free and immuta_stream_done; a record or batch until its done. Those accept
- *           NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call.
+ *           immuta_close, immuta_options_free and immuta_stream_done; a record or batch until its done; a transaction
+ *           until immuta_txn_commit or immuta_txn_rollback. All but the commit accept NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call.
  *           Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records stay readable.
  * Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE); that is a help in
  *           finding mistakes, not a promise. Record and batch tokens are checked always: done twice is caught.
@@ -225,6 +225,13 @@ typedef struct immuta_options immuta_options;
 ///
 /// Threads: one, except where a function says more.
 typedef struct immuta_stream immuta_stream;
+
+/// Records on their way into a namespace, in memory until the commit: nobody else sees them before, and nothing of
+/// them is left if the process ends. There can be any number at once, in one namespace, too; they neither block nor
+/// see each other.
+///
+/// Threads: one.
+typedef struct immuta_txn immuta_txn;
 
 /// What a call answers: 0 is success, a positive value means that nothing failed but there is no result, a negative
 /// one is an error. Numbers are never reused; a newer library may return ones that this header does not know.
@@ -852,6 +859,75 @@ immuta_status immuta_append_at(immuta_log *log,
                                size_t count,
                                immuta_appended *appended_out,
                                immuta_error *error);
+
+/// Begins a transaction. It takes memory only, and keeps nobody from appending.
+///
+/// log:     an open log.
+/// ns:      number of the namespace.
+/// txn_out: the transaction, for immuta_txn_commit or immuta_txn_rollback.
+/// error:   NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
+/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_NO_MEMORY.
+///
+/// Ownership: the transaction is the caller's until one of the two takes it back, also after the log is closed.
+///
+/// Threads: any.
+immuta_status immuta_txn_begin(immuta_log *log,
+                               uint32_t ns,
+                               immuta_txn **txn_out,
+                               immuta_error *error);
+
+/// Stages one record. On any error this record is not staged, and the transaction goes on with those before it.
+///
+/// txn:   a transaction.
+/// data:  the payload, copied; may be NULL when size is 0.
+/// size:  of the payload, in bytes; 0 is a record, too.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_TOO_LARGE: the record is larger than max_record_size; IMMUTA_E_NO_MEMORY: the staged
+/// records need more memory than there is; IMMUTA_E_BUSY: another thread is using the transaction.
+///
+/// Threads: one.
+immuta_status immuta_txn_append(immuta_txn *txn, const void *data, size_t size, immuta_error *error);
+
+/// Stages one record whose payload is in parts, which are joined.
+///
+/// txn:        a transaction.
+/// parts:      the parts in order, copied; may be NULL when part_count is 0.
+/// part_count: how many; 0 makes one empty record.
+/// error:      NULL, or written on failure only.
+///
+/// Returns what immuta_txn_append returns.
+///
+/// Threads: one.
+immuta_status immuta_txn_appendv(immuta_txn *txn,
+                                 const immuta_slice *parts,
+                                 size_t part_count,
+                                 immuta_error *error);
+
+/// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens, and readers
+/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. The transaction is released, whatever the answer
+/// is: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
+///
+/// txn:          a transaction that no other thread is using.
+/// appended_out: may be NULL. Of a transaction without records the count is 0, and nothing was appended.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns; IMMUTA_E_CLOSED: also when the log was closed since; IMMUTA_E_BUSY: another
+/// thread is using the transaction, nothing was appended.
+///
+/// Threads: one, and nothing may use the transaction afterwards.
+immuta_status immuta_txn_commit(immuta_txn *txn,
+                                immuta_appended *appended_out,
+                                immuta_error *error);
+
+/// Releases a transaction. Nothing of it was, or will be, appended.
+///
+/// txn: a transaction that no other thread is using, or NULL.
+///
+/// Threads: one, and nothing may use the transaction afterwards.
+void immuta_txn_rollback(immuta_txn *txn);
 
 /// Opens a stream at a number.
 ///

@@ -40,6 +40,7 @@ mod scan;
 pub mod storage;
 mod stream;
 mod sync;
+mod transaction;
 mod verify;
 mod writer;
 
@@ -50,4 +51,5 @@ pub use payloads::{Appended, Payloads};
 pub use record::{Batch, Record, RecordInfo};
 pub use report::{Outcome, Report, Stats};
 pub use stream::{Interrupter, Next, Stream};
+pub use transaction::Transaction;
 pub use verify::verify;

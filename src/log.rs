@@ -13,6 +13,7 @@ use crate::report::{Report, Stats};
 use crate::storage::{self, Storage};
 use crate::stream::Stream;
 use crate::sync::{Mutex, RwLock};
+use crate::transaction::Transaction;
 use crate::writer::Writer;
 use std::path::Path;
 use std::sync::Arc;
@@ -245,6 +246,16 @@ impl Log {
                 return self.append(ns, Payloads::One(&[&payload[..filled]]), None);
             }
         }
+    }
+
+    /// A transaction over `ns`. It keeps this log in memory, but not open.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`], [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`].
+    pub fn transaction(self: &Arc<Self>, ns: u32) -> Result<Transaction> {
+        let limit = self.namespace(ns)?.max_record_size_bytes;
+        self.with_writer(ns, |_| Ok(()))?;
+        Ok(Transaction::new(Arc::clone(self), ns, limit))
     }
 
     /// A stream over `ns`: 0 from the beginning, negative from now on, N skips the first N.

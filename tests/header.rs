@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 const HEADER_PATH: &str = "include/immuta.h";
 
 /// The files whose items the header shows, in this order.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "status",
     "error",
     "library",
@@ -19,6 +19,7 @@ const SOURCES: [&str; 11] = [
     "namespace",
     "figures",
     "append",
+    "txn",
     "stream",
     "record",
     "maintenance",

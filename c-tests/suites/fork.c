@@ -53,6 +53,7 @@ static void expect_forked_from_logs(immuta_log *log) {
   immuta_stats stats;
   immuta_report report;
   immuta_stream *stream = NULL;
+  immuta_txn *txn = NULL;
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_append(log, 0, "x", 1, NULL, ERR));
   CHECK_MESSAGE("fork");
   CHECK_MESSAGE("open");
@@ -61,6 +62,7 @@ static void expect_forked_from_logs(immuta_log *log) {
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_append_batch(log, 0, &slice, 1, NULL, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_append_packed(log, 0, "x", &size, 1, NULL, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_append_at(log, 0, 10, &slice, 1, NULL, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_txn_begin(log, 0, &txn, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_sync(log, 0, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_namespace_add(log, "b", &ns, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_namespace_find(log, "a", &ns, ERR));
@@ -71,7 +73,7 @@ static void expect_forked_from_logs(immuta_log *log) {
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_open_at_time(log, 0, 0, &stream, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_shutdown(log, ERR));
   CHECK_EQ(immuta_namespace_count(log), 0);
-  CHECK(stream == NULL);
+  CHECK(stream == NULL && txn == NULL);
 }
 
 static void expect_forked_from_everything(void *argument) {

@@ -11,6 +11,7 @@ use crate::log::Log;
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// An open log: a directory of namespaces.
 ///
@@ -20,7 +21,8 @@ pub struct immuta_log {
 }
 
 impl Opaque for immuta_log {
-    type Body = Log;
+    /// Shared with the transactions, which may outlive the handle.
+    type Body = Arc<Log>;
     const MAGIC: u64 = u64::from_le_bytes(*b"imLogOpn");
 }
 
@@ -64,7 +66,7 @@ pub unsafe extern "C" fn immuta_open(
         let log_out = call.out("log_out", log_out)?;
         let directory = directory_of(call.string("directory", directory)?)?;
         let options = options::read(&call, options)?;
-        log_out.set(give(Log::open(directory, &options)?)?);
+        log_out.set(give(Arc::new(Log::open(directory, &options)?))?);
         Ok(IMMUTA_OK)
     })
 }

@@ -17,8 +17,8 @@
 //!           since 1970-01-01 UTC.
 //! ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
 //! Ownership Objects made by immuta_open, immuta_options_new and immuta_stream_open belong to the caller until
-//!           immuta_close, immuta_options_free and immuta_stream_done; a record or batch until its done. Those accept
-//!           NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call.
+//!           immuta_close, immuta_options_free and immuta_stream_done; a record or batch until its done; a transaction
+//!           until immuta_txn_commit or immuta_txn_rollback. All but the commit accept NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call.
 //!           Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records stay readable.
 //! Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE); that is a help in
 //!           finding mistakes, not a promise. Record and batch tokens are checked always: done twice is caught.
@@ -61,6 +61,7 @@ mod record;
 mod status;
 mod stream;
 mod token;
+mod txn;
 
 #[cfg(test)]
 mod tests;

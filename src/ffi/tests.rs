@@ -17,6 +17,7 @@ use super::ptr::fixed_text;
 use super::record::*;
 use super::status::{self, *};
 use super::stream::*;
+use super::txn::*;
 use crate::error::{Error, ErrorKind};
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -66,6 +67,13 @@ impl Fixture {
         // SAFETY: pointers to living values, as the header asks.
         assert_eq!(unsafe { immuta_stream_open(self.log, 0, 0, &raw mut stream, null_mut()) }, IMMUTA_OK);
         stream
+    }
+
+    fn transaction(&self) -> *mut immuta_txn {
+        let mut txn = null_mut();
+        // SAFETY: pointers to living values, as the header asks.
+        assert_eq!(unsafe { immuta_txn_begin(self.log, 0, &raw mut txn, null_mut()) }, IMMUTA_OK);
+        txn
     }
 
     fn close(self) {

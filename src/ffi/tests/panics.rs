@@ -6,8 +6,9 @@ use super::*;
 fn a_panic_in_any_function_is_contained() {
     let fixture = Fixture::new();
     let (log, stream, options) = (fixture.log, fixture.stream(), immuta_options_new());
+    let txn = fixture.transaction();
     let path = fixture.path.as_ptr();
-    let (mut log_out, mut stream_out) = (null_mut(), null_mut());
+    let (mut log_out, mut stream_out, mut txn_out) = (null_mut(), null_mut(), null_mut());
     let (mut number, mut ns, mut buffer) = (0, 0, [0; 201]);
     let (mut stats, mut report): (immuta_stats, immuta_report) = (blank(), blank());
     let (mut record, mut batch): (immuta_record, immuta_batch) = (blank(), blank());
@@ -52,6 +53,8 @@ fn a_panic_in_any_function_is_contained() {
         immuta_append_batch(log, 0, null(), 0, null_mut(), e),
         immuta_append_packed(log, 0, null(), null(), 0, null_mut(), e),
         immuta_append_at(log, 0, 0, null(), 0, null_mut(), e),
+        immuta_txn_begin(log, 0, &raw mut txn_out, e), immuta_txn_append(txn, null(), 0, e),
+        immuta_txn_appendv(txn, null(), 0, e), immuta_txn_commit(txn, null_mut(), e),
         immuta_stream_open(log, 0, 0, &raw mut stream_out, e),
         immuta_stream_open_at_time(log, 0, 0, &raw mut stream_out, e),
         immuta_stream_next(stream, 0, &raw mut record, e), immuta_stream_next_batch(stream, 1, 1, 0, &raw mut batch, e),
@@ -75,6 +78,9 @@ fn a_panic_in_any_function_is_contained() {
         PANIC_NEXT.set(true);
         immuta_options_free(options);
         immuta_options_free(options);
+        PANIC_NEXT.set(true);
+        immuta_txn_rollback(txn);
+        immuta_txn_rollback(txn);
         PANIC_NEXT.set(true);
         immuta_stream_done(stream);
         immuta_stream_done(stream);

@@ -1,0 +1,67 @@
+//! Records staged in memory, to become one commit or nothing.
+
+use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::log::Log;
+use crate::payloads::{Appended, Payloads};
+use std::sync::Arc;
+
+/// An open transaction; dropping it rolls it back.
+#[derive(Debug)]
+pub struct Transaction {
+    log: Arc<Log>,
+    ns: u32,
+    max_record_size_bytes: u64,
+    /// The payloads staged, one after the other.
+    bytes: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
+}
+
+impl Transaction {
+    pub(crate) fn new(log: Arc<Log>, ns: u32, max_record_size_bytes: u64) -> Transaction {
+        Transaction { log, ns, max_record_size_bytes, bytes: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Stages one record, its parts one after the other.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`], [`ErrorKind::NoMemory`]: this record is not staged, those before it stay.
+    pub fn append(&mut self, parts: &[&[u8]]) -> Result<()> {
+        self.stage(parts).map_err(|error| error.in_namespace(self.ns))
+    }
+
+    fn stage(&mut self, parts: &[&[u8]]) -> Result<()> {
+        let limit = self.max_record_size_bytes;
+        let size = parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len()));
+        let size = size.filter(|size| *size as u64 <= limit).ok_or_else(|| {
+            let size = size.map_or("more than memory has".to_owned(), |size| size.to_string());
+            let message = format!("a record of {size} bytes; the largest allowed is {limit} (max_record_size)");
+            Error::new(ErrorKind::TooLarge, message)
+        })?;
+        let staged = (self.bytes.len() as u64).saturating_add(size as u64);
+        self.bytes.try_reserve(size).map_err(|_| no_memory("a transaction", staged))?;
+        self.ends.try_reserve(1).map_err(|_| no_memory("a transaction", staged))?;
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        self.ends.push(self.bytes.len());
+        Ok(())
+    }
+
+    /// Appends what was staged as one batch.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; whatever the error, the transaction is gone.
+    pub fn commit(self) -> Result<Appended> {
+        let mut records: Vec<&[u8]> = Vec::new();
+        records
+            .try_reserve_exact(self.ends.len())
+            .map_err(|_| no_memory("a commit", self.ends.len() as u64 * 16).in_namespace(self.ns))?;
+        let mut begin = 0;
+        for end in &self.ends {
+            records.push(&self.bytes[begin..*end]);
+            begin = *end;
+        }
+        self.log.append(self.ns, Payloads::Each(&records), None)
+    }
+}
