@@ -199,20 +199,23 @@ static void other_processes_never_see_a_part(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
+enum { KILLS = 10, COMMITS_BEFORE_A_KILL = 20, RECORDS_BEFORE_A_KILL = 60 };
+
 static void commit_until_killed(void *gate) {
+  static const unsigned char data[4000];
   immuta_log *log = OPEN(.flush_interval_ns = -1);
   immuta_txn *never = begin(log, 0);
   stage(never, 100, 0);
   for (uint64_t commits = 1;; commits++) {
     immuta_txn *txn = begin(log, 0);
-    for (int i = 0; i < RECORDS_PER_COMMIT; i++) stage(txn, 3000, 1);
+    for (int i = 0; i < RECORDS_BEFORE_A_KILL; i++) CHECK_OK(immuta_txn_append(txn, data, sizeof data, ERR));
     commit(txn);
-    if (commits == 50) check_gate_open(*(check_gate *)gate);
+    if (commits == COMMITS_BEFORE_A_KILL) check_gate_open(*(check_gate *)gate);
   }
 }
 
 static void a_kill_leaves_no_part(void) {
-  for (int round = 0; round < 5; round++) {
+  for (int round = 0; round < KILLS; round++) {
     check_gate gate = check_gate_new();
     int status = 0;
     pid_t pid = check_fork(commit_until_killed, &gate);
@@ -220,8 +223,8 @@ static void a_kill_leaves_no_part(void) {
     CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
     immuta_log *log = OPEN();
     uint64_t count = check_stats(log, 0).count;
-    CHECK(count >= (uint64_t)(round + 1) * 50 * RECORDS_PER_COMMIT);
-    CHECK_EQ(count % RECORDS_PER_COMMIT, 0);
+    CHECK(count >= (uint64_t)(round + 1) * COMMITS_BEFORE_A_KILL * RECORDS_BEFORE_A_KILL);
+    CHECK_EQ(count % RECORDS_BEFORE_A_KILL, 0);
     CHECK_OK(immuta_close(log, ERR));
     check_gate_free(gate);
   }
@@ -342,9 +345,10 @@ static atomic_int busy_seen;
 static atomic_uint_fast64_t staged;
 
 static void *stage_until_busy(void *txn) {
-  static const unsigned char data[256 << 10];
+  static const unsigned char data[64 << 10];
   while (!atomic_load(&busy_seen)) {
     immuta_status status = immuta_txn_append(txn, data, sizeof data, NULL);
+    CHECK(atomic_load(&staged) < 8000); /* by then they have met */
     if (status == IMMUTA_OK) atomic_fetch_add(&staged, 1);
     else atomic_store(&busy_seen, 1), CHECK_EQ(status, IMMUTA_E_BUSY);
   }
