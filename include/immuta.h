@@ -31,7 +31,7 @@
  *           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
  *           parent goes on undisturbed.
  * Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
- *           close-on-exec. A log open for writing has at most one thread of its own, with all signals blocked.
+ *           close-on-exec. A log has at most one thread of its own, with all signals blocked.
  * Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
  *           and immuta_report may grow at the end: the caller passes sizeof, the library fills what fits and zeroes
  *           the rest, so that either side may be the newer one.
@@ -61,7 +61,7 @@
 /// immuta_stream_interrupt ended the wait.
 #define IMMUTA_INTERRUPTED 2
 
-/// Reserved for event loops: do not wait, call immuta_stream_next.
+/// immuta_stream_poll_arm: do not wait, call immuta_stream_next.
 #define IMMUTA_READY 3
 
 /// An argument is NULL where it must not be, out of its bounds, or unknown. A mistake in the program.
@@ -1053,7 +1053,7 @@ immuta_status immuta_stream_position(immuta_stream *stream, uint64_t *number_out
 
 /// Ends a wait: the immuta_stream_next or immuta_stream_next_batch that waits now, or else the next one that is
 /// called, answers IMMUTA_INTERRUPTED, once, however often this was called before. The stream goes on from where it
-/// is.
+/// is. Its descriptor for event loops, if it has one, becomes readable.
 ///
 /// stream: a stream that is not done before this call returns.
 ///
@@ -1069,6 +1069,51 @@ immuta_status immuta_stream_interrupt(immuta_stream *stream);
 ///
 /// Threads: one, and nothing may use it afterwards.
 void immuta_stream_done(immuta_stream *stream);
+
+/// Gives the descriptor to poll for a stream: for poll, select, epoll, or any loop built on them. It becomes readable
+/// after immuta_stream_poll_arm, and only then tells anything:
+///
+///   for each stream:   get the descriptor, add it to the loop for reading
+///   forever:           immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT
+///                      immuta_stream_poll_arm; IMMUTA_READY: back to next at once
+///                      wait in the loop until the descriptor is readable
+///
+/// In a log that is open for writing, the thread that appends makes it readable. A read-only log starts one thread at
+/// the first call of this function, with all signals blocked, which waits for all its streams; immuta_shutdown ends it.
+///
+/// stream: a stream.
+/// fd_out: the descriptor, the same one each time. It stays the stream's, is close-on-exec and 3 or above. The caller
+///         polls it and nothing else: no read, no write, no close.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is to be had; IMMUTA_E_NO_MEMORY; IMMUTA_E_CLOSED:
+/// the log was shut down before the first call; IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Ownership: immuta_stream_done closes the descriptor; take it out of the loop before.
+///
+/// Threads: one. The descriptor itself may be polled by any thread at any time.
+immuta_status immuta_stream_poll_fd(immuta_stream *stream, int *fd_out, immuta_error *error);
+
+/// Asks for one signal on the descriptor of a stream: it is unreadable after this, until there is a reason to call
+/// immuta_stream_next, and then stays readable until this is called again. Reasons are the record at the position of
+/// the stream, an interrupt, the end of the log, and an error to tell. Whatever happened before this call is not
+/// missed: then the answer is IMMUTA_READY.
+///
+/// A readable descriptor is an invitation, not a promise: immuta_stream_next may still answer IMMUTA_TIMEOUT. After
+/// any other call on the stream (next, next_batch, seek) arm it again before waiting. IMMUTA_E_POOL is no reason to
+/// wait here: the record is there, give back others first.
+///
+/// stream: a stream.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK: armed, wait for the descriptor;
+/// IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
+/// (IMMUTA_E_CLOSED) or an error;
+/// IMMUTA_E_LIMIT: there is no descriptor yet, and none is to be had; IMMUTA_E_NO_MEMORY;
+/// IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Threads: one.
+immuta_status immuta_stream_poll_arm(immuta_stream *stream, immuta_error *error);
 
 /// Gives a record back. Its descriptor is free for others at once, its data must not be touched any more.
 ///

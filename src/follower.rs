@@ -6,8 +6,9 @@ use crate::format::index::State;
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
 use crate::index::{self, Header, Index, Run};
 use crate::layout;
+use crate::live::{self, Live, is_this_boot};
 use crate::namespace::{Namespace, log_file_name};
-use crate::publish::{EventCount, Live, is_this_boot, live_file_name};
+use crate::publish::EventCount;
 use crate::rebuild;
 use crate::report::{Outcome, Report};
 use crate::scan::{self, Bytes, Point};
@@ -15,12 +16,14 @@ use crate::storage::{CommitWord, File, FileId, OpenMode, Storage};
 use crate::sync::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many damaged entries at the end are passed over in search of a good one.
 const DAMAGED_ENTRIES_MAX: u64 = 1024;
 /// The most records indexed in memory, 24 bytes each.
 const SCRATCH_RECORDS_MAX: u64 = 1 << 24;
+/// Instead of the time of a look that failed.
+const FAILED: u64 = u64::MAX;
 /// How often a look starts again because a writer came or went meanwhile.
 const LOOK_TRIES: usize = 8;
 
@@ -133,7 +136,7 @@ pub struct Follower {
     /// One thread at a time moves what is visible on; taken while holding nothing but `looking`.
     publishing: Mutex<()>,
     started: Instant,
-    /// Milliseconds after `started` of the last look.
+    /// Milliseconds after `started` of the last look, or [`FAILED`].
     last_look_ms: AtomicU64,
     rollbacks: AtomicU64,
     rolled_back_to: AtomicU64,
@@ -194,10 +197,19 @@ impl Follower {
         }
     }
 
+    /// How long the last look may be relied on; zero after one that failed.
+    pub fn look_due_in(&self, namespace: &Namespace) -> Duration {
+        let last_look_ms = self.last_look_ms.load(Ordering::Relaxed);
+        if last_look_ms == FAILED {
+            return Duration::ZERO;
+        }
+        let since = Duration::from_millis(self.now_ms().saturating_sub(last_look_ms));
+        namespace.events.look_interval().saturating_sub(since)
+    }
+
     /// Whether the last look is older than anyone may rely on, or the writer is another.
     pub fn is_look_due(&self, namespace: &Namespace) -> bool {
-        let since_ms = self.now_ms().saturating_sub(self.last_look_ms.load(Ordering::Relaxed));
-        if u128::from(since_ms) >= namespace.events.look_interval().as_millis() {
+        if self.look_due_in(namespace).is_zero() {
             return true;
         }
         let following = self.following.read();
@@ -211,6 +223,13 @@ impl Follower {
 
     /// Finds out anew who decides, and what is visible; wakes the sleepers of this process when that changed.
     pub fn look(&self, namespace: &Namespace) -> Result<()> {
+        self.try_look(namespace).inspect_err(|_| {
+            // Whoever asks next looks again, and is told, too.
+            self.last_look_ms.store(FAILED, Ordering::Relaxed);
+        })
+    }
+
+    fn try_look(&self, namespace: &Namespace) -> Result<()> {
         let looking = self.looking.lock();
         self.last_look_ms.store(self.now_ms(), Ordering::Relaxed);
         let before = namespace.visible.count();
@@ -229,7 +248,7 @@ impl Follower {
         drop(publishing);
         drop(looking);
         self.fill_report(namespace, &sight);
-        if namespace.visible.count() != before {
+        if rolled_back || namespace.visible.count() != before {
             namespace.events.notify_process();
         }
         Ok(())
@@ -245,7 +264,7 @@ impl Follower {
         let id = |name: String| storage.metadata(&name).ok().flatten().map(|meta| meta.id);
         let log_id = id(log_file_name(&namespace.name));
         let index_id = id(index::file_name(&namespace.name));
-        let live_id = id(live_file_name(&namespace.name));
+        let live_id = id(live::file_name(&namespace.name));
         let following = self.following.read();
         let same_files = log_id == Some(following.files.log_id) && index_id == following.files.index_id;
         let same_live = live_id == following.live.as_ref().and_then(Live::id);

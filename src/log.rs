@@ -10,6 +10,7 @@ use crate::payloads::{Appended, Payloads};
 use crate::publish::EventCount;
 use crate::recovery::{self, Wanted};
 use crate::report::{Report, Stats};
+use crate::ringer::Ringer;
 use crate::storage::{self, Storage};
 use crate::stream::Stream;
 use crate::sync::{Mutex, RwLock};
@@ -36,6 +37,8 @@ pub struct Log {
     options: Options,
     members: Arc<RwLock<Vec<Member>>>,
     flusher: Flusher,
+    /// Serves the event loops of a read-only log.
+    ringer: Arc<Ringer>,
     flushing: AtomicBool,
     /// One thread at a time adds a namespace or shuts down.
     changing: Mutex<()>,
@@ -71,6 +74,7 @@ impl Log {
             options: options.clone(),
             members: Arc::default(),
             flusher: Flusher::new(options.flush_interval),
+            ringer: Arc::default(),
             flushing: AtomicBool::new(false),
             changing: Mutex::new(()),
             closed: AtomicBool::new(false),
@@ -94,6 +98,7 @@ impl Log {
         }
         let _changing = self.changing.lock();
         self.flusher.stop();
+        self.ringer.stop();
         let mut outcome = Ok(());
         for member in self.members.read().iter() {
             member.namespace.close();
@@ -130,7 +135,8 @@ impl Log {
         let storage = &self.storage;
         let (follower, index, events) = Follower::open(storage.as_ref(), name)?;
         let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
-        let parts = Parts { index, events, follower: Some(follower), readers };
+        let ringer = Some(Arc::clone(&self.ringer));
+        let parts = Parts { index, events, follower: Some(follower), ringer, readers };
         let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts);
         namespace.look()?;
         Ok(Member { namespace: Arc::new(namespace), writer: None })
@@ -144,7 +150,7 @@ impl Log {
         let journal_size_bytes = (!self.options.fast_write).then_some(self.options.journal_bytes());
         let opened = prepared.finish(Wanted { journal_size_bytes })?;
         let events = EventCount::new(opened.live.page(), true);
-        let parts = Parts { index: opened.index.clone(), events, follower: None, readers };
+        let parts = Parts { index: opened.index.clone(), events, follower: None, ringer: None, readers };
         let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts);
         let namespace = Arc::new(namespace);
         let writer = Writer::new(Arc::clone(&namespace), opened, self.options.flush_bytes)?;

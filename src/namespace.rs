@@ -7,47 +7,20 @@ use crate::index::{self, Index};
 use crate::journal;
 use crate::options::Options;
 use crate::pool::Pool;
-use crate::publish::EventCount;
+use crate::publish::{Bell, EventCount, Visible};
 use crate::record::{Place, Reader};
 use crate::report::{Report, Stats};
+use crate::ringer::Ringer;
 use crate::storage::{OpenMode, Storage};
 use crate::sync::{Mutex, RwLock};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The name of `namespace`'s record file.
 pub fn log_file_name(namespace: &str) -> String {
     format!("{namespace}.{}", log::SUFFIX)
-}
-
-/// How much a reader may see: the records before `count`, whose bytes end at `end`.
-#[derive(Debug)]
-pub struct Visible {
-    count: AtomicU64,
-    end: AtomicU64,
-}
-
-impl Visible {
-    fn new() -> Visible {
-        Visible { count: AtomicU64::new(0), end: AtomicU64::new(log::HEADER_SIZE_BYTES) }
-    }
-
-    /// The end is stored first, so that whoever sees the count sees an end that covers it.
-    pub fn publish(&self, count: u64, end: u64) {
-        self.end.store(end, Ordering::Relaxed);
-        self.count.store(count, Ordering::Release);
-    }
-
-    pub fn count(&self) -> u64 {
-        self.count.load(Ordering::Acquire)
-    }
-
-    /// A count and an end that covers it.
-    pub fn get(&self) -> (u64, u64) {
-        let count = self.count();
-        (count, self.end.load(Ordering::Relaxed))
-    }
 }
 
 /// Figures for [`Stats`].
@@ -80,6 +53,7 @@ pub struct Parts {
     pub events: EventCount,
     /// Finds out what is visible where no writer of this process says so.
     pub follower: Option<Follower>,
+    pub ringer: Option<Arc<Ringer>>,
     pub readers: Vec<Reader>,
 }
 
@@ -104,11 +78,13 @@ pub struct Namespace {
     closed: AtomicBool,
     /// Present in a read-only log.
     follower: Option<Follower>,
+    /// Rings armed bells where no writer of this process does.
+    pub ringer: Option<Arc<Ringer>>,
 }
 
 impl Namespace {
     pub fn new(number: u32, name: &str, storage: Arc<dyn Storage>, options: &Options, parts: Parts) -> Namespace {
-        let Parts { index, events, follower, readers } = parts;
+        let Parts { index, events, follower, ringer, readers } = parts;
         Namespace {
             number,
             name: name.to_owned(),
@@ -125,6 +101,7 @@ impl Namespace {
             files_serial: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             follower,
+            ringer,
         }
     }
 
@@ -169,6 +146,11 @@ impl Namespace {
         self.files_serial.store(current.files_serial, Ordering::Release);
     }
 
+    /// Wakes whoever waits for what the writer has just made visible.
+    pub fn published(&self) {
+        self.events.published(&self.visible);
+    }
+
     /// Brings `visible` up to date where that is not the writer's doing; cheap while a writer works.
     pub fn refresh(&self) {
         if let Some(follower) = &self.follower {
@@ -190,6 +172,29 @@ impl Namespace {
             Some(follower) if follower.is_look_due(self) => self.look(),
             _ => Ok(()),
         }
+    }
+
+    /// How long until the next look is due.
+    pub fn look_due_in(&self) -> Duration {
+        self.follower.as_ref().map_or(Duration::MAX, |follower| follower.look_due_in(self))
+    }
+
+    /// Has `bell` rung, once, when record `position` is there, or there is something else to ask for; the caller looks after this.
+    pub fn arm(&self, bell: &Arc<Bell>, position: u64) -> Result<()> {
+        let is_first = self.events.arm(bell, position)?;
+        if let Some(ringer) = self.ringer.as_ref().filter(|_| is_first) {
+            ringer.tell();
+        }
+        Ok(())
+    }
+
+    /// Rings the armed bells that are due: those whose records are there, all when their streams have an error to tell.
+    pub fn ring_due(&self) {
+        if self.look_if_due().is_err() {
+            return self.events.ring_all();
+        }
+        self.refresh();
+        self.events.ring_due(&self.visible);
     }
 
     /// How often, and down to which record, what readers saw was rolled back.

@@ -1,15 +1,19 @@
 //! A position in a namespace: waits for records without a descriptor, then takes one from the pool.
 
+mod poll;
+
+pub use poll::Poll;
+
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::index::{Entry, entry_offset};
 use crate::index::Run;
 use crate::namespace::{Namespace, OpenIndex};
 use crate::options::{Deadline, Timeout};
 use crate::pool::Guard;
-use crate::publish::{Waiter, Woken};
+use crate::publish::{Interrupt, Waiter, Woken};
 use crate::record::{self, Batch, Place, Reader, Record};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Bytes a batch spans at most, unless its first record alone is larger.
@@ -32,7 +36,7 @@ pub enum Next<T> {
 pub struct Stream {
     namespace: Arc<Namespace>,
     position: u64,
-    interrupted: Arc<AtomicBool>,
+    interrupt: Arc<Interrupt>,
     index: OpenIndex,
     run: Run,
     /// Visible when last asked: below it no question is needed.
@@ -45,14 +49,13 @@ pub struct Stream {
 #[derive(Clone, Debug)]
 pub struct Interrupter {
     namespace: Arc<Namespace>,
-    interrupted: Arc<AtomicBool>,
+    interrupt: Arc<Interrupt>,
 }
 
 impl Interrupter {
     /// The stream's current wait, or else its next call, comes back interrupted, once. Async-signal-safe.
     pub fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::Release);
-        self.namespace.events.notify_all();
+        self.interrupt.raise(&self.namespace.events);
     }
 }
 
@@ -68,7 +71,7 @@ impl Stream {
         namespace.counters.streams.fetch_add(1, Ordering::Relaxed);
         Ok(Stream {
             position,
-            interrupted: Arc::default(),
+            interrupt: Arc::default(),
             index: namespace.open_index(),
             run: Run::default(),
             visible: (0, 0),
@@ -109,7 +112,7 @@ impl Stream {
     }
 
     pub fn interrupter(&self) -> Interrupter {
-        Interrupter { namespace: Arc::clone(&self.namespace), interrupted: Arc::clone(&self.interrupted) }
+        Interrupter { namespace: Arc::clone(&self.namespace), interrupt: Arc::clone(&self.interrupt) }
     }
 
     /// Waits for the next record, then for a descriptor, both before the same deadline.
@@ -232,14 +235,14 @@ impl Stream {
     #[inline]
     fn has_record_at_hand(&self) -> bool {
         self.position < self.visible.0
-            && !self.interrupted.load(Ordering::Relaxed)
+            && !self.interrupt.is_raised()
             && !self.namespace.is_closed()
             && !self.namespace.is_read_only()
     }
 
     /// An interrupt, the end of the log, or a record: what ends a wait but time.
     fn reason_to_go(&mut self) -> Result<Option<Next<()>>> {
-        if self.interrupted.load(Ordering::Relaxed) && self.interrupted.swap(false, Ordering::AcqRel) {
+        if self.interrupt.take() {
             return Ok(Some(Next::Interrupted));
         }
         if self.namespace.is_closed() {
@@ -253,9 +256,7 @@ impl Stream {
         namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
         let woken = waiter.wait(deadline, || {
             namespace.refresh();
-            namespace.visible.count() > self.position
-                || self.interrupted.load(Ordering::Acquire)
-                || namespace.is_closed()
+            namespace.visible.count() > self.position || self.interrupt.is_raised() || namespace.is_closed()
         });
         namespace.counters.waiters.fetch_sub(1, Ordering::Relaxed);
         woken
@@ -364,6 +365,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        self.disarm();
         self.namespace.counters.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::{self, PoisonError, TryLockError};
 use std::time::Instant;
 
+pub use std::sync::atomic;
 pub use std::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
 #[derive(Debug, Default)]

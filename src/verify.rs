@@ -35,7 +35,7 @@ pub fn verify(
         opened => opened?,
     };
     // The records are read through one buffer of its own, so no reader is needed.
-    let parts = Parts { index, events, follower: Some(follower), readers: Vec::new() };
+    let parts = Parts { index, events, follower: Some(follower), ringer: None, readers: Vec::new() };
     let namespace = Namespace::new(0, name, Arc::clone(&storage), options, parts);
     namespace.look()?;
     let mut report = namespace.report.lock().clone();

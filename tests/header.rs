@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 const HEADER_PATH: &str = "include/immuta.h";
 
 /// The files whose items the header shows, in this order.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "status",
     "error",
     "library",
@@ -21,6 +21,7 @@ const SOURCES: [&str; 12] = [
     "append",
     "txn",
     "stream",
+    "poll",
     "record",
     "maintenance",
 ];

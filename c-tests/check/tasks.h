@@ -67,6 +67,9 @@ static inline void check_until_asleep(pid_t tid) {
   }
 }
 
+/* How often a race is run: less where each step takes long, as under valgrind. */
+static inline uint64_t check_rounds(uint64_t usual, uint64_t slow) { return getenv("IMMUTA_TEST_SLOW") != NULL ? slow : usual; }
+
 /* Runs `function` in a child process, which ends with 0 unless a check fails. Fork before the library is used, as hosts do. */
 static inline pid_t check_fork(void (*function)(void *), void *argument) {
   fflush(stdout);

@@ -91,6 +91,9 @@ impl Toolbox {
     /// The command that runs `program` in that mode.
     pub fn command(&self, program: &Path, mode: RunMode) -> Command {
         let mut command = if mode.valgrind { valgrind(program) } else { Command::new(program) };
+        if mode.valgrind {
+            command.env("IMMUTA_TEST_SLOW", "1");
+        }
         if mode.syscall_engine {
             command.env("IMMUTA_TEST_IO", "syscall");
         }

@@ -2,15 +2,12 @@
  * status and a message; nothing is lost; once the cause is gone the same call succeeds. Cases that need root or a mount say SKIPPED. */
 #include "check.h"
 
+#include "forbid.h"
 #include "snapshot.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <stddef.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 enum { MIB = 1 << 20, RECORD_BYTES = 40000 };
 
@@ -270,21 +267,9 @@ static void paths_the_system_cannot_take_are_input_output_errors(void) {
 
 /* ---- Syncs that fail --------------------------------------------------------------------------------------------------------- */
 
-/* From here on every sync of this thread, and of those it starts, fails with EIO: the kernel itself says so, by a filter that cannot be
- * taken back. */
 static void fail_every_sync(void) {
   const uint32_t syncs[] = {SYS_fdatasync, SYS_fsync, SYS_msync, SYS_sync_file_range, SYS_syncfs};
-  struct sock_filter program[2 * CHECK_COUNT(syncs) + 2];
-  size_t length = 0;
-  program[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-  for (size_t i = 0; i < CHECK_COUNT(syncs); i++) {
-    program[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syncs[i], 0, 1);
-    program[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO);
-  }
-  program[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-  struct sock_fprog filter = {.len = (unsigned short)length, .filter = program};
-  CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) CHECK_SKIP("seccomp filters are refused here");
+  forbid_calls(syncs, CHECK_COUNT(syncs), EIO);
 }
 
 static void expect_poisoned_but_readable(immuta_log *log) {

@@ -31,7 +31,7 @@
 //!           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
 //!           parent goes on undisturbed.
 //! Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
-//!           close-on-exec. A log open for writing has at most one thread of its own, with all signals blocked.
+//!           close-on-exec. A log has at most one thread of its own, with all signals blocked.
 //! Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
 //!           and immuta_report may grow at the end: the caller passes sizeof, the library fills what fits and zeroes
 //!           the rest, so that either side may be the newer one.
@@ -56,6 +56,7 @@ mod log;
 mod maintenance;
 mod namespace;
 mod options;
+mod poll;
 mod ptr;
 mod record;
 mod status;

@@ -15,7 +15,7 @@ pub const IMMUTA_OK: i32 = 0;
 pub const IMMUTA_TIMEOUT: i32 = 1;
 /// immuta_stream_interrupt ended the wait.
 pub const IMMUTA_INTERRUPTED: i32 = 2;
-/// Reserved for event loops: do not wait, call immuta_stream_next.
+/// immuta_stream_poll_arm: do not wait, call immuta_stream_next.
 pub const IMMUTA_READY: i32 = 3;
 /// An argument is NULL where it must not be, out of its bounds, or unknown. A mistake in the program.
 pub const IMMUTA_E_ARGUMENT: i32 = -1;

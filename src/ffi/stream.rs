@@ -28,8 +28,8 @@ pub struct Body {
 }
 
 /// What one thread at a time uses.
-struct Position {
-    stream: Stream,
+pub struct Position {
+    pub stream: Stream,
     /// Where in the table of loans its record was kept last.
     slot: usize,
 }
@@ -247,7 +247,7 @@ pub unsafe extern "C" fn immuta_stream_position(stream: *mut immuta_stream, numb
 
 /// Ends a wait: the immuta_stream_next or immuta_stream_next_batch that waits now, or else the next one that is
 /// called, answers IMMUTA_INTERRUPTED, once, however often this was called before. The stream goes on from where it
-/// is.
+/// is. Its descriptor for event loops, if it has one, becomes readable.
 ///
 /// stream: a stream that is not done before this call returns.
 ///
@@ -287,7 +287,7 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
 }
 
 impl Body {
-    fn lock(&self) -> Result<MutexGuard<'_, Position>> {
+    pub fn lock(&self) -> Result<MutexGuard<'_, Position>> {
         let busy = || Error::new(ErrorKind::Busy, "another thread is using this stream; one thread at a time may");
         self.position.try_lock().ok_or_else(busy)
     }

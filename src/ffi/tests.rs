@@ -13,6 +13,7 @@ use super::log::*;
 use super::maintenance::*;
 use super::namespace::*;
 use super::options::*;
+use super::poll::*;
 use super::ptr::fixed_text;
 use super::record::*;
 use super::status::{self, *};

@@ -13,20 +13,26 @@
 //! so one sleeper of the process, the *lookout*, sleeps in slices on the counter and looks around after each; the others sleep
 //! in the *lobby*, a word of this process, until the lookout wakes them or leaves its post to one of them.
 
-mod futex;
-mod live;
+mod bell;
+mod interrupt;
+mod visible;
 
-pub use live::{Live, file_name as live_file_name, is_this_boot};
+pub use bell::Bell;
+pub use interrupt::Interrupt;
+pub use visible::Visible;
 
+use crate::error::Result;
 use crate::storage::SharedPage;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use crate::storage::futex::{self, Watch};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use bell::Bells;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// The longest sleep outside the writer's process when the writer wakes through the shared words.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest sleep when nobody can wake us.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The sleepers flag and the wake counter, in the live page or in this process.
 #[derive(Debug)]
@@ -109,26 +115,37 @@ pub struct EventCount {
     writer_here: bool,
     lobby: AtomicU32,
     lookout: AtomicBool,
+    bells: Bells,
 }
 
 impl EventCount {
     /// `page`: the shared words, or none to use words of this process.
     pub fn new(page: Option<Arc<SharedPage>>, writer_here: bool) -> EventCount {
-        EventCount { words: Words::new(page), writer_here, lobby: AtomicU32::new(0), lookout: AtomicBool::new(false) }
+        let (lobby, lookout) = (AtomicU32::new(0), AtomicBool::new(false));
+        EventCount { words: Words::new(page), writer_here, lobby, lookout, bells: Bells::new() }
     }
 
-    /// The writer's wake after a publish: nothing when nobody sleeps.
-    pub fn published(&self) {
+    /// The writer's wake after it published: nothing when nobody sleeps and no bell is armed.
+    pub fn published(&self, visible: &Visible) {
         fence(Ordering::SeqCst);
         let words = self.words();
         if words.sleepers().load(Ordering::Relaxed) != 0 {
             words.sleepers().store(0, Ordering::Relaxed);
             words.wake_all();
         }
+        if self.bells.is_any_armed() {
+            self.bells.ring_below(visible.count());
+        }
     }
 
-    /// Wakes everybody, after the caller made its condition true: interrupt, close, poison, recovery. Async-signal-safe.
+    /// Wakes everybody, after the caller made its condition true: close, poison, recovery.
     pub fn notify_all(&self) {
+        self.wake_sleepers();
+        self.ring_all();
+    }
+
+    /// Wakes the threads that sleep, after the caller made its condition true: interrupt. Async-signal-safe.
+    pub fn wake_sleepers(&self) {
         fence(Ordering::SeqCst);
         self.words().wake_all();
         self.wake_lobby(u32::MAX);
@@ -137,6 +154,50 @@ impl EventCount {
     /// Wakes the other sleepers of this process, after a look found something new.
     pub fn notify_process(&self) {
         self.wake_lobby(u32::MAX);
+        self.ring_all();
+    }
+
+    /// Rings every armed bell.
+    pub fn ring_all(&self) {
+        if self.bells.is_any_armed() {
+            self.bells.ring_all();
+        }
+    }
+
+    /// Has `bell` rung once when record `position` is there, or there is something else to ask for. The caller looks after this,
+    /// as before a sleep. Whether the bell is the first of this namespace that is armed.
+    pub fn arm(&self, bell: &Arc<Bell>, position: u64) -> Result<bool> {
+        let is_first = self.bells.arm(bell, position)?;
+        fence(Ordering::SeqCst);
+        Ok(is_first)
+    }
+
+    /// Forgets `bell`; nobody but an interrupt rings it after this.
+    pub fn disarm(&self, bell: &Arc<Bell>) {
+        self.bells.disarm(bell);
+    }
+
+    pub fn is_any_armed(&self) -> bool {
+        self.bells.is_any_armed()
+    }
+
+    /// The first half of a sleep: whoever looks after this, and then sleeps while the word is as it was seen, misses nothing.
+    pub fn watch(&self) -> Watch<'_> {
+        let mut words = self.words();
+        let mut seen = words.counter().load(Ordering::Acquire);
+        // The old words are woken once, after they have a successor: what is read of them then tells nothing any more.
+        while let Some(successor) = words.successor.get() {
+            words = successor;
+            seen = words.counter().load(Ordering::Acquire);
+        }
+        words.sleepers().store(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        Watch { word: words.counter(), seen, scope: words.scope() }
+    }
+
+    /// Rings the bells whose records are visible.
+    pub fn ring_due(&self, visible: &Visible) {
+        self.bells.ring_below(visible.count());
     }
 
     /// For one call that may sleep, several times.
@@ -145,11 +206,8 @@ impl EventCount {
     }
 
     fn wait(&self, deadline: Option<Instant>, ready: impl FnOnce() -> bool) -> Woken {
-        let words = self.words();
-        let seen = words.counter().load(Ordering::Acquire);
         let seen_lobby = self.lobby.load(Ordering::Acquire);
-        words.sleepers().store(1, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        let Watch { word, seen, scope } = self.watch();
         if ready() {
             return Woken::Ready;
         }
@@ -158,18 +216,17 @@ impl EventCount {
             left => left,
         };
         if self.writer_here {
-            futex::wait(words.counter(), seen, left, words.scope());
+            futex::wait(word, seen, left, scope);
             return Woken::Perhaps;
         }
         if self.lookout.swap(true, Ordering::AcqRel) {
             futex::wait(&self.lobby, seen_lobby, left, futex::Scope::Private);
             return Woken::Perhaps;
         }
-        let slice = words.slice();
+        let slice = self.look_interval();
         let slice_is_shorter = left.is_none_or(|left| slice <= left);
-        let timed_out =
-            futex::wait(words.counter(), seen, Some(left.map_or(slice, |left| left.min(slice))), words.scope());
-        let changed = words.counter().load(Ordering::Acquire) != seen;
+        let timed_out = futex::wait(word, seen, Some(left.map_or(slice, |left| left.min(slice))), scope);
+        let changed = word.load(Ordering::Acquire) != seen;
         self.lookout.store(false, Ordering::Release);
         // One successor in the lobby is enough unless all have a reason to ask again.
         self.wake_lobby(if changed { u32::MAX } else { 1 });

@@ -7,7 +7,7 @@ use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, State, entry_of
 use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal::{self, Found, Journal, Prepared};
-use crate::publish::Live;
+use crate::live::Live;
 use crate::random;
 use crate::rebuild;
 use crate::report::{Outcome, Report};

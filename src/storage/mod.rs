@@ -8,8 +8,10 @@ mod clock;
 mod create;
 mod directory;
 mod engine;
+mod eventfd;
 mod file;
 pub mod fork;
+pub(crate) mod futex;
 mod mapping;
 mod room;
 pub mod simulated;
@@ -21,6 +23,7 @@ mod words;
 pub use clock::now_ns;
 pub use create::create_directory;
 pub use directory::open_directory;
+pub(crate) use eventfd::EventFd;
 pub use words::SharedPage;
 
 use std::fmt::Debug;

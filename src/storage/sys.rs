@@ -78,6 +78,14 @@ pub(super) fn memory_file() -> io::Result<OwnedFd> {
     above_standard(unsafe { OwnedFd::from_raw_fd(made) })
 }
 
+/// A counter that wakes whoever polls it: reading takes it to zero, and neither reading nor writing waits.
+pub(super) fn event_counter() -> io::Result<OwnedFd> {
+    // SAFETY: takes integers only.
+    let made = retried(|| unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+    // SAFETY: the kernel just made this descriptor; nothing else owns it.
+    above_standard(unsafe { OwnedFd::from_raw_fd(made) })
+}
+
 /// What is under `name` in `directory`, a symbolic link taken as itself.
 pub(super) fn metadata_at(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<Meta>> {
     let mut found = MaybeUninit::<libc::stat>::uninit();

@@ -101,7 +101,7 @@ impl Commit<Option<Ends>> for Writer {
         ends.spare = group.frames.map(|frames| frames.bytes).unwrap_or_default();
         self.namespace.counters.durable_count.store(group.count, Ordering::Relaxed);
         self.namespace.counters.syncs.fetch_add(1, Ordering::Relaxed);
-        self.namespace.events.published();
+        self.namespace.published();
         Ok(())
     }
 }

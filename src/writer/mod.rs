@@ -13,10 +13,10 @@ use crate::format::log::{SIZE_WORD_BYTES, record_end};
 use crate::group::{Groups, Turns};
 use crate::index::Index;
 use crate::journal::{Journal, Place};
+use crate::live::Live;
 use crate::namespace::Namespace;
 use crate::options::CHECKPOINT_BYTES_MAX;
 use crate::payloads::{Appended, Payloads};
-use crate::publish::Live;
 use crate::recovery::Opened;
 use crate::storage::{CommitWord, File, Tail};
 use crate::sync::{Mutex, MutexGuard};
@@ -150,7 +150,7 @@ impl Writer {
             Ok(()) => {
                 let published = self.publish(ends);
                 drop(tails);
-                published.map(|()| self.namespace.events.published())
+                published.map(|()| self.namespace.published())
             }
         };
         drop(unfinished);

@@ -9,7 +9,7 @@ fn a_panic_in_any_function_is_contained() {
     let txn = fixture.transaction();
     let path = fixture.path.as_ptr();
     let (mut log_out, mut stream_out, mut txn_out) = (null_mut(), null_mut(), null_mut());
-    let (mut number, mut ns, mut buffer) = (0, 0, [0; 201]);
+    let (mut number, mut ns, mut fd, mut buffer) = (0, 0, -1, [0; 201]);
     let (mut stats, mut report): (immuta_stats, immuta_report) = (blank(), blank());
     let (mut record, mut batch): (immuta_record, immuta_batch) = (blank(), blank());
     let name = c"b".as_ptr();
@@ -58,7 +58,8 @@ fn a_panic_in_any_function_is_contained() {
         immuta_stream_open(log, 0, 0, &raw mut stream_out, e),
         immuta_stream_open_at_time(log, 0, 0, &raw mut stream_out, e),
         immuta_stream_next(stream, 0, &raw mut record, e), immuta_stream_next_batch(stream, 1, 1, 0, &raw mut batch, e),
-        immuta_stream_seek(stream, 0, e),
+        immuta_stream_seek(stream, 0, e), immuta_stream_poll_fd(stream, &raw mut fd, e),
+        immuta_stream_poll_arm(stream, e),
         immuta_verify(path, c"a".as_ptr(), null(), None, null_mut(), &raw mut report, size_of::<immuta_report>(), e),
     }
     // Those that answer no status give up quietly; what was to be released is still there.
