@@ -1,4 +1,4 @@
-"""The programs a newcomer runs first: quickstart, tail, the benchmark."""
+"""The programs a newcomer runs first: quickstart, the other examples, the benchmark."""
 
 import signal
 import subprocess
@@ -52,15 +52,24 @@ class Lines:
         self.process.stdin.write(line + "\n")
         return self.read()
 
+    def finish(self) -> None:
+        """Ends its input, after which it has to end as a success."""
+        self.process.stdin.close()
+        expect(self.process.wait() == 0, f"the program ended with {self.process.returncode}")
+
     def read(self) -> str:
         return self.process.stdout.readline().rstrip("\n")
+
+
+def example(run: Run, name: str) -> Path:
+    run.command("make", "--silent", "examples")
+    return Path(run.command("make", "--silent", "print-examples-dir").strip()) / name
 
 
 def tail(run: Run) -> str:
     """One process writes, tail prints each record in another, and Ctrl-C ends it as a success."""
     libraries = library_dir(run)
-    program = Path(run.command("make", "--silent", "print-examples-dir").strip()) / "tail"
-    run.command("make", "--silent", "examples")
+    program = example(run, "tail")
     directory = run.scratch / "log"
     writer_words = (sys.executable, Path(__file__).with_name("writer.py"), libraries / "libimmuta.so", directory, "live")
     with Lines(*writer_words) as writer:
@@ -76,6 +85,35 @@ def tail(run: Run) -> str:
     return "3 records from a live writer, then Ctrl-C"
 
 
+def transaction(run: Run) -> str:
+    """Twice: the second run goes on with the balances of the first, and nothing of a rolled back transfer is there."""
+    program = example(run, "transaction")
+    for balances in ((70, 130), (40, 160)):
+        printed = run.command(program, run.scratch / "log").splitlines()
+        expected = ["alice has no 1000", f"alice: {balances[0]}", f"bob: {balances[1]}"]
+        expect(printed[1:] == expected, f"printed {printed}")
+    return "two runs"
+
+
+def epoll(run: Run) -> str:
+    """One process appends lines from its event loop, another follows both namespaces from its own; both print each record."""
+    program, directory = example(run, "epoll"), run.scratch / "log"
+    with Lines(program, "write", directory) as writer:
+        for number, text in enumerate(["one", "two", "three", "four"]):
+            expected = f"{('left', 'right')[number % 2]} {number // 2} {text}"
+            answer = writer.ask(text)
+            expect(answer == expected, f"the writer printed {answer!r}, expected {expected!r}")
+        with Lines(program, "follow", directory) as follower:
+            known = sorted(follower.read() for _ in range(4))
+            expect(known == ["left 0 one", "left 1 three", "right 0 two", "right 1 four"], f"the follower printed {known}")
+            for number, text in enumerate(["five", "six"]):
+                answers = {writer.ask(text), follower.read()}
+                expect(answers == {f"{('left', 'right')[number]} 2 {text}"}, f"writer and follower printed {answers}")
+            follower.finish()
+        writer.finish()
+    return "6 records, seen from both processes"
+
+
 def bench(run: Run) -> str:
     """The quick form of `make bench`: it must run and print its figures; how fast is for people to judge."""
     c_compiler()
@@ -87,5 +125,7 @@ def bench(run: Run) -> str:
 STEPS = [
     Step("quickstart", "make run, twice, prints exactly what the README says", quickstart),
     Step("tail", "the tail example follows a live writer until Ctrl-C", tail),
+    Step("transaction", "the transaction example, twice", transaction),
+    Step("epoll", "the epoll example writes in one process and follows in another", epoll),
     Step("bench", "quick form of the benchmark runs (figures, no verdict)", bench),
 ]

@@ -1,4 +1,4 @@
-//! Appends with nobody asleep make no system call but those that make room, about one step per MiB of either file: strace counts
+//! Appends with nobody asleep and no event loop armed make no system call but those that make room, about one step per MiB of either file: strace counts
 //! what the appending thread does between two marks of `process/quiet.c`.
 
 use crate::support::{OwnDir, compile};
