@@ -263,7 +263,9 @@ typedef struct immuta_error {
 typedef struct immuta_stats {
     /// Records that readers can see.
     uint64_t count;
-    /// Records known to be on the device, whatever happens to the power.
+    /// Records known to be on the device, whatever happens to the power: those that the last completed flush covers; in
+    /// durable mode all that readers can see. Read-only it is what the newest checkpoint in NAME.idx covers, and all that
+    /// readers can see while a durable writer is at work; 0 where there is no side file.
     uint64_t durable_count;
     /// Of NAME.log up to the end of the last record, in bytes.
     uint64_t data_bytes;
@@ -271,7 +273,7 @@ typedef struct immuta_stats {
     uint64_t file_bytes;
     /// Of NAME.idx.
     uint64_t index_bytes;
-    /// Of the journal; 0 in fast mode.
+    /// Of the journal, NAME.wal; 0 where there is none, as in fast mode.
     uint64_t journal_bytes;
     /// Reader descriptors.
     uint64_t readers;
@@ -285,13 +287,13 @@ typedef struct immuta_stats {
     uint64_t appends;
     /// Commits: single records and whole batches.
     uint64_t commits;
-    /// Flushes completed.
+    /// Flushes completed; in durable mode also the syncs of the journal, each of which makes one or more commits durable.
     uint64_t syncs;
     /// Records lent.
     uint64_t records_read;
     /// Records that were not lent because they did not match their checksum.
     uint64_t checksum_failures;
-    /// IMMUTA_MODE_*.
+    /// IMMUTA_MODE_*; read-only, that of the last writer.
     uint32_t mode;
     /// IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
     uint32_t engine;
@@ -490,11 +492,13 @@ immuta_status immuta_options_set_reader_count(immuta_options *options, uint32_t 
 /// Sets when an append counts as written.
 ///
 /// Either way an append that returned survives the death of the process. Fast (1): a power failure costs at most what
-/// was appended since the last flush, and leaves whole batches only. Durable (0): it costs nothing that returned.
+/// was appended since the last flush, and leaves whole batches only. Durable (0): it costs nothing that returned. Each
+/// append then waits for the device, once for all threads that append at the same time; readers see a record only when
+/// it is durable; and a journal, NAME.wal, lies beside the records while the log is open, see
+/// immuta_options_set_journal_size. A log may be opened in the other mode the next time. Read-only logs ignore this.
 ///
 /// options: options.
-/// on:      1 fast, 0 durable; 1 unless set. This version has no durable mode yet: a writer with 0 is not opened,
-///          IMMUTA_E_UNSUPPORTED.
+/// on:      1 fast, 0 durable; 1 unless set.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
 ///
@@ -531,6 +535,19 @@ immuta_status immuta_options_set_flush_bytes(immuta_options *options, uint64_t b
 ///
 /// Threads: one.
 immuta_status immuta_options_set_max_record_size(immuta_options *options, uint64_t bytes);
+
+/// Sets how long the journal of a durable writer is. Each namespace has one, NAME.wal, written when the log is opened
+/// and removed when it is closed cleanly. It has two halves: while the records of one are brought to their place, the
+/// other is filled. A longer journal has appends wait less often for that; a commit larger than a half is made durable
+/// in its place instead, which takes two syncs more. Fast writers and read-only logs ignore this.
+///
+/// options: options.
+/// bytes:   65536 (64 KiB) to 1073741824 (1 GiB), rounded up to a multiple of 8192; 16 MiB unless set.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: out of bounds; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_journal_size(immuta_options *options, uint64_t bytes);
 
 /// Sets how the files are read and written.
 ///
@@ -580,8 +597,7 @@ immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t o
 /// IMMUTA_E_MISSING: a record file is gone although its side file knows records;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
 /// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
-/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or
-/// fast_write is off, which this version does not have;
+/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
@@ -620,6 +636,8 @@ immuta_status immuta_shutdown(immuta_log *log, immuta_error *error);
 immuta_status immuta_close(immuta_log *log, immuta_error *error);
 
 /// Flushes a namespace now: when this returns IMMUTA_OK, every append that returned before the call is on the device.
+/// In durable mode it was there already; this brings the records to their place, so that nothing of the journal is
+/// needed any more.
 ///
 /// log:   an open log.
 /// ns:    number of the namespace.
@@ -724,7 +742,8 @@ immuta_status immuta_report_get(immuta_log *log,
                                 size_t report_size,
                                 immuta_error *error);
 
-/// Appends one record. Readers see it, and it survives the death of the process, when this returns.
+/// Appends one record. Readers see it, and it survives the death of the process, when this returns; in durable mode
+/// (immuta_options_set_fast_write) a power failure as well.
 ///
 /// These statuses are those of all appends:
 ///
@@ -743,11 +762,13 @@ immuta_status immuta_report_get(immuta_log *log,
 /// there is;
 /// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused memory, a mapping or a thread;
 /// IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append;
+/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. Where it failed while
+/// this append was in flight, the message says that the record may or may not be there then;
 /// IMMUTA_E_IO: this write failed, and the namespace is poisoned now; the message says whether the record may be
 /// there.
 ///
-/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO or IMMUTA_E_PANIC says otherwise.
+/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
+/// otherwise.
 ///
 /// Threads: any; appends happen one after the other.
 immuta_status immuta_append(immuta_log *log,

@@ -2,12 +2,12 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::in_memory;
-use crate::format::index::State;
+use crate::format::index::{Mode, State};
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
 use crate::index::{self, Header, Index, Run};
 use crate::layout;
 use crate::live::{self, Live, is_this_boot};
-use crate::namespace::{Namespace, log_file_name};
+use crate::namespace::{ALL_VISIBLE, Namespace, log_file_name};
 use crate::publish::EventCount;
 use crate::rebuild;
 use crate::report::{Outcome, Report};
@@ -219,6 +219,18 @@ impl Follower {
 
     pub fn rollback(&self) -> (u64, u64) {
         (self.rollbacks.load(Ordering::Acquire), self.rolled_back_to.load(Ordering::Acquire))
+    }
+
+    /// The mode of the newest checkpoint on disk, and how many records it makes certain to be there.
+    pub fn durability(&self) -> (Mode, u64) {
+        let following = self.following.read();
+        // An index in memory has no checkpoint on disk.
+        let index = following.files.index_id.map(|_| &following.files.index);
+        let header = index.and_then(|index| Header::read(index.file.as_ref()).ok());
+        let Some((newest, _)) = header.and_then(|header| header.newest()) else { return (Mode::Fast, 0) };
+        let is_at_work = following.authority == Authority::Writer { epoch: newest.epoch };
+        let all = newest.mode == Mode::Durable && is_at_work;
+        (newest.mode, if all { ALL_VISIBLE } else { newest.count })
     }
 
     /// Finds out anew who decides, and what is visible; wakes the sleepers of this process when that changed.

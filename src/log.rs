@@ -181,7 +181,7 @@ impl Log {
         Ok(self.namespace(ns)?.name.clone())
     }
 
-    /// Makes everything appended to `ns` so far durable.
+    /// Makes everything appended to `ns` so far durable in its place.
     ///
     /// # Errors
     /// A failed sync, which poisons the namespace; [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`].

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::follower::Follower;
+use crate::format::index::Mode;
 use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal;
@@ -23,6 +24,9 @@ pub fn log_file_name(namespace: &str) -> String {
     format!("{namespace}.{}", log::SUFFIX)
 }
 
+/// As a durable count: however many records are visible.
+pub const ALL_VISIBLE: u64 = u64::MAX;
+
 /// Figures for [`Stats`].
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -33,7 +37,8 @@ pub struct Counters {
     pub syncs: AtomicU64,
     pub records_read: AtomicU64,
     pub checksum_failures: AtomicU64,
-    pub durable_count: AtomicU64,
+    /// Of a fast writer: what the last completed flush covers.
+    pub flushed_count: AtomicU64,
     /// Whether the writer is in durable mode.
     pub is_durable: AtomicBool,
 }
@@ -214,13 +219,19 @@ impl Namespace {
 
     /// The figures every namespace has; the writer adds its own.
     pub fn stats(&self) -> Stats {
-        let (count, end) = self.visible.get();
-        let (readers, readers_in_use) = self.pool.usage();
         let size = |name: String| self.storage.metadata(&name).ok().flatten().map_or(0, |meta| meta.size_bytes);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (mode, durable_count) = match &self.follower {
+            Some(follower) => follower.durability(),
+            None if self.counters.is_durable.load(Ordering::Relaxed) => (Mode::Durable, ALL_VISIBLE),
+            None => (Mode::Fast, self.counters.flushed_count.load(Ordering::Acquire)),
+        };
+        // After the durable count, so that what became both meanwhile counts as visible only.
+        let (count, end) = self.visible.get();
+        let (readers, readers_in_use) = self.pool.usage();
         Stats {
             count,
-            durable_count: load(&self.counters.durable_count),
+            durable_count: durable_count.min(count),
             data_bytes: end,
             file_bytes: size(log_file_name(&self.name)),
             index_bytes: size(index::file_name(&self.name)),
@@ -234,7 +245,7 @@ impl Namespace {
             syncs: load(&self.counters.syncs),
             records_read: load(&self.counters.records_read),
             checksum_failures: load(&self.counters.checksum_failures),
-            mode: u32::from(!self.counters.is_durable.load(Ordering::Relaxed)),
+            mode: mode.number(),
             engine: if self.storage.maps_files() { 1 } else { 2 },
             poisoned: self.poisoned.load(Ordering::Relaxed).into(),
             read_only: self.is_read_only().into(),

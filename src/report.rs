@@ -51,7 +51,7 @@ pub struct Report {
 pub struct Stats {
     /// Records a reader can see.
     pub count: u64,
-    /// Records known to be on disk.
+    /// Records known to be on disk, at most `count`.
     pub durable_count: u64,
     /// Bytes of the records, with count and size words.
     pub data_bytes: u64,
@@ -59,7 +59,7 @@ pub struct Stats {
     pub file_bytes: u64,
     /// Size of the side file.
     pub index_bytes: u64,
-    /// Size of the journal; 0 in fast mode.
+    /// Size of the journal; 0 where there is none, as in fast mode.
     pub journal_bytes: u64,
     pub readers: u64,
     pub readers_in_use: u64,

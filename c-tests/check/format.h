@@ -12,6 +12,8 @@ enum {
   IDX_CRC_AT = IDX_PAGE - 4,
   IDX_STATE_OPEN = 1,
   IDX_STATE_CLEAN = 2,
+  IDX_STATE_POISONED = 3,
+  IDX_MODE_DURABLE = 0,
   IDX_MODE_FAST = 1,
   LIVE_SIZE = 4096
 };
@@ -155,8 +157,8 @@ static inline void expect_closed_file(const char *path, const image *expected) {
 
 /* ---- Both files of namespace "a" ---- */
 
-/* The side file of a closed log holds exactly the entries of the records of its record file. */
-static inline void expect_closed_side_file(uint64_t count) {
+/* The side file of a log that a writer in `mode` closed holds exactly the entries of the records of its record file. */
+static inline void expect_closed_side_file_of(uint32_t mode, uint64_t count) {
   check_file idx = check_read_file(check_path("a.idx")), log = check_read_file(check_path("a.log"));
   CHECK_EQ(check_u64(log.data), count);
   CHECK_EQ(idx.size, IDX_HEADER + count * IDX_ENTRY);
@@ -164,7 +166,7 @@ static inline void expect_closed_side_file(uint64_t count) {
   CHECK(is_zero(idx.data + 3 * IDX_PAGE, IDX_PAGE)); /* page 3 is unused */
   idx_checkpoint newest = idx_newest_checkpoint(idx.data);
   CHECK_EQ(newest.state, IDX_STATE_CLEAN);
-  CHECK_EQ(newest.mode, IDX_MODE_FAST);
+  CHECK_EQ(newest.mode, mode);
   CHECK_EQ(newest.count, count);
   CHECK_EQ(newest.end, log.size);
   uint64_t offset = 8;
@@ -180,6 +182,8 @@ static inline void expect_closed_side_file(uint64_t count) {
   free(idx.data);
   free(log.data);
 }
+
+static inline void expect_closed_side_file(uint64_t count) { expect_closed_side_file_of(IDX_MODE_FAST, count); }
 
 static inline idx_checkpoint newest_on_disk(void) {
   check_file idx = check_read_file(check_path("a.idx"));

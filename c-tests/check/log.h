@@ -16,6 +16,8 @@ typedef struct check_setup {
   uint64_t max_record_size;
   int64_t flush_interval_ns; /* negative: no interval */
   uint64_t flush_bytes;
+  int durable;             /* 1: fast_write off */
+  uint64_t journal_size;
 } check_setup;
 
 /* OPEN(.names = {"a", "b"}, .readers = 2) returns the log or ends the case. */
@@ -45,6 +47,8 @@ static inline immuta_options *check_options(check_setup setup) {
   if (setup.flush_interval_ns != 0)
     CHECK_OK(immuta_options_set_flush_interval(options, setup.flush_interval_ns < 0 ? 0 : setup.flush_interval_ns));
   if (setup.flush_bytes != 0) CHECK_OK(immuta_options_set_flush_bytes(options, setup.flush_bytes));
+  if (setup.durable) CHECK_OK(immuta_options_set_fast_write(options, 0));
+  if (setup.journal_size != 0) CHECK_OK(immuta_options_set_journal_size(options, setup.journal_size));
   return options;
 }
 

@@ -24,6 +24,12 @@ static void setters_keep_their_bounds(void) {
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_max_record_size(o, 0));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_max_record_size(o, UINT64_C(1) << 47));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_max_record_size(o, UINT64_MAX));
+  CHECK_OK(immuta_options_set_journal_size(o, 64 << 10));
+  CHECK_OK(immuta_options_set_journal_size(o, 1 << 30));
+  CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_journal_size(o, 0));
+  CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_journal_size(o, (64 << 10) - 1));
+  CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_journal_size(o, (1 << 30) + 1));
+  CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_journal_size(o, UINT64_MAX));
   const int32_t engines[] = {IMMUTA_IO_AUTO, IMMUTA_IO_MMAP, IMMUTA_IO_SYSCALL}, unknown[] = {-1, 3, INT32_MAX, INT32_MIN};
   for (size_t i = 0; i < CHECK_COUNT(engines); i++) CHECK_OK(immuta_options_set_io(o, engines[i]));
   for (size_t i = 0; i < CHECK_COUNT(unknown); i++) CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_io(o, unknown[i]));
@@ -51,6 +57,7 @@ static void options_may_not_be_null_but_to_free(void) {
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_flush_interval(NULL, 0));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_flush_bytes(NULL, 0));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_max_record_size(NULL, 1));
+  CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_journal_size(NULL, 64 << 10));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_io(NULL, IMMUTA_IO_AUTO));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_read_only(NULL, 1));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_verify_reads(NULL, 1));
@@ -120,18 +127,18 @@ static void the_largest_record_holds_for_every_record_of_a_batch(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-static void durable_mode_is_refused_before_anything_is_created(void) {
-  immuta_options *o = check_options((check_setup){0});
-  immuta_log *log = NULL;
-  CHECK_OK(immuta_options_set_fast_write(o, 0));
-  CHECK_STATUS(IMMUTA_E_UNSUPPORTED, immuta_open(check_path("new"), o, &log, ERR));
-  CHECK_MESSAGE("fast_write");
-  CHECK(log == NULL);
-  CHECK(!check_exists(check_path("new")));
-  CHECK_OK(immuta_options_set_fast_write(o, 1));
-  CHECK_OK(immuta_open(check_path("new"), o, &log, ERR));
-  CHECK_OK(immuta_close(log, ERR));
-  immuta_options_free(o);
+static void modes_and_journals_are_what_was_asked_for(void) {
+  const uint64_t asked[] = {0, 64 << 10, (64 << 10) + 1, 100000}, made[] = {16 << 20, 64 << 10, 72 << 10, 104 << 10};
+  for (size_t i = 0; i < CHECK_COUNT(asked); i++) {
+    immuta_log *log = OPEN(.durable = 1, .journal_size = asked[i]);
+    CHECK_EQ(check_stats(log, 0).mode, IMMUTA_MODE_DURABLE);
+    CHECK_EQ(check_stats(log, 0).journal_bytes, made[i]); /* whole pages in each half */
+    CHECK_OK(immuta_close(log, ERR));
+    log = OPEN(.journal_size = asked[i]); /* means nothing to a fast writer */
+    CHECK_EQ(check_stats(log, 0).mode, IMMUTA_MODE_FAST);
+    CHECK_EQ(check_stats(log, 0).journal_bytes, 0);
+    CHECK_OK(immuta_close(log, ERR));
+  }
 }
 
 static void unverified_reads_say_so(void) {
@@ -239,7 +246,7 @@ static const check_case cases[] = {
     CASE(no_options_are_the_defaults),
     CASE(records_of_64_mib_are_the_largest_by_default),
     CASE(the_largest_record_holds_for_every_record_of_a_batch),
-    CASE(durable_mode_is_refused_before_anything_is_created),
+    CASE(modes_and_journals_are_what_was_asked_for),
     CASE(unverified_reads_say_so),
     CASE(each_engine_writes_what_the_other_reads),
     CASE(flushing_by_bytes_comes_without_an_interval),

@@ -50,7 +50,8 @@ const _: () = assert!(size_of::<immuta_appended>() == 32 && size_of::<immuta_sli
 /// nothing is appended then, and the value comes back as os_error.
 pub type immuta_read_fn = Option<unsafe extern "C" fn(user: *mut c_void, buffer: *mut c_void, capacity: usize) -> i64>;
 
-/// Appends one record. Readers see it, and it survives the death of the process, when this returns.
+/// Appends one record. Readers see it, and it survives the death of the process, when this returns; in durable mode
+/// (immuta_options_set_fast_write) a power failure as well.
 ///
 /// These statuses are those of all appends:
 ///
@@ -69,11 +70,13 @@ pub type immuta_read_fn = Option<unsafe extern "C" fn(user: *mut c_void, buffer:
 /// there is;
 /// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused memory, a mapping or a thread;
 /// IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append;
+/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. Where it failed while
+/// this append was in flight, the message says that the record may or may not be there then;
 /// IMMUTA_E_IO: this write failed, and the namespace is poisoned now; the message says whether the record may be
 /// there.
 ///
-/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO or IMMUTA_E_PANIC says otherwise.
+/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
+/// otherwise.
 ///
 /// Threads: any; appends happen one after the other.
 #[unsafe(no_mangle)]

@@ -45,7 +45,9 @@ pub const IMMUTA_MODE_FAST: i32 = 1;
 pub struct immuta_stats {
     /// Records that readers can see.
     pub count: u64,
-    /// Records known to be on the device, whatever happens to the power.
+    /// Records known to be on the device, whatever happens to the power: those that the last completed flush covers; in
+    /// durable mode all that readers can see. Read-only it is what the newest checkpoint in NAME.idx covers, and all that
+    /// readers can see while a durable writer is at work; 0 where there is no side file.
     pub durable_count: u64,
     /// Of NAME.log up to the end of the last record, in bytes.
     pub data_bytes: u64,
@@ -53,7 +55,7 @@ pub struct immuta_stats {
     pub file_bytes: u64,
     /// Of NAME.idx.
     pub index_bytes: u64,
-    /// Of the journal; 0 in fast mode.
+    /// Of the journal, NAME.wal; 0 where there is none, as in fast mode.
     pub journal_bytes: u64,
     /// Reader descriptors.
     pub readers: u64,
@@ -67,13 +69,13 @@ pub struct immuta_stats {
     pub appends: u64,
     /// Commits: single records and whole batches.
     pub commits: u64,
-    /// Flushes completed.
+    /// Flushes completed; in durable mode also the syncs of the journal, each of which makes one or more commits durable.
     pub syncs: u64,
     /// Records lent.
     pub records_read: u64,
     /// Records that were not lent because they did not match their checksum.
     pub checksum_failures: u64,
-    /// IMMUTA_MODE_*.
+    /// IMMUTA_MODE_*; read-only, that of the last writer.
     pub mode: u32,
     /// IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
     pub engine: u32,

@@ -42,8 +42,7 @@ impl Opaque for immuta_log {
 /// IMMUTA_E_MISSING: a record file is gone although its side file knows records;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
 /// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
-/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or
-/// fast_write is off, which this version does not have;
+/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
@@ -113,6 +112,8 @@ pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, error: *mut immuta_e
 }
 
 /// Flushes a namespace now: when this returns IMMUTA_OK, every append that returned before the call is on the device.
+/// In durable mode it was there already; this brings the records to their place, so that nothing of the journal is
+/// needed any more.
 ///
 /// log:   an open log.
 /// ns:    number of the namespace.

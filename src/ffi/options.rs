@@ -5,7 +5,7 @@ use super::handle::{Opaque, Taken, give};
 use super::ptr::argument;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{Io, OFFSET_LIMIT_BYTES, Options, READER_COUNT_MAX};
+use crate::options::{Io, JOURNAL_BYTES, OFFSET_LIMIT_BYTES, Options, READER_COUNT_MAX};
 use crate::sync::Mutex;
 use std::ffi::c_char;
 use std::ptr::null_mut;
@@ -104,11 +104,13 @@ pub unsafe extern "C" fn immuta_options_set_reader_count(options: *mut immuta_op
 /// Sets when an append counts as written.
 ///
 /// Either way an append that returned survives the death of the process. Fast (1): a power failure costs at most what
-/// was appended since the last flush, and leaves whole batches only. Durable (0): it costs nothing that returned.
+/// was appended since the last flush, and leaves whole batches only. Durable (0): it costs nothing that returned. Each
+/// append then waits for the device, once for all threads that append at the same time; readers see a record only when
+/// it is durable; and a journal, NAME.wal, lies beside the records while the log is open, see
+/// immuta_options_set_journal_size. A log may be opened in the other mode the next time. Read-only logs ignore this.
 ///
 /// options: options.
-/// on:      1 fast, 0 durable; 1 unless set. This version has no durable mode yet: a writer with 0 is not opened,
-///          IMMUTA_E_UNSUPPORTED.
+/// on:      1 fast, 0 durable; 1 unless set.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
 ///
@@ -181,6 +183,31 @@ pub unsafe extern "C" fn immuta_options_set_max_record_size(options: *mut immuta
             return Err(argument(format!("largest record {bytes} is not in 1..2^47 bytes")));
         }
         options.max_record_size_bytes = bytes;
+        Ok(())
+    })
+}
+
+/// Sets how long the journal of a durable writer is. Each namespace has one, NAME.wal, written when the log is opened
+/// and removed when it is closed cleanly. It has two halves: while the records of one are brought to their place, the
+/// other is filled. A longer journal has appends wait less often for that; a commit larger than a half is made durable
+/// in its place instead, which takes two syncs more. Fast writers and read-only logs ignore this.
+///
+/// options: options.
+/// bytes:   65536 (64 KiB) to 1073741824 (1 GiB), rounded up to a multiple of 8192; 16 MiB unless set.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: out of bounds; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_set_journal_size(options: *mut immuta_options, bytes: u64) -> immuta_status {
+    // SAFETY: the pointer is this call's argument, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| {
+        if !JOURNAL_BYTES.contains(&bytes) {
+            let (least, most) = (JOURNAL_BYTES.start(), JOURNAL_BYTES.end());
+            return Err(argument(format!("a journal of {bytes} bytes is not in {least}..={most}")));
+        }
+        options.journal_size_bytes = bytes;
         Ok(())
     })
 }

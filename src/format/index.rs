@@ -136,6 +136,16 @@ pub enum Mode {
     Fast,
 }
 
+impl Mode {
+    /// As it is recorded.
+    pub fn number(self) -> u32 {
+        match self {
+            Mode::Durable => 0,
+            Mode::Fast => 1,
+        }
+    }
+}
+
 /// Pages 1 and 2: up to where both files are known to be on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -158,15 +168,11 @@ impl Checkpoint {
             State::Clean => 2,
             State::Poisoned => 3,
         };
-        let mode: u32 = match self.mode {
-            Mode::Durable => 0,
-            Mode::Fast => 1,
-        };
         set(&mut page, 0, &self.seq.to_le_bytes());
         set(&mut page, 8, &self.count.to_le_bytes());
         set(&mut page, 16, &self.end.to_le_bytes());
         set(&mut page, 24, &state.to_le_bytes());
-        set(&mut page, 28, &mode.to_le_bytes());
+        set(&mut page, 28, &self.mode.number().to_le_bytes());
         set(&mut page, 32, &self.epoch.to_le_bytes());
         let crc = crc32c(&[log_id, &page[..CRC_AT]]);
         set(&mut page, CRC_AT, &crc.to_le_bytes());

@@ -89,9 +89,8 @@ impl Writer {
             self.settle(checkpoints, "syncing a checkpoint of", || self.index.file.sync())?;
             checkpoints.synced = true;
             self.covered(count);
-        } else {
-            self.namespace.counters.durable_count.store(count, Ordering::Relaxed);
         }
+        self.namespace.counters.flushed_count.store(count, Ordering::Release);
         self.covered_end.store(end, Ordering::Relaxed);
         self.namespace.counters.syncs.fetch_add(1, Ordering::Relaxed);
         Ok(())

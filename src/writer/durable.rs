@@ -99,7 +99,6 @@ impl Commit<Option<Ends>> for Writer {
         let Some(ends) = ends else { return Err(self.namespace.closed_error()) };
         self.publish_to(ends, group.count, group.end)?;
         ends.spare = group.frames.map(|frames| frames.bytes).unwrap_or_default();
-        self.namespace.counters.durable_count.store(group.count, Ordering::Relaxed);
         self.namespace.counters.syncs.fetch_add(1, Ordering::Relaxed);
         self.namespace.published();
         Ok(())

@@ -93,7 +93,7 @@ impl Writer {
             closing: false,
         };
         namespace.visible.publish(point.count, point.end);
-        namespace.counters.durable_count.store(point.count, Ordering::Relaxed);
+        namespace.counters.flushed_count.store(point.count, Ordering::Release);
         namespace.counters.is_durable.store(journal_file.is_some(), Ordering::Relaxed);
         *namespace.report.lock() = report;
         let flush_bytes = if flush_bytes == 0 { CHECKPOINT_BYTES_MAX } else { flush_bytes.min(CHECKPOINT_BYTES_MAX) };
