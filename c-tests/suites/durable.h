@@ -126,12 +126,28 @@ static inline void throw_back_beside(check_file wal) {
   free(wal.data);
 }
 
+/* ---- What the suites about bad journals start from: one frame in the first half for each of some records ---- */
+
+enum { RECORDS = 12 };
+
+static inline void live(immuta_log *log) { append_records(log, 0, RECORDS); }
+
+/* Frame `number` of the first half of the journal that the killed writer left. */
+static inline wal_frame killed_frame(size_t number) {
+  wal_frame frames[FRAMES_MAX];
+  check_file wal = check_read_file(check_path("wal.killed"));
+  CHECK(wal_read_frames(wal, 0, frames, FRAMES_MAX) > number);
+  free(wal.data);
+  return frames[number];
+}
+
 /* The log is refused with a message that names `part`, and nothing changes. */
 static inline void expect_refused(immuta_status expected, const char *part) {
   immuta_log *log = NULL;
   check_snapshot before = check_snapshot_take();
   CHECK_STATUS(expected, TRY_OPEN(&log, DURABLE));
   CHECK_MESSAGE(part);
+  check_snapshot_unchanged(&before);
   CHECK_STATUS(expected, TRY_OPEN(&log, .names = {"a"})); /* in fast mode as well */
   check_snapshot_unchanged(&before);
 }
