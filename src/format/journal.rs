@@ -22,7 +22,7 @@
 use super::index::{LOG_ID_BYTES, LogId};
 use super::log::SIZE_WORD_BYTES;
 use super::{crc32c, in_memory, set, u32_at, u64_at};
-use crate::options::OFFSET_LIMIT_BYTES;
+use crate::options::{JOURNAL_BYTES, OFFSET_LIMIT_BYTES};
 
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "wal";
@@ -85,7 +85,7 @@ impl HalfHeader {
         let mut log_id = [0; LOG_ID_BYTES];
         log_id.copy_from_slice(&page[24..24 + LOG_ID_BYTES]);
         let journal_size_bytes = u64_at(page, 16);
-        let is_sound = journal_size_bytes >= GRAIN_BYTES && journal_size_bytes.is_multiple_of(GRAIN_BYTES);
+        let is_sound = JOURNAL_BYTES.contains(&journal_size_bytes) && journal_size_bytes.is_multiple_of(GRAIN_BYTES);
         (is_sound && u64_at(page, 72) <= OFFSET_LIMIT_BYTES).then_some(HalfHeader {
             journal_size_bytes,
             log_id,
@@ -224,7 +224,7 @@ mod tests {
             damaged[at] ^= 1;
             assert_eq!(HalfHeader::decode(&damaged), None, "byte {at}");
         }
-        for journal_size_bytes in [0, 4096, 65537] {
+        for journal_size_bytes in [0, 4096, 57344, 65537, 2 << 30] {
             let page = HalfHeader { journal_size_bytes, ..HEADER }.encode();
             assert_eq!(HalfHeader::decode(&page), None, "a journal of {journal_size_bytes} bytes");
         }

@@ -47,12 +47,12 @@ fn fill(storage: &dyn Storage, name: &str, size_bytes: u64) -> io::Result<Arc<dy
 impl Prepared {
     /// Puts it in the place of the one that may be there.
     pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Arc<dyn File>> {
-        let name = file_name(namespace);
-        storage.rename(&temporary_name(namespace), &name).and_then(|()| storage.sync_directory()).map_err(failed(
-            "installing",
-            storage,
-            &name,
-        ))?;
+        let (temporary, name) = (temporary_name(namespace), file_name(namespace));
+        let renamed = storage.rename(&temporary, &name);
+        if renamed.is_err() {
+            let _ = storage.remove(&temporary);
+        }
+        renamed.and_then(|()| storage.sync_directory()).map_err(failed("installing", storage, &name))?;
         Ok(self.file)
     }
 }

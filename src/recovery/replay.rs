@@ -14,7 +14,8 @@ use std::path::Path;
 /// behind the last. Answers where they end.
 ///
 /// # Errors
-/// `E_CORRUPT` when a frame begins beyond what is reached, or does not fit there: acknowledged records are missing.
+/// `E_CORRUPT` when a frame beyond the checkpoint does not begin where the records end, or does not fit there: acknowledged records
+/// are missing.
 pub fn follow(bytes: &mut Bytes<'_>, index: &Index, from: Point, journal: &Found, log_path: &Path) -> Result<Point> {
     let mut reached = from;
     for half in &journal.halves {
@@ -25,7 +26,8 @@ pub fn follow(bytes: &mut Bytes<'_>, index: &Index, from: Point, journal: &Found
         while let Some((frame, body)) = frames.next()? {
             let begins = Begin { number: frame.first_number, offset: frame.offset };
             let end = frame.end_number().unwrap_or(u64::MAX);
-            if end <= reached.count {
+            // Covered by the checkpoint. One that goes back behind what the frames before it reached is no writer's.
+            if end <= from.count {
                 continue;
             }
             reached = go_to(bytes, index, reached, begins, journal, log_path)?;
