@@ -172,15 +172,15 @@ static void expect_two_halves(files read, uint64_t count) {
 }
 
 static void the_halves_take_turns(void) {
-  enum { RECORDS = 1000 };
+  enum { APPENDS = 1000 };
   immuta_log *log = OPEN(DURABLE);
-  append_records(log, 0, RECORDS);
+  append_records(log, 0, APPENDS);
   files read = read_files();
   CHECK_EQ(read.wal.size, JOURNAL_BYTES);
-  expect_two_halves(read, RECORDS);
+  expect_two_halves(read, APPENDS);
   CHECK(expect_header(read, 0).generation > 30); /* 28 records fit into a half */
   free_files(read);
-  expect_records_and_close(log, IDX_MODE_DURABLE, RECORDS);
+  expect_records_and_close(log, IDX_MODE_DURABLE, APPENDS);
 }
 
 /* ---- From many threads ---- */

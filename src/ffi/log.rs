@@ -76,7 +76,7 @@ pub unsafe extern "C" fn immuta_open(
 /// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
 /// error: NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO, IMMUTA_E_NO_SPACE: not everything reached the disk; the next
+/// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk; the next
 /// writer to open the log recovers it.
 ///
 /// Threads: any.

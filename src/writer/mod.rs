@@ -156,6 +156,8 @@ impl Writer {
         drop(unfinished);
         if let Err(error) = committed {
             if self.namespace.poisoned.load(Ordering::Acquire) {
+                // Whoever waits for the journal learns that nothing will come.
+                self.tail.notify(self.tail.lock());
                 self.mark_poisoned();
             }
             return Err(error.at(appended.number, appended.offset));
@@ -246,11 +248,13 @@ impl Writer {
     fn poison(&self, doing: &str, error: &io::Error) -> Error {
         self.namespace.poisoned.store(true, Ordering::Release);
         self.namespace.events.notify_all();
-        let path = self.namespace.log_path();
-        let mut made = Error::os(format_args!("{doing} {}", path.display()), error);
-        made.message.push_str(
-            "; the namespace is poisoned: an append in flight may or may not be there when the log is opened again, reads go on",
+        let message = format!(
+            "{doing} {}: {error}; the namespace is poisoned: an append in flight may or may not be there when the log is opened again, reads go on",
+            self.namespace.log_path().display()
         );
+        // Whatever the cause: to try again, as after a lack of room, is not the way on.
+        let mut made = Error::new(ErrorKind::Io, message);
+        made.os_error = error.raw_os_error().unwrap_or(0);
         made
     }
 }
