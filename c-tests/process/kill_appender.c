@@ -1,91 +1,122 @@
-/* The process that is killed: opens the log, tells how many records it found, then appends for ever and tells the
- * next number after each append that returned (the acknowledgement the log must keep).
+/* The process that is killed: opens the log, tells how many records it found, then appends for ever from some threads and tells up to where
+ * appends have returned (the acknowledgement the log must keep).
  *
- *   kill_appender DIRECTORY SEED            until killed
- *   kill_appender DIRECTORY SEED APPENDS    so many appends, then a clean close and a verification */
+ *   kill_appender DIRECTORY SEED LIFE THREADS            until killed
+ *   kill_appender DIRECTORY SEED LIFE THREADS APPENDS    so many appends by each, then a clean close and a verification */
 #include "payload.h"
+#include <pthread.h>
 
-enum { BATCH_LARGEST = 32 };
+enum { BATCH_LARGEST = 32, THREADS_MAX = 8 };
 
 typedef struct appender {
   immuta_log *log;
-  uint64_t next, random;
+  uint64_t writer, sequence, random, appends;
+  uint64_t end;         /* where the last append ended; alone, the next one goes there */
+  int is_alone;
   unsigned char *arena; /* room for one batch */
+  pthread_t thread;
 } appender;
 
 /* What recovery left must end with a whole batch. */
-static void check_last_batch(const appender *self) {
+static void check_last_batch(immuta_log *log, uint64_t count) {
   immuta_error error = {0};
   immuta_stream *stream = NULL;
   immuta_record record;
-  if (self->next == 0) return;
-  REQUIRE_OK(immuta_stream_open(self->log, 0, (int64_t)self->next - 1, &stream, &error), &error);
+  if (count == 0) return;
+  REQUIRE_OK(immuta_stream_open(log, 0, (int64_t)count - 1, &stream, &error), &error);
   REQUIRE_OK(immuta_stream_next(stream, 0, &record, &error), &error);
-  payload_head head = payload_check(&record, self->next - 1);
-  REQUIRE_EQ(head.batch_first + head.batch_count, self->next);
+  payload_head head = payload_check(&record);
+  REQUIRE_EQ(head.index + 1, head.count);
   REQUIRE_OK(immuta_record_done(&record), &error);
   immuta_stream_done(stream);
 }
 
-static void append_batch(appender *self, uint64_t count, immuta_appended *appended, immuta_error *error) {
-  immuta_slice slices[BATCH_LARGEST];
+/* The next `count` records of this writer. */
+static void fill_records(appender *self, immuta_slice *records, uint32_t count) {
   unsigned char *at = self->arena;
-  for (uint64_t i = 0; i < count; i++) {
-    payload_fill(at, self->next + i, self->next, count);
-    slices[i] = (immuta_slice){at, payload_size(self->next + i)};
-    at += slices[i].size;
+  for (uint32_t i = 0; i < count; i++) {
+    const payload_head head = {self->writer, self->sequence++, i, count};
+    payload_fill(at, &head);
+    records[i] = (immuta_slice){at, payload_size(&head)};
+    at += records[i].size;
   }
-  REQUIRE_OK(immuta_append_batch(self->log, 0, slices, (size_t)count, appended, error), error);
 }
 
-static void append_single(appender *self, immuta_appended *appended, immuta_error *error) {
-  payload_fill(self->arena, self->next, self->next, 1);
-  REQUIRE_OK(immuta_append(self->log, 0, self->arena, payload_size(self->next), appended, error), error);
+static void append_single(appender *self, const immuta_slice *record, immuta_appended *appended, immuta_error *error) {
+  REQUIRE_OK(immuta_append(self->log, 0, record->data, record->size, appended, error), error);
 }
 
-static void append_parts(appender *self, immuta_appended *appended, immuta_error *error) {
-  size_t size = payload_size(self->next);
-  payload_fill(self->arena, self->next, self->next, 1);
-  immuta_slice parts[] = {{self->arena, 8}, {NULL, 0}, {self->arena + 8, 9}, {self->arena + 17, size - 17}};
+static void append_parts(appender *self, const immuta_slice *record, immuta_appended *appended, immuta_error *error) {
+  const unsigned char *data = record->data;
+  immuta_slice parts[] = {{data, 8}, {NULL, 0}, {data + 8, 9}, {data + 17, record->size - 17}};
   REQUIRE_OK(immuta_appendv(self->log, 0, parts, sizeof parts / sizeof *parts, appended, error), error);
 }
 
 static void append_something(appender *self) {
   immuta_error error = {0};
   immuta_appended appended;
-  uint64_t count = 1;
+  immuta_slice records[BATCH_LARGEST];
   self->random = mix(self->random);
-  switch (self->random % 3) {
-  case 0: append_single(self, &appended, &error); break;
-  case 1: append_parts(self, &appended, &error); break;
-  default:
-    count = 2 + (self->random >> 32) % (BATCH_LARGEST - 1);
-    append_batch(self, count, &appended, &error);
+  const int kind = (int)(self->random % 3);
+  const uint32_t count = kind < 2 ? 1 : 2 + (uint32_t)(self->random >> 32) % (BATCH_LARGEST - 1);
+  fill_records(self, records, count);
+  switch (kind) {
+  case 0: append_single(self, records, &appended, &error); break;
+  case 1: append_parts(self, records, &appended, &error); break;
+  default: REQUIRE_OK(immuta_append_batch(self->log, 0, records, count, &appended, &error), &error);
   }
-  REQUIRE_EQ(appended.number, self->next);
   REQUIRE_EQ(appended.count, count);
-  self->next += count;
-  tell(self->next);
+  REQUIRE(self->is_alone ? appended.number == self->end : appended.number >= self->end);
+  self->end = appended.number + count;
+}
+
+/* What has returned was committed in order, so everything before it was, too. */
+static void acknowledge(uint64_t end) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  static uint64_t acknowledged;
+  REQUIRE(pthread_mutex_lock(&lock) == 0);
+  if (end > acknowledged) tell(acknowledged = end);
+  REQUIRE(pthread_mutex_unlock(&lock) == 0);
+}
+
+static void *append_on(void *argument) {
+  appender *self = argument;
+  for (uint64_t i = 0; i < self->appends; i++) {
+    append_something(self);
+    acknowledge(self->end);
+  }
+  return NULL;
 }
 
 int main(int argc, char **argv) {
-  REQUIRE(argc == 3 || argc == 4);
+  REQUIRE(argc == 5 || argc == 6);
+  const uint64_t seed = strtoull(argv[2], NULL, 10), life = strtoull(argv[3], NULL, 10), threads = strtoull(argv[4], NULL, 10);
+  REQUIRE(threads > 0 && threads <= THREADS_MAX);
   immuta_error error = {0};
-  appender self = {.log = open_log(argv[1], 0, 2, 10000000), .random = strtoull(argv[2], NULL, 10)};
-  self.next = record_count(self.log);
-  self.arena = malloc((size_t)BATCH_LARGEST * PAYLOAD_LARGEST);
-  REQUIRE(self.arena != NULL);
-  check_last_batch(&self);
-  tell(self.next);
-  uint64_t appends = argc == 4 ? strtoull(argv[3], NULL, 10) : UINT64_MAX;
-  for (uint64_t i = 0; i < appends; i++) append_something(&self);
+  immuta_log *log = open_log(argv[1], 0, 2, 10000000);
+  const uint64_t found = record_count(log);
+  check_last_batch(log, found);
+  tell(found);
+  appender appenders[THREADS_MAX];
+  for (uint64_t i = 0; i < threads; i++) {
+    const uint64_t writer = life * THREADS_MAX + i;
+    appenders[i] = (appender){.log = log, .writer = writer, .random = seed ^ writer, .end = found, .is_alone = threads == 1};
+    appenders[i].appends = argc == 6 ? strtoull(argv[5], NULL, 10) : UINT64_MAX;
+    appenders[i].arena = malloc((size_t)BATCH_LARGEST * PAYLOAD_LARGEST);
+    REQUIRE(appenders[i].arena != NULL);
+    REQUIRE(pthread_create(&appenders[i].thread, NULL, append_on, &appenders[i]) == 0);
+  }
+  for (uint64_t i = 0; i < threads; i++) {
+    REQUIRE(pthread_join(appenders[i].thread, NULL) == 0);
+    free(appenders[i].arena);
+  }
+  const uint64_t count = record_count(log);
 
   immuta_report report;
-  REQUIRE_OK(immuta_close(self.log, &error), &error);
+  REQUIRE_OK(immuta_close(log, &error), &error);
   REQUIRE_OK(immuta_verify(argv[1], "events", NULL, NULL, NULL, &report, sizeof report, &error), &error);
   REQUIRE_EQ(report.finding, IMMUTA_OK);
   REQUIRE_EQ(report.bad_records, 0);
-  REQUIRE_EQ(report.count, self.next);
-  free(self.arena);
+  REQUIRE_EQ(report.count, count);
   return 0;
 }

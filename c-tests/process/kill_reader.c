@@ -8,21 +8,26 @@
 enum { BATCH_RECORDS = 100, BATCH_BYTES = 1 << 20 };
 
 typedef struct progress {
-  uint64_t next, offset;  /* of the record expected next */
-  uint64_t batch_first, batch_left; /* the batch it must belong to, while one is open */
+  uint64_t next, offset; /* of the record expected next */
+  payload_head last;     /* of the record before it; its batch goes on unless it is complete */
   int64_t time_ns;
+  uint64_t next_sequence[WRITERS_MAX];
 } progress;
 
 static void check(progress *self, const immuta_record *record) {
-  payload_head head = payload_check(record, self->next);
-  if (self->batch_left == 0) {
-    self->batch_first = self->next;
-    self->batch_left = head.batch_count;
+  payload_head head = payload_check(record);
+  if (self->last.index + 1 < self->last.count) {
+    REQUIRE_EQ(head.writer, self->last.writer);
+    REQUIRE_EQ(head.index, self->last.index + 1);
+    REQUIRE_EQ(head.count, self->last.count);
+  } else {
+    REQUIRE_EQ(head.index, 0);
   }
-  REQUIRE_EQ(head.batch_first, self->batch_first);
+  REQUIRE_EQ(record->number, self->next);
+  REQUIRE_EQ(head.sequence, self->next_sequence[head.writer]++);
   REQUIRE_EQ(record->offset, self->offset);
   REQUIRE(record->time_ns >= self->time_ns);
-  self->batch_left--;
+  self->last = head;
   self->next++;
   self->offset += 8 + record->stored_size;
   self->time_ns = record->time_ns;
@@ -60,14 +65,14 @@ int main(int argc, char **argv) {
   pthread_t listener;
   REQUIRE(pthread_create(&listener, NULL, listen, stream) == 0);
 
-  progress self = {.offset = 8};
+  static progress self = {.offset = 8};
   for (;;) {
     immuta_status status = mix(self.next) % 2 ? read_one(&self, stream, &error) : read_batch(&self, stream, &error);
     if (status == IMMUTA_INTERRUPTED) break;
     REQUIRE_OK(status, &error);
     tell(self.next);
   }
-  REQUIRE_EQ(self.batch_left, 0);
+  REQUIRE(self.last.index + 1 >= self.last.count);
   REQUIRE(pthread_join(listener, NULL) == 0);
   immuta_stream_done(stream);
   REQUIRE_OK(immuta_close(log, &error), &error);

@@ -42,7 +42,8 @@
     }                                                                                                                  \
   } while (0)
 
-/* One log, one namespace called "events", with what the test varies; the driver chooses the engine with IMMUTA_TEST_IO. */
+/* One log, one namespace called "events", with what the test varies; the driver chooses the engine with IMMUTA_TEST_IO, and durable mode
+ * with IMMUTA_TEST_JOURNAL, the size of the journal in bytes. */
 static inline immuta_log *open_log(const char *directory, int32_t read_only, uint32_t reader_count,
                                    int64_t flush_interval_ns) {
   immuta_error error = {0};
@@ -55,6 +56,11 @@ static inline immuta_log *open_log(const char *directory, int32_t read_only, uin
   REQUIRE_OK(immuta_options_set_flush_interval(options, flush_interval_ns), &error);
   const char *io = getenv("IMMUTA_TEST_IO");
   if (io != NULL && strcmp(io, "syscall") == 0) REQUIRE_OK(immuta_options_set_io(options, IMMUTA_IO_SYSCALL), &error);
+  const char *journal = getenv("IMMUTA_TEST_JOURNAL");
+  if (journal != NULL) {
+    REQUIRE_OK(immuta_options_set_fast_write(options, 0), &error);
+    REQUIRE_OK(immuta_options_set_journal_size(options, strtoull(journal, NULL, 10)), &error);
+  }
   REQUIRE_OK(immuta_open(directory, options, &log, &error), &error);
   immuta_options_free(options);
   return log;

@@ -54,7 +54,7 @@ STEPS = [
     Step("c-suites", "C suites, engine chosen by the library", c_suites),
     Step("c-suites-syscall", "C suites, system-call engine", lambda run: c_suites(run, "--syscall")),
     Step("c-suites-valgrind", "C suites under valgrind memcheck", valgrind),
-    Step("kill", "kill -9 of a writer 200 times with a reader attached", lambda run: process(run, "kill")),
+    Step("kill", "kill -9 of a writer 200 times with a reader attached; fast and durable, one thread and eight", lambda run: process(run, "kill")),
     Step("crowd", "10 000 streams waiting in threads, and what waiting costs", lambda run: process(run, "crowd")),
     Step("quiet", "appends with nobody asleep make no system call", lambda run: process(run, "quiet")),
 ]

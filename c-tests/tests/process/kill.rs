@@ -1,5 +1,6 @@
 //! `kill -9` of an appending process at random moments, again and again, while a reader follows: nothing acknowledged is lost,
-//! torn or out of order, no batch is seen in part, and the reader sees each new writer's records.
+//! torn or out of order, no batch is seen in part, and the reader sees each new writer's records. In fast and in durable mode, from
+//! one thread and from eight.
 //!
 //! The programs are `process/kill_appender.c` and `process/kill_reader.c`; here are the moments, the books, and a last look at the
 //! file with nothing of the library between.
@@ -7,6 +8,8 @@
 use crate::support::{OwnDir, Random, Teller, compile, mix};
 use crate::{Length, Verdict};
 use immuta_c_tests::Toolbox;
+use std::collections::HashMap;
+use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,14 +24,40 @@ const LATE_WITHIN_US: u64 = 20_000;
 const APPENDS_AT_THE_END: u64 = 500;
 const SIGKILL: i32 = 9;
 
-/// Both engines, as the programs know them.
-const ENGINES: [&str; 2] = ["auto", "syscall"];
+/// The journal of a durable writer: short, so that its halves take turns and some commits are larger than one.
+const JOURNAL_BYTES: &str = "131072";
+const THREADS_MAX: u64 = 8;
+
+/// How the writers are run.
+#[derive(Clone, Copy)]
+struct Variant {
+    /// As the programs know it.
+    engine: &'static str,
+    durable: bool,
+    threads: u64,
+}
+
+const VARIANTS: [Variant; 5] = [
+    Variant { engine: "auto", durable: false, threads: 1 },
+    Variant { engine: "syscall", durable: false, threads: 1 },
+    Variant { engine: "auto", durable: true, threads: 1 },
+    Variant { engine: "auto", durable: true, threads: THREADS_MAX },
+    Variant { engine: "syscall", durable: true, threads: THREADS_MAX },
+];
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = if self.durable { "durable" } else { "fast" };
+        write!(f, "{mode} mode, {} threads, engine {}", self.threads, self.engine)
+    }
+}
 
 struct Books {
     appender: PathBuf,
-    engine: &'static str,
+    variant: Variant,
     directory: OwnDir,
     random: Random,
+    lives: u64,
     /// Records below this number were acknowledged.
     acknowledged: u64,
     /// Kills before the log was open again.
@@ -39,13 +68,13 @@ pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
     let kills = if length == Length::Long { KILLS_LONG } else { KILLS };
     let (appender, reader) = (compile(toolbox, "kill_appender")?, compile(toolbox, "kill_reader")?);
     let mut figures = Vec::new();
-    for engine in ENGINES {
+    for variant in VARIANTS {
         let (random, seed) = Random::seeded();
         let directory = OwnDir::new("kill")?;
-        let books = Books { appender: appender.clone(), engine, directory, random, acknowledged: 0, early_kills: 0 };
-        let told =
-            books.run(&reader, kills).map_err(|why| format!("engine {engine}, IMMUTA_TEST_SEED={seed}: {why}"))?;
-        figures.push(format!("engine {engine}, seed {seed}: {told}"));
+        let appender = appender.clone();
+        let books = Books { appender, variant, directory, random, lives: 0, acknowledged: 0, early_kills: 0 };
+        let told = books.run(&reader, kills).map_err(|why| format!("{variant}, IMMUTA_TEST_SEED={seed}: {why}"))?;
+        figures.push(format!("{variant}, seed {seed}: {told}"));
     }
     Ok(Verdict::Passed(figures))
 }
@@ -56,7 +85,7 @@ impl Books {
         let first = self.start(None)?;
         first.wait_for(|told| told.first.is_some())?;
         let mut reader =
-            Teller::start(Command::new(reader).arg(self.directory.path()).env("IMMUTA_TEST_IO", self.engine))?;
+            Teller::start(Command::new(reader).arg(self.directory.path()).env("IMMUTA_TEST_IO", self.variant.engine))?;
         self.kill_and_count(first)?;
         for kill in 1..kills {
             let survived = self.round().and_then(|()| self.await_reader(&reader));
@@ -78,10 +107,14 @@ impl Books {
     }
 
     fn start(&mut self, appends: Option<u64>) -> Result<Teller, String> {
-        let seed = self.random.below(u64::MAX).to_string();
-        let appends = appends.map(|appends| appends.to_string());
+        let (seed, life) = (self.random.below(u64::MAX), self.lives);
+        self.lives += 1;
         let mut command = Command::new(&self.appender);
-        command.arg(self.directory.path()).arg(seed).args(appends).env("IMMUTA_TEST_IO", self.engine);
+        command.arg(self.directory.path()).env("IMMUTA_TEST_IO", self.variant.engine);
+        command.args([seed, life, self.variant.threads].iter().chain(&appends).map(u64::to_string));
+        if self.variant.durable {
+            command.env("IMMUTA_TEST_JOURNAL", JOURNAL_BYTES);
+        }
         Teller::start(&mut command)
     }
 
@@ -141,49 +174,81 @@ impl Books {
 /// Reads the record file as docs/format.md has it and compares every byte; returns its size.
 fn check_file(path: &Path, count: u64) -> Result<u64, String> {
     let file = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let word = |at: usize| file.get(at..at + 8).map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap_or_default()));
-    if word(0) != Some(count) {
-        return Err(format!("the file counts {:?} records, {count} were acknowledged", word(0)));
+    if word(&file, 0) != Some(count) {
+        return Err(format!("the file counts {:?} records, {count} were acknowledged", word(&file, 0)));
     }
-    let (mut at, mut batch_end) = (8, 0);
+    let mut next_sequences = HashMap::new();
+    let (mut at, mut last) = (8, None::<Head>);
     for number in 0..count {
-        let size = payload_size(number);
-        let payload = file.get(at + 8..at + 8 + size).ok_or_else(|| format!("record {number} at {at} is cut off"))?;
-        let (Some(found), Some(batch_first), Some(batch_count)) = (word(at), word(at + 16), word(at + 24)) else {
-            return Err(format!("record {number} at {at} is cut off"));
-        };
-        if found != size as u64 || payload != payload_of(number, batch_first, batch_count) {
+        let head = Head::read(&file, at + 8).ok_or_else(|| format!("record {number} at {at} is cut off"))?;
+        let expected = head.payload();
+        if word(&file, at) != Some(expected.len() as u64) || !file[at + 8..].starts_with(&expected) {
             return Err(format!("record {number} at {at} is not what was appended"));
         }
-        if batch_first != if number < batch_end { batch_end - batch_count } else { number } {
+        if !head.continues(last) {
             return Err(format!("record {number} is of a batch of which a part is missing"));
         }
-        batch_end = batch_first + batch_count;
-        at += 8 + size;
+        let next = next_sequences.entry(head.writer).or_insert(0);
+        if head.sequence != *next {
+            return Err(format!("record {number} is {} of its writer's, not {next}", head.sequence));
+        }
+        *next += 1;
+        last = Some(head);
+        at += 8 + expected.len();
     }
-    if batch_end != count || at != file.len() {
+    if last.is_some_and(|last| !last.is_end()) || at != file.len() {
         return Err(format!("the records end at {at}, the file at {}", file.len()));
     }
     Ok(at as u64)
 }
 
-/// As `process/payload.h` has it.
-fn payload_size(number: u64) -> usize {
-    let range = if number.is_multiple_of(97) { 200_000 } else { 600 };
-    24 + usize::try_from(mix(number) % range).unwrap_or(0)
+fn word(file: &[u8], at: usize) -> Option<u64> {
+    file.get(at..at + 8).map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap_or_default()))
 }
 
-fn payload_of(number: u64, batch_first: u64, batch_count: u64) -> Vec<u8> {
-    let size = payload_size(number);
-    let mut payload = Vec::with_capacity(size + 8);
-    for word in [number, batch_first, batch_count] {
-        payload.extend_from_slice(&word.to_le_bytes());
+/// The head of a payload, as `process/payload.h` has it.
+#[derive(Clone, Copy)]
+struct Head {
+    writer: u64,
+    sequence: u64,
+    /// The index in the batch, and in the upper half how many are in it.
+    place: u64,
+}
+
+impl Head {
+    fn read(file: &[u8], at: usize) -> Option<Head> {
+        Some(Head { writer: word(file, at)?, sequence: word(file, at + 8)?, place: word(file, at + 16)? })
     }
-    let mut word = number;
-    while payload.len() < size {
-        word = mix(word);
-        payload.extend_from_slice(&word.to_le_bytes());
+
+    fn index(self) -> u64 {
+        self.place & u64::from(u32::MAX)
     }
-    payload.truncate(size);
-    payload
+
+    fn is_end(self) -> bool {
+        self.index() + 1 == self.place >> 32
+    }
+
+    /// Whether it may come after `last`: the next of its batch, or the first of another.
+    fn continues(self, last: Option<Head>) -> bool {
+        match last.filter(|last| !last.is_end()) {
+            Some(last) => self.writer == last.writer && self.place == last.place + 1,
+            None => self.index() == 0,
+        }
+    }
+
+    fn payload(self) -> Vec<u8> {
+        let mut word = mix(self.writer << 32 ^ self.sequence);
+        let range = if self.sequence % 97 == 96 { 200_000 } else { 600 };
+        let size = 24 + usize::try_from(word % range).unwrap_or(0);
+        let mut payload = Vec::with_capacity(size + 8);
+        for word in [self.writer, self.sequence, self.place] {
+            payload.extend_from_slice(&word.to_le_bytes());
+        }
+        while payload.len() < size {
+            word = mix(word);
+            payload.extend_from_slice(&word.to_le_bytes());
+        }
+        payload.truncate(size);
+        payload
+    }
 }
