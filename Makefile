@@ -49,7 +49,7 @@ $(BUILD)/%: examples-c/%.c lib
 
 $(BUILD)/bench: $(wildcard benches/*.c) lib
 	@mkdir -p $(@D)
-	@$(CC) $(WARNINGS) -O3 $(filter %.c,$^) $(LINK) -o $@
+	@$(CC) $(WARNINGS) -O3 $(filter %.c,$^) $(LINK) -pthread -o $@
 
 print-lib-dir:
 	@echo $(LIB_DIR)

@@ -10,6 +10,7 @@ typedef struct workload {
   const unsigned char *payload;
   size_t size;
   uint64_t count;
+  unsigned threads; /* that share the count */
 } workload;
 
 #define LOG_HEADER_BYTES 8u       /* the message count */
@@ -18,6 +19,7 @@ typedef struct workload {
 
 /* library.c: libimmuta. Writes and reads "library.log". */
 double library_append(const workload *work);
+double library_append_durable(const workload *work);
 double library_read_next(const workload *work);
 double library_read_batch(const workload *work);
 const char *library_engine(const char *directory);
@@ -26,11 +28,16 @@ const char *library_engine(const char *directory);
 double bare_append(const workload *work);
 double bare_read(const workload *work);
 
+/* bare_durable.c: one pwrite and one fdatasync for each record. Writes "bare.wal". */
+double bare_append_durable(const workload *work);
+
 /* crc32c.c */
 uint32_t crc32c(const void *data, size_t size);
 
 /* bench.c */
 double now_ns(void);
+/* Has each thread of the workload call `share` with its part of the count; returns how long they took together. */
+double run_threads(const workload *work, void (*share)(const workload *, uint64_t count, void *argument), void *argument);
 _Noreturn void die(const char *format, ...);
 
 #endif
