@@ -1,4 +1,4 @@
-/* An independent reader of the journal, written from its description and sharing nothing with the library; and a forger, which gives what a
+/* An independent reader of the journal, written from docs/format.md and sharing nothing with the library; and a forger, which gives what a
  * test wrote the checksums that the library expects. For the suites of durable mode, about namespace "a": include it after check.h. */
 #ifndef IMMUTA_CHECK_JOURNAL_H
 #define IMMUTA_CHECK_JOURNAL_H

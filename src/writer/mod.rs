@@ -156,8 +156,6 @@ impl Writer {
         drop(unfinished);
         if let Err(error) = committed {
             if self.namespace.poisoned.load(Ordering::Acquire) {
-                // Whoever waits for the journal learns that nothing will come.
-                self.tail.notify(self.tail.lock());
                 self.mark_poisoned();
             }
             return Err(error.at(appended.number, appended.offset));
