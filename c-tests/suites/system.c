@@ -3,10 +3,9 @@
 #include "check.h"
 
 #include "forbid.h"
+#include "small_disk.h"
 #include "snapshot.h"
 
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 
 enum { MIB = 1 << 20, RECORD_BYTES = 40000 };
@@ -97,17 +96,6 @@ static void missing_permission_is_told_and_changes_nothing(void) {
 }
 
 /* ---- File systems: a small one of our own, in a mount namespace nobody else sees ---------------------------------------------- */
-
-static const char *mount_small_disk(const char *size) {
-  const char *path = check_path("disk");
-  char options[64];
-  snprintf(options, sizeof options, "size=%s,mode=0777", size);
-  CHECK(mkdir(path, 0777) == 0);
-  if (unshare(CLONE_NEWNS) != 0) CHECK_SKIP("a mount namespace of one's own needs root (CAP_SYS_ADMIN)");
-  if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 || mount("immuta-test", path, "tmpfs", 0, options) != 0)
-    CHECK_SKIP("mounting a tmpfs is refused here; run as root outside a restricted container");
-  return path;
-}
 
 static void a_full_disk_gets_room_again(void) {
   const char *disk = mount_small_disk("8m"), *ballast = check_path("disk/ballast");
