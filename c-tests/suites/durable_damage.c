@@ -129,18 +129,37 @@ static void a_damaged_newer_half_ends_the_journal_before_it(void) {
 
 /* ---- Of another time, of another log ---- */
 
-static void live_once_more(immuta_log *log) { append_records(log, RECORDS, 2 * RECORDS); }
+enum { FOUND_LATER = 5 };
 
+/* Other records than the first writer's, in the same places. */
+static void live_differently(immuta_log *log) {
+  CHECK_EQ(check_stats(log, 0).count, FOUND_LATER);
+  for (uint64_t i = FOUND_LATER; i < RECORDS; i++) check_append(log, 0, size_of(i), 1000 + i);
+}
+
+static void expect_second_writers_records(uint64_t count) {
+  immuta_log *log = OPEN(DURABLE);
+  immuta_stream *stream = check_stream(log, 0, 0);
+  for (uint64_t i = 0; i < count; i++) check_next(stream, i, size_of(i), i < FOUND_LATER ? i : 1000 + i);
+  check_end(stream);
+  immuta_stream_done(stream);
+  CHECK_OK(immuta_close(log, ERR));
+}
+
+/* The first writer's last frames had been damaged and are good again, as from a copy; they would continue what the second one found. */
 static void a_journal_of_an_older_writer_does_not_count(void) {
   leave_killed(live);
   check_file older = killed_journal();
-  leave_killed(live_once_more); /* recovers first */
+  throw_back();
+  check_patch_file(check_path("a.wal"), killed_frame(FOUND_LATER).at, "\xff", 1);
+  leave_killed(live_differently);
   check_write_file(check_path("a.wal"), older.data, older.size);
-  expect_recovered(2 * RECORDS);
-  throw_back_beside(older); /* to where the second writer began */
-  expect_recovered(RECORDS);
+  expect_second_writers_records(RECORDS);
+  throw_back_beside(older);
+  expect_second_writers_records(FOUND_LATER);
 }
 
+/* Even if its writer's epoch were the same. */
 static void a_journal_of_another_log_does_not_count(void) {
   leave_killed(live);
   check_file other = killed_journal();
@@ -148,6 +167,8 @@ static void a_journal_of_another_log_does_not_count(void) {
   leave_killed(live);
   check_file own = killed_journal();
   CHECK(memcmp(other.data + WAL_LOG_ID_AT, own.data + WAL_LOG_ID_AT, 16) != 0);
+  memcpy(other.data + WAL_EPOCH_AT, own.data + WAL_EPOCH_AT, 8);
+  wal_seal_header(other, 0);
   free(own.data);
   expect_of_journal(other, 0);
 }
