@@ -230,14 +230,11 @@ impl Stream {
         }
     }
 
-    /// Whether the record at the position was seen already and nothing comes first: no interrupt, no end of the log, no
-    /// change of the files, which only a read-only log has to look out for.
+    /// Whether the record at the position was seen already and nothing comes first: no interrupt, no change of the files,
+    /// which only a read-only log has to look out for. (After the end of the log the pool lends no reader.)
     #[inline]
     fn has_record_at_hand(&self) -> bool {
-        self.position < self.visible.0
-            && !self.interrupt.is_raised()
-            && !self.namespace.is_closed()
-            && !self.namespace.is_read_only()
+        self.position < self.visible.0 && !self.interrupt.is_raised() && !self.namespace.is_read_only()
     }
 
     /// An interrupt, the end of the log, or a record: what ends a wait but time.

@@ -221,6 +221,8 @@ fn a_rollback_is_told_to_readers_beyond_it() {
     log.shutdown().unwrap();
     let following = reader(directory.path(), Io::Syscall);
     let (mut beyond, mut below) = (following.stream(0, 4).unwrap(), following.stream(0, 1).unwrap());
+    let mut within = following.stream(0, 2).unwrap();
+    assert_eq!(next(&mut within, TRY), Ok("two".into()));
     let found = spawn(move || (next(&mut beyond, LONG), beyond));
     until_waiting(&following, 1);
     // As a recovery after a loss of power leaves it: two records, and a word to readers (see docs/format.md).
@@ -231,6 +233,7 @@ fn a_rollback_is_told_to_readers_beyond_it() {
     live.write_all_at(&[1_u64.to_le_bytes(), 2_u64.to_le_bytes()].concat(), GENERATION_AT).unwrap();
     let (told, mut beyond) = answer(&found, "a stream beyond a rollback");
     assert_eq!((told, beyond.position()), (Err("Replaced".into()), 4));
+    assert_eq!(next(&mut within, TRY), Err("Replaced".into()), "although it has seen the next record");
     assert_eq!(next(&mut below, TRY), Ok("one".into()), "below it nothing happened");
     append(&writer(directory.path(), Io::Syscall), "another two");
     beyond.seek(2).unwrap();

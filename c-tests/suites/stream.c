@@ -239,7 +239,7 @@ static void a_second_thread_in_a_stream_is_told_it_is_busy(void) {
 }
 
 static void an_interrupt_before_next_is_kept_for_it_once(void) {
-  immuta_log *log = open_filled(1);
+  immuta_log *log = open_filled(2);
   immuta_stream *stream = check_stream(log, 0, 0);
   immuta_record record;
   immuta_batch batch;
@@ -247,6 +247,9 @@ static void an_interrupt_before_next_is_kept_for_it_once(void) {
   CHECK_OK(immuta_stream_interrupt(stream));
   CHECK_STATUS(IMMUTA_INTERRUPTED, immuta_stream_next(stream, -1, &record, ERR)); /* before the record that is there */
   expect(stream, 0);
+  CHECK_OK(immuta_stream_interrupt(stream));
+  CHECK_STATUS(IMMUTA_INTERRUPTED, immuta_stream_next(stream, -1, &record, ERR)); /* also one that it has seen already */
+  expect(stream, 1);
   CHECK_OK(immuta_stream_interrupt(stream));
   CHECK_STATUS(IMMUTA_INTERRUPTED, immuta_stream_next_batch(stream, 1, 1, -1, &batch, ERR));
   check_end(stream);
