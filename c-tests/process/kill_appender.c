@@ -52,17 +52,26 @@ static void append_parts(appender *self, const immuta_slice *record, immuta_appe
   REQUIRE_OK(immuta_appendv(self->log, 0, parts, sizeof parts / sizeof *parts, appended, error), error);
 }
 
+static void append_transaction(appender *self, const immuta_slice *records, uint32_t count, immuta_appended *appended,
+                               immuta_error *error) {
+  immuta_txn *txn = NULL;
+  REQUIRE_OK(immuta_txn_begin(self->log, 0, &txn, error), error);
+  for (uint32_t i = 0; i < count; i++) REQUIRE_OK(immuta_txn_append(txn, records[i].data, records[i].size, error), error);
+  REQUIRE_OK(immuta_txn_commit(txn, appended, error), error);
+}
+
 static void append_something(appender *self) {
   immuta_error error = {0};
   immuta_appended appended;
   immuta_slice records[BATCH_LARGEST];
   self->random = mix(self->random);
-  const int kind = (int)(self->random % 3);
+  const int kind = (int)(self->random % 4);
   const uint32_t count = kind < 2 ? 1 : 2 + (uint32_t)(self->random >> 32) % (BATCH_LARGEST - 1);
   fill_records(self, records, count);
   switch (kind) {
   case 0: append_single(self, records, &appended, &error); break;
   case 1: append_parts(self, records, &appended, &error); break;
+  case 2: append_transaction(self, records, count, &appended, &error); break;
   default: REQUIRE_OK(immuta_append_batch(self->log, 0, records, count, &appended, &error), &error);
   }
   REQUIRE_EQ(appended.count, count);

@@ -37,12 +37,11 @@ struct Variant {
     threads: u64,
 }
 
-const VARIANTS: [Variant; 5] = [
+const VARIANTS: [Variant; 4] = [
     Variant { engine: "auto", durable: false, threads: 1 },
     Variant { engine: "syscall", durable: false, threads: 1 },
-    Variant { engine: "auto", durable: true, threads: 1 },
+    Variant { engine: "syscall", durable: true, threads: 1 },
     Variant { engine: "auto", durable: true, threads: THREADS_MAX },
-    Variant { engine: "syscall", durable: true, threads: THREADS_MAX },
 ];
 
 impl fmt::Display for Variant {
