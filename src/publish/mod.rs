@@ -164,9 +164,10 @@ impl EventCount {
         }
     }
 
-    /// Has `bell` rung once when record `position` is there, or there is something else to ask for. The caller looks after this,
-    /// as before a sleep. Whether the bell is the first of this namespace that is armed.
+    /// Silences `bell`, and has it rung once when record `position` is there, or there is something else to ask for. The caller
+    /// looks after this, as before a sleep. Whether the bell is the first of this namespace that is armed.
     pub fn arm(&self, bell: &Arc<Bell>, position: u64) -> Result<bool> {
+        bell.event().clear();
         let is_first = self.bells.arm(bell, position)?;
         fence(Ordering::SeqCst);
         Ok(is_first)
@@ -227,7 +228,8 @@ impl EventCount {
         let slice_is_shorter = left.is_none_or(|left| slice <= left);
         let timed_out = futex::wait(word, seen, Some(left.map_or(slice, |left| left.min(slice))), scope);
         let changed = word.load(Ordering::Acquire) != seen;
-        self.lookout.store(false, Ordering::Release);
+        // Swapped as when it was taken: loom lets a plain store and a concurrent swap pass each other.
+        self.lookout.swap(false, Ordering::AcqRel);
         // One successor in the lobby is enough unless all have a reason to ask again.
         self.wake_lobby(if changed { u32::MAX } else { 1 });
         if timed_out && slice_is_shorter && !changed { Woken::Look } else { Woken::Perhaps }

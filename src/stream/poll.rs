@@ -34,7 +34,6 @@ impl Stream {
             return Ok(Poll::Ready);
         }
         let bell = Arc::clone(self.bell()?);
-        bell.event().clear();
         self.namespace.arm(&bell, self.position).map_err(|error| error.in_namespace(self.namespace.number))?;
         // What fails here fails again in the next call, which tells.
         let looked = self.namespace.look_if_due().is_ok();

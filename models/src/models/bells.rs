@@ -1,0 +1,87 @@
+//! Event loops: a stream that was armed is rung for whatever it waits for. A lost edge is a deadlock here.
+
+use super::super::publish::{Bell, Interrupt};
+use super::waiting::{Namespace, spawn};
+use crate::storage::EventFd;
+use std::sync::Arc;
+
+/// A stream of an event loop.
+struct Stream {
+    namespace: Namespace,
+    bell: Arc<Bell>,
+    interrupt: Arc<Interrupt>,
+}
+
+impl Stream {
+    fn new(namespace: &Namespace) -> Stream {
+        Stream::interrupted_by(namespace, Arc::new(Interrupt::default()))
+    }
+
+    fn interrupted_by(namespace: &Namespace, interrupt: Arc<Interrupt>) -> Stream {
+        let bell = Arc::clone(interrupt.set_bell(Arc::new(Bell::new(EventFd::new()))));
+        Stream { namespace: namespace.clone(), bell, interrupt }
+    }
+
+    /// As the header teaches it: arm, look, wait until readable. `position`: the record that is wanted.
+    fn wait(&self, position: u64) {
+        loop {
+            self.namespace.events.arm(&self.bell, position).unwrap();
+            if self.is_ready(position) {
+                return;
+            }
+            self.bell.event().wait_readable();
+            if self.is_ready(position) {
+                return;
+            }
+        }
+    }
+
+    fn is_ready(&self, position: u64) -> bool {
+        self.namespace.visible.count() > position || self.interrupt.is_raised() || self.namespace.is_closed()
+    }
+}
+
+pub fn arm_and_publish() {
+    let namespace = Namespace::new();
+    let writer = namespace.clone();
+    let writing = spawn(move || (1..=2).for_each(|count| writer.publish(count)));
+    let stream = Stream::new(&namespace);
+    stream.wait(0);
+    stream.wait(1);
+    writing.join().unwrap();
+}
+
+/// Two streams that wait for different records, one of which goes while the writer may be ringing.
+pub fn arm_two_and_publish() {
+    let namespace = Namespace::new();
+    let (writer, other) = (namespace.clone(), namespace.clone());
+    let writing = spawn(move || (1..=2).for_each(|count| writer.publish(count)));
+    let polling = spawn(move || {
+        let stream = Stream::new(&other);
+        stream.wait(0);
+        other.events.disarm(&stream.bell);
+    });
+    Stream::new(&namespace).wait(1);
+    polling.join().unwrap();
+    writing.join().unwrap();
+}
+
+/// The interrupt may come before the stream has a bell.
+pub fn arm_and_interrupt() {
+    let (namespace, interrupt) = (Namespace::new(), Arc::new(Interrupt::default()));
+    let (interrupter, raised) = (namespace.clone(), Arc::clone(&interrupt));
+    let interrupting = spawn(move || raised.raise(&interrupter.events));
+    let stream = Stream::interrupted_by(&namespace, interrupt);
+    stream.wait(0);
+    assert!(stream.interrupt.take(), "nothing else can have woken it");
+    interrupting.join().unwrap();
+}
+
+pub fn arm_and_close() {
+    let namespace = Namespace::new();
+    let closer = namespace.clone();
+    let closing = spawn(move || closer.close());
+    Stream::new(&namespace).wait(0);
+    assert!(namespace.is_closed(), "nothing else can have woken it");
+    closing.join().unwrap();
+}

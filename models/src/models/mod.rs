@@ -1,0 +1,27 @@
+//! The models, compiled beside each copy of the library: `super` is the copy under test.
+
+mod bells;
+mod pool;
+mod waiting;
+
+use crate::Model;
+
+const fn model(name: &'static str, preemptions_max: usize, run: fn()) -> Model {
+    Model { name, preemptions_max, run }
+}
+
+pub const ALL: &[Model] = &[
+    model("visible", 4, waiting::visible),
+    model("sleep-publish", 3, waiting::sleep_and_publish),
+    model("sleep-publish-outside", 2, waiting::sleep_outside_and_publish),
+    model("sleep-hand-over", 2, waiting::sleep_outside_and_hand_over),
+    model("sleep-interrupt", 3, waiting::sleep_and_interrupt),
+    model("sleep-close", 3, waiting::sleep_and_close),
+    model("sleep-close-outside", 2, waiting::sleep_outside_and_close),
+    model("arm-publish", 3, bells::arm_and_publish),
+    model("arm-publish-two", 2, bells::arm_two_and_publish),
+    model("arm-interrupt", 3, bells::arm_and_interrupt),
+    model("arm-close", 3, bells::arm_and_close),
+    model("pool-give-back", 3, pool::give_back),
+    model("pool-close", 3, pool::close),
+];

@@ -1,0 +1,35 @@
+//! The pool: whoever waits for a reader gets one that is given back, or is told that the pool was closed; no reader is lost.
+
+use super::super::pool::Pool;
+use super::waiting::spawn;
+use crate::error::ErrorKind;
+use std::sync::Arc;
+
+/// Three threads, one reader.
+pub fn give_back() {
+    let pool = Pool::new(vec![7]);
+    let take_and_give_back = |pool: Arc<Pool<i32>>| move || assert_eq!(*pool.acquire(None).unwrap(), 7);
+    let others = [spawn(take_and_give_back(Arc::clone(&pool))), spawn(take_and_give_back(Arc::clone(&pool)))];
+    take_and_give_back(Arc::clone(&pool))();
+    others.into_iter().for_each(|other| other.join().unwrap());
+    assert_eq!(pool.usage(), (1, 0));
+}
+
+/// One thread holds the reader, one waits for it, one closes.
+pub fn close() {
+    let reader = Arc::new(());
+    let watch = Arc::downgrade(&reader);
+    let pool = Pool::new(vec![reader]);
+    let held = pool.acquire(None).unwrap();
+    let (waiter, closer) = (Arc::clone(&pool), Arc::clone(&pool));
+    let waiting = spawn(move || match waiter.acquire(None) {
+        Ok(reader) => drop(reader),
+        Err(error) => assert_eq!(error.kind, ErrorKind::Closed),
+    });
+    let closing = spawn(move || closer.close());
+    drop(held);
+    waiting.join().unwrap();
+    closing.join().unwrap();
+    assert!(watch.upgrade().is_none(), "a closed pool keeps no reader");
+    assert_eq!(pool.acquire(None).map(drop).unwrap_err().kind, ErrorKind::Closed);
+}
