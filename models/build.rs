@@ -20,7 +20,7 @@ fn main() {
         }
         let module = out_dir.join(format!("{name}.rs"));
         fs::write(&module, module_of(&directory, &models)).expect("the output can be written");
-        writeln!(modules, "#[path = {module:?}]\nmod {name};").expect("memory");
+        writeln!(modules, "#[path = \"{}\"]\nmod {name};", module.display()).expect("memory");
         writeln!(table, "    Mutant {{ name: {name:?}, models: {name}::models::ALL, caught_by: &{caught_by:?} }},")
             .expect("memory");
     }
@@ -53,14 +53,16 @@ fn copy(library: &Path, source: &str, directory: &Path, mutation: &Mutation) {
 
 /// A copy of the library as a module, and the models beside it.
 fn module_of(directory: &Path, models: &Path) -> String {
-    let mut module =
-        format!("#![allow(warnings, clippy::all, clippy::pedantic)]\n#[path = {models:?}]\npub mod models;\n");
+    let mut module = format!(
+        "#![allow(warnings, clippy::all, clippy::pedantic)]\n#[path = \"{}\"]\npub mod models;\n",
+        models.display()
+    );
     for source in SOURCES {
         let (name, file) = match source.strip_suffix(".rs") {
             Some(name) => (name, (*source).to_owned()),
             None => (*source, format!("{source}/mod.rs")),
         };
-        writeln!(module, "#[path = {:?}]\nmod {name};", directory.join(file)).expect("memory");
+        writeln!(module, "#[path = \"{}\"]\nmod {name};", directory.join(file).display()).expect("memory");
     }
     module
 }

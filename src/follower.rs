@@ -5,6 +5,7 @@ use crate::format::in_memory;
 use crate::format::index::{Mode, State};
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
 use crate::index::{self, Header, Index, Run};
+use crate::journal;
 use crate::layout;
 use crate::live::{self, Live, is_this_boot};
 use crate::namespace::{ALL_VISIBLE, Namespace, log_file_name};
@@ -434,7 +435,10 @@ fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
     let reached = scan::forward(&mut bytes, &files.index, from, u64::MAX)?;
     let finding = if log_size_bytes < from.end {
         Some(ErrorKind::Truncated)
-    } else if !sound || header_count < from.count || header_count > reached.count {
+    } else if !sound
+        || header_count < from.count
+        || header_count > reached.count && !is_in_journal(files, &header, namespace)?
+    {
         Some(ErrorKind::Corrupt)
     } else {
         None
@@ -449,6 +453,18 @@ fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
         recovered: reached.count - from.count,
         epoch: 0,
     })
+}
+
+/// Whether the rest may be in the journal of the durable writer that left the log: the next writer will lay it over the files.
+fn is_in_journal(files: &Files, header: &Header, namespace: &Namespace) -> Result<bool> {
+    let Some((newest, _)) = header.newest().filter(|(newest, _)| newest.mode == Mode::Durable) else {
+        return Ok(false);
+    };
+    let found = journal::find(namespace.storage.as_ref(), &namespace.name)?;
+    match found.map(|found| found.of(&files.index.log_id, Some(newest.epoch))) {
+        Some(found) => found.has_frames(),
+        None => Ok(false),
+    }
 }
 
 fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {

@@ -1,12 +1,11 @@
 //! Reading records in order straight from the files, before anything is trusted: what verifies, and how sizes walk.
 
 use crate::error::{Error, Result, no_memory};
-use crate::format::in_memory;
 use crate::format::index::{Entry, LogId};
 use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
+use crate::format::{Checksum, in_memory};
 use crate::index::{Index, Run};
 use crate::storage::File;
-use crc_fast::{CrcAlgorithm, Digest};
 use std::ops::Range;
 
 /// Bytes read by one call.
@@ -132,18 +131,17 @@ impl<'a> Bytes<'a> {
     /// The record at `offset`, its checksum computed; `None` when it does not lie in the file.
     pub fn record(&mut self, offset: u64) -> Result<Option<Found>> {
         let Some(end) = self.record_end(offset)? else { return Ok(None) };
-        let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
+        let mut checksum = Checksum::new();
         let mut at = offset;
         while at < end {
             let piece = self.some(at, end - at)?;
             if piece.is_empty() {
                 return Ok(None);
             }
-            digest.update(piece);
+            checksum.update(piece);
             at += piece.len() as u64;
         }
-        let crc = u32::try_from(digest.finalize()).unwrap_or(u32::MAX);
-        Ok(Some(Found { end, crc }))
+        Ok(Some(Found { end, crc: checksum.finish() }))
     }
 }
 

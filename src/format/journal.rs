@@ -21,7 +21,7 @@
 
 use super::index::{LOG_ID_BYTES, LogId};
 use super::log::SIZE_WORD_BYTES;
-use super::{crc32c, in_memory, set, u32_at, u64_at};
+use super::{Checksum, crc32c, in_memory, set, u32_at, u64_at};
 use crate::options::{JOURNAL_BYTES, OFFSET_LIMIT_BYTES};
 
 /// What follows `.` in the file's name.
@@ -76,17 +76,20 @@ impl HalfHeader {
         page
     }
 
-    /// The header in `page`; `None` when it is torn, was never written, or is of a version this library does not know.
-    pub fn decode(page: &[u8; HEADER_BYTES]) -> Option<HalfHeader> {
-        let is_header = page[..8] == MAGIC && crc32c(&[&page[..CRC_AT]]) == u32_at(page, CRC_AT);
-        if !is_header || u32_at(page, 8) != VERSION || u32_at(page, 12) != HEADER_SIZE_FIELD {
-            return None;
+    /// The header in `page`.
+    pub fn decode(page: &[u8; HEADER_BYTES]) -> Result<HalfHeader, HalfError> {
+        if page[..8] != MAGIC || crc32c(&[&page[..CRC_AT]]) != u32_at(page, CRC_AT) {
+            return Err(HalfError::Torn);
+        }
+        let (version, journal_size_bytes) = (u32_at(page, 8), u64_at(page, 16));
+        let is_known_size =
+            JOURNAL_BYTES.contains(&journal_size_bytes) && journal_size_bytes.is_multiple_of(GRAIN_BYTES);
+        if version != VERSION || u32_at(page, 12) != HEADER_SIZE_FIELD || !is_known_size {
+            return Err(HalfError::Newer { version, journal_size_bytes });
         }
         let mut log_id = [0; LOG_ID_BYTES];
         log_id.copy_from_slice(&page[24..24 + LOG_ID_BYTES]);
-        let journal_size_bytes = u64_at(page, 16);
-        let is_sound = JOURNAL_BYTES.contains(&journal_size_bytes) && journal_size_bytes.is_multiple_of(GRAIN_BYTES);
-        (is_sound && u64_at(page, 72) <= OFFSET_LIMIT_BYTES).then_some(HalfHeader {
+        Ok(HalfHeader {
             journal_size_bytes,
             log_id,
             epoch: u64_at(page, 40),
@@ -96,6 +99,15 @@ impl HalfHeader {
             first_offset: u64_at(page, 72),
         })
     }
+}
+
+/// Why a page is not the header of a half this version can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HalfError {
+    /// It was never written, or not as a whole: the half is empty.
+    Torn,
+    /// A well-formed header with something this version does not know.
+    Newer { version: u32, journal_size_bytes: u64 },
 }
 
 /// The head of a frame: one commit, and where its records belong.
@@ -125,12 +137,15 @@ impl Frame {
         set(&mut head, 24, &self.count.to_le_bytes());
         set(&mut head, 32, &self.offset.to_le_bytes());
         set(&mut head, 40, &self.time_ns.to_le_bytes());
-        let crc = frame_crc(salt, &head, bytes);
-        set(&mut head, FRAME_CRC_AT, &crc.to_le_bytes());
+        let mut checksum = Frame::checksum(salt, &head);
+        for part in bytes {
+            checksum.update(part);
+        }
+        set(&mut head, FRAME_CRC_AT, &checksum.finish().to_le_bytes());
         head
     }
 
-    /// What `head` says, if it can be true of any frame; its checksum is [`Frame::verifies`]'s to check.
+    /// What `head` says, if it can be true of any frame; its checksum is the caller's to check.
     pub fn decode(head: &[u8; FRAME_HEADER_BYTES]) -> Option<Frame> {
         let frame = Frame {
             length_bytes: u64_at(head, 0) & !IN_PLACE,
@@ -146,9 +161,17 @@ impl Frame {
         (is_sound && frame.end()? <= OFFSET_LIMIT_BYTES && frame.end_number().is_some()).then_some(frame)
     }
 
-    /// Whether `head` and the record `bytes` behind it are what was written under `salt`.
-    pub fn verifies(head: &[u8; FRAME_HEADER_BYTES], salt: u64, bytes: &[u8]) -> bool {
-        frame_crc(salt, head, &[bytes]) == u32_at(head, FRAME_CRC_AT)
+    /// What `head` says its checksum is.
+    pub fn recorded_crc(head: &[u8; FRAME_HEADER_BYTES]) -> u32 {
+        u32_at(head, FRAME_CRC_AT)
+    }
+
+    /// The checksum under `salt` of `head`, to go on with the record bytes behind it.
+    pub fn checksum(salt: u64, head: &[u8; FRAME_HEADER_BYTES]) -> Checksum {
+        let mut checksum = Checksum::new();
+        checksum.update(&salt.to_le_bytes());
+        checksum.update(&head[..FRAME_CRC_AT]);
+        checksum
     }
 
     /// Bytes that follow the head.
@@ -167,26 +190,22 @@ impl Frame {
     }
 }
 
-fn frame_crc(salt: u64, head: &[u8; FRAME_HEADER_BYTES], bytes: &[&[u8]]) -> u32 {
-    let salt = salt.to_le_bytes();
-    let mut parts: Vec<&[u8]> = Vec::with_capacity(bytes.len() + 2);
-    parts.extend([salt.as_slice(), &head[..FRAME_CRC_AT]]);
-    parts.extend_from_slice(bytes);
-    crc32c(&parts)
-}
-
-/// The sizes of the records of a frame, from its bytes; `None` when they do not fill them exactly.
-pub fn record_sizes(bytes: &[u8], count: u64) -> Option<Vec<u64>> {
-    let mut sizes = Vec::new();
-    sizes.try_reserve_exact(usize::try_from(count).ok()?).ok()?;
-    let mut rest = bytes;
-    for _ in 0..count {
-        let (word, behind) = rest.split_first_chunk::<8>()?;
-        let size = u64::from_le_bytes(*word);
-        rest = behind.get(usize::try_from(size).ok()?..)?;
-        sizes.push(size);
-    }
-    rest.is_empty().then_some(sizes)
+/// The payload sizes of the `count` records that `bytes` hold, one after the other; the last is `None` when they do not fill them exactly.
+pub fn record_sizes(bytes: &[u8], count: u64) -> impl Iterator<Item = Option<u64>> {
+    let (mut rest, mut left) = (Some(bytes), count);
+    std::iter::from_fn(move || {
+        let bytes = rest.take()?;
+        if left == 0 {
+            return if bytes.is_empty() { None } else { Some(None) };
+        }
+        left -= 1;
+        let sized = bytes.split_first_chunk::<8>().and_then(|(word, behind)| {
+            let size = u64::from_le_bytes(*word);
+            Some((size, behind.get(usize::try_from(size).ok()?..)?))
+        });
+        rest = sized.map(|(_, behind)| behind);
+        Some(sized.map(|(size, _)| size))
+    })
 }
 
 /// The offsets of the two halves of a journal of `size_bytes`.
@@ -218,15 +237,16 @@ mod tests {
     #[test]
     fn a_header_reads_back_and_no_damaged_one_does() {
         let page = HEADER.encode();
-        assert_eq!(HalfHeader::decode(&page), Some(HEADER));
+        assert_eq!(HalfHeader::decode(&page), Ok(HEADER));
         for at in [0, 8, 16, 47, 63, 79, 2000, 4095] {
             let mut damaged = page;
             damaged[at] ^= 1;
-            assert_eq!(HalfHeader::decode(&damaged), None, "byte {at}");
+            assert_eq!(HalfHeader::decode(&damaged), Err(HalfError::Torn), "byte {at}");
         }
         for journal_size_bytes in [0, 4096, 57344, 65537, 2 << 30] {
             let page = HalfHeader { journal_size_bytes, ..HEADER }.encode();
-            assert_eq!(HalfHeader::decode(&page), None, "a journal of {journal_size_bytes} bytes");
+            let refused = Err(HalfError::Newer { version: VERSION, journal_size_bytes });
+            assert_eq!(HalfHeader::decode(&page), refused, "a journal of {journal_size_bytes} bytes");
         }
     }
 
@@ -235,9 +255,14 @@ mod tests {
         let bytes: &[u8] = b"\x03\0\0\0\0\0\0\0abc";
         let head = FRAME.encode(HEADER.salt, &[&bytes[..8], &bytes[8..]]);
         assert_eq!(Frame::decode(&head), Some(FRAME));
-        assert!(Frame::verifies(&head, HEADER.salt, bytes));
-        assert!(!Frame::verifies(&head, HEADER.salt + 1, bytes), "of another generation");
-        assert!(!Frame::verifies(&head, HEADER.salt, &bytes[..10]), "cut");
+        let verifies = |salt, bytes: &[u8]| {
+            let mut checksum = Frame::checksum(salt, &head);
+            checksum.update(bytes);
+            checksum.finish() == Frame::recorded_crc(&head)
+        };
+        assert!(verifies(HEADER.salt, bytes));
+        assert!(!verifies(HEADER.salt + 1, bytes), "of another generation");
+        assert!(!verifies(HEADER.salt, &bytes[..10]), "cut");
         let in_place = Frame { in_place: true, ..FRAME };
         assert_eq!(Frame::decode(&in_place.encode(1, &[])), Some(in_place));
         assert_eq!(in_place.body_bytes(), 0);
@@ -261,9 +286,10 @@ mod tests {
     #[test]
     fn sizes_fill_a_frame_exactly_or_are_none() {
         let bytes = b"\x03\0\0\0\0\0\0\0abc\0\0\0\0\0\0\0\0";
-        assert_eq!(record_sizes(bytes, 2), Some(vec![3, 0]));
-        assert_eq!(record_sizes(bytes, 1), None, "bytes left over");
-        assert_eq!(record_sizes(bytes, 3), None, "bytes missing");
-        assert_eq!(record_sizes(&[0xff; 16], 1), None, "a size beyond any memory");
+        let sizes = |bytes, count| record_sizes(bytes, count).collect::<Option<Vec<u64>>>();
+        assert_eq!(sizes(bytes, 2), Some(vec![3, 0]));
+        assert_eq!(sizes(bytes, 1), None, "bytes left over");
+        assert_eq!(sizes(bytes, 3), None, "bytes missing");
+        assert_eq!(sizes(&[0xff; 16], 1), None, "a size beyond any memory");
     }
 }

@@ -17,13 +17,31 @@ pub const fn in_memory(value: u64) -> usize {
     value as usize
 }
 
+/// A checksum of bytes that come piece by piece.
+#[derive(Debug)]
+pub struct Checksum(Digest);
+
+impl Checksum {
+    pub fn new() -> Checksum {
+        Checksum(Digest::new(CrcAlgorithm::Crc32Iscsi))
+    }
+
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub fn finish(&self) -> u32 {
+        u32::try_from(self.0.finalize()).unwrap_or(u32::MAX)
+    }
+}
+
 /// The checksum of every file: CRC-32C (Castagnoli; iSCSI, RFC 3720), over `parts` one after the other.
 pub fn crc32c(parts: &[&[u8]]) -> u32 {
-    let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
+    let mut checksum = Checksum::new();
     for part in parts {
-        digest.update(part);
+        checksum.update(part);
     }
-    u32::try_from(digest.finalize()).unwrap_or(u32::MAX)
+    checksum.finish()
 }
 
 /// The 4 bytes at `at`; 0 beyond the end.

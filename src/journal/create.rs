@@ -1,7 +1,7 @@
 //! Making the journal file, and removing it.
 
 use super::file_name;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{File, OpenMode, Storage};
 use std::io;
 use std::sync::Arc;
@@ -27,8 +27,19 @@ pub fn prepare(storage: &dyn Storage, namespace: &str, size_bytes: u64) -> Resul
         // What was written of it may be what fills the disk.
         let _ = storage.remove(&temporary);
     }
-    let file = made.map_err(failed("creating the journal", storage, &temporary))?;
+    let file = made.map_err(|error| {
+        let mut made = failed("creating the journal", storage, &temporary)(error);
+        if made.kind == ErrorKind::NoSpace {
+            made.message.push_str("; opened in fast mode a log needs none");
+        }
+        made
+    })?;
     Ok(Prepared { file })
+}
+
+/// Removes a journal that was prepared and is not wanted any more, as well as that can be done.
+pub fn discard(storage: &dyn Storage, namespace: &str) {
+    let _ = storage.remove(&temporary_name(namespace));
 }
 
 fn fill(storage: &dyn Storage, name: &str, size_bytes: u64) -> io::Result<Arc<dyn File>> {
@@ -49,9 +60,6 @@ impl Prepared {
     pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Arc<dyn File>> {
         let (temporary, name) = (temporary_name(namespace), file_name(namespace));
         let renamed = storage.rename(&temporary, &name);
-        if renamed.is_err() {
-            let _ = storage.remove(&temporary);
-        }
         renamed.and_then(|()| storage.sync_directory()).map_err(failed("installing", storage, &name))?;
         Ok(self.file)
     }

@@ -1,16 +1,20 @@
 //! What a crash left of a journal: the frames of its halves, oldest first, up to the first that does not verify.
 
 use super::file_name;
-use crate::error::{Error, Result, no_memory};
+use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::in_memory;
 use crate::format::index::LogId;
 use crate::format::journal::{
-    FRAME_HEADER_BYTES, FRAME_HEADER_SIZE_BYTES, Frame, GRAIN_BYTES, HEADER_BYTES, HEADER_SIZE_BYTES, HalfHeader,
-    half_offsets,
+    FRAME_HEADER_BYTES, FRAME_HEADER_SIZE_BYTES, Frame, GRAIN_BYTES, HEADER_BYTES, HEADER_SIZE_BYTES, HalfError,
+    HalfHeader, VERSION, half_offsets,
 };
+use crate::options::JOURNAL_BYTES;
 use crate::storage::{File, OpenMode, Storage};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Bytes of a frame that are read at once to be checked.
+const PIECE_BYTES: u64 = 64 << 10;
 
 /// A half with a valid header.
 #[derive(Clone, Copy, Debug)]
@@ -91,9 +95,24 @@ impl Found {
         }
     }
 
+    /// The header at `offset`; `None` where a half is empty.
     fn header_at(&self, offset: u64) -> Result<Option<HalfHeader>> {
         let mut page = [0; HEADER_BYTES];
-        Ok(if self.read_at(offset, &mut page)? { HalfHeader::decode(&page) } else { None })
+        if !self.read_at(offset, &mut page)? {
+            return Ok(None);
+        }
+        match HalfHeader::decode(&page) {
+            Ok(header) => Ok(Some(header)),
+            Err(HalfError::Torn) => Ok(None),
+            Err(HalfError::Newer { version, journal_size_bytes }) => {
+                let message = format!(
+                    "{}: journal version {version}, {journal_size_bytes} bytes, in the header at offset {offset}; this library reads version {VERSION}, up to {} bytes: use a newer library",
+                    self.path.display(),
+                    JOURNAL_BYTES.end()
+                );
+                Err(Error::new(ErrorKind::Version, message).at(0, offset))
+            }
+        }
     }
 
     /// Fills `buffer`; `false` when the file ends before that.
@@ -129,15 +148,39 @@ impl Frames<'_> {
             .filter(|frame| self.sequence.is_none_or(|sequence| frame.sequence == sequence))
             .filter(|frame| frame.body_bytes() <= self.end - body_at);
         let Some(frame) = frame else { return Ok(None) };
-        let body_bytes = in_memory(frame.body_bytes());
-        self.body.clear();
-        self.body.try_reserve_exact(body_bytes).map_err(|_| no_memory("a journal frame", body_bytes as u64))?;
-        self.body.resize(body_bytes, 0);
-        if !self.found.read_at(body_at, &mut self.body)? || !Frame::verifies(&head, self.salt, &self.body) {
+        let body_bytes = frame.body_bytes();
+        // A body of one piece is loaded once it is verified.
+        let is_loaded = self.verify(&head, body_at, body_bytes)?
+            && (body_bytes <= PIECE_BYTES || self.load(body_at, in_memory(body_bytes))?);
+        if !is_loaded {
             return Ok(None);
         }
         self.at = body_at + frame.body_bytes();
         self.sequence = frame.sequence.checked_add(1);
         Ok(Some((frame, &self.body)))
+    }
+
+    /// Whether `head` and the body behind it are what was written, read piece by piece: a body is given memory only when it is there.
+    fn verify(&mut self, head: &[u8; FRAME_HEADER_BYTES], body_at: u64, body_bytes: u64) -> Result<bool> {
+        let mut checksum = Frame::checksum(self.salt, head);
+        let mut done = 0;
+        self.body.clear();
+        while done < body_bytes {
+            let piece_bytes = (body_bytes - done).min(PIECE_BYTES);
+            if !self.load(body_at + done, in_memory(piece_bytes))? {
+                return Ok(false);
+            }
+            checksum.update(&self.body);
+            done += piece_bytes;
+        }
+        Ok(checksum.finish() == Frame::recorded_crc(head))
+    }
+
+    /// Fills `body`; `false` when the file ends before that.
+    fn load(&mut self, offset: u64, bytes: usize) -> Result<bool> {
+        self.body.clear();
+        self.body.try_reserve(bytes).map_err(|_| no_memory("a journal frame", bytes as u64))?;
+        self.body.resize(bytes, 0);
+        self.found.read_at(offset, &mut self.body)
     }
 }

@@ -80,7 +80,7 @@ impl Journal {
             if self.pending_frames > 0 {
                 return Ok(Place::AfterPending);
             }
-            if self.counts[half_of(self.generation + 1)] > covered_count {
+            if self.wants_checkpoint(covered_count) {
                 return Ok(Place::AfterCheckpoint);
             }
             self.reserve(HEADER_BYTES + FRAME_HEADER_BYTES + body_bytes)?;

@@ -3,7 +3,7 @@
 use super::examine::Plan;
 use super::{Opened, Site, Wanted, replay};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, State, entry_offset};
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, PAGE_SIZE_BYTES, State, entry_offset};
 use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal::{self, Found, Journal, Prepared};
@@ -11,7 +11,7 @@ use crate::live::Live;
 use crate::random;
 use crate::rebuild;
 use crate::report::{Outcome, Report};
-use crate::scan::Point;
+use crate::scan::{Bytes, Point};
 use crate::storage::File;
 use std::sync::Arc;
 
@@ -26,14 +26,30 @@ pub fn carry_out(
     live: Live,
     wanted: Wanted,
 ) -> Result<Opened> {
-    let size_before = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
-    let epoch = random::epoch()?;
-    let mode = wanted.mode();
     // Before anything is written: no room for the journal is a refusal like any other.
     let prepared = match wanted.journal_size_bytes {
         Some(size_bytes) => Some(journal::prepare(site.storage, site.namespace, size_bytes)?),
         None => None,
     };
+    let opened = carry_out_with(site, plan, lock, log, live, wanted, prepared);
+    if opened.is_err() {
+        journal::discard(site.storage, site.namespace);
+    }
+    opened
+}
+
+fn carry_out_with(
+    site: &Site<'_>,
+    plan: Plan,
+    lock: Arc<dyn File>,
+    log: Arc<dyn File>,
+    live: Live,
+    wanted: Wanted,
+    prepared: Option<Prepared>,
+) -> Result<Opened> {
+    let size_before = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
+    let epoch = random::epoch()?;
+    let mode = wanted.mode();
     let mut report = Report::default();
     let (index, point, checkpoint, slot, journal) = match plan {
         Plan::Create => {
@@ -110,21 +126,31 @@ fn mend(
     rewrite(site, log, from.end, point.end)?;
     rewrite(site, index.file.as_ref(), entries_end(from.count), entries_end(point.count))?;
     if let Some(journal) = journal {
-        replay::lay_over(journal, &index.log_id, from.count, |frame, records, entries| {
-            log.write_at(frame.offset, records)
-                .and_then(|()| index.file.write_at(entries_end(frame.first_number), entries))
-                .map_err(site.failed("replaying the journal into"))
-        })?;
+        lay_over(site, log, index, from, journal)?;
     }
     if from.seq > 0 {
-        let page = from.encode(&index.log_id);
-        index.file.write_at(CHECKPOINT_OFFSETS[slot], &page).map_err(site.failed("writing the side file of"))?;
+        let page = CHECKPOINT_OFFSETS[slot];
+        rewrite(site, index.file.as_ref(), page, page + PAGE_SIZE_BYTES as u64)?;
     }
     sync_both(site, log, index)?;
     // The writer before may have been killed between creating the files and making their names durable.
     site.storage.sync_directory().map_err(site.failed("syncing the directory of"))?;
     log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
     log.sync().map_err(site.failed("syncing"))
+}
+
+/// Writes the journal's frames, and the entries of their records, over the files.
+fn lay_over(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpoint, journal: &Found) -> Result<()> {
+    let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
+    let mut bytes = Bytes::new(log, size_bytes)?;
+    let from = Point { count: from.count, end: from.end, time_ns: 0 };
+    replay::follow(&mut bytes, index, from, journal, &site.log_path, |frame, records| {
+        let entries = replay::entries(&index.log_id, frame, records)?;
+        log.write_at(frame.offset, records)
+            .and_then(|()| index.file.write_at(entries_end(frame.first_number), &entries))
+            .map_err(site.failed("replaying the journal into"))
+    })?;
+    Ok(())
 }
 
 /// The end of the entries of `count` records.

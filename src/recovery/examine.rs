@@ -70,13 +70,15 @@ pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
     let (point, journal) = match (from.state, journal) {
         (State::Clean, _) => (start, None),
         (_, None) => (scan::forward(&mut bytes, &index, start, u64::MAX)?, None),
-        (_, Some(journal)) => match replay::follow(&mut bytes, &index, start, &journal, &site.log_path) {
-            // That of another writer counts only if it continues what is there.
-            Err(error) if error.kind == ErrorKind::Corrupt && !journal.is_of(from.epoch) => {
-                (scan::forward(&mut bytes, &index, start, u64::MAX)?, None)
+        (_, Some(journal)) => {
+            match replay::follow(&mut bytes, &index, start, &journal, &site.log_path, |_, _| Ok(())) {
+                // That of another writer counts only if it continues what is there.
+                Err(error) if error.kind == ErrorKind::Corrupt && !journal.is_of(from.epoch) => {
+                    (scan::forward(&mut bytes, &index, start, u64::MAX)?, None)
+                }
+                end => (end?, Some(journal)),
             }
-            end => (end?, Some(journal)),
-        },
+        }
     };
     if header_count > point.count {
         return Err(refuse_ahead(site, &from, header_count, &point));

@@ -1,6 +1,6 @@
 //! Laying the journal over the files: which frames continue the records, and where the records end with them.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::index::{ENTRY_BYTES, Entry, LogId};
 use crate::format::journal::{Frame, record_sizes};
 use crate::format::log::SIZE_WORD_BYTES;
@@ -11,12 +11,19 @@ use crate::scan::{self, Bytes, Point};
 use std::path::Path;
 
 /// Follows records from `from` on: as the files have them up to the first frame, as the frames have them, and as the files have them
-/// behind the last. Answers where they end.
+/// behind the last. Answers where they end. `lay` is called with every frame that brings records, and their bytes.
 ///
 /// # Errors
 /// `E_CORRUPT` when a frame beyond the checkpoint does not begin where the records end, or does not fit there: acknowledged records
 /// are missing.
-pub fn follow(bytes: &mut Bytes<'_>, index: &Index, from: Point, journal: &Found, log_path: &Path) -> Result<Point> {
+pub fn follow(
+    bytes: &mut Bytes<'_>,
+    index: &Index,
+    from: Point,
+    journal: &Found,
+    log_path: &Path,
+    mut lay: impl FnMut(&Frame, &[u8]) -> Result<()>,
+) -> Result<Point> {
     let mut reached = from;
     for half in &journal.halves {
         // What comes before a half was acknowledged before it was begun.
@@ -31,10 +38,14 @@ pub fn follow(bytes: &mut Bytes<'_>, index: &Index, from: Point, journal: &Found
                 continue;
             }
             reached = go_to(bytes, index, reached, begins, journal, log_path)?;
-            let fits = reached.count == begins.number && (frame.in_place || record_sizes(body, frame.count).is_some());
+            let is_whole = frame.in_place || record_sizes(body, frame.count).all(|size| size.is_some());
+            let fits = reached.count == begins.number && is_whole;
             let next = if frame.in_place { scan::forward(bytes, index, reached, end)? } else { after(reached, &frame) };
             if !fits || next.count != end || Some(next.end) != frame.end() {
                 return Err(missing(begins, reached, journal, log_path));
+            }
+            if !frame.in_place {
+                lay(&frame, body)?;
             }
             reached = next;
         }
@@ -89,41 +100,23 @@ fn missing(begins: Begin, reached: Point, journal: &Found, log_path: &Path) -> E
     Error::new(ErrorKind::Corrupt, message).at(reached.count, reached.end)
 }
 
-/// Calls `lay` with every frame that brings records from `from_count` on, their bytes, and their entries.
-pub fn lay_over(
-    journal: &Found,
-    log_id: &LogId,
-    from_count: u64,
-    mut lay: impl FnMut(&Frame, &[u8], &[u8]) -> Result<()>,
-) -> Result<()> {
-    for half in &journal.halves {
-        let mut frames = journal.frames(half);
-        while let Some((frame, body)) = frames.next()? {
-            if frame.in_place || frame.first_number < from_count {
-                continue;
-            }
-            lay(&frame, body, &entries(log_id, &frame, body))?;
-        }
-    }
-    Ok(())
-}
-
-/// The entries of a frame's records.
-fn entries(log_id: &LogId, frame: &Frame, body: &[u8]) -> Vec<u8> {
-    let sizes = record_sizes(body, frame.count).unwrap_or_default();
-    let mut entries = Vec::with_capacity(sizes.len() * ENTRY_BYTES);
-    let (mut number, mut start) = (frame.first_number, 0);
-    for (index, size) in sizes.iter().enumerate() {
+/// The entries of the records of a frame, which `body` holds.
+pub fn entries(log_id: &LogId, frame: &Frame, body: &[u8]) -> Result<Vec<u8>> {
+    let mut entries = Vec::new();
+    let bytes = in_memory(frame.count).saturating_mul(ENTRY_BYTES);
+    entries.try_reserve_exact(bytes).map_err(|_| no_memory("index entries", bytes as u64))?;
+    let mut start = 0;
+    for (number, size) in (frame.first_number..).zip(record_sizes(body, frame.count).flatten()) {
         let end = start + in_memory(SIZE_WORD_BYTES + size);
         let entry = Entry {
             offset: frame.offset + start as u64,
             time_ns: frame.time_ns,
             crc: crc32c(&[&body[start..end]]),
-            last_of_batch: index + 1 == sizes.len(),
+            last_of_batch: Some(number + 1) == frame.end_number(),
             adopted: false,
         };
         entries.extend_from_slice(&entry.encode(log_id, number));
-        (number, start) = (number + 1, end);
+        start = end;
     }
-    entries
+    Ok(entries)
 }

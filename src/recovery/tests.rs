@@ -1,9 +1,9 @@
 //! Journals that do not belong, lie, or are all there is: what replay makes of them.
 
 use crate::error::{Error, ErrorKind};
-use crate::format::in_memory;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, PAGE_SIZE_BYTES};
 use crate::format::journal::{FRAME_HEADER_BYTES, Frame, HEADER_BYTES, HalfHeader};
+use crate::format::{crc32c, in_memory};
 use crate::index::Header;
 use crate::storage::OpenMode;
 use crate::storage::simulated::Simulated;
@@ -242,4 +242,64 @@ fn a_missing_journal_is_missed_when_the_count_says_so() {
     edit(&disk, "a.log", |log| log[..8].copy_from_slice(&3_u64.to_le_bytes()));
     disk.storage().remove("a.wal").unwrap();
     refused(&disk, ErrorKind::Corrupt, "the count is beyond what verifies");
+}
+
+#[test]
+fn a_frame_that_goes_back_is_refused_and_overwrites_nothing() {
+    for offset in [8, 1 << 20] {
+        let (disk, records) = only_in_the_journal();
+        edit(&disk, "a.wal", |journal| {
+            let salt = first_header(journal).salt;
+            let frames_bytes: usize = records.iter().map(|record| FRAME_HEADER_BYTES + 8 + record.len()).sum();
+            let body = [3_u64.to_le_bytes().as_slice(), b"two"].concat();
+            let forged =
+                Frame { length_bytes: 11, in_place: false, sequence: 3, first_number: 0, count: 1, offset, time_ns: 1 };
+            let forged = [forged.encode(salt, &[&body]).as_slice(), &body].concat();
+            journal[HEADER_BYTES + frames_bytes..][..forged.len()].copy_from_slice(&forged);
+        });
+        refused(&disk, ErrorKind::Corrupt, "a second frame of record 0");
+    }
+}
+
+#[test]
+fn a_journal_of_a_newer_version_is_not_taken_for_an_empty_one() {
+    let newer: [(&str, usize, &[u8]); 2] = [("version 2", 8, &[2]), ("2 GiB long", 16, &(2_u64 << 30).to_le_bytes())];
+    for (context, at, field) in newer {
+        let (disk, _) = only_in_the_journal();
+        edit(&disk, "a.wal", |journal| {
+            journal[at..at + field.len()].copy_from_slice(field);
+            let crc = crc32c(&[&journal[..HEADER_BYTES - 4]]);
+            journal[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+        });
+        let error = refused(&disk, ErrorKind::Version, context);
+        assert!(error.message.contains("a.wal"), "{error}");
+    }
+}
+
+#[test]
+fn what_the_journal_still_holds_is_no_damage_to_a_reader() {
+    let (disk, _) = only_in_the_journal();
+    edit(&disk, "a.log", |log| log[..8].copy_from_slice(&3_u64.to_le_bytes()));
+    let report = |disk: &Simulated| {
+        let mut options = Options { read_only: true, ..Options::default() };
+        options.add_namespace("a").unwrap();
+        let report = Log::open_on(disk.storage(), &options).unwrap().report(0).unwrap();
+        (report.outcome, report.finding, report.count)
+    };
+    assert_eq!(report(&disk), (Outcome::Recovered, None, 0));
+    disk.storage().remove("a.wal").unwrap();
+    assert_eq!(report(&disk), (Outcome::Damaged, Some(ErrorKind::Corrupt), 0), "without the journal they are missing");
+}
+
+#[test]
+fn no_room_for_a_second_journal_leaves_the_first_and_fast_mode() {
+    let (disk, records) = only_in_the_journal();
+    let used: usize = ["a.log", "a.idx", "a.wal"].iter().map(|name| disk.read_file(name).unwrap().len()).sum();
+    disk.set_capacity(used as u64 + 30_000);
+    let error = refused(&disk, ErrorKind::NoSpace, "no room");
+    assert!(error.message.contains("fast mode"), "{error}");
+    assert!(disk.read_file("a.wal.tmp").is_none(), "nothing half made is left");
+    let mut options = Options::default();
+    options.add_namespace("a").unwrap();
+    assert_eq!(read_all(&Log::open_on(disk.storage(), &options).unwrap()), records);
 }

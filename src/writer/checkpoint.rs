@@ -77,6 +77,7 @@ impl Writer {
             self.mark_poisoned_in(checkpoints);
             return Err(made);
         }
+        checkpoints.synced = true;
         let next = Checkpoint { seq: checkpoints.last.seq + 1, count, end, state: State::Open, ..checkpoints.last };
         let slot = 1 - checkpoints.slot;
         if let Err(error) = self.index.file.write_at(CHECKPOINT_OFFSETS[slot], &next.encode(&self.index.log_id)) {
@@ -133,8 +134,10 @@ impl Writer {
 
     fn close_cleanly(&self, checkpoints: &mut Checkpoints, count: u64, end: u64) -> Result<()> {
         self.cover(checkpoints, count, end)?;
-        self.settle(checkpoints, "syncing", || self.index.file.sync())?;
-        checkpoints.synced = true;
+        if !checkpoints.synced {
+            self.settle(checkpoints, "syncing", || self.index.file.sync())?;
+            checkpoints.synced = true;
+        }
         let index_end = entry_offset(count).unwrap_or(u64::MAX);
         self.settle(checkpoints, "cutting", || {
             self.log.set_size(end)?;
@@ -150,7 +153,8 @@ impl Writer {
         })?;
         if self.journal.is_some() {
             // One that stays is ignored beside a clean checkpoint, and removed by the next writer.
-            let _ = journal::remove(self.namespace.storage.as_ref(), &self.namespace.name);
+            let storage = self.namespace.storage.as_ref();
+            let _ = journal::remove(storage, &self.namespace.name).and_then(|()| storage.sync_directory());
         }
         Ok(())
     }

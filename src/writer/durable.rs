@@ -56,6 +56,8 @@ impl Writer {
 
     fn sync_in_place(&self) -> Result<()> {
         let _one_at_a_time = self.sync.lock();
+        // A checkpoint that failed meanwhile leaves a kernel that forgot what it had to write: the next sync would lie.
+        self.refuse_in_flight()?;
         let synced = self.log.sync().and_then(|()| self.index.file.sync());
         synced.map_err(|error| self.poison("syncing", &error))
     }
