@@ -16,17 +16,19 @@
  * Times     Timeouts are in nanoseconds: 0 tries once, a negative one waits for ever. Points in time are nanoseconds
  *           since 1970-01-01 UTC.
  * ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
- * Ownership Objects made by immuta_open, immuta_options_new and immuta_stream_open belong to the caller until
- *           immuta_close, immuta_options_free and immuta_stream_done; a record or batch until its done; a transaction
- *           until immuta_txn_commit or immuta_txn_rollback. All but the commit accept NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call.
+ * Ownership Objects made by immuta_open, immuta_options_new, immuta_codec_... and immuta_stream_open belong to the
+ *           caller until immuta_close, immuta_options_free, immuta_codec_free and immuta_stream_done; a record or batch
+ *           until its done; a transaction until immuta_txn_commit or immuta_txn_rollback. All but the commit accept
+ *           NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call, except
+ *           what the vtable of a codec leads to, until its destroy.
  *           Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records stay readable.
  * Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE); that is a help in
  *           finding mistakes, not a promise. Record and batch tokens are checked always: done twice is caught.
  * Threads   any:    at any time, from any threads, also on the same object.
  *           one:    one thread at a time for each object; a second one gets IMMUTA_E_BUSY and changes nothing.
  *           signal: from a signal handler, too.
- * Callbacks Run on the calling thread, without a library lock held; they may call the library on other objects, and
- *           must return normally: no longjmp, no exception.
+ * Callbacks Run on the calling thread, without a library lock held (a codec's functions: with that of the stream that
+ *           reads); they may call the library on other objects, and must return normally: no longjmp, no exception.
  * Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
  *           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
  *           parent goes on undisturbed.
@@ -124,7 +126,7 @@
 /// There is a record, but every reader descriptor of the namespace was held until the deadline.
 #define IMMUTA_E_POOL (-20)
 
-/// The record is larger than max_record_size allows.
+/// The record is larger than max_record_size allows, stored or decoded.
 #define IMMUTA_E_TOO_LARGE (-21)
 
 /// immuta_append_at expected another number; number of the error struct is the next one.
@@ -151,10 +153,10 @@
 /// The files under a reader were replaced or rolled back.
 #define IMMUTA_E_REPLACED (-29)
 
-/// The log was written with another chain of codecs.
+/// The log was written with other codecs than those named when it was opened. Nothing was changed.
 #define IMMUTA_E_CODEC (-30)
 
-/// This record could not be encoded or decoded.
+/// A codec could not encode or decode this record; os_error is what a function of the caller's returned.
 #define IMMUTA_E_CODEC_FAILED (-31)
 
 /// A callback of the caller's failed; its value is os_error of the error struct.
@@ -168,6 +170,18 @@
 
 /// A bug in the library, contained. What it touched takes no more appends until it is opened again.
 #define IMMUTA_E_PANIC (-35)
+
+/// Of immuta_codec_builtin: raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
+#define IMMUTA_CODEC_DEFLATE 1
+
+/// A Zstandard frame (RFC 8878). Levels -7 to 22; 0 means 3. A library built without it answers IMMUTA_E_UNSUPPORTED.
+#define IMMUTA_CODEC_ZSTD 2
+
+/// An LZ4 frame. No levels: 0.
+#define IMMUTA_CODEC_LZ4 3
+
+/// Snappy in its framing format. No levels: 0.
+#define IMMUTA_CODEC_SNAPPY 4
 
 /// Of immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
 #define IMMUTA_IO_AUTO 0
@@ -211,6 +225,11 @@
 /// Of immuta_record.flags: the checksum was not checked, as the options asked.
 #define IMMUTA_RECORD_UNVERIFIED 4
 
+/// A codec, for immuta_options_add_codec. The same one may be used by any number of options, logs and threads.
+///
+/// Threads: any.
+typedef struct immuta_codec immuta_codec;
+
 /// An open log: a directory of namespaces.
 ///
 /// Threads: any.
@@ -220,6 +239,11 @@ typedef struct immuta_log immuta_log;
 ///
 /// Threads: one.
 typedef struct immuta_options immuta_options;
+
+/// Where a codec's function puts its output: valid until that function returns, on its thread only.
+///
+/// Threads: the one of the codec's function.
+typedef struct immuta_sink immuta_sink;
 
 /// A position in a namespace. Takes memory only: there can be any number, waiting or not.
 ///
@@ -256,6 +280,32 @@ typedef struct immuta_error {
     /// One line of UTF-8, NUL-terminated: what was found, where, and the way on. For people; the wording may change.
     char message[480];
 } immuta_error;
+
+/// A codec of the caller's.
+///
+/// encode and decode are called on the thread that appends or reads, from several threads at once, without a library
+/// lock held except that of the stream that reads. They may call the library on other objects. They give their output
+/// to immuta_sink_write, in any number of pieces, and return 0; any other value fails this one payload with
+/// IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must give back exactly what encode was given, and must
+/// expect any bytes at all: files can be damaged.
+typedef struct immuta_codec_vtable {
+    /// sizeof(immuta_codec_vtable).
+    size_t struct_size;
+    /// What the side file records: 0x10000 or more, and the same transformation for ever.
+    uint32_t id;
+    /// 0.
+    uint32_t reserved;
+    /// For messages: 1 to 64 bytes of UTF-8 without control characters; copied.
+    const char *name;
+    /// Passed to the functions.
+    void *user;
+    /// Makes of a payload what is stored. data is never NULL.
+    int32_t (*encode)(void *user, const void *data, size_t size, immuta_sink *out);
+    /// Makes of what is stored the payload. data is never NULL.
+    int32_t (*decode)(void *user, const void *data, size_t size, immuta_sink *out);
+    /// Called once, when nothing uses the codec any more, on the thread that released it last; may be NULL.
+    void (*destroy)(void *user);
+} immuta_codec_vtable;
 
 /// The figures of one namespace, since it was opened where they are counts of events.
 ///
@@ -450,6 +500,77 @@ const char *immuta_status_name(immuta_status status);
 /// Threads: any.
 const char *immuta_status_text(immuta_status status);
 
+/// Adds bytes to a codec's output.
+///
+/// sink: what the codec's function was given.
+/// data: copied; may be NULL when size is 0.
+/// size: in bytes.
+///
+/// Returns IMMUTA_OK;
+/// IMMUTA_E_TOO_LARGE: the output would be larger than max_record_size; IMMUTA_E_NO_MEMORY: the system refused memory.
+/// After either the append or the read fails with this status, whatever the codec's function returns;
+/// IMMUTA_E_HANDLE: this is no sink of a function that is running on this thread.
+///
+/// Threads: the one of the codec's function.
+immuta_status immuta_sink_write(immuta_sink *sink, const void *data, size_t size);
+
+/// Makes a codec that comes with the library. What it stores is the standard frame of its kind, the same on every
+/// machine, and can be read by the tools of that format.
+///
+/// kind:      IMMUTA_CODEC_DEFLATE, IMMUTA_CODEC_ZSTD, IMMUTA_CODEC_LZ4 or IMMUTA_CODEC_SNAPPY.
+/// level:     how hard it tries, within the bounds of its kind; 0 is its default. Only appending depends on it.
+/// codec_out: the codec, for immuta_codec_free.
+/// error:     NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level; IMMUTA_E_UNSUPPORTED: this
+/// library was built without it.
+///
+/// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
+immuta_status immuta_codec_builtin(int32_t kind,
+                                   int32_t level,
+                                   immuta_codec **codec_out,
+                                   immuta_error *error);
+
+/// Makes a codec of the caller's functions.
+///
+/// vtable:    copied, with the name; what user leads to must live until destroy is called.
+/// codec_out: the codec, for immuta_codec_free.
+/// error:     NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: encode or decode is NULL, or the id, the name or struct_size is out of bounds;
+/// IMMUTA_E_VERSION: struct_size is that of a newer header.
+///
+/// Ownership: the codec is the caller's until immuta_codec_free. destroy is called exactly once if this function could
+/// read the vtable, which is whenever vtable is not NULL and struct_size not too small: before it returns when it
+/// fails, else when the last of the codec, the options, the logs and the streams that use it is released (in a forked
+/// child: never). Threads: any.
+immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
+                                  immuta_codec **codec_out,
+                                  immuta_error *error);
+
+/// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves: its id is
+/// recorded and compared, the bytes pass through as they are.
+///
+/// id:        0x10000 or more, and the same transformation for ever.
+/// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.
+/// codec_out: the codec, for immuta_codec_free.
+/// error:     NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the id or the name is out of bounds.
+///
+/// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
+immuta_status immuta_codec_external(uint32_t id,
+                                    const char *name,
+                                    immuta_codec **codec_out,
+                                    immuta_error *error);
+
+/// Releases the caller's hold on a codec. Options it was added to, and logs opened with them, keep theirs.
+///
+/// codec: a codec, or NULL.
+///
+/// Threads: any, and nothing may use this pointer afterwards.
+void immuta_codec_free(immuta_codec *codec);
+
 /// Makes options, all at their defaults.
 ///
 /// Returns options for immuta_options_free, or NULL when there is no memory.
@@ -526,7 +647,8 @@ immuta_status immuta_options_set_flush_interval(immuta_options *options, int64_t
 /// Threads: one.
 immuta_status immuta_options_set_flush_bytes(immuta_options *options, uint64_t bytes);
 
-/// Sets the largest record. A larger one is neither appended nor read: IMMUTA_E_TOO_LARGE.
+/// Sets the largest record. A larger one is neither appended nor read: IMMUTA_E_TOO_LARGE. With codecs this is the
+/// limit of what is appended, of what is stored, and of what each codec makes on the way; no more is ever allocated.
 ///
 /// options: options.
 /// bytes:   1 to 2^47 - 1; 64 MiB unless set.
@@ -581,6 +703,22 @@ immuta_status immuta_options_set_read_only(immuta_options *options, int32_t on);
 /// Threads: one.
 immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t on);
 
+/// Adds a codec to the chain that payloads go through: encoded in the order added, decoded in reverse. All namespaces
+/// opened with these options have this chain.
+///
+/// The ids of a log's chain are recorded when it is created, and do not change: whoever opens it names the same codecs
+/// in the same order, or none, which means the recorded ones at their default levels, if all of them are built in.
+/// Anything else is IMMUTA_E_CODEC. Of a log that was adopted (see IMMUTA_OUTCOME_ADOPTED) the chain is unknown until
+/// the first append; until then it is read with the codecs of whoever opens it.
+///
+/// options: options.
+/// codec:   a codec, of which the options keep hold: the caller may release it.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one; the codec is for any.
+immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *codec);
+
 /// Opens a log: all the namespaces of the options, or none.
 ///
 /// A writer creates what is missing, the directory and those above it included, and mends what a crash left behind;
@@ -601,8 +739,10 @@ immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t o
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
-/// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH, IMMUTA_E_CODEC: the files are not, or
-/// may not be, what this library can write;
+/// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be, what
+/// this library can write;
+/// IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named (immuta_options_add_codec); if
+/// one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED;
 /// IMMUTA_E_EXISTS: too many side files were set aside as NAME.idx.bad-K; remove some;
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///
@@ -757,7 +897,10 @@ immuta_status immuta_report_get(immuta_log *log,
 /// Returns IMMUTA_OK;
 /// IMMUTA_E_NAMESPACE: no such namespace;
 /// IMMUTA_E_READ_ONLY: the log was opened read-only;
-/// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, or the log would be larger than 2^47 bytes;
+/// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or the log
+/// would be larger than 2^47 bytes;
+/// IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned;
+/// IMMUTA_E_CORRUPT: the side file does not tell any more which codecs an adopted log has;
 /// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
 /// there is;
 /// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused memory, a mapping or a thread;
@@ -1012,7 +1155,9 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
 /// IMMUTA_E_CLOSED: the log was shut down;
 /// IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged;
 /// IMMUTA_E_TRUNCATED: the record file ends before the record does;
-/// IMMUTA_E_TOO_LARGE: it is larger than max_record_size;
+/// IMMUTA_E_TOO_LARGE: it is larger than max_record_size, as it is stored, as it was appended, or in between;
+/// IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the caller's returned;
+/// IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named;
 /// IMMUTA_E_REPLACED: the files were replaced or rolled back below the position;
 /// IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY: the system refused, see the message;
 /// IMMUTA_E_BUSY: another thread is using the stream.
@@ -1032,7 +1177,8 @@ immuta_status immuta_stream_next(immuta_stream *stream,
 ///
 /// stream:      a stream.
 /// max_records: 1 or more.
-/// max_bytes:   of payloads together, 1 or more; the first record is lent even if it alone is larger.
+/// max_bytes:   of payloads together, decoded and as stored, 1 or more; the first record is lent even if it alone is
+///              larger.
 /// timeout_ns:  nanoseconds; 0 tries once, negative waits for ever.
 /// batch_out:   the records, for immuta_batch_done.
 /// error:       NULL, or written on failure only; number and offset name the record.
@@ -1156,7 +1302,7 @@ immuta_status immuta_record_done(immuta_record *record);
 /// Threads: any; also others than the stream's.
 immuta_status immuta_batch_done(immuta_batch *batch);
 
-/// Checks every byte of a namespace, and changes nothing.
+/// Checks every byte of a namespace as it is stored, and changes nothing. Payloads are not decoded.
 ///
 /// What is wrong with the records is a result, not a failure of the check: the answer is IMMUTA_OK then, and
 /// report_out->finding says what was found: IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED, IMMUTA_E_LAYOUT or
@@ -1164,7 +1310,8 @@ immuta_status immuta_batch_done(immuta_batch *batch);
 ///
 /// directory:   path of the log.
 /// name:        of the namespace.
-/// options:     how the files are read (engine, largest record); copied; NULL for defaults.
+/// options:     how the files are read (engine, largest record) and the codecs, of which the ids are compared; copied;
+///              NULL for defaults.
 /// progress:    called now and then; may be NULL.
 /// user:        passed to it.
 /// report_out:  what was found.
@@ -1174,7 +1321,8 @@ immuta_status immuta_batch_done(immuta_batch *batch);
 /// Returns IMMUTA_OK: everything was checked, look at report_out->finding;
 /// IMMUTA_E_NAME: the name is illegal;
 /// IMMUTA_E_NOT_FOUND: there is no such namespace;
-/// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION, IMMUTA_E_CODEC: there is nothing to check the records by;
+/// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records by;
+/// IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED: as immuta_open, other codecs than the log's;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be read;
 /// IMMUTA_E_CANCELLED: progress said so;
 /// IMMUTA_E_BUSY: another thread is using the options.

@@ -1,5 +1,6 @@
 //! What a read-only log may show, found out from the outside: lock, live page, commit word, or the tail verified by itself.
 
+use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::in_memory;
 use crate::format::index::{Mode, State};
@@ -8,7 +9,7 @@ use crate::index::{self, Header, Index, Run};
 use crate::journal;
 use crate::layout;
 use crate::live::{self, Live, is_this_boot};
-use crate::namespace::{ALL_VISIBLE, Namespace, log_file_name};
+use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex, log_file_name};
 use crate::publish::EventCount;
 use crate::rebuild;
 use crate::report::{Outcome, Report};
@@ -40,7 +41,7 @@ struct Files {
 }
 
 impl Files {
-    fn open(storage: &dyn Storage, namespace: &str) -> Result<Files> {
+    fn open(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<Files> {
         let log_name = log_file_name(namespace);
         let log = open_file(storage, &log_name)?;
         let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
@@ -52,7 +53,7 @@ impl Files {
             );
             return Err(Error::new(ErrorKind::Truncated, message));
         }
-        let (index, index_id) = match open_index(storage, namespace)? {
+        let (index, index_id) = match open_index(storage, namespace, named)? {
             Some((index, id)) => (index, Some(id)),
             None => (index_records(storage, &log_name, log.as_ref(), log_meta.size_bytes)?, None),
         };
@@ -69,7 +70,7 @@ impl Files {
 }
 
 /// The side file; `None` when there is none, or one without an identity.
-fn open_index(storage: &dyn Storage, namespace: &str) -> Result<Option<(Index, FileId)>> {
+fn open_index(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<Option<(Index, FileId)>> {
     let name = index::file_name(namespace);
     let file = match open_file(storage, &name) {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
@@ -77,7 +78,7 @@ fn open_index(storage: &dyn Storage, namespace: &str) -> Result<Option<(Index, F
     };
     let id = file.metadata().map_err(|error| failed("looking at", storage, &name, &error))?.id;
     let header = Header::read(file.as_ref()).map_err(|error| failed("reading", storage, &name, &error))?;
-    let identity = crate::recovery::usable_identity(&header, &storage.path().join(&name))?;
+    let identity = crate::recovery::usable_identity(&header, named, &storage.path().join(&name))?;
     Ok(identity.map(|identity| (Index { file, log_id: identity.log_id }, id)))
 }
 
@@ -158,10 +159,10 @@ struct Sight {
 
 impl Follower {
     /// Opens the files of `namespace` for following, and the index and words its streams use.
-    pub fn open(storage: &dyn Storage, namespace: &str) -> Result<(Follower, Index, EventCount)> {
-        let files = Files::open(storage, namespace)?;
+    pub fn open(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<(Follower, OpenIndex, EventCount)> {
+        let files = Files::open(storage, namespace, named)?;
         let live = Live::attach_reader(storage, namespace);
-        let index = files.index.clone();
+        let index = OpenIndex::new(files.index.clone(), named, &storage.path().join(index::file_name(namespace)))?;
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
         let generation = live.as_ref().and_then(Live::snapshot).map_or(0, |snapshot| snapshot.generation);
         let follower = Follower {
@@ -283,7 +284,10 @@ impl Follower {
         let same_live = live_id == following.live.as_ref().and_then(Live::id);
         drop(following);
         if !same_files {
-            let files = Files::open(storage, &namespace.name).ok();
+            let files = match Files::open(storage, &namespace.name, namespace.named_codecs()) {
+                Err(error) if error.kind == ErrorKind::Codec => return Err(error),
+                opened => opened.ok(),
+            };
             let files = files.filter(|files| files.continue_from(&self.following.read().files)).ok_or_else(|| {
                 let message = format!(
                     "{} was replaced by another log, or removed; open it again",
@@ -291,7 +295,7 @@ impl Follower {
                 );
                 Error::new(ErrorKind::Replaced, message)
             })?;
-            namespace.replace_index(files.index.clone());
+            namespace.replace_index(files.index.clone())?;
             self.following.write().files = files;
         }
         if !same_live && let Some(live) = Live::attach_reader(storage, &namespace.name) {

@@ -1,6 +1,7 @@
 //! The side file as an index: its header read whole, its entries read in runs.
 
-use crate::error::{Error, Result, no_memory};
+use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::format::codecs::{self, CHAIN_PAGE_OFFSET};
 use crate::format::in_memory;
 use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, ENTRY_SIZE_BYTES, Entry, HEADER_SIZE_BYTES, Identity, IdentityError,
@@ -18,10 +19,23 @@ pub fn file_name(namespace: &str) -> String {
     format!("{namespace}.{SUFFIX}")
 }
 
+/// Where a side file says which codecs the records go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodecsIn {
+    /// Page 0: the log was made with them.
+    Identity,
+    /// Page 3: the log was adopted, and appended to.
+    ChainPage,
+    /// The log was adopted, and nothing was appended since.
+    Nowhere,
+}
+
 /// The four header pages, decoded.
 #[derive(Clone, Debug)]
 pub struct Header {
     pub identity: Result<Identity, IdentityError>,
+    /// The ids of the codec chain, from page 0 or, where that does not know them, from page 3; `None`: unknown.
+    pub codecs: Option<Vec<u32>>,
     /// Checkpoints A and B; `None` where the page is none of this log.
     pub checkpoints: [Option<Checkpoint>; 2],
     pub file_size_bytes: u64,
@@ -31,13 +45,26 @@ impl Header {
     pub fn read(file: &dyn File) -> io::Result<Header> {
         let file_size_bytes = file.metadata()?.size_bytes;
         let identity = Identity::decode(&page_at(file, 0)?);
-        let mut checkpoints = [None, None];
+        let (mut checkpoints, mut codecs) = ([None, None], None);
         if let Ok(identity) = &identity {
+            codecs = match &identity.codecs {
+                None => codecs::decode_page(&page_at(file, CHAIN_PAGE_OFFSET)?, &identity.log_id),
+                known => known.clone(),
+            };
             for (checkpoint, offset) in checkpoints.iter_mut().zip(CHECKPOINT_OFFSETS) {
                 *checkpoint = Checkpoint::decode(&page_at(file, offset)?, &identity.log_id);
             }
         }
-        Ok(Header { identity, checkpoints, file_size_bytes })
+        Ok(Header { identity, codecs, checkpoints, file_size_bytes })
+    }
+
+    /// Where the codec chain stands.
+    pub fn codecs_in(&self) -> CodecsIn {
+        match &self.identity {
+            Ok(Identity { codecs: Some(_), .. }) => CodecsIn::Identity,
+            _ if self.codecs.is_some() => CodecsIn::ChainPage,
+            _ => CodecsIn::Nowhere,
+        }
     }
 
     /// The newest checkpoint and its slot. A clean one counts as open when the other page is damaged: it may be the newer.
@@ -56,6 +83,14 @@ impl Header {
     pub fn entries_in_file(&self) -> u64 {
         self.file_size_bytes.saturating_sub(HEADER_SIZE_BYTES) / ENTRY_SIZE_BYTES
     }
+}
+
+/// The refusal when record `number` was appended under a chain that the side file does not tell any more.
+pub fn lost_codecs(number: u64) -> Error {
+    let message = format!(
+        "record {number} went through codecs that the side file named at offset {CHAIN_PAGE_OFFSET}, which is damaged; restore the side file"
+    );
+    Error::new(ErrorKind::Corrupt, message).at(number, CHAIN_PAGE_OFFSET)
 }
 
 fn as_open(checkpoint: Checkpoint) -> Checkpoint {

@@ -1,10 +1,12 @@
 //! A log: the namespaces of one directory, opened together, closed together.
 
+use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::flusher::Flusher;
 use crate::follower::Follower;
 use crate::format;
-use crate::namespace::{Namespace, Parts, open_readers};
+use crate::index;
+use crate::namespace::{Namespace, OpenIndex, Parts, open_readers};
 use crate::options::{Options, check_name};
 use crate::payloads::{Appended, Payloads};
 use crate::publish::EventCount;
@@ -133,7 +135,8 @@ impl Log {
 
     fn open_follower(&self, number: u32, name: &str) -> Result<Member> {
         let storage = &self.storage;
-        let (follower, index, events) = Follower::open(storage.as_ref(), name)?;
+        let named = Chain::new(&self.options.codecs);
+        let (follower, index, events) = Follower::open(storage.as_ref(), name, &named)?;
         let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
         let ringer = Some(Arc::clone(&self.ringer));
         let parts = Parts { index, events, follower: Some(follower), ringer, readers };
@@ -144,13 +147,15 @@ impl Log {
 
     fn open_writer(&self, number: u32, name: &str) -> Result<Member> {
         let storage = &self.storage;
-        let prepared = recovery::prepare(storage.as_ref(), name)?;
+        let named = Chain::new(&self.options.codecs);
+        let prepared = recovery::prepare(storage.as_ref(), name, &named)?;
         // Before anything is written: too few descriptors are a refusal like any other.
         let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
         let journal_size_bytes = (!self.options.fast_write).then_some(self.options.journal_bytes());
         let opened = prepared.finish(Wanted { journal_size_bytes })?;
         let events = EventCount::new(opened.live.page(), true);
-        let parts = Parts { index: opened.index.clone(), events, follower: None, ringer: None, readers };
+        let index = OpenIndex::new(opened.index.clone(), &named, &storage.path().join(index::file_name(name)))?;
+        let parts = Parts { index, events, follower: None, ringer: None, readers };
         let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts);
         let namespace = Arc::new(namespace);
         let writer = Writer::new(Arc::clone(&namespace), opened, self.options.flush_bytes)?;
@@ -215,7 +220,10 @@ impl Log {
     pub fn append(&self, ns: u32, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
         self.with_writer(ns, |writer| {
             self.start_flusher()?;
-            let appended = writer.append(payloads, expected_number)?;
+            // On this thread, before any lock: encoding is the longest part of such an append.
+            let appended = payloads.stored(writer.chain(), self.options.max_record_size_bytes, |stored| {
+                writer.append(stored, expected_number)
+            })?;
             self.flusher.appended(writer.flush_need());
             Ok(appended)
         })

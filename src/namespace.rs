@@ -1,10 +1,11 @@
 //! What the writer and the streams of one namespace share: what is visible, where to wait, the pool, the counters.
 
+use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::follower::Follower;
 use crate::format::index::Mode;
 use crate::format::log;
-use crate::index::{self, Index};
+use crate::index::{self, CodecsIn, Header, Index};
 use crate::journal;
 use crate::options::Options;
 use crate::pool::Pool;
@@ -14,7 +15,7 @@ use crate::report::{Report, Stats};
 use crate::ringer::Ringer;
 use crate::storage::{OpenMode, Storage};
 use crate::sync::{Mutex, RwLock};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -43,17 +44,38 @@ pub struct Counters {
     pub is_durable: AtomicBool,
 }
 
-/// The index a stream reads, and which opening of the files it belongs to.
+/// The index a stream reads, the codecs of its records, and which opening of the files it belongs to.
 #[derive(Clone, Debug)]
 pub struct OpenIndex {
     pub index: Index,
+    pub chain: Chain,
+    pub codecs_in: CodecsIn,
     pub files_serial: u64,
+}
+
+impl OpenIndex {
+    /// `index`, the side file at `path`, for an opener who named the codecs `named`.
+    ///
+    /// # Errors
+    /// Those of [`Chain::agree`].
+    pub fn new(index: Index, named: &Chain, path: &Path) -> Result<OpenIndex> {
+        let header = Header::read(index.file.as_ref())
+            .map_err(|error| Error::os(format_args!("reading {}", path.display()), &error))?;
+        let chain = named.agree(header.codecs.as_deref(), path)?;
+        Ok(OpenIndex { index, chain, codecs_in: header.codecs_in(), files_serial: 0 })
+    }
+
+    /// Whether it is certain that payloads are stored as they are.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.codecs_in != CodecsIn::Nowhere && self.chain.is_plain()
+    }
 }
 
 /// What a namespace is put together from.
 #[derive(Debug)]
 pub struct Parts {
-    pub index: Index,
+    pub index: OpenIndex,
     /// Wakes this process.
     pub events: EventCount,
     /// Finds out what is visible where no writer of this process says so.
@@ -78,6 +100,7 @@ pub struct Namespace {
     pub poisoned: AtomicBool,
     pub report: Mutex<Report>,
     index: RwLock<OpenIndex>,
+    named: Chain,
     /// The serial in `index`, to be compared without a lock.
     files_serial: AtomicU64,
     closed: AtomicBool,
@@ -102,7 +125,8 @@ impl Namespace {
             verify_reads: options.verify_reads,
             poisoned: AtomicBool::new(false),
             report: Mutex::new(Report::default()),
-            index: RwLock::new(OpenIndex { index, files_serial: 0 }),
+            index: RwLock::new(index),
+            named: Chain::new(&options.codecs),
             files_serial: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             follower,
@@ -135,6 +159,11 @@ impl Namespace {
         self.storage.path().join(log_file_name(&self.name))
     }
 
+    /// The path of the side file, for messages.
+    pub fn index_path(&self) -> PathBuf {
+        self.storage.path().join(index::file_name(&self.name))
+    }
+
     pub fn open_index(&self) -> OpenIndex {
         self.index.read().clone()
     }
@@ -145,10 +174,27 @@ impl Namespace {
     }
 
     /// Goes over to files opened anew under the same paths.
-    pub fn replace_index(&self, index: Index) {
+    pub fn replace_index(&self, index: Index) -> Result<()> {
+        let opened = OpenIndex::new(index, &self.named, &self.index_path())?;
         let mut current = self.index.write();
-        *current = OpenIndex { index, files_serial: current.files_serial + 1 };
+        *current = OpenIndex { files_serial: current.files_serial + 1, ..opened };
         self.files_serial.store(current.files_serial, Ordering::Release);
+        Ok(())
+    }
+
+    /// The codecs the opener named.
+    pub fn named_codecs(&self) -> &Chain {
+        &self.named
+    }
+
+    /// The index with the codecs that an append made known since the log was opened.
+    pub fn learn_codecs(&self) -> Result<OpenIndex> {
+        let current = self.open_index();
+        if current.codecs_in != CodecsIn::Nowhere {
+            return Ok(current);
+        }
+        self.replace_index(current.index)?;
+        Ok(self.open_index())
     }
 
     /// Wakes whoever waits for what the writer has just made visible.
@@ -268,5 +314,5 @@ fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<R
     let file = storage.open(&file_name, OpenMode::Read).map_err(|error| {
         Error::os(format_args!("opening a reader of {}", storage.path().join(&file_name).display()), &error)
     })?;
-    Ok(Reader { view: file.view(), files_serial, place: Place::default() })
+    Ok(Reader { view: file.view(), files_serial, place: Place::default(), decoded: None })
 }

@@ -1,6 +1,8 @@
 //! How a log is opened: limits and modes, with their units in their names.
 
+use crate::codec::Codec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::index::CODECS_MAX;
 use std::time::{Duration, Instant};
 
 /// Offsets of records stay below this many bytes (they have 47 bits in an index entry).
@@ -50,6 +52,8 @@ pub struct Options {
     pub read_only: bool,
     /// Check every record read against its checksum.
     pub verify_reads: bool,
+    /// What payloads go through, in this order; none: what the log records, if all of it is built in.
+    pub codecs: Vec<Codec>,
 }
 
 impl Default for Options {
@@ -65,6 +69,7 @@ impl Default for Options {
             io: Io::Auto,
             read_only: false,
             verify_reads: true,
+            codecs: Vec::new(),
         }
     }
 }
@@ -88,6 +93,26 @@ impl Options {
         self.journal_size_bytes.next_multiple_of(crate::format::journal::GRAIN_BYTES)
     }
 
+    /// Adds a codec to the chain.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Argument`] when there are as many as a chain can have.
+    pub fn add_codec(&mut self, codec: Codec) -> Result<()> {
+        self.codecs.push(codec);
+        let checked = self.check_codecs();
+        if checked.is_err() {
+            self.codecs.pop();
+        }
+        checked
+    }
+
+    fn check_codecs(&self) -> Result<()> {
+        if self.codecs.len() > CODECS_MAX {
+            return Err(argument(format!("a chain has at most {CODECS_MAX} codecs")));
+        }
+        Ok(())
+    }
+
     /// Checks everything that does not depend on the files.
     pub(crate) fn check(&self) -> Result<()> {
         for (index, name) in self.namespaces.iter().enumerate() {
@@ -102,6 +127,7 @@ impl Options {
         if self.max_record_size_bytes == 0 || self.max_record_size_bytes >= OFFSET_LIMIT_BYTES {
             return Err(argument(format!("largest record {} is not in 1..2^47 bytes", self.max_record_size_bytes)));
         }
+        self.check_codecs()?;
         if !JOURNAL_BYTES.contains(&self.journal_size_bytes) {
             let (least, most) = (JOURNAL_BYTES.start(), JOURNAL_BYTES.end());
             return Err(argument(format!("a journal of {} bytes is not in {least}..={most}", self.journal_size_bytes)));

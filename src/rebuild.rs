@@ -18,6 +18,7 @@ const RUN_BYTES: usize = 64 << 10;
 const ASIDE_MAX: u32 = 10_000;
 
 /// Creates the side file of `namespace` for the records of `log` up to `to`, with an open checkpoint of `epoch`, and makes both durable.
+/// `codecs` are those that whoever creates it asks for.
 pub fn create_index(
     storage: &dyn Storage,
     namespace: &str,
@@ -25,6 +26,7 @@ pub fn create_index(
     to: Point,
     mode: Mode,
     epoch: u64,
+    codecs: &[u32],
 ) -> Result<(Index, Checkpoint, usize)> {
     let name = index::file_name(namespace);
     let path = storage.path().join(&name);
@@ -37,7 +39,8 @@ pub fn create_index(
     }
     let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch };
     let created = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|file| {
-        let index = fill_index(file, log, newest)?;
+        // Of records that are there nobody knows yet what they went through.
+        let index = fill_index(file, log, newest, (to.count == 0).then(|| codecs.to_vec()))?;
         index.file.sync().and_then(|()| storage.rename(&temporary, &name)).map_err(failed)?;
         Ok(index)
     });
@@ -56,13 +59,13 @@ pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point) -> Result
         file,
         log,
         Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Clean, mode: Mode::Fast, epoch: 0 },
+        None,
     )
 }
 
 /// Makes `file` a side file under a new log id: the entries of all records up to `newest`, then the header with it in slot B and its
 /// predecessor, alike, in slot A.
-fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint) -> Result<Index> {
-    let codecs = if newest.count > 0 { None } else { Some(Vec::new()) };
+fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint, codecs: Option<Vec<u32>>) -> Result<Index> {
     let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs };
     let index = Index { file, log_id: identity.log_id };
     write_entries(&index, log, Point { count: newest.count, end: newest.end, time_ns: 0 })?;

@@ -1,5 +1,7 @@
 //! A record on loan: where it is, and its bytes, checked before anyone sees them.
 
+mod decoded;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::in_memory;
 use crate::format::index::Entry;
@@ -24,6 +26,8 @@ pub struct Reader {
     pub files_serial: u64,
     /// Of the record it holds, if it holds one alone.
     pub place: Place,
+    /// That record's payload, where it is not stored as it is.
+    pub decoded: Option<Box<[u8]>>,
 }
 
 /// What is known of a record besides its bytes.
@@ -48,6 +52,9 @@ pub struct Record(Guard<Reader>);
 impl Record {
     /// The payload; it stays at this address until the record is dropped.
     pub fn data(&self) -> &[u8] {
+        if let Some(decoded) = &self.0.decoded {
+            return decoded;
+        }
         self.0.view.loaded().get(in_memory(SIZE_WORD_BYTES)..).unwrap_or_default()
     }
 
@@ -56,11 +63,20 @@ impl Record {
     }
 }
 
+impl Drop for Record {
+    fn drop(&mut self) {
+        // The reader goes back to the pool without the memory of this record.
+        self.0.decoded = None;
+    }
+}
+
 /// Records that follow each other, on loan with one reader.
 #[derive(Debug)]
 pub struct Batch {
     reader: Guard<Reader>,
     places: Vec<Place>,
+    /// The payloads, where they are not stored as they are.
+    decoded: Vec<Box<[u8]>>,
 }
 
 impl Batch {
@@ -72,6 +88,9 @@ impl Batch {
     /// Record `index` of the batch, `index < len()`: its payload, at this address until the batch is dropped, and the rest.
     pub fn get(&self, index: usize) -> (&[u8], RecordInfo) {
         let place = &self.places[index];
+        if let Some(decoded) = self.decoded.get(index) {
+            return (decoded, place.info);
+        }
         let span = place.span_from(self.places[0].info.offset);
         let payload = span.start + in_memory(SIZE_WORD_BYTES)..span.end;
         (self.reader.view.loaded().get(payload).unwrap_or_default(), place.info)
@@ -223,7 +242,7 @@ pub fn read_batch(
         }
     }
     places.truncate(good_count);
-    Ok(Batch { reader, places })
+    Ok(Batch { reader, places, decoded: Vec::new() })
 }
 
 #[inline]

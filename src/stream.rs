@@ -6,12 +6,12 @@ pub use poll::Poll;
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::index::{Entry, entry_offset};
-use crate::index::Run;
+use crate::index::{CodecsIn, Run, lost_codecs};
 use crate::namespace::{Namespace, OpenIndex};
 use crate::options::{Deadline, Timeout};
 use crate::pool::Guard;
 use crate::publish::{Interrupt, Waiter, Woken};
-use crate::record::{self, Batch, Place, Reader, Record};
+use crate::record::{self, Batch, FLAG_ADOPTED, Place, Reader, Record, RecordInfo};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -130,6 +130,7 @@ impl Stream {
         let record = self
             .place(&mut reader, self.position, count, end)
             .and_then(|()| record::read(reader, end, self.namespace.verify_reads))
+            .and_then(|record| self.decode(record))
             .map_err(|error| self.failed(error))?;
         self.position += 1;
         self.namespace.counters.records_read.fetch_add(1, Ordering::Relaxed);
@@ -153,10 +154,41 @@ impl Stream {
         let batch = self
             .places(&mut reader, max_records, max_bytes, count, end)
             .and_then(|places| record::read_batch(reader, places, end, self.namespace.verify_reads))
+            .and_then(|batch| self.decode_batch(batch, max_bytes as u64))
             .map_err(|error| self.failed(error))?;
         self.position += batch.len() as u64;
         self.namespace.counters.records_read.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Ok(Next::Ready(batch))
+    }
+
+    /// The record as it was appended.
+    #[inline]
+    fn decode(&mut self, record: Record) -> Result<Record> {
+        if self.index.is_plain() {
+            return Ok(record);
+        }
+        self.follow_codecs([record.info()])?;
+        record.decode(&self.index.chain, self.namespace.max_record_size_bytes)
+    }
+
+    /// The batch as it was appended, and of it what fits.
+    fn decode_batch(&mut self, batch: Batch, max_bytes: u64) -> Result<Batch> {
+        if self.index.is_plain() {
+            return Ok(batch);
+        }
+        self.follow_codecs((0..batch.len()).map(|index| batch.get(index).1))?;
+        batch.decode(&self.index.chain, self.namespace.max_record_size_bytes, max_bytes)
+    }
+
+    /// The codecs of an adopted log become known with its first append: a record that was appended must find them.
+    fn follow_codecs(&mut self, records: impl IntoIterator<Item = RecordInfo>) -> Result<()> {
+        if self.index.codecs_in != CodecsIn::Nowhere {
+            return Ok(());
+        }
+        let appended = records.into_iter().find(|info| info.flags & FLAG_ADOPTED == 0);
+        let Some(RecordInfo { number, .. }) = appended else { return Ok(()) };
+        self.index = self.namespace.learn_codecs()?;
+        if self.index.codecs_in == CodecsIn::Nowhere { Err(lost_codecs(number)) } else { Ok(()) }
     }
 
     /// A descriptor for the record at the position, which is visible.

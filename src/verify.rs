@@ -1,5 +1,6 @@
 //! Checks every record of a namespace against its entry and its bytes, and changes nothing.
 
+use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::follower::Follower;
 use crate::index::{Header, Run};
@@ -30,7 +31,7 @@ pub fn verify(
     let started = Instant::now();
     check_name(name)?;
     let storage = open_directory(directory, options.io, false)?;
-    let (follower, index, events) = match Follower::open(storage.as_ref(), name) {
+    let (follower, index, events) = match Follower::open(storage.as_ref(), name, &Chain::new(&options.codecs)) {
         Err(error) if is_finding(error.kind) => return Ok(unreadable(&error, started)),
         opened => opened?,
     };

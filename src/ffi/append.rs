@@ -65,7 +65,10 @@ pub type immuta_read_fn = Option<unsafe extern "C" fn(user: *mut c_void, buffer:
 /// Returns IMMUTA_OK;
 /// IMMUTA_E_NAMESPACE: no such namespace;
 /// IMMUTA_E_READ_ONLY: the log was opened read-only;
-/// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, or the log would be larger than 2^47 bytes;
+/// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or the log
+/// would be larger than 2^47 bytes;
+/// IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned;
+/// IMMUTA_E_CORRUPT: the side file does not tell any more which codecs an adopted log has;
 /// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
 /// there is;
 /// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused memory, a mapping or a thread;

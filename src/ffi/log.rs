@@ -46,8 +46,10 @@ impl Opaque for immuta_log {
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
-/// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH, IMMUTA_E_CODEC: the files are not, or
-/// may not be, what this library can write;
+/// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be, what
+/// this library can write;
+/// IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named (immuta_options_add_codec); if
+/// one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED;
 /// IMMUTA_E_EXISTS: too many side files were set aside as NAME.idx.bad-K; remove some;
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///

@@ -18,7 +18,7 @@ use std::ffi::{c_char, c_void};
 /// Returns 0 to go on, anything else to stop.
 pub type immuta_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, done: u64, total: u64) -> i32>;
 
-/// Checks every byte of a namespace, and changes nothing.
+/// Checks every byte of a namespace as it is stored, and changes nothing. Payloads are not decoded.
 ///
 /// What is wrong with the records is a result, not a failure of the check: the answer is IMMUTA_OK then, and
 /// report_out->finding says what was found: IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED, IMMUTA_E_LAYOUT or
@@ -26,7 +26,8 @@ pub type immuta_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, don
 ///
 /// directory:   path of the log.
 /// name:        of the namespace.
-/// options:     how the files are read (engine, largest record); copied; NULL for defaults.
+/// options:     how the files are read (engine, largest record) and the codecs, of which the ids are compared; copied;
+///              NULL for defaults.
 /// progress:    called now and then; may be NULL.
 /// user:        passed to it.
 /// report_out:  what was found.
@@ -36,7 +37,8 @@ pub type immuta_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, don
 /// Returns IMMUTA_OK: everything was checked, look at report_out->finding;
 /// IMMUTA_E_NAME: the name is illegal;
 /// IMMUTA_E_NOT_FOUND: there is no such namespace;
-/// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION, IMMUTA_E_CODEC: there is nothing to check the records by;
+/// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records by;
+/// IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED: as immuta_open, other codecs than the log's;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be read;
 /// IMMUTA_E_CANCELLED: progress said so;
 /// IMMUTA_E_BUSY: another thread is using the options.

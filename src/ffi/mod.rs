@@ -16,17 +16,19 @@
 //! Times     Timeouts are in nanoseconds: 0 tries once, a negative one waits for ever. Points in time are nanoseconds
 //!           since 1970-01-01 UTC.
 //! ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
-//! Ownership Objects made by immuta_open, immuta_options_new and immuta_stream_open belong to the caller until
-//!           immuta_close, immuta_options_free and immuta_stream_done; a record or batch until its done; a transaction
-//!           until immuta_txn_commit or immuta_txn_rollback. All but the commit accept NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call.
+//! Ownership Objects made by immuta_open, immuta_options_new, immuta_codec_... and immuta_stream_open belong to the
+//!           caller until immuta_close, immuta_options_free, immuta_codec_free and immuta_stream_done; a record or batch
+//!           until its done; a transaction until immuta_txn_commit or immuta_txn_rollback. All but the commit accept
+//!           NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call, except
+//!           what the vtable of a codec leads to, until its destroy.
 //!           Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records stay readable.
 //! Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE); that is a help in
 //!           finding mistakes, not a promise. Record and batch tokens are checked always: done twice is caught.
 //! Threads   any:    at any time, from any threads, also on the same object.
 //!           one:    one thread at a time for each object; a second one gets IMMUTA_E_BUSY and changes nothing.
 //!           signal: from a signal handler, too.
-//! Callbacks Run on the calling thread, without a library lock held; they may call the library on other objects, and
-//!           must return normally: no longjmp, no exception.
+//! Callbacks Run on the calling thread, without a library lock held (a codec's functions: with that of the stream that
+//!           reads); they may call the library on other objects, and must return normally: no longjmp, no exception.
 //! Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
 //!           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
 //!           parent goes on undisturbed.
@@ -47,6 +49,7 @@
 #![allow(clippy::unused_self, reason = "what a `Call` lends lives as long as it, so its methods borrow it")]
 
 mod append;
+mod codec;
 mod error;
 mod figures;
 mod guard;
@@ -59,6 +62,7 @@ mod options;
 mod poll;
 mod ptr;
 mod record;
+mod sink;
 mod status;
 mod stream;
 mod token;

@@ -1,5 +1,6 @@
 //! How a log is to be opened.
 
+use super::codec::immuta_codec;
 use super::guard::{Call, contain};
 use super::handle::{Opaque, Taken, give};
 use super::ptr::argument;
@@ -166,7 +167,8 @@ pub unsafe extern "C" fn immuta_options_set_flush_bytes(options: *mut immuta_opt
     })
 }
 
-/// Sets the largest record. A larger one is neither appended nor read: IMMUTA_E_TOO_LARGE.
+/// Sets the largest record. A larger one is neither appended nor read: IMMUTA_E_TOO_LARGE. With codecs this is the
+/// limit of what is appended, of what is stored, and of what each codec makes on the way; no more is ever allocated.
 ///
 /// options: options.
 /// bytes:   1 to 2^47 - 1; 64 MiB unless set.
@@ -271,6 +273,30 @@ pub unsafe extern "C" fn immuta_options_set_verify_reads(options: *mut immuta_op
         options.verify_reads = switch(on)?;
         Ok(())
     })
+}
+
+/// Adds a codec to the chain that payloads go through: encoded in the order added, decoded in reverse. All namespaces
+/// opened with these options have this chain.
+///
+/// The ids of a log's chain are recorded when it is created, and do not change: whoever opens it names the same codecs
+/// in the same order, or none, which means the recorded ones at their default levels, if all of them are built in.
+/// Anything else is IMMUTA_E_CODEC. Of a log that was adopted (see IMMUTA_OUTCOME_ADOPTED) the chain is unknown until
+/// the first append; until then it is read with the codecs of whoever opens it.
+///
+/// options: options.
+/// codec:   a codec, of which the options keep hold: the caller may release it.
+///
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one; the codec is for any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_add_codec(
+    options: *mut immuta_options,
+    codec: *mut immuta_codec,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(null_mut()) };
+    change(&call, options, |options| options.add_codec(call.handle(codec)?.clone()))
 }
 
 /// Runs one setter; nothing changes where it fails.

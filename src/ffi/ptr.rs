@@ -119,6 +119,23 @@ impl Call {
         Ok(unsafe { CStr::from_ptr(text) })
     }
 
+    /// A string of the caller's that must be UTF-8.
+    pub fn utf8(&self, name: &str, text: *const c_char) -> Result<&str> {
+        self.string(name, text)?.to_str().map_err(|_| argument(format!("{name} is not UTF-8")))
+    }
+
+    /// A struct of the caller's that begins with its own size, a `size_t`: as much of it as this library knows.
+    pub fn sized_struct<T: Copy>(&self, name: &str, pointer: *const T) -> Result<T> {
+        check_pointer(name, pointer)?;
+        // SAFETY: not NULL, aligned; the first field is readable by the caller's contract (`Call::new`).
+        let size = unsafe { pointer.cast::<usize>().read() };
+        if size < size_of::<T>() {
+            return Err(argument(format!("{name}: its struct_size is {size}, not {}; pass sizeof", size_of::<T>())));
+        }
+        // SAFETY: as above, and it says itself that it is this large.
+        Ok(unsafe { pointer.read() })
+    }
+
     /// The name of a namespace. What is not UTF-8 is an illegal name.
     pub fn name(&self, name: *const c_char) -> Result<&str> {
         self.string("name", name)?
@@ -146,6 +163,12 @@ impl<T: Copy> GrowingOut<'_, T> {
             target.add(fitting).write_bytes(0, self.size - fitting);
         }
     }
+}
+
+/// The first byte of `data` for C. Some languages abort on small numbers in pointers, which is what an empty slice may have.
+pub fn first_byte(data: &[u8]) -> *const c_void {
+    static EMPTY: [u8; 1] = [0];
+    if data.is_empty() { EMPTY.as_ptr().cast() } else { data.as_ptr().cast() }
 }
 
 /// `text` as a C string in a fixed array: cut between two characters where it is too long, zeros after it.

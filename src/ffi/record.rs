@@ -1,7 +1,7 @@
 //! Records and batches on loan to C.
 
 use super::guard::Call;
-use super::ptr::Out;
+use super::ptr::{Out, first_byte};
 use super::status::{IMMUTA_OK, immuta_status};
 use super::token::{Loans, Returned};
 use crate::error::{Error, ErrorKind, Result, no_memory};
@@ -156,9 +156,6 @@ pub fn lend_batch(batch: Batch, slot: &mut usize, out: Out<'_, immuta_batch>) ->
 
 /// A record as C sees it, without a token.
 fn seen(data: &[u8], info: RecordInfo) -> immuta_record {
-    // Some languages abort on small numbers in pointers, which is what an empty slice may have.
-    static EMPTY: [u8; 1] = [0];
     let RecordInfo { stored_size, number, offset, time_ns, flags } = info;
-    let first = if data.is_empty() { EMPTY.as_ptr() } else { data.as_ptr() };
-    immuta_record { data: first.cast(), size: data.len(), stored_size, number, offset, time_ns, flags, token: 0 }
+    immuta_record { data: first_byte(data), size: data.len(), stored_size, number, offset, time_ns, flags, token: 0 }
 }

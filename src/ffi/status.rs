@@ -57,7 +57,7 @@ pub const IMMUTA_E_CLOSED: i32 = -18;
 pub const IMMUTA_E_BUSY: i32 = -19;
 /// There is a record, but every reader descriptor of the namespace was held until the deadline.
 pub const IMMUTA_E_POOL: i32 = -20;
-/// The record is larger than max_record_size allows.
+/// The record is larger than max_record_size allows, stored or decoded.
 pub const IMMUTA_E_TOO_LARGE: i32 = -21;
 /// immuta_append_at expected another number; number of the error struct is the next one.
 pub const IMMUTA_E_CONFLICT: i32 = -22;
@@ -75,9 +75,9 @@ pub const IMMUTA_E_VERSION: i32 = -27;
 pub const IMMUTA_E_MISMATCH: i32 = -28;
 /// The files under a reader were replaced or rolled back.
 pub const IMMUTA_E_REPLACED: i32 = -29;
-/// The log was written with another chain of codecs.
+/// The log was written with other codecs than those named when it was opened. Nothing was changed.
 pub const IMMUTA_E_CODEC: i32 = -30;
-/// This record could not be encoded or decoded.
+/// A codec could not encode or decode this record; os_error is what a function of the caller's returned.
 pub const IMMUTA_E_CODEC_FAILED: i32 = -31;
 /// A callback of the caller's failed; its value is os_error of the error struct.
 pub const IMMUTA_E_CALLBACK: i32 = -32;

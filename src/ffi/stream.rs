@@ -123,7 +123,9 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
 /// IMMUTA_E_CLOSED: the log was shut down;
 /// IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged;
 /// IMMUTA_E_TRUNCATED: the record file ends before the record does;
-/// IMMUTA_E_TOO_LARGE: it is larger than max_record_size;
+/// IMMUTA_E_TOO_LARGE: it is larger than max_record_size, as it is stored, as it was appended, or in between;
+/// IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the caller's returned;
+/// IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named;
 /// IMMUTA_E_REPLACED: the files were replaced or rolled back below the position;
 /// IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY: the system refused, see the message;
 /// IMMUTA_E_BUSY: another thread is using the stream.
@@ -162,7 +164,8 @@ pub unsafe extern "C" fn immuta_stream_next(
 ///
 /// stream:      a stream.
 /// max_records: 1 or more.
-/// max_bytes:   of payloads together, 1 or more; the first record is lent even if it alone is larger.
+/// max_bytes:   of payloads together, decoded and as stored, 1 or more; the first record is lent even if it alone is
+///              larger.
 /// timeout_ns:  nanoseconds; 0 tries once, negative waits for ever.
 /// batch_out:   the records, for immuta_batch_done.
 /// error:       NULL, or written on failure only; number and offset name the record.

@@ -1,10 +1,10 @@
 //! `NAME.idx`, the side file: a header of four pages, then one 24-byte entry per record.
 //!
 //! ```text
-//!       0       4096           8192           12288    16384     16408     16432
-//!       +-------+--------------+--------------+--------+---------+---------+----
-//!       | ident | checkpoint A | checkpoint B | unused | entry 0 | entry 1 | ...
-//!       +-------+--------------+--------------+--------+---------+---------+----
+//!       0       4096           8192           12288   16384     16408     16432
+//!       +-------+--------------+--------------+-------+---------+---------+----
+//!       | ident | checkpoint A | checkpoint B | chain | entry 0 | entry 1 | ...
+//!       +-------+--------------+--------------+-------+---------+---------+----
 //!
 //!   identity    0 magic 89 49 4D 58 0D 0A 1A 0A     8 u32 version           12 u32 header size     16 u32 entry size
 //!              20 u32 zero                         24 u64 compatible flags  32 u64 incompatible flags
@@ -18,9 +18,10 @@
 //!              16 u32 crc32c(size word, payload)                           20 u32 crc32c(log id, number, bytes 0..20)
 //! ```
 //!
-//! A codec count of 2^32 - 1 means "unknown": the log was adopted and nothing was appended since.
+//! A codec count of 2^32 - 1 means "unknown": the log was adopted, and the chain page has its codecs as soon as something was
+//! appended; see `codecs`.
 
-use super::{crc32c, in_memory, set, u32_at, u64_at};
+use super::{codecs, crc32c, in_memory, set, u32_at, u64_at};
 use crate::options::OFFSET_LIMIT_BYTES;
 
 /// What follows `.` in the file's name.
@@ -40,7 +41,7 @@ pub const CODECS_MAX: usize = 16;
 const SEQ_LIMIT: u64 = u64::MAX / 2;
 const MAGIC: [u8; 8] = *b"\x89IMX\r\n\x1a\n";
 const CRC_AT: usize = PAGE_SIZE_BYTES - 4;
-const CODECS_UNKNOWN: u32 = u32::MAX;
+const CODECS_AT: usize = 64;
 const LAST_OF_BATCH: u64 = 1 << 63;
 const ADOPTED: u64 = 1 << 62;
 
@@ -50,7 +51,7 @@ const ENTRY_SIZE_FIELD: u32 = 24;
 const _: () = assert!(HEADER_SIZE_FIELD as u64 == HEADER_SIZE_BYTES && ENTRY_SIZE_FIELD as u64 == ENTRY_SIZE_BYTES);
 
 const _: () = assert!(OFFSET_LIMIT_BYTES - 1 < ADOPTED && HEADER_SIZE_BYTES > CHECKPOINT_OFFSETS[1]);
-const _: () = assert!(68 + 4 * CODECS_MAX < CRC_AT && ENTRY_SIZE_BYTES == 8 + 8 + 4 + 4);
+const _: () = assert!(CODECS_AT + 4 + 4 * CODECS_MAX < CRC_AT && ENTRY_SIZE_BYTES == 8 + 8 + 4 + 4);
 
 /// 128 random bits that bind every entry and checkpoint to one log.
 pub type LogId = [u8; LOG_ID_BYTES];
@@ -65,7 +66,7 @@ pub fn entry_offset(number: u64) -> Option<u64> {
 pub struct Identity {
     pub log_id: LogId,
     pub created_ns: i64,
-    /// The ids of the codec chain in the order applied; `None`: unknown, the log was adopted.
+    /// The ids of the codec chain in the order applied; `None`: unknown here, the log was adopted.
     pub codecs: Option<Vec<u32>>,
 }
 
@@ -87,14 +88,7 @@ impl Identity {
         set(&mut page, 16, &ENTRY_SIZE_FIELD.to_le_bytes());
         set(&mut page, 40, &self.log_id);
         set(&mut page, 56, &self.created_ns.to_le_bytes());
-        let (count, ids) = match &self.codecs {
-            Some(ids) => (u32::try_from(ids.len().min(CODECS_MAX)).unwrap_or(0), ids.as_slice()),
-            None => (CODECS_UNKNOWN, [].as_slice()),
-        };
-        set(&mut page, 64, &count.to_le_bytes());
-        for (index, id) in ids.iter().take(CODECS_MAX).enumerate() {
-            set(&mut page, 68 + 4 * index, &id.to_le_bytes());
-        }
+        codecs::put(&mut page, CODECS_AT, self.codecs.as_deref());
         let crc = crc32c(&[&page[..CRC_AT]]);
         set(&mut page, CRC_AT, &crc.to_le_bytes());
         page
@@ -104,16 +98,15 @@ impl Identity {
         if page[..8] != MAGIC || crc32c(&[&page[..CRC_AT]]) != u32_at(page, CRC_AT) {
             return Err(IdentityError::Damaged);
         }
-        let (version, incompatible, codec_count) = (u32_at(page, 8), u64_at(page, 32), u32_at(page, 64));
+        let (version, incompatible) = (u32_at(page, 8), u64_at(page, 32));
         let sizes_known = u32_at(page, 12) == HEADER_SIZE_FIELD && u32_at(page, 16) == ENTRY_SIZE_FIELD;
-        let codecs_known = codec_count == CODECS_UNKNOWN || codec_count as usize <= CODECS_MAX;
-        if version != VERSION || incompatible != 0 || !sizes_known || !codecs_known {
-            return Err(IdentityError::Newer { version, incompatible });
+        let newer = IdentityError::Newer { version, incompatible };
+        if version != VERSION || incompatible != 0 || !sizes_known {
+            return Err(newer);
         }
+        let codecs = codecs::at(page, CODECS_AT).map_err(|_| newer)?;
         let mut log_id = [0; LOG_ID_BYTES];
         log_id.copy_from_slice(&page[40..40 + LOG_ID_BYTES]);
-        let codecs = (codec_count != CODECS_UNKNOWN)
-            .then(|| (0..codec_count as usize).map(|index| u32_at(page, 68 + 4 * index)).collect());
         Ok(Identity { log_id, created_ns: u64_at(page, 56).cast_signed(), codecs })
     }
 }

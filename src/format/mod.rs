@@ -4,6 +4,7 @@
 //! offsets are checked by the caller against the sizes of the files before they are used. docs/format.md has the same
 //! drawings in prose.
 
+pub mod codecs;
 pub mod index;
 pub mod journal;
 pub mod live;

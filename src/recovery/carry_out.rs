@@ -49,7 +49,7 @@ fn carry_out_with(
 ) -> Result<Opened> {
     let size_before = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     let epoch = random::epoch()?;
-    let mode = wanted.mode();
+    let (mode, codecs) = (wanted.mode(), site.named.ids());
     let mut report = Report::default();
     let (index, point, checkpoint, slot, journal) = match plan {
         Plan::Create => {
@@ -58,7 +58,7 @@ fn carry_out_with(
                 .map_err(site.failed("writing"))?;
             let journal = replace_journal(site, prepared)?;
             let (index, checkpoint, slot) =
-                rebuild::create_index(site.storage, site.namespace, log.as_ref(), Point::START, mode, epoch)?;
+                rebuild::create_index(site.storage, site.namespace, log.as_ref(), Point::START, mode, epoch, &codecs)?;
             (index, Point::START, checkpoint, slot, journal)
         }
         Plan::Continue { index, from, slot, point } => {
@@ -89,7 +89,7 @@ fn carry_out_with(
             }
             let journal = replace_journal(site, prepared)?;
             let (index, checkpoint, slot) =
-                rebuild::create_index(site.storage, site.namespace, log.as_ref(), point, mode, epoch)?;
+                rebuild::create_index(site.storage, site.namespace, log.as_ref(), point, mode, epoch, &codecs)?;
             log.set_size(point.end).and_then(|()| log.sync()).map_err(site.failed("cutting"))?;
             (index, point, checkpoint, slot, journal)
         }

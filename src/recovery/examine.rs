@@ -1,6 +1,7 @@
 //! What is there, and what is to be done about it: reads only.
 
 use super::{Site, replay};
+use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State, entry_offset};
 use crate::format::log;
@@ -31,7 +32,9 @@ pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
     let file_size = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     let mut bytes = Bytes::new(log, file_size)?;
     let found = match read_index(site)? {
-        Some((header, file)) => usable_identity(&header, &site.index_path)?.map(|identity| (header, file, identity)),
+        Some((header, file)) => {
+            usable_identity(&header, site.named, &site.index_path)?.map(|identity| (header, file, identity))
+        }
         None => None,
     };
     let Some((header, file, identity)) = found else {
@@ -212,8 +215,8 @@ fn refuse_wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: 
 /// The identity in `header`; `None` when page 0 is none at all.
 ///
 /// # Errors
-/// `E_VERSION` for a newer format, `E_CODEC` for a codec chain.
-pub fn usable_identity(header: &Header, path: &Path) -> Result<Option<Identity>> {
+/// `E_VERSION` for a newer format; those of [`Chain::agree`] when the log has other codecs than those `named`.
+pub fn usable_identity(header: &Header, named: &Chain, path: &Path) -> Result<Option<Identity>> {
     match &header.identity {
         Err(IdentityError::Damaged) => Ok(None),
         Err(IdentityError::Newer { version, incompatible }) => {
@@ -224,14 +227,7 @@ pub fn usable_identity(header: &Header, path: &Path) -> Result<Option<Identity>>
             );
             Err(Error::new(ErrorKind::Version, message))
         }
-        Ok(identity) => match identity.codecs.as_deref() {
-            None | Some([]) => Ok(Some(identity.clone())),
-            Some(ids) => {
-                let message =
-                    format!("{}: the log was written with the codec chain {ids:?}, opened with none", path.display());
-                Err(Error::new(ErrorKind::Codec, message))
-            }
-        },
+        Ok(identity) => named.agree(header.codecs.as_deref(), path).map(|_| Some(identity.clone())),
     }
 }
 
@@ -239,7 +235,9 @@ pub fn usable_identity(header: &Header, path: &Path) -> Result<Option<Identity>>
 pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
     refuse_if_journal_knows_records(site)?;
     let Some((header, _)) = read_index(site)? else { return Ok(()) };
-    let Some(identity) = usable_identity(&header, &site.index_path)? else { return Err(unknown_records(site)) };
+    let Some(identity) = usable_identity(&header, site.named, &site.index_path)? else {
+        return Err(unknown_records(site));
+    };
     let counted = header.checkpoints.iter().flatten().map(|checkpoint| checkpoint.count).max().unwrap_or(0);
     let first = match open_index(site, &identity)? {
         Some(index) => Run::default().entry(&index, 0, 1)?.copied(),

@@ -12,6 +12,7 @@ mod tests;
 
 pub use examine::usable_identity;
 
+use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{Checkpoint, Mode};
 use crate::index::{self, Index};
@@ -63,6 +64,8 @@ impl Wanted {
 struct Site<'a> {
     storage: &'a dyn Storage,
     namespace: &'a str,
+    /// The codecs the opener named.
+    named: &'a Chain,
     log_path: PathBuf,
     index_path: PathBuf,
 }
@@ -84,11 +87,12 @@ pub struct Prepared<'a> {
 }
 
 /// Locks `namespace` and decides what opening it takes, or refuses.
-pub fn prepare<'a>(storage: &'a dyn Storage, namespace: &'a str) -> Result<Prepared<'a>> {
+pub fn prepare<'a>(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Result<Prepared<'a>> {
     let started = Instant::now();
     let site = Site {
         storage,
         namespace,
+        named,
         log_path: storage.path().join(log_file_name(namespace)),
         index_path: storage.path().join(index::file_name(namespace)),
     };

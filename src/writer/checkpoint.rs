@@ -15,7 +15,7 @@ pub struct Checkpoints {
     slot: usize,
     /// Whether a sync of the side file has succeeded since.
     synced: bool,
-    closed: Option<std::result::Result<(), ErrorKind>>,
+    pub(super) closed: Option<std::result::Result<(), ErrorKind>>,
 }
 
 impl Checkpoints {
@@ -159,8 +159,13 @@ impl Writer {
         Ok(())
     }
 
-    /// One step of closing or covering: a failure poisons.
-    fn settle(&self, checkpoints: &mut Checkpoints, doing: &str, step: impl FnOnce() -> io::Result<()>) -> Result<()> {
+    /// One step that needs the lock of `checkpoints`: a failure poisons.
+    pub(super) fn settle(
+        &self,
+        checkpoints: &mut Checkpoints,
+        doing: &str,
+        step: impl FnOnce() -> io::Result<()>,
+    ) -> Result<()> {
         step().map_err(|error| {
             let made = self.poison(doing, &error);
             self.mark_poisoned_in(checkpoints);

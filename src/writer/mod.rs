@@ -4,6 +4,7 @@
 //! Lock order: `sync` (one checkpoint, sync or close at a time), then `tail` (one commit at a time).
 
 mod checkpoint;
+mod codecs;
 mod durable;
 mod put;
 
@@ -21,6 +22,7 @@ use crate::recovery::Opened;
 use crate::storage::{CommitWord, File, Tail};
 use crate::sync::{Mutex, MutexGuard};
 use checkpoint::Checkpoints;
+use codecs::Codecs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -69,6 +71,7 @@ pub struct Writer {
     half_waits: AtomicBool,
     /// Bytes after which a flush is due without waiting for the interval.
     flush_bytes: u64,
+    codecs: Codecs,
 }
 
 impl Writer {
@@ -108,6 +111,7 @@ impl Writer {
             covered_end: AtomicU64::new(point.end),
             half_waits: AtomicBool::new(false),
             flush_bytes,
+            codecs: Codecs::new(namespace.open_index()),
             namespace,
         };
         // Readers of other processes that waited for a writer look now.
@@ -117,10 +121,13 @@ impl Writer {
 
     /// Commits `payloads`, all or nothing; `expected_number` refuses when another append was first.
     pub fn append(&self, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
-        let stored_size = self.check_sizes(payloads)?;
+        let stored_size = payloads.check_sizes(self.namespace.max_record_size_bytes)?;
         let count = payloads.count();
         // Before the lock, so that a panic gives that back first.
         let unfinished = Unfinished(self);
+        if count > 0 {
+            self.record_codecs()?;
+        }
         let mut tails = self.tail.lock();
         let (appended, end) = loop {
             let ends = self.open_ends(&mut tails)?;
@@ -189,17 +196,6 @@ impl Writer {
         let ends = ends.ok_or_else(|| self.namespace.closed_error())?;
         self.refuse_poisoned()?;
         Ok(ends)
-    }
-
-    fn check_sizes(&self, payloads: Payloads<'_>) -> Result<u64> {
-        let (largest, sum) = payloads.sizes().ok_or_else(|| too_large("the sizes overflow".into()))?;
-        let limit = self.namespace.max_record_size_bytes;
-        if largest > limit {
-            return Err(too_large(format!(
-                "a record of {largest} bytes; the largest allowed is {limit} (max_record_size)"
-            )));
-        }
-        Ok(sum)
     }
 
     fn refuse_poisoned(&self) -> Result<()> {

@@ -92,6 +92,6 @@ impl Writer {
     }
 }
 
-fn is_lack_of_room(error: &io::Error) -> bool {
+pub(super) fn is_lack_of_room(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
 }

@@ -1,0 +1,111 @@
+//! The codecs of a log: applied in the order added, undone in reverse, the same for all of its records.
+
+use super::{Builtin, Codec, Sink, Transform, about};
+use crate::error::{Error, ErrorKind, Result};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Codecs in the order they are applied.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    codecs: Arc<[Codec]>,
+}
+
+impl Chain {
+    pub fn new(codecs: &[Codec]) -> Chain {
+        Chain { codecs: codecs.into() }
+    }
+
+    /// What the side file records of it.
+    pub fn ids(&self) -> Vec<u32> {
+        self.codecs.iter().map(Codec::id).collect()
+    }
+
+    /// Whether payloads are stored as they are: there is no codec, or only ones that work outside the library.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.codecs.iter().all(|codec| codec.transform().is_none())
+    }
+
+    /// What is stored in place of `data`. The result, and what each codec makes on the way, has at most `limit_bytes`.
+    pub fn encode(&self, data: &[u8], limit_bytes: u64) -> Result<Vec<u8>> {
+        pass(self.codecs.iter(), data, limit_bytes, <dyn Transform>::encode)
+    }
+
+    /// What `encode` was given when it made `data`, under the same limit.
+    pub fn decode(&self, data: &[u8], limit_bytes: u64) -> Result<Vec<u8>> {
+        pass(self.codecs.iter().rev(), data, limit_bytes, <dyn Transform>::decode)
+    }
+
+    /// The chain to open the log at `path` with, which an opener asks for with this one.
+    ///
+    /// `recorded` is what the side file says; `None`: it does not know. An opener that names none gets the recorded chain.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Codec`] when the log has another chain, or one that must be named; [`ErrorKind::Unsupported`] when a codec of
+    /// it was not compiled in.
+    pub fn agree(&self, recorded: Option<&[u32]>, path: &Path) -> Result<Chain> {
+        let Some(recorded) = recorded else { return Ok(self.clone()) };
+        if self.ids() == recorded {
+            return Ok(self.clone());
+        }
+        if !self.codecs.is_empty() {
+            let message = format!(
+                "{}: the log was written with the codecs {}, opened with {}; name the same ones in the same order",
+                path.display(),
+                describe(recorded),
+                describe(&self.ids())
+            );
+            return Err(Error::new(ErrorKind::Codec, message));
+        }
+        let builtin = |id: &u32| {
+            let Some(kind) = Builtin::from_id(*id) else {
+                let message = format!(
+                    "{}: the log was written with the codecs {}, opened with none; name them, those from {:#x} on do not come with the library",
+                    path.display(),
+                    describe(recorded),
+                    super::CUSTOM_ID_MIN
+                );
+                return Err(Error::new(ErrorKind::Codec, message));
+            };
+            Codec::builtin(kind, 0).map_err(|mut error| {
+                error.message = format!("{}: {}", path.display(), error.message);
+                error
+            })
+        };
+        Ok(Chain { codecs: recorded.iter().map(builtin).collect::<Result<_>>()? })
+    }
+}
+
+type Direction = fn(&(dyn Transform + 'static), &[u8], &mut Sink) -> Result<()>;
+
+fn pass<'a>(
+    codecs: impl Iterator<Item = &'a Codec>,
+    data: &[u8],
+    limit_bytes: u64,
+    direction: Direction,
+) -> Result<Vec<u8>> {
+    let mut made = None;
+    for codec in codecs {
+        let Some(transform) = codec.transform() else { continue };
+        let mut sink = Sink::new(limit_bytes);
+        let outcome = direction(transform, made.as_deref().unwrap_or(data), &mut sink);
+        made = Some(sink.finish(outcome).map_err(|error| about(codec.name(), error))?);
+    }
+    if let Some(made) = made {
+        return Ok(made);
+    }
+    let mut sink = Sink::new(limit_bytes);
+    let outcome = sink.write(data);
+    sink.finish(outcome)
+}
+
+/// A chain for a message: names where the library has them.
+fn describe(ids: &[u32]) -> String {
+    let name = |id: &u32| Builtin::from_id(*id).map_or_else(|| format!("{id:#x}"), |kind| kind.name().to_owned());
+    if ids.is_empty() {
+        "none".to_owned()
+    } else {
+        format!("[{}]", ids.iter().map(name).collect::<Vec<_>>().join(", "))
+    }
+}

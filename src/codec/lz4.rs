@@ -1,0 +1,163 @@
+//! An LZ4 frame. Written by the crate's encoder in independent blocks of 64 KiB; read here, block by block, because the crate's
+//! reader takes a frame that is cut off for one that ended, and allocates the block size that its header claims.
+//!
+//! ```text
+//!   magic 04 22 4D 18 | FLG | BD | content size, 8 bytes if FLG says so | HC |
+//!   { block size, bit 31: not compressed | block | xxh32 of the block if FLG says so } ... | 00 00 00 00 |
+//!   xxh32 of the content if FLG says so
+//! ```
+
+use super::sink::buffer;
+use super::{Sink, Transform, failed, level_in};
+use crate::error::{Error, Result};
+use lz4_flex::block::{DecompressError, decompress_into_with_dict};
+use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
+use std::io::Write;
+use twox_hash::XxHash32;
+
+const MAGIC: u32 = 0x184D_2204;
+/// Linked blocks refer back this far.
+const WINDOW_BYTES: usize = 64 << 10;
+/// A byte of a block makes at most so many.
+const RATIO_MAX: usize = 255;
+
+const FLG_VERSION_MASK: u8 = 0b1100_0010; // with the reserved bit
+const FLG_VERSION: u8 = 0b0100_0000;
+const FLG_INDEPENDENT: u8 = 1 << 5;
+const FLG_BLOCK_CHECKSUMS: u8 = 1 << 4;
+const FLG_CONTENT_SIZE: u8 = 1 << 3;
+const FLG_CONTENT_CHECKSUM: u8 = 1 << 2;
+const FLG_DICTIONARY: u8 = 1;
+const BLOCK_NOT_COMPRESSED: u32 = 1 << 31;
+
+#[derive(Debug)]
+pub struct Lz4;
+
+impl Lz4 {
+    pub fn new(level: i32) -> Result<Lz4> {
+        level_in(level, 0..=0, 0).map(|_| Lz4)
+    }
+}
+
+impl Transform for Lz4 {
+    fn encode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
+        let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().block_size(BlockSize::Max64KB), out);
+        encoder.write_all(data).map_err(|error| failed(&error.to_string()))?;
+        encoder.finish().map(drop).map_err(|error| failed(&error.to_string()))
+    }
+
+    fn decode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
+        let mut input = Input(data);
+        let frame = Frame::read(&mut input)?;
+        if frame.content_bytes.is_some_and(|claimed| claimed > out.room_bytes()) {
+            return Err(out.overflow());
+        }
+        loop {
+            let word = input.u32()?;
+            if word == 0 {
+                break;
+            }
+            let block = input.take((word & !BLOCK_NOT_COMPRESSED) as usize)?;
+            if frame.has(FLG_BLOCK_CHECKSUMS) && input.u32()? != XxHash32::oneshot(0, block) {
+                return Err(failed("a block does not match its checksum"));
+            }
+            if block.len() > frame.block_bytes_max {
+                return Err(failed("a block is larger than the frame's header says"));
+            }
+            if word & BLOCK_NOT_COMPRESSED == 0 {
+                frame.decompress(block, out)?;
+            } else {
+                out.write(block)?;
+            }
+        }
+        if frame.has(FLG_CONTENT_CHECKSUM) && input.u32()? != XxHash32::oneshot(0, out.written()) {
+            return Err(failed("the content does not match its checksum"));
+        }
+        if frame.content_bytes.is_some_and(|claimed| claimed != out.written().len() as u64) {
+            return Err(failed("the content is not as long as the frame's header says"));
+        }
+        if !input.0.is_empty() {
+            return Err(failed("bytes follow the frame"));
+        }
+        Ok(())
+    }
+}
+
+/// What the header of a frame says.
+struct Frame {
+    flags: u8,
+    block_bytes_max: usize,
+    content_bytes: Option<u64>,
+}
+
+impl Frame {
+    fn read(input: &mut Input<'_>) -> Result<Frame> {
+        if input.u32()? != MAGIC {
+            return Err(failed("not an LZ4 frame"));
+        }
+        let descriptor = input.0;
+        let [flags, sizes] = *input.array::<2>()?;
+        // Bits 4 to 6 are the block size; 4 to 7 are defined: 64 KiB, 256 KiB, 1 MiB, 4 MiB.
+        if flags & FLG_VERSION_MASK != FLG_VERSION || sizes & 0x0F != 0 || !(4..=7).contains(&(sizes >> 4)) {
+            return Err(failed("an LZ4 frame of a kind not known"));
+        }
+        if flags & FLG_DICTIONARY != 0 {
+            return Err(failed("the frame needs a dictionary"));
+        }
+        let content_bytes =
+            if flags & FLG_CONTENT_SIZE == 0 { None } else { Some(u64::from_le_bytes(*input.array()?)) };
+        let described = &descriptor[..descriptor.len() - input.0.len()];
+        let [checksum] = *input.array::<1>()?;
+        if (XxHash32::oneshot(0, described) >> 8) & 0xFF != u32::from(checksum) {
+            return Err(failed("the frame's header does not match its checksum"));
+        }
+        Ok(Frame { flags, block_bytes_max: 1 << (8 + 2 * (sizes >> 4)), content_bytes })
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    fn decompress(&self, block: &[u8], out: &mut Sink) -> Result<()> {
+        // One byte more than there is room for tells a payload over the limit from one that reaches it.
+        let room = usize::try_from(out.room_bytes()).unwrap_or(usize::MAX).saturating_add(1);
+        let most = self.block_bytes_max.min(block.len().saturating_mul(RATIO_MAX));
+        let mut made = buffer(most.min(room) as u64)?;
+        made.resize(most.min(room), 0);
+        let written = out.written();
+        let before = if self.has(FLG_INDEPENDENT) { written.len() } else { written.len().saturating_sub(WINDOW_BYTES) };
+        match decompress_into_with_dict(block, &mut made, &written[before..]) {
+            Ok(count) => {
+                made.truncate(count);
+                out.put(made)
+            }
+            Err(DecompressError::OutputTooSmall { .. }) if room < most => Err(out.overflow()),
+            Err(error) => Err(failed(&error.to_string())),
+        }
+    }
+}
+
+/// What is left of the input.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(cut_off)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or_else(cut_off)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        self.array().map(|bytes| u32::from_le_bytes(*bytes))
+    }
+}
+
+fn cut_off() -> Error {
+    failed("the frame is cut off")
+}

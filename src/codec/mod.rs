@@ -1,0 +1,184 @@
+//! Codecs: what payloads go through on their way to the file, and back.
+//!
+//! A codec is an id, which the side file records, and what it does. The built-in ones make the standard frames of their kind, so
+//! that other programs can read what stands in the file. A log's codecs form a `Chain`. Everything a codec makes goes to a `Sink`,
+//! which keeps it within the largest record size.
+
+mod chain;
+mod deflate;
+mod lz4;
+mod sink;
+mod snappy;
+#[cfg(feature = "zstd")]
+mod zstd;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use chain::Chain;
+pub use sink::Sink;
+
+use crate::error::{Error, ErrorKind, Result};
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// Ids from here on are for codecs that do not come with the library.
+pub const CUSTOM_ID_MIN: u32 = 0x10000;
+/// The longest name of such a codec, in bytes.
+pub const CODEC_NAME_BYTES_MAX: usize = 64;
+
+/// What a codec does. Called from any threads at once.
+pub trait Transform: Send + Sync {
+    /// Writes to `out` what is stored in place of `data`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CodecFailed`]; what the sink answered.
+    fn encode(&self, data: &[u8], out: &mut Sink) -> Result<()>;
+
+    /// Writes to `out` what was given to `encode` when it made `data`, which may be anything.
+    ///
+    /// # Errors
+    /// As `encode`.
+    fn decode(&self, data: &[u8], out: &mut Sink) -> Result<()>;
+}
+
+/// A codec that comes with the library; the discriminant is its id on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Builtin {
+    /// Raw DEFLATE, levels 1 to 9.
+    Deflate = 1,
+    /// A Zstandard frame, levels -7 to 22.
+    Zstd = 2,
+    /// An LZ4 frame.
+    Lz4 = 3,
+    /// Snappy's framing format.
+    Snappy = 4,
+}
+
+impl Builtin {
+    /// The built-in codec with this id.
+    pub fn from_id(id: u32) -> Option<Builtin> {
+        [Builtin::Deflate, Builtin::Zstd, Builtin::Lz4, Builtin::Snappy].into_iter().find(|kind| *kind as u32 == id)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Builtin::Deflate => "deflate",
+            Builtin::Zstd => "zstd",
+            Builtin::Lz4 => "lz4",
+            Builtin::Snappy => "snappy",
+        }
+    }
+
+    fn transform(self, level: i32) -> Result<Box<dyn Transform>> {
+        Ok(match self {
+            Builtin::Deflate => Box::new(deflate::Deflate::new(level)?),
+            #[cfg(feature = "zstd")]
+            Builtin::Zstd => Box::new(zstd::Zstd::new(level)?),
+            #[cfg(not(feature = "zstd"))]
+            Builtin::Zstd => {
+                let message = "this build of the library has no zstd; build it with the feature \"zstd\"";
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            Builtin::Lz4 => Box::new(lz4::Lz4::new(level)?),
+            Builtin::Snappy => Box::new(snappy::Snappy::new(level)?),
+        })
+    }
+}
+
+/// A codec: shared by whoever has a clone, by any number of logs and threads.
+#[derive(Clone)]
+pub struct Codec(Arc<Body>);
+
+struct Body {
+    id: u32,
+    name: String,
+    /// `None`: payloads pass through as they are.
+    transform: Option<Box<dyn Transform>>,
+}
+
+impl Codec {
+    /// A codec of the library's at `level`; 0 is its default.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Argument`] for a level it does not have, [`ErrorKind::Unsupported`] for one that was not compiled in.
+    pub fn builtin(kind: Builtin, level: i32) -> Result<Codec> {
+        let transform = kind.transform(level).map_err(|error| about(kind.name(), error))?;
+        Ok(Codec(Arc::new(Body { id: kind as u32, name: kind.name().to_owned(), transform: Some(transform) })))
+    }
+
+    /// A codec of the caller's: `id` is [`CUSTOM_ID_MIN`] or more, and means the same transformation for ever.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Argument`] for an id or a name out of bounds.
+    pub fn custom(id: u32, name: &str, transform: Box<dyn Transform>) -> Result<Codec> {
+        Codec::foreign(id, name, Some(transform))
+    }
+
+    /// A codec whose work is done outside the library: its id is recorded, payloads pass through as they are.
+    ///
+    /// # Errors
+    /// As [`Codec::custom`].
+    pub fn external(id: u32, name: &str) -> Result<Codec> {
+        Codec::foreign(id, name, None)
+    }
+
+    fn foreign(id: u32, name: &str, transform: Option<Box<dyn Transform>>) -> Result<Codec> {
+        if id < CUSTOM_ID_MIN {
+            let message = format!("codec id {id:#x}: those below {CUSTOM_ID_MIN:#x} are the library's");
+            return Err(Error::new(ErrorKind::Argument, message));
+        }
+        if name.is_empty() || name.len() > CODEC_NAME_BYTES_MAX || name.chars().any(char::is_control) {
+            let message = format!("a codec's name has 1 to {CODEC_NAME_BYTES_MAX} bytes, none a control character");
+            return Err(Error::new(ErrorKind::Argument, message));
+        }
+        Ok(Codec(Arc::new(Body { id, name: name.to_owned(), transform })))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn transform(&self) -> Option<&(dyn Transform + 'static)> {
+        self.0.transform.as_deref()
+    }
+}
+
+impl fmt::Debug for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codec").field("id", &self.0.id).field("name", &self.0.name).finish_non_exhaustive()
+    }
+}
+
+/// The same error, said of the codec `name`.
+fn about(name: &str, mut error: Error) -> Error {
+    error.message = format!("codec {name}: {}", error.message);
+    error
+}
+
+/// The failure of a built-in codec.
+fn failed(what: &str) -> Error {
+    Error::new(ErrorKind::CodecFailed, what)
+}
+
+/// `level`, or what stands for 0.
+fn level_in(level: i32, bounds: RangeInclusive<i32>, default: i32) -> Result<i32> {
+    if level == 0 {
+        return Ok(default);
+    }
+    if !bounds.contains(&level) {
+        let message = if *bounds.start() == *bounds.end() {
+            format!("it has no levels; pass 0, not {level}")
+        } else {
+            format!("level {level} is not in {bounds:?}; 0 is the default")
+        };
+        return Err(Error::new(ErrorKind::Argument, message));
+    }
+    Ok(level)
+}

@@ -1,0 +1,96 @@
+//! The codec chain in the side file: a count and ids, in page 0 or, for a log that was adopted, in page 3.
+//!
+//! Page 0 is written once, before anybody knows what the records of an adopted log went through. So it says "unknown", and page 3 gets
+//! the chain before the first append. Torn or never written it does not verify, and the chain is still unknown.
+//!
+//! ```text
+//!   chain       0 magic 89 49 4D 43 0D 0A 1A 0A     8 u32 codec count     12 u32 codec ids [16]     76 zero
+//!            4092 u32 crc32c(log id, bytes 0..4092)
+//! ```
+
+use super::index::{CODECS_MAX, LogId, PAGE_SIZE_BYTES};
+use super::{crc32c, set, u32_at};
+
+/// Of page 3 in the side file.
+pub const CHAIN_PAGE_OFFSET: u64 = 3 * PAGE_SIZE_BYTES as u64;
+
+const MAGIC: [u8; 8] = *b"\x89IMC\r\n\x1a\n";
+const CRC_AT: usize = PAGE_SIZE_BYTES - 4;
+/// The count of a chain that is not known.
+const UNKNOWN: u32 = u32::MAX;
+
+const _: () = assert!(12 + 4 * CODECS_MAX < CRC_AT);
+
+/// Page 3 with this chain.
+pub fn encode_page(ids: &[u32], log_id: &LogId) -> [u8; PAGE_SIZE_BYTES] {
+    let mut page = [0; PAGE_SIZE_BYTES];
+    set(&mut page, 0, &MAGIC);
+    put(&mut page, 8, Some(ids));
+    let crc = crc32c(&[log_id, &page[..CRC_AT]]);
+    set(&mut page, CRC_AT, &crc.to_le_bytes());
+    page
+}
+
+/// The chain in page 3; `None` when the page has none for the log `log_id`.
+pub fn decode_page(page: &[u8; PAGE_SIZE_BYTES], log_id: &LogId) -> Option<Vec<u32>> {
+    if page[..8] != MAGIC || crc32c(&[log_id, &page[..CRC_AT]]) != u32_at(page, CRC_AT) {
+        return None;
+    }
+    at(page, 8).ok()?
+}
+
+/// Writes count and ids at `offset`.
+pub fn put(page: &mut [u8; PAGE_SIZE_BYTES], offset: usize, ids: Option<&[u32]>) {
+    let count = ids.map_or(UNKNOWN, |ids| u32::try_from(ids.len().min(CODECS_MAX)).unwrap_or(UNKNOWN));
+    set(page, offset, &count.to_le_bytes());
+    for (index, id) in ids.unwrap_or_default().iter().take(CODECS_MAX).enumerate() {
+        set(page, offset + 4 + 4 * index, &id.to_le_bytes());
+    }
+}
+
+/// The chain at `offset`; `None`: unknown.
+///
+/// # Errors
+/// The count, when it is more than there may be.
+pub fn at(page: &[u8; PAGE_SIZE_BYTES], offset: usize) -> Result<Option<Vec<u32>>, u32> {
+    match u32_at(page, offset) {
+        UNKNOWN => Ok(None),
+        count if count as usize <= CODECS_MAX => {
+            Ok(Some((0..count as usize).map(|index| u32_at(page, offset + 4 + 4 * index)).collect()))
+        }
+        count => Err(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: LogId = *b"0123456789abcdef";
+
+    #[test]
+    fn a_chain_page_reads_back_and_a_damaged_or_foreign_one_does_not() {
+        for ids in [vec![], vec![1], vec![4, 0x10000, u32::MAX], (1..=16).collect()] {
+            let page = encode_page(&ids, &ID);
+            assert_eq!(decode_page(&page, &ID), Some(ids));
+            assert_eq!(decode_page(&page, b"fedcba9876543210"), None, "another log");
+            for byte in [0, 8, 12, 76, 2000, CRC_AT] {
+                let mut damaged = page;
+                damaged[byte] ^= 1;
+                assert_eq!(decode_page(&damaged, &ID), None, "byte {byte}");
+            }
+        }
+        assert_eq!(decode_page(&[0; PAGE_SIZE_BYTES], &ID), None, "a page never written");
+    }
+
+    #[test]
+    fn a_checksum_alone_makes_no_chain() {
+        let mut page = encode_page(&[1], &ID);
+        for (count, expected) in [(1, Some(vec![1])), (17, None), (UNKNOWN, None)] {
+            set(&mut page, 8, &u32::to_le_bytes(count));
+            let crc = crc32c(&[&ID, &page[..CRC_AT]]);
+            set(&mut page, CRC_AT, &crc.to_le_bytes());
+            assert_eq!(decode_page(&page, &ID), expected, "count {count}");
+        }
+    }
+}

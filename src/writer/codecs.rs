@@ -1,0 +1,73 @@
+//! The codecs an append goes through, and how the side file of an adopted log learns of them.
+//!
+//! Page 0 of such a log was written when nobody knew its chain; page 3 gets it, and is synced, before the first append. Each writer does so
+//! anew, with the same bytes: what an earlier one wrote may have been lost by a failed sync.
+
+use super::Writer;
+use super::put::is_lack_of_room;
+use crate::codec::Chain;
+use crate::error::{Error, Result};
+use crate::format::codecs::{CHAIN_PAGE_OFFSET, encode_page};
+use crate::index::{CodecsIn, Run, lost_codecs};
+use crate::namespace::OpenIndex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A writer's chain.
+#[derive(Debug)]
+pub struct Codecs {
+    chain: Chain,
+    /// Where the side file had it when the log was opened.
+    found_in: CodecsIn,
+    /// Whether nothing is left to be written down.
+    is_recorded: AtomicBool,
+}
+
+impl Codecs {
+    pub fn new(open: OpenIndex) -> Codecs {
+        let is_recorded = AtomicBool::new(open.codecs_in == CodecsIn::Identity);
+        Codecs { chain: open.chain, found_in: open.codecs_in, is_recorded }
+    }
+}
+
+impl Writer {
+    /// What payloads go through before they are appended.
+    pub fn chain(&self) -> &Chain {
+        &self.codecs.chain
+    }
+
+    /// Writes the chain of an adopted log into its side file, before the first append.
+    pub(super) fn record_codecs(&self) -> Result<()> {
+        if self.codecs.is_recorded.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut checkpoints = self.sync.lock();
+        if checkpoints.closed.is_some() {
+            return Err(self.namespace.closed_error());
+        }
+        if self.codecs.is_recorded.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.refuse_poisoned()?;
+        self.refuse_lost_codecs()?;
+        let page = encode_page(&self.codecs.chain.ids(), &self.index.log_id);
+        let written = self.index.file.write_at(CHAIN_PAGE_OFFSET, &page);
+        if let Some(error) = written.as_ref().err().filter(|error| is_lack_of_room(error)) {
+            let path = self.namespace.log_path();
+            return Err(Error::os(format_args!("writing the side file of {}", path.display()), error));
+        }
+        self.settle(&mut checkpoints, "recording the codecs of", || written.and_then(|()| self.index.file.sync()))?;
+        self.codecs.is_recorded.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Records that were appended say that the chain was recorded: if it cannot be read any more, it must not be guessed.
+    fn refuse_lost_codecs(&self) -> Result<()> {
+        let count = self.namespace.visible.count();
+        let is_lost = self.codecs.found_in == CodecsIn::Nowhere;
+        let Some(last) = count.checked_sub(1).filter(|_| is_lost) else { return Ok(()) };
+        match Run::default().entry(&self.index, last, count)? {
+            Some(entry) if !entry.adopted => Err(lost_codecs(last)),
+            _ => Ok(()),
+        }
+    }
+}

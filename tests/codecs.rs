@@ -1,0 +1,139 @@
+//! Codecs on the simulated engine: however an adopted log is left, its records are read with the chain they went through.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+use immuta::codec::{Builtin, Codec};
+use immuta::storage::simulated::Simulated;
+use immuta::{ErrorKind, Log, Next, Options, Payloads, Result, Timeout};
+use std::time::Duration;
+
+const ADOPTED: usize = 3;
+const APPENDED: usize = 4;
+
+fn payload(number: usize) -> Vec<u8> {
+    vec![number.to_le_bytes()[0]; 100 + 1000 * number]
+}
+
+fn open(disk: &Simulated, codecs: Vec<Codec>, read_only: bool) -> Result<Log> {
+    let mut options = Options { flush_interval: Duration::ZERO, codecs, read_only, ..Options::default() };
+    options.add_namespace("a").unwrap();
+    Log::open_on(disk.storage(), &options)
+}
+
+fn deflate() -> Vec<Codec> {
+    vec![Codec::builtin(Builtin::Deflate, 0).unwrap()]
+}
+
+fn append(log: &Log, number: usize) -> Result<()> {
+    log.append(0, Payloads::One(&[&payload(number)]), None).map(drop)
+}
+
+/// A record file of `ADOPTED` deflated payloads, and no side file.
+fn adopted() -> Simulated {
+    let (first, disk) = (Simulated::new(), Simulated::new());
+    let log = open(&first, deflate(), false).unwrap();
+    (0..ADOPTED).for_each(|number| append(&log, number).unwrap());
+    log.shutdown().unwrap();
+    disk.write_file("a.log", &first.read_file("a.log").unwrap());
+    disk
+}
+
+/// Opens with deflate named and appends, syncing after so many; the log, and how many records were acknowledged.
+fn session(disk: &Simulated, sync_after: usize) -> (Option<Log>, usize) {
+    let Ok(log) = open(disk, deflate(), false) else { return (None, 0) };
+    let mut acknowledged = 0;
+    for attempt in 0..APPENDED {
+        if attempt == sync_after {
+            let _ = log.sync(0);
+        }
+        acknowledged += usize::from(append(&log, ADOPTED + acknowledged).is_ok());
+    }
+    (Some(log), acknowledged)
+}
+
+/// Whoever opens the log without naming a codec gets every appended record as it was; the number of those.
+fn expect_appended_records(disk: &Simulated, context: &dyn std::fmt::Debug) -> usize {
+    let mut counts = Vec::new();
+    for read_only in [true, false] {
+        let log = match open(disk, Vec::new(), read_only) {
+            Ok(log) => log,
+            // A count ahead of its records: read-only serves what there is.
+            Err(error) if error.kind == ErrorKind::Corrupt && !read_only => continue,
+            Err(error) => panic!("{context:?}: {error}"),
+        };
+        let mut stream = log.stream(0, i64::try_from(ADOPTED).unwrap()).unwrap();
+        let mut count = 0;
+        loop {
+            match stream.next(Timeout::Ns(0)) {
+                Ok(Next::Ready(record)) => {
+                    assert!(record.data() == payload(ADOPTED + count), "{context:?}: record {}", ADOPTED + count);
+                    count += 1;
+                }
+                Ok(_) => break,
+                Err(error) => panic!("{context:?}: {error}"),
+            }
+        }
+        counts.push(count);
+    }
+    counts[0]
+}
+
+#[test]
+fn a_refused_call_never_leaves_records_whose_chain_is_not_known() {
+    let disk = adopted();
+    assert_eq!(session(&disk, 2).1, APPENDED);
+    let calls = disk.calls();
+    println!("{calls} calls, each refused in 8 ways");
+    for call in adopted().calls()..calls {
+        for (os_error, sticky, kill) in [libc::EIO, libc::ENOSPC].into_iter().flat_map(|os_error| {
+            [(false, false), (false, true), (true, false), (true, true)].map(|(sticky, kill)| (os_error, sticky, kill))
+        }) {
+            let disk = adopted();
+            disk.fail_call(call, os_error, sticky);
+            let (log, acknowledged) = session(&disk, 2);
+            disk.clear_faults();
+            if kill {
+                disk.kill();
+            }
+            drop(log);
+            let context = (call, os_error, sticky, kill);
+            let found = expect_appended_records(&disk, &context);
+            assert!(found >= acknowledged, "{context:?}: {found} of {acknowledged} acknowledged records");
+        }
+    }
+}
+
+#[test]
+fn a_loss_of_power_takes_the_chain_only_with_all_records_that_went_through_it() {
+    let mut kept = [0; APPENDED + 1];
+    for (seed, moment) in (0..400).zip((0..=APPENDED).cycle()) {
+        let disk = adopted();
+        let (_log, acknowledged) = session(&disk, moment);
+        assert_eq!(acknowledged, APPENDED);
+        disk.power_loss(seed);
+        kept[expect_appended_records(&disk, &seed)] += 1;
+    }
+    println!("records kept: {kept:?}");
+    assert!(kept.iter().all(|count| *count > 0), "the power was lost at every moment");
+}
+
+#[test]
+fn the_chain_is_written_anew_by_each_writer_until_its_append_is_safe() {
+    // The sync that should make page 3 durable fails: the append is refused, and what is on disk of the page may be nothing.
+    let disk = adopted();
+    let log = open(&disk, deflate(), false).unwrap();
+    let before = disk.calls();
+    disk.fail_call(before + 1, libc::EIO, false);
+    let error = append(&log, ADOPTED).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Io, "{error}");
+    assert_eq!(append(&log, ADOPTED).unwrap_err().kind, ErrorKind::Poisoned);
+    drop(log);
+    // The next writer finds the page in the cache and goes by it, and writes it once more before it appends.
+    let log = open(&disk, Vec::new(), false).unwrap();
+    append(&log, ADOPTED).unwrap();
+    log.sync(0).unwrap();
+    for seed in 0..32 {
+        disk.power_loss(seed);
+        assert_eq!(expect_appended_records(&disk, &seed), 1);
+    }
+}
