@@ -18,6 +18,7 @@ typedef struct check_setup {
   uint64_t flush_bytes;
   int durable;             /* 1: fast_write off */
   uint64_t journal_size;
+  immuta_codec *codecs[4]; /* the chain; the caller frees them */
 } check_setup;
 
 /* OPEN(.names = {"a", "b"}, .readers = 2) returns the log or ends the case. */
@@ -49,6 +50,8 @@ static inline immuta_options *check_options(check_setup setup) {
   if (setup.flush_bytes != 0) CHECK_OK(immuta_options_set_flush_bytes(options, setup.flush_bytes));
   if (setup.durable) CHECK_OK(immuta_options_set_fast_write(options, 0));
   if (setup.journal_size != 0) CHECK_OK(immuta_options_set_journal_size(options, setup.journal_size));
+  for (size_t i = 0; i < CHECK_COUNT(setup.codecs) && setup.codecs[i] != NULL; i++)
+    CHECK_OK(immuta_options_add_codec(options, setup.codecs[i]));
   return options;
 }
 

@@ -28,6 +28,8 @@ pub struct RunMode {
     pub valgrind: bool,
     /// With the system-call engine wherever the program does not choose one itself.
     pub syscall_engine: bool,
+    /// Against a library built without the feature `zstd`.
+    pub without_zstd: bool,
 }
 
 /// The built library and a C compiler that knows where it is.
@@ -39,17 +41,24 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// Builds the library (release profile) into the target directory this test itself was built into.
+    /// Builds the library (release profile) into the target directory this test itself was built into, or, as `mode` asks for
+    /// another library than the usual one, below it.
     ///
     /// # Errors
     /// A message that carries what cargo said.
-    pub fn prepare() -> Result<Self, String> {
+    pub fn prepare(mode: RunMode) -> Result<Self, String> {
         let project = project_dir();
-        let target_dir = own_target_dir()?;
+        let mut target_dir = own_target_dir()?;
+        let features: &[&str] = if mode.without_zstd { &["--no-default-features"] } else { &[] };
+        if mode.without_zstd {
+            target_dir.push("without-zstd");
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
             .current_dir(&project)
-            .args(["build", "--release", "--lib", "-p", "immuta", "--target-dir"])
+            .args(["build", "--release", "--lib", "-p", "immuta"])
+            .args(features)
+            .arg("--target-dir")
             .arg(&target_dir)
             .output();
         succeeded("cargo build -p immuta", built)?;

@@ -1,6 +1,6 @@
 //! Runs the C suites of `suites/` against the shared library and demands that together they call every function of the header.
 //!
-//! `cargo test -p immuta-c-tests --test suites -- [NAME...] [--valgrind] [--syscall]`
+//! `cargo test -p immuta-c-tests --test suites -- [NAME...] [--valgrind] [--syscall] [--without-zstd]`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ fn run() -> Result<usize, String> {
     if mode.valgrind {
         valgrind_usable()?;
     }
-    let toolbox = Toolbox::prepare()?;
+    let toolbox = Toolbox::prepare(mode)?;
     let suites = toolbox.suites()?;
     let selected = select(&suites, &names)?;
 
@@ -53,8 +53,9 @@ fn arguments() -> Result<(RunMode, Vec<String>), String> {
         match argument.as_str() {
             "--valgrind" => mode.valgrind = true,
             "--syscall" => mode.syscall_engine = true,
+            "--without-zstd" => mode.without_zstd = true,
             flag if flag.starts_with('-') => {
-                return Err(format!("unknown flag {flag}: [NAME...] [--valgrind] [--syscall]"));
+                return Err(format!("unknown flag {flag}: [NAME...] [--valgrind] [--syscall] [--without-zstd]"));
             }
             name => names.push(name.to_owned()),
         }

@@ -7,7 +7,7 @@ mod kill;
 mod quiet;
 mod support;
 
-use immuta_c_tests::Toolbox;
+use immuta_c_tests::{RunMode, Toolbox};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -53,7 +53,7 @@ fn run_selected() -> Result<usize, String> {
         }
     }
 
-    let toolbox = Toolbox::prepare()?;
+    let toolbox = Toolbox::prepare(RunMode::default())?;
     let (mut passed, mut failed) = (0, 0);
     for (name, run) in TESTS {
         if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
