@@ -1,5 +1,6 @@
 """The programs a newcomer runs first: quickstart, the other examples, the benchmark."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -114,6 +115,25 @@ def epoll(run: Run) -> str:
     return "6 records, seen from both processes"
 
 
+def compress(run: Run) -> str:
+    """Lines go in, come back in a second run, take less room, and another codec is refused."""
+    program, line = example(run, "compress"), "the quick brown fox " * 50
+
+    def compress_lines(text: str, *arguments: str) -> tuple[int, str]:
+        with Lines(program, run.scratch / "log", *arguments) as lines:
+            printed, _ = lines.process.communicate(text)
+            return lines.process.returncode, printed
+
+    for text in (f"{line}\n" * 3, ""):
+        status, printed = compress_lines(text)
+        figures = re.fullmatch(rf"first: {line}\n3 records, 3000 bytes, stored in (\d+)\n", printed)
+        expect(status == 0 and figures is not None, f"compress ended with {status} and printed {printed!r}")
+        expect(int(figures[1]) < 300, f"3000 bytes are stored in {figures[1]}")
+    status, printed = compress_lines("", "lz4")
+    expect(status == 1 and printed == "", "a log with another codec was not refused")
+    return f"3000 bytes stored in {figures[1]}"
+
+
 def bench(run: Run) -> str:
     """The quick form of `make bench`: it must run and print its figures; how fast is for people to judge."""
     c_compiler()
@@ -125,6 +145,7 @@ def bench(run: Run) -> str:
 STEPS = [
     Step("quickstart", "make run, twice, prints exactly what the README says", quickstart),
     Step("tail", "the tail example follows a live writer until Ctrl-C", tail),
+    Step("compress", "the compress example: two codecs, two runs, and a third codec refused", compress),
     Step("transaction", "the transaction example, twice", transaction),
     Step("epoll", "the epoll example writes in one process and follows in another", epoll),
     Step("bench", "quick form of the benchmark runs (figures, no verdict)", bench),
