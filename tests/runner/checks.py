@@ -2,12 +2,15 @@
 
 import re
 import shutil
+from pathlib import Path
 
-from .engine import ROOT, Failure, Run, Skip, Step, expect
-from .tools import library_dir, need, need_cargo_command
+from .engine import ROOT, TARGET_DIR, Failure, Run, Skip, Step, expect
+from .tools import c_compiler, library_dir, need, need_cargo_command
 
 HEADER = ROOT / "include" / "immuta.h"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+# What libimmuta.a has of the Zstandard library; the shared library hides it, and a build without zstd has none of it.
+ZSTD_PREFIXES = {"ZSTD_", "ZSTDMT_", "HUF_", "_HUF_", "FSE_", "HIST_", "POOL_", "ERR_", "g_"}
 C_STANDARDS = [("c99",), ("c11",), ("c23", "c2x")]  # the last under either of its names
 SYSTEM_LIBRARIES = {"libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
 
@@ -93,6 +96,35 @@ def expected_soname() -> str:
     return f"libimmuta.so.0.{minor}" if major == "0" else f"libimmuta.so.{major}"
 
 
+def foreign_symbols(run: Run, archive: Path) -> set[str]:
+    """The global symbols of the archive that are neither the interface nor Rust's, each down to its first underscore."""
+    lines = run.command("nm", "--defined-only", "--extern-only", archive).splitlines()
+    names = {line.split()[2] for line in lines if len(line.split()) == 3}
+    # Rust mangles its own; two underscores begin what the compiler's runtime has (__addvdi3) and Rust's allocator shims.
+    foreign = {name for name in names if not re.match(r"immuta_|_ZN|_R|__|rust_eh_personality$", name)}
+    return {re.match(r"_?[^_]+_?", name)[0] for name in foreign}
+
+
+def archive_symbols(run: Run) -> str:
+    """Two archives in one program clash where they define the same names, so what ours brings along is listed."""
+    need("nm")
+    c_compiler()
+    found = foreign_symbols(run, library_dir(run) / "libimmuta.a")
+    expect(found == ZSTD_PREFIXES, f"prefixes not listed: {sorted(found - ZSTD_PREFIXES)}, "
+                                   f"listed, not there: {sorted(ZSTD_PREFIXES - found)}")
+    target = TARGET_DIR / "without-zstd"
+    run.command("cargo", "build", "--locked", "--release", "--package", "immuta", "--lib", "--no-default-features",
+                "--target-dir", target)
+    found = foreign_symbols(run, target / "release" / "libimmuta.a")
+    expect(not found, f"without zstd there are still {sorted(found)}")
+    run.command("cargo", "test", "--locked", "--release", "--package", "immuta", "--lib", "--no-default-features",
+                "--target-dir", target, "codec")
+    suites = sorted(path.stem for path in (ROOT / "c-tests" / "suites").glob("codec*.c"))
+    run.command("cargo", "test", "--locked", "--release", "--package", "immuta-c-tests", "--test", "suites", "--",
+                "--without-zstd", *suites)
+    return f"{', '.join(sorted(ZSTD_PREFIXES))}; without zstd none, and {', '.join(suites)} pass"
+
+
 def static_libraries(run: Run) -> str:
     """What rustc says the archive needs must be what the README, the .pc file and the CMake target say."""
     run.command("cargo", "rustc", "--locked", "--release", "--package", "immuta", "--lib", "--crate-type", "staticlib",
@@ -122,5 +154,6 @@ STEPS = [
     Step("header-drift", "include/immuta.h is what the Rust source generates", header_drift),
     Step("header-clean", "the header in C99, C11, C23, C++17, every warning an error", header_clean),
     Step("symbols", "exported symbols, SONAME, nodelete, needed libraries", symbols),
+    Step("archive-symbols", "what else the static archive defines; a build without zstd", archive_symbols),
     Step("static-libraries", "system libraries of the static archive are those written down", static_libraries),
 ]

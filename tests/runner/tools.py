@@ -40,6 +40,15 @@ def need_wheel(name: str) -> str:
     return str(VENV_BIN / name)
 
 
+@functools.cache
+def need_module(name: str) -> str:
+    """The Python of the project's own .venv, which has the pinned wheel `name`."""
+    python = VENV_BIN / "python"
+    if not python.exists() or subprocess.run([python, "-c", f"import {name}"], capture_output=True).returncode != 0:
+        install_wheels()
+    return str(python)
+
+
 def install_wheels() -> None:
     hint = f"{REQUIREMENTS.relative_to(ROOT)} could not be installed into .venv; make tools"
     for words in ([sys.executable, "-m", "venv", VENV_BIN.parent],
