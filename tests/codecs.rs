@@ -123,9 +123,12 @@ fn the_chain_is_written_anew_by_each_writer_until_its_append_is_safe() {
     let disk = adopted();
     let log = open(&disk, deflate(), false).unwrap();
     let before = disk.calls();
-    disk.fail_call(before + 1, libc::EIO, false);
+    // Calls of the append: the last entry is read, page 3 is written, and synced.
+    disk.fail_call(before + 2, libc::EIO, false);
     let error = append(&log, ADOPTED).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Io, "{error}");
+    let page = disk.read_file("a.idx").unwrap()[3 * 4096..][..4096].to_vec();
+    assert!(page.starts_with(b"\x89IMC"), "the page is in the cache");
     assert_eq!(append(&log, ADOPTED).unwrap_err().kind, ErrorKind::Poisoned);
     drop(log);
     // The next writer finds the page in the cache and goes by it, and writes it once more before it appends.

@@ -32,7 +32,7 @@ static void every_way_to_append_encodes(void) {
     char name[] = {(char)('a' + *kind), 0}, text[5000];
     fill_text(text, sizeof text);
     immuta_codec *codec = builtin(*kind, 0);
-    immuta_log *log = OPEN(.names = {name}, .codecs = {codec});
+    immuta_log *log = OPEN(.names = {name}, .durable = *kind == IMMUTA_CODEC_LZ4, .codecs = {codec});
     immuta_codec_free(codec); /* the log has its own hold on it */
     immuta_appended appended;
     CHECK_OK(immuta_append(log, 0, text, sizeof text, &appended, ERR));
@@ -49,7 +49,13 @@ static void every_way_to_append_encodes(void) {
     const size_t sizes[] = {10, 20};
     CHECK_OK(immuta_append_packed(log, 0, text, sizes, 2, NULL, ERR));
     CHECK_OK(immuta_append_at(log, 0, 8, halves, 1, NULL, ERR));
-    CHECK_OK(immuta_append(log, 0, NULL, 0, &appended, ERR));
+    CHECK_OK(immuta_append(log, 0, NULL, 0, NULL, ERR));
+    immuta_txn *txn = NULL;
+    CHECK_OK(immuta_txn_begin(log, 0, &txn, ERR));
+    CHECK_OK(immuta_txn_append(txn, text, sizeof text, ERR));
+    CHECK_OK(immuta_txn_appendv(txn, halves, 1, ERR));
+    CHECK_OK(immuta_txn_commit(txn, &appended, ERR));
+    CHECK(appended.count == 2 && appended.stored_size <= 2 * whole);
 
     char *xs = malloc(300000);
     CHECK(xs != NULL);
@@ -65,6 +71,8 @@ static void every_way_to_append_encodes(void) {
     expect_payload(stream, text + 10, 20);
     expect_payload(stream, text, 2000);
     expect_payload(stream, "", 0);
+    expect_payload(stream, text, sizeof text);
+    expect_payload(stream, text, 2000);
     check_end(stream);
     immuta_stream_done(stream);
     CHECK_OK(immuta_close(log, ERR));

@@ -140,6 +140,9 @@ fn two_frames_are_not_one() {
         let stored = encoded(codec, b"hello world");
         let error = decoded(codec, &[stored.as_slice(), &stored].concat(), LIMIT_BYTES).unwrap_err();
         assert_eq!(error.kind, ErrorKind::CodecFailed, "{codec:?}: {error}");
+        // What Zstandard and LZ4 call a skippable frame, of no bytes.
+        let skippable = [stored.as_slice(), b"\x50\x2a\x4d\x18\0\0\0\0"].concat();
+        assert_eq!(decoded(codec, &skippable, LIMIT_BYTES).unwrap_err().kind, ErrorKind::CodecFailed, "{codec:?}");
     }
 }
 

@@ -65,6 +65,7 @@ pub fn at(page: &[u8; PAGE_SIZE_BYTES], offset: usize) -> Result<Option<Vec<u32>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::index::{Checkpoint, Mode, State};
 
     const ID: LogId = *b"0123456789abcdef";
 
@@ -92,5 +93,8 @@ mod tests {
             set(&mut page, CRC_AT, &crc.to_le_bytes());
             assert_eq!(decode_page(&page, &ID), expected, "count {count}");
         }
+        let checkpoint =
+            Checkpoint { seq: 1, count: 1, end: 16, state: State::Open, mode: Mode::Fast, epoch: 1 }.encode(&ID);
+        assert_eq!(decode_page(&checkpoint, &ID), None, "the checksum of a checkpoint is made in the same way");
     }
 }
