@@ -15,7 +15,7 @@ use crate::report::{Report, Stats};
 use crate::ringer::Ringer;
 use crate::storage::{self, Storage};
 use crate::stream::Stream;
-use crate::sync::{Mutex, RwLock};
+use crate::sync::Mutex;
 use crate::transaction::Transaction;
 use crate::writer::Writer;
 use std::path::Path;
@@ -37,7 +37,8 @@ struct Member {
 pub struct Log {
     storage: Arc<dyn Storage>,
     options: Options,
-    members: Arc<RwLock<Vec<Member>>>,
+    /// Only ever added to, so that an append finds its writer without a lock.
+    members: Arc<boxcar::Vec<Member>>,
     flusher: Flusher,
     /// Serves the event loops of a read-only log.
     ringer: Arc<Ringer>,
@@ -95,14 +96,14 @@ impl Log {
     pub fn shutdown(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
         // Waits end before anything that may take long.
-        for member in self.members.read().iter() {
+        for (_, member) in self.members.iter() {
             member.namespace.close();
         }
         let _changing = self.changing.lock();
         self.flusher.stop();
         self.ringer.stop();
         let mut outcome = Ok(());
-        for member in self.members.read().iter() {
+        for (_, member) in self.members.iter() {
             member.namespace.close();
             if let Some(writer) = &member.writer {
                 let closed = writer.close().map_err(|error| error.in_namespace(member.namespace.number));
@@ -121,15 +122,13 @@ impl Log {
         let _changing = self.changing.lock();
         self.refuse_closed()?;
         let number = self.namespace_count();
-        if self.members.read().iter().any(|member| member.namespace.name == name) {
+        if self.members.iter().any(|(_, member)| member.namespace.name == name) {
             return Err(Error::new(ErrorKind::Exists, format!("namespace {name:?} is open already")));
         }
         let opened =
             if self.options.read_only { self.open_follower(number, name) } else { self.open_writer(number, name) };
         let member = opened.map_err(|error| error.in_namespace(number))?;
-        let mut members = self.members.write();
-        members.try_reserve(1).map_err(|_| no_memory("a namespace", size_of::<Member>() as u64))?;
-        members.push(member);
+        self.members.push(member);
         Ok(number)
     }
 
@@ -167,15 +166,14 @@ impl Log {
     /// # Errors
     /// [`ErrorKind::Namespace`] when it is not open here.
     pub fn find_namespace(&self, name: &str) -> Result<u32> {
-        let members = self.members.read();
-        let found = members.iter().find(|member| member.namespace.name == name);
-        found.map(|member| member.namespace.number).ok_or_else(|| {
+        let found = self.members.iter().find(|(_, member)| member.namespace.name == name);
+        found.map(|(_, member)| member.namespace.number).ok_or_else(|| {
             Error::new(ErrorKind::Namespace, format!("no namespace {name:?} is open here; add it first"))
         })
     }
 
     pub fn namespace_count(&self) -> u32 {
-        u32::try_from(self.members.read().len()).unwrap_or(u32::MAX)
+        u32::try_from(self.members.count()).unwrap_or(u32::MAX)
     }
 
     /// The name of namespace `ns`.
@@ -289,22 +287,22 @@ impl Log {
     }
 
     fn namespace(&self, ns: u32) -> Result<Arc<Namespace>> {
-        let members = self.members.read();
-        let member = members.get(ns as usize).ok_or_else(|| unknown_namespace(ns, members.len()))?;
-        Ok(Arc::clone(&member.namespace))
+        self.member(ns).map(|member| Arc::clone(&member.namespace))
+    }
+
+    fn member(&self, ns: u32) -> Result<&Member> {
+        self.members.get(ns as usize).ok_or_else(|| unknown_namespace(ns, self.members.count()))
     }
 
     fn with_writer<T>(&self, ns: u32, act: impl FnOnce(&Writer) -> Result<T>) -> Result<T> {
-        let members = self.members.read();
-        let member = members.get(ns as usize).ok_or_else(|| unknown_namespace(ns, members.len()))?;
+        let member = self.member(ns)?;
         self.refuse_closed().map_err(|error| error.in_namespace(ns))?;
-        let Some(writer) = member.writer.clone() else {
+        let Some(writer) = &member.writer else {
             let message =
                 format!("{} is open read-only; open it for writing to append", member.namespace.log_path().display());
             return Err(Error::new(ErrorKind::ReadOnly, message).in_namespace(ns));
         };
-        drop(members);
-        act(&writer).map_err(|error| error.in_namespace(ns))
+        act(writer).map_err(|error| error.in_namespace(ns))
     }
 
     fn refuse_closed(&self) -> Result<()> {
@@ -320,7 +318,7 @@ impl Log {
             return Ok(());
         }
         let members = Arc::clone(&self.members);
-        self.flusher.start(move || members.read().iter().filter_map(|member| member.writer.clone()).collect())?;
+        self.flusher.start(move || members.iter().filter_map(|(_, member)| member.writer.clone()).collect())?;
         self.flushing.store(true, Ordering::Relaxed);
         Ok(())
     }

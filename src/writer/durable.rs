@@ -69,6 +69,7 @@ pub struct Group {
     frames: Option<Write>,
     count: u64,
     end: u64,
+    commits: u64,
     in_place: bool,
 }
 
@@ -76,12 +77,13 @@ impl Commit<Option<Ends>> for Writer {
     type Group = Group;
 
     fn take(&self, ends: &mut Option<Ends>) -> Group {
-        let Some(ends) = ends else { return Group { frames: None, count: 0, end: 0, in_place: false } };
+        let Some(ends) = ends else { return Group { frames: None, count: 0, end: 0, commits: 0, in_place: false } };
         let spare = std::mem::take(&mut ends.spare);
         Group {
             frames: ends.journal.as_mut().map(|journal| journal.take(spare)),
             count: ends.count,
             end: ends.end,
+            commits: ends.commits,
             in_place: std::mem::take(&mut ends.in_place),
         }
     }
@@ -99,7 +101,7 @@ impl Commit<Option<Ends>> for Writer {
     fn publish(&self, ends: &mut Option<Ends>, group: Group) -> Result<()> {
         self.refuse_in_flight()?;
         let Some(ends) = ends else { return Err(self.namespace.closed_error()) };
-        self.publish_to(ends, group.count, group.end)?;
+        self.publish_to(ends, group.count, group.end, group.commits)?;
         ends.spare = group.frames.map(|frames| frames.bytes).unwrap_or_default();
         self.namespace.counters.syncs.fetch_add(1, Ordering::Relaxed);
         self.namespace.published();

@@ -37,6 +37,7 @@ struct Ends {
     count: u64,
     end: u64,
     time_ns: i64,
+    commits: u64,
     /// Published so far: in fast mode the same.
     published: (u64, u64),
     /// Of a durable writer.
@@ -88,6 +89,7 @@ impl Writer {
             count: point.count,
             end: point.end,
             time_ns: point.time_ns,
+            commits: 0,
             published: (point.count, point.end),
             journal,
             covered_count: point.count,
@@ -167,9 +169,6 @@ impl Writer {
             }
             return Err(error.at(appended.number, appended.offset));
         }
-        let counters = &self.namespace.counters;
-        counters.appends.fetch_add(count, Ordering::Relaxed);
-        counters.commits.fetch_add(1, Ordering::Relaxed);
         Ok(appended)
     }
 
@@ -228,11 +227,16 @@ impl Writer {
 
     /// Shows everything staged to readers of this process and, through the commit word, to all others.
     fn publish(&self, ends: &mut Ends) -> Result<()> {
-        self.publish_to(ends, ends.count, ends.end)
+        self.publish_to(ends, ends.count, ends.end, ends.commits)
     }
 
-    fn publish_to(&self, ends: &mut Ends, count: u64, end: u64) -> Result<()> {
+    fn publish_to(&self, ends: &mut Ends, count: u64, end: u64, commits: u64) -> Result<()> {
         ends.word.store(count).map_err(|error| self.poison("publishing", &error))?;
+        let counters = &self.namespace.counters;
+        // Under the lock, so that these need no atomic addition.
+        let appends = counters.appends.load(Ordering::Relaxed) + (count - ends.published.0);
+        counters.appends.store(appends, Ordering::Relaxed);
+        counters.commits.store(commits, Ordering::Relaxed);
         ends.published = (count, end);
         self.namespace.visible.publish(count, end);
         Ok(())

@@ -18,6 +18,7 @@ impl Writer {
             Payloads::Each(records) => self.put_records(ends, records, end, time_ns)?,
         }
         (ends.count, ends.end, ends.time_ns) = (ends.count + count, end, time_ns);
+        ends.commits += 1;
         Ok(())
     }
 
