@@ -54,7 +54,7 @@ fn copy(library: &Path, source: &str, directory: &Path, mutation: &Mutation) {
 /// A copy of the library as a module, and the models beside it.
 fn module_of(directory: &Path, models: &Path) -> String {
     let mut module = format!(
-        "#![allow(warnings, clippy::all, clippy::pedantic)]\n#[path = \"{}\"]\npub mod models;\n",
+        "#![allow(warnings, unused, clippy::all, clippy::pedantic)]\n#[path = \"{}\"]\npub mod models;\n",
         models.display()
     );
     for source in SOURCES {

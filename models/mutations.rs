@@ -1,7 +1,7 @@
 // The sources under test, and every weakening of them that the models must notice. Read by build.rs.
 
 /// Files and directories of `src` that make up a copy.
-pub const SOURCES: &[&str] = &["publish", "pool.rs"];
+pub const SOURCES: &[&str] = &["publish", "pool.rs", "group.rs"];
 
 /// In `file`, `from` (which is there once) becomes `to`; then one of the models `caught_by` fails.
 #[derive(Debug)]
@@ -146,5 +146,61 @@ pub const MUTATIONS: &[Mutation] = &[
         from: "        drop(idle);\n        self.freed.notify_all();",
         to: "        drop(idle);",
         caught_by: &["pool-close"],
+    },
+    Mutation {
+        name: "lead_given_up_before_the_publish",
+        file: "group.rs",
+        from: "        let written = how.refuse().and_then(|()| how.write(&group));\n",
+        to: "        let written = how.refuse().and_then(|()| how.write(&group));\n        self.lock().is_led = false;\n        self.changed.notify_all();\n",
+        caught_by: &["group-order"],
+    },
+    Mutation {
+        name: "two_leaders",
+        file: "group.rs",
+        from: "turns = if turns.is_led { self.wait(turns) } else { self.lead(turns, how) };",
+        to: "turns = self.lead(turns, how);",
+        caught_by: &["group-order"],
+    },
+    Mutation {
+        name: "acknowledged_with_the_group_before",
+        file: "group.rs",
+        from: "            Ok(()) => turns.committed = to,",
+        to: "            Ok(()) => turns.committed = turns.staged,",
+        caught_by: &["group-order"],
+    },
+    Mutation {
+        name: "lead_passed_on_without_a_word",
+        file: "group.rs",
+        from: "        std::mem::forget(lead);\n        self.changed.notify_all();",
+        to: "        std::mem::forget(lead);",
+        caught_by: &["group-order"],
+    },
+    Mutation {
+        name: "failure_told_to_the_leader_only",
+        file: "group.rs",
+        from: "                return Err(failed.clone());",
+        to: "                turns.committed = ticket;",
+        caught_by: &["group-failure"],
+    },
+    Mutation {
+        name: "written_after_the_poison",
+        file: "group.rs",
+        from: "        let written = how.refuse().and_then(|()| how.write(&group));",
+        to: "        let written = how.write(&group);",
+        caught_by: &["group-poison"],
+    },
+    Mutation {
+        name: "published_after_the_poison",
+        file: "group.rs",
+        from: "        let allowed = written.and_then(|()| how.refuse());",
+        to: "        let allowed = written;",
+        caught_by: &["group-poison"],
+    },
+    Mutation {
+        name: "poison_told_to_nobody",
+        file: "group.rs",
+        from: "        drop(turns);\n        self.changed.notify_all();",
+        to: "        drop(turns);",
+        caught_by: &["group-poison-room"],
     },
 ];

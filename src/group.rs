@@ -33,6 +33,8 @@ pub struct Turns<S> {
 /// How the leader commits a group.
 pub trait Commit<S> {
     type Group;
+    /// What forbids a commit in flight, if anything does: asked before a group is written, and again before it is published.
+    fn refuse(&self) -> Result<()>;
     /// Everything staged so far; under the lock.
     fn take(&self, state: &mut S) -> Self::Group;
     /// Makes a group durable; without the lock.
@@ -84,9 +86,10 @@ impl<S> Groups<S> {
         let group = how.take(&mut turns.state);
         drop(turns);
         let lead = Lead(self);
-        let written = how.write(&group);
+        let written = how.refuse().and_then(|()| how.write(&group));
         let mut turns = self.lock();
-        match written.and_then(|()| how.publish(&mut turns.state, group)) {
+        let allowed = written.and_then(|()| how.refuse());
+        match allowed.and_then(|()| how.publish(&mut turns.state, group)) {
             Ok(()) => turns.committed = to,
             Err(error) => turns.failed = Some(error),
         }
@@ -136,6 +139,9 @@ mod tests {
 
     impl Commit<u64> for Counting {
         type Group = u64;
+        fn refuse(&self) -> Result<()> {
+            Ok(())
+        }
         fn take(&self, state: &mut u64) -> u64 {
             *state
         }

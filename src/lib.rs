@@ -25,6 +25,7 @@ mod group;
 mod index;
 mod journal;
 mod layout;
+mod limits;
 mod live;
 mod log;
 mod namespace;

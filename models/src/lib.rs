@@ -7,14 +7,17 @@
 //! To add a part: name its sources in `mutations.rs` and `real.rs`, write a file in `models/`, list it in `models/mod.rs`.
 
 #![allow(dead_code, reason = "of the sources only what the models use is alive here")]
+#![allow(clippy::unwrap_used, reason = "a model that unwraps nothing has failed")]
+#![allow(clippy::new_without_default, reason = "of types that are public only here")]
 #![allow(missing_debug_implementations, reason = "stand-ins are not printed")]
 
 #[path = "../../src/error.rs"]
+#[allow(clippy::struct_field_names, reason = "as in the library, where the type is public")]
 mod error;
 #[path = "../../src/format/mod.rs"]
 mod format;
-#[path = "../../src/options.rs"]
-mod options;
+#[path = "../../src/limits.rs"]
+mod limits;
 pub mod real;
 mod storage;
 mod sync;

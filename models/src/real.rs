@@ -1,5 +1,7 @@
 //! The library as it is, and its models.
 
+#[path = "../../src/group.rs"]
+pub mod group;
 #[path = "models/mod.rs"]
 pub mod models;
 #[path = "../../src/pool.rs"]

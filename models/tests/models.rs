@@ -13,7 +13,7 @@ const CHILD: &str = "--run";
 /// The library as it is.
 const REAL: &str = "real";
 /// A bound on threads that loom would otherwise explore for ever.
-const DURATION_MAX: Duration = Duration::from_secs(60);
+const DURATION_MAX: Duration = Duration::from_mins(1);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -22,7 +22,7 @@
 //! appended; see `codecs`.
 
 use super::{codecs, crc32c, in_memory, set, u32_at, u64_at};
-use crate::options::OFFSET_LIMIT_BYTES;
+use crate::limits::OFFSET_LIMIT_BYTES;
 
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "idx";

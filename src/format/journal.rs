@@ -22,7 +22,7 @@
 use super::index::{LOG_ID_BYTES, LogId};
 use super::log::SIZE_WORD_BYTES;
 use super::{Checksum, crc32c, in_memory, set, u32_at, u64_at};
-use crate::options::{JOURNAL_BYTES, OFFSET_LIMIT_BYTES};
+use crate::limits::{JOURNAL_BYTES, OFFSET_LIMIT_BYTES};
 
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "wal";

@@ -22,10 +22,7 @@ pub const SUFFIX: &str = "log";
 
 /// The offset just after the record at `offset` with a payload of `size_bytes`; `None` when no file can hold it.
 pub fn record_end(offset: u64, size_bytes: u64) -> Option<u64> {
-    offset
-        .checked_add(SIZE_WORD_BYTES)?
-        .checked_add(size_bytes)
-        .filter(|end| *end <= crate::options::OFFSET_LIMIT_BYTES)
+    offset.checked_add(SIZE_WORD_BYTES)?.checked_add(size_bytes).filter(|end| *end <= crate::limits::OFFSET_LIMIT_BYTES)
 }
 
 /// A size word, or the commit word, as it stands in the file.

@@ -43,21 +43,10 @@ impl Writer {
         self.tail.notify(tails);
     }
 
-    fn refuse_in_flight(&self) -> Result<()> {
-        if self.namespace.poisoned.load(Ordering::Acquire) {
-            let message = format!(
-                "{}: a write or sync failed while this append was in flight; it may or may not be there when the log is opened again",
-                self.namespace.log_path().display()
-            );
-            return Err(Error::new(ErrorKind::Poisoned, message));
-        }
-        Ok(())
-    }
-
     fn sync_in_place(&self) -> Result<()> {
         let _one_at_a_time = self.sync.lock();
         // A checkpoint that failed meanwhile leaves a kernel that forgot what it had to write: the next sync would lie.
-        self.refuse_in_flight()?;
+        self.refuse()?;
         let synced = self.log.sync().and_then(|()| self.index.file.sync());
         synced.map_err(|error| self.poison("syncing", &error))
     }
@@ -76,6 +65,17 @@ pub struct Group {
 impl Commit<Option<Ends>> for Writer {
     type Group = Group;
 
+    fn refuse(&self) -> Result<()> {
+        if self.namespace.poisoned.load(Ordering::Acquire) {
+            let message = format!(
+                "{}: a write or sync failed while this append was in flight; it may or may not be there when the log is opened again",
+                self.namespace.log_path().display()
+            );
+            return Err(Error::new(ErrorKind::Poisoned, message));
+        }
+        Ok(())
+    }
+
     fn take(&self, ends: &mut Option<Ends>) -> Group {
         let Some(ends) = ends else { return Group { frames: None, count: 0, end: 0, commits: 0, in_place: false } };
         let spare = std::mem::take(&mut ends.spare);
@@ -89,7 +89,6 @@ impl Commit<Option<Ends>> for Writer {
     }
 
     fn write(&self, group: &Group) -> Result<()> {
-        self.refuse_in_flight()?;
         if group.in_place {
             self.sync_in_place()?;
         }
@@ -99,7 +98,6 @@ impl Commit<Option<Ends>> for Writer {
     }
 
     fn publish(&self, ends: &mut Option<Ends>, group: Group) -> Result<()> {
-        self.refuse_in_flight()?;
         let Some(ends) = ends else { return Err(self.namespace.closed_error()) };
         self.publish_to(ends, group.count, group.end, group.commits)?;
         ends.spare = group.frames.map(|frames| frames.bytes).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The models, compiled beside each copy of the library: `super` is the copy under test.
 
 mod bells;
+mod group;
 mod pool;
 mod waiting;
 
@@ -22,6 +23,10 @@ pub const ALL: &[Model] = &[
     model("arm-publish-two", 2, bells::arm_two_and_publish),
     model("arm-interrupt", 3, bells::arm_and_interrupt),
     model("arm-close", 3, bells::arm_and_close),
+    model("group-order", 3, group::order),
+    model("group-failure", 3, group::failure),
+    model("group-poison", 3, group::poison),
+    model("group-poison-room", 3, group::poison_while_waiting_for_room),
     model("pool-give-back", 3, pool::give_back),
     model("pool-close", 3, pool::close),
 ];

@@ -11,7 +11,9 @@ pub fn give_back() {
     let take_and_give_back = |pool: Arc<Pool<i32>>| move || assert_eq!(*pool.acquire(None).unwrap(), 7);
     let others = [spawn(take_and_give_back(Arc::clone(&pool))), spawn(take_and_give_back(Arc::clone(&pool)))];
     take_and_give_back(Arc::clone(&pool))();
-    others.into_iter().for_each(|other| other.join().unwrap());
+    for other in others {
+        other.join().unwrap();
+    }
     assert_eq!(pool.usage(), (1, 0));
 }
 

@@ -69,7 +69,7 @@ impl Namespace {
     }
 }
 
-pub fn spawn(act: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
+pub fn spawn<T: 'static>(act: impl FnOnce() -> T + 'static) -> thread::JoinHandle<T> {
     thread::spawn(act)
 }
 
@@ -94,25 +94,25 @@ pub fn sleep_and_publish() {
 pub fn sleep_outside_and_publish() {
     let (writer, reader) = Namespace::in_two_processes();
     let other = reader.clone();
-    let waiting = spawn(move || other.wait_for(1));
+    let sleeping = spawn(move || other.wait_for(1));
     let writing = spawn(move || writer.publish(1));
     reader.wait_for(1);
     writing.join().unwrap();
-    waiting.join().unwrap();
+    sleeping.join().unwrap();
 }
 
 /// The one that is content earlier, be it the one that sleeps on the shared words or not, has to leave before the other can.
 pub fn sleep_outside_and_hand_over() {
     let (writer, reader) = Namespace::in_two_processes();
     let (other, later) = (reader.clone(), writer.clone());
-    let waiting = spawn(move || {
+    let sleeping = spawn(move || {
         other.wait_for(1);
         later.publish(2);
     });
     let writing = spawn(move || writer.publish(1));
     reader.wait_for(2);
     writing.join().unwrap();
-    waiting.join().unwrap();
+    sleeping.join().unwrap();
 }
 
 pub fn sleep_and_interrupt() {
@@ -133,18 +133,18 @@ pub fn sleep_and_close() {
     let namespace = Namespace::new();
     let (closer, other) = (namespace.clone(), namespace.clone());
     let closing = spawn(move || closer.close());
-    let waiting = spawn(move || other.wait_until(|| other.is_closed()));
+    let sleeping = spawn(move || other.wait_until(|| other.is_closed()));
     namespace.wait_until(|| namespace.is_closed());
     closing.join().unwrap();
-    waiting.join().unwrap();
+    sleeping.join().unwrap();
 }
 
 pub fn sleep_outside_and_close() {
     let (_writer, reader) = Namespace::in_two_processes();
     let (closer, other) = (reader.clone(), reader.clone());
     let closing = spawn(move || closer.close());
-    let waiting = spawn(move || other.wait_until(|| other.is_closed()));
+    let sleeping = spawn(move || other.wait_until(|| other.is_closed()));
     reader.wait_until(|| reader.is_closed());
     closing.join().unwrap();
-    waiting.join().unwrap();
+    sleeping.join().unwrap();
 }

@@ -1,0 +1,150 @@
+//! Group commit: whoever returns was published, in order; after a failure or a poison nothing is, and nobody waits for ever.
+
+use super::super::group::{Commit, Groups};
+use super::waiting::spawn;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// What is staged is a count; a group is how far it reaches.
+struct Writer {
+    groups: Groups<Staged>,
+    poisoned: AtomicBool,
+    fails: bool,
+    written: AtomicU64,
+    published: AtomicU64,
+}
+
+struct Staged {
+    count: u64,
+    has_room: bool,
+    /// Everybody who takes the lock from now on can know of the poison.
+    is_poison_told: bool,
+}
+
+struct Group {
+    count: u64,
+    is_poison_told: bool,
+}
+
+impl Writer {
+    fn new(fails: bool, has_room: bool) -> Arc<Writer> {
+        Arc::new(Writer {
+            groups: Groups::new(Staged { count: 0, has_room, is_poison_told: false }),
+            poisoned: AtomicBool::new(false),
+            fails,
+            written: AtomicU64::new(0),
+            published: AtomicU64::new(0),
+        })
+    }
+
+    /// As the library's append: refused once poisoned, waiting for room, then staged and committed.
+    fn append(&self) -> Result<()> {
+        let mut turns = self.groups.lock();
+        loop {
+            self.refuse()?;
+            if turns.state.has_room {
+                break;
+            }
+            turns = self.groups.wait(turns);
+        }
+        turns.state.count += 1;
+        let number = turns.state.count;
+        self.groups.commit(turns, self)?;
+        assert!(self.published.load(Ordering::Acquire) >= number, "acknowledged before it was published");
+        Ok(())
+    }
+
+    /// As a checkpoint that fails.
+    fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+        let mut turns = self.groups.lock();
+        turns.state.is_poison_told = true;
+        self.groups.notify(turns);
+    }
+}
+
+impl Commit<Staged> for Writer {
+    type Group = Group;
+
+    fn refuse(&self) -> Result<()> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Poisoned, "poisoned"));
+        }
+        Ok(())
+    }
+
+    fn take(&self, staged: &mut Staged) -> Group {
+        Group { count: staged.count, is_poison_told: staged.is_poison_told }
+    }
+
+    fn write(&self, group: &Group) -> Result<()> {
+        assert!(!group.is_poison_told, "written after the poison");
+        if self.fails {
+            return Err(Error::new(ErrorKind::Io, "the disk"));
+        }
+        let before = self.written.swap(group.count, Ordering::AcqRel);
+        assert!(before < group.count, "two leaders wrote, or an older group after a newer one");
+        Ok(())
+    }
+
+    fn publish(&self, staged: &mut Staged, Group { count, .. }: Group) -> Result<()> {
+        assert!(!staged.is_poison_told, "published after the poison");
+        assert!(
+            self.written.load(Ordering::Acquire) == count,
+            "a later group was written before this one was published"
+        );
+        let before = self.published.swap(count, Ordering::AcqRel);
+        assert!(before < count, "what is published went back");
+        Ok(())
+    }
+}
+
+fn append_from(writer: &Arc<Writer>) -> loom::thread::JoinHandle<Result<()>> {
+    let writer = Arc::clone(writer);
+    spawn(move || writer.append())
+}
+
+/// Three threads append.
+pub fn order() {
+    let writer = Writer::new(false, true);
+    let others = [append_from(&writer), append_from(&writer)];
+    writer.append().unwrap();
+    for other in others {
+        other.join().unwrap().unwrap();
+    }
+    assert_eq!(writer.published.load(Ordering::Acquire), 3);
+    drop(writer.groups.settled(writer.groups.lock()));
+}
+
+/// The disk refuses: everybody is told.
+pub fn failure() {
+    let writer = Writer::new(true, true);
+    let other = append_from(&writer);
+    assert_eq!(writer.append().unwrap_err().kind, ErrorKind::Io);
+    assert_eq!(other.join().unwrap().unwrap_err().kind, ErrorKind::Io);
+    drop(writer.groups.settled(writer.groups.lock()));
+}
+
+/// A checkpoint fails while two threads append: each is either published before or told.
+pub fn poison() {
+    let writer = Writer::new(false, true);
+    let (other, poisoner) = (append_from(&writer), Arc::clone(&writer));
+    let poisoning = spawn(move || poisoner.poison());
+    let outcomes = [writer.append(), other.join().unwrap()];
+    poisoning.join().unwrap();
+    let acknowledged = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
+    assert!(writer.published.load(Ordering::Acquire) >= acknowledged);
+    assert_eq!(writer.append().unwrap_err().kind, ErrorKind::Poisoned);
+    drop(writer.groups.settled(writer.groups.lock()));
+}
+
+/// A checkpoint fails that two threads wait for.
+pub fn poison_while_waiting_for_room() {
+    let writer = Writer::new(false, false);
+    let (other, poisoner) = (append_from(&writer), Arc::clone(&writer));
+    let poisoning = spawn(move || poisoner.poison());
+    assert_eq!(writer.append().unwrap_err().kind, ErrorKind::Poisoned);
+    assert_eq!(other.join().unwrap().unwrap_err().kind, ErrorKind::Poisoned);
+    poisoning.join().unwrap();
+}
