@@ -153,6 +153,7 @@ fn a_frame_with_checksums_tells_every_damaged_byte() {
     let text: Vec<u8> = b"the quick brown fox ".iter().copied().cycle().take(150_000).collect();
     for payload in [&text[..], &text[..10], &Random(3).bytes(100_000)] {
         let info = lz4_flex::frame::FrameInfo::new()
+            .block_size(lz4_flex::frame::BlockSize::Max64KB)
             .block_mode(lz4_flex::frame::BlockMode::Linked)
             .block_checksums(true)
             .content_checksum(true)
