@@ -53,10 +53,8 @@ fn copy(library: &Path, source: &str, directory: &Path, mutation: &Mutation) {
 
 /// A copy of the library as a module, and the models beside it.
 fn module_of(directory: &Path, models: &Path) -> String {
-    let mut module = format!(
-        "#![allow(warnings, unused, clippy::all, clippy::pedantic)]\n#[path = \"{}\"]\npub mod models;\n",
-        models.display()
-    );
+    let mut module = String::from("#![allow(warnings, unused, clippy::all, clippy::pedantic)]\n");
+    writeln!(module, "#[path = \"{}\"]\npub mod models;", models.display()).expect("memory");
     for source in SOURCES {
         let (name, file) = match source.strip_suffix(".rs") {
             Some(name) => (name, (*source).to_owned()),

@@ -13,6 +13,8 @@ pub struct Mutation {
     pub caught_by: &'static [&'static str],
 }
 
+// Not here are the orders of the lobby and of giving up the look-out: loom runs the read-modify-writes of a thread in the order of the
+// program, so no model can show what their orders keep apart. Nor is an interrupt's release, which is for the caller's own data.
 pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "count_published_relaxed",
@@ -71,6 +73,20 @@ pub const MUTATIONS: &[Mutation] = &[
         caught_by: &["sleep-publish", "sleep-publish-outside", "sleep-interrupt", "sleep-close"],
     },
     Mutation {
+        name: "counter_read_relaxed",
+        file: "publish/mod.rs",
+        from: "let mut seen = words.counter().load(Ordering::Acquire);",
+        to: "let mut seen = words.counter().load(Ordering::Relaxed);",
+        caught_by: &["sleep-publish", "sleep-publish-outside", "sleep-hand-over", "sleep-close-outside"],
+    },
+    Mutation {
+        name: "look_out_taken_relaxed",
+        file: "publish/mod.rs",
+        from: "self.lookout.swap(true, Ordering::AcqRel)",
+        to: "self.lookout.swap(true, Ordering::Relaxed)",
+        caught_by: &["sleep-publish", "sleep-publish-outside", "sleep-hand-over", "sleep-close-outside"],
+    },
+    Mutation {
         name: "flag_cleared_after_the_wake",
         file: "publish/mod.rs",
         from: "            words.sleepers().store(0, Ordering::Relaxed);\n            words.wake_all();",
@@ -89,6 +105,13 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "publish/mod.rs",
         from: "self.wake_lobby(if changed { u32::MAX } else { 1 });",
         to: "",
+        caught_by: &["sleep-hand-over"],
+    },
+    Mutation {
+        name: "lobby_entered_unseen",
+        file: "publish/mod.rs",
+        from: "if word.load(Ordering::Acquire) == seen {\n                futex::wait(&self.lobby",
+        to: "{\n                futex::wait(&self.lobby",
         caught_by: &["sleep-hand-over"],
     },
     Mutation {

@@ -12,7 +12,8 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Ends the wait of the stream that sleeps on `events`, or else its next one. Async-signal-safe.
+    /// Ends the wait of the stream that sleeps on `events`, or else its next one, which sees what the caller did before.
+    /// Async-signal-safe.
     pub fn raise(&self, events: &EventCount) {
         self.is_raised.store(true, Ordering::Release);
         // Its fence lies between the store and the look for a bell, as another lies between a new bell and the look for an interrupt.

@@ -221,7 +221,10 @@ impl EventCount {
             return Woken::Perhaps;
         }
         if self.lookout.swap(true, Ordering::AcqRel) {
-            futex::wait(&self.lobby, seen_lobby, left, futex::Scope::Private);
+            // The lookout is woken by what comes after its own look; what came between our look and its own is ours to see.
+            if word.load(Ordering::Acquire) == seen {
+                futex::wait(&self.lobby, seen_lobby, left, futex::Scope::Private);
+            }
             return Woken::Perhaps;
         }
         let slice = self.look_interval();

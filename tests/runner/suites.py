@@ -39,6 +39,14 @@ def valgrind(run: Run) -> str:
     return c_suites(run, "--valgrind")
 
 
+def models(run: Run) -> str:
+    """What each model found out is shown; a mutant that no model notices is a failure."""
+    output = run.command("cargo", "test", "--locked", "--package", "immuta-models", "--test", "models")
+    results = [line for line in output.splitlines() if "..." in line]
+    caught = [line for line in results if "caught by" in line]
+    return "\n" + "\n".join(line for line in results if line not in caught) + f"\n{len(caught)} mutants caught"
+
+
 def process(run: Run, name: str) -> str:
     """One of the process tests. What it prints is what it found out, so all of it is shown."""
     output = c_tests(run, "process", name, *(["--long"] if run.long else []))
@@ -51,6 +59,7 @@ def process(run: Run, name: str) -> str:
 STEPS = [
     Step("rust-debug", "tests of the crate with overflow checks and debug assertions", rust),
     Step("rust-release", "tests of the crate as it is shipped", lambda run: rust(run, "--release")),
+    Step("models", "waiting, event loops and pool in every order of their threads, and mutants noticed", models),
     Step("c-suites", "C suites, engine chosen by the library", c_suites),
     Step("c-suites-syscall", "C suites, system-call engine", lambda run: c_suites(run, "--syscall")),
     Step("c-suites-valgrind", "C suites under valgrind memcheck", valgrind),
