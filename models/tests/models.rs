@@ -74,7 +74,7 @@ fn passes(model: &Model) -> bool {
     let seconds = begun.elapsed().as_secs_f64();
     match &result {
         Ok(orders) => {
-            println!("{} ... ok ({orders}, at most {} preemptions, {seconds:.1} s)", model.name, model.preemptions_max)
+            println!("{} ... ok ({orders}, at most {} preemptions, {seconds:.1} s)", model.name, model.preemptions_max);
         }
         Err(why) => println!("{} ... FAILED ({seconds:.1} s)\n{why}", model.name),
     }
