@@ -120,9 +120,9 @@ def compress(run: Run) -> str:
     program, line = example(run, "compress"), "the quick brown fox " * 50
 
     def compress_lines(text: str, *arguments: str) -> tuple[int, str]:
-        with Lines(program, run.scratch / "log", *arguments) as lines:
-            printed, _ = lines.process.communicate(text)
-            return lines.process.returncode, printed
+        ended = subprocess.run([program, run.scratch / "log", *arguments], input=text, text=True, timeout=WATCHDOG_S,
+                               stdout=subprocess.PIPE, stderr=run.log)
+        return ended.returncode, ended.stdout
 
     for text in (f"{line}\n" * 3, ""):
         status, printed = compress_lines(text)
