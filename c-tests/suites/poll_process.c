@@ -109,7 +109,7 @@ static void run_loop(void *argument) {
 }
 
 static void no_edge_is_lost_between_processes(void) {
-  uint64_t rounds = check_io() == IMMUTA_IO_SYSCALL ? 200 : check_rounds(1000000, 500); /* that engine looks every 20 ms */
+  uint64_t rounds = check_io() == IMMUTA_IO_SYSCALL ? 200 : check_rounds(200000, 500); /* that engine looks every 20 ms */
   poll_race race = poll_race_new(rounds);
   pid_t pid = check_fork(run_loop, &race);
   immuta_log *log = OPEN(.flush_interval_ns = -1);
