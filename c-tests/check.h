@@ -99,7 +99,7 @@ static inline int check_main(const check_case *cases, size_t count, int argc, ch
     int passed = status == 0 || status == CHECK_EXIT_SKIPPED;
     if (status == 0) printf("ok (%" PRIu64 " checks)\n", atomic_load(check_counter) - before);
     else printf("%s\n", passed ? "" : "  FAILED");
-    if (!passed && status != CHECK_EXIT_FAILED) printf("    exit status %d%s\n", status, status == 99 ? ": valgrind found errors" : "");
+    if (!passed && status != CHECK_EXIT_FAILED) printf("    exit status %d%s\n", status, status == 99 ? ": valgrind or a sanitizer found errors" : "");
     failed += !passed;
     ran++;
   }

@@ -1,4 +1,4 @@
-/* Threads, processes and how they wait for each other without sleeping; descriptors counted. */
+/* Threads, processes and how they wait for each other without sleeping; what a process has, counted. */
 #ifndef IMMUTA_CHECK_TASKS_H
 #define IMMUTA_CHECK_TASKS_H
 #include "check/log.h"
@@ -34,7 +34,13 @@ static inline check_gate check_gate_new(void) {
   return (check_gate){fds[0], fds[1]};
 }
 
-static inline void check_gate_open(check_gate gate) { CHECK(write(gate.write_fd, "x", 1) == 1); }
+/* Orders what threads do before an open and after a wait in the language's terms, too: a race detector does not see the pipe. */
+static atomic_uint check_gates_opened;
+
+static inline void check_gate_open(check_gate gate) {
+  atomic_fetch_add(&check_gates_opened, 1);
+  CHECK(write(gate.write_fd, "x", 1) == 1);
+}
 
 static inline void check_gate_wait(check_gate gate) {
   char byte;
@@ -42,6 +48,7 @@ static inline void check_gate_wait(check_gate gate) {
   do got = read(gate.read_fd, &byte, 1);
   while (got < 0 && errno == EINTR);
   CHECK(got == 1);
+  (void)atomic_load(&check_gates_opened);
 }
 
 static inline void check_gate_free(check_gate gate) {
@@ -67,7 +74,7 @@ static inline void check_until_asleep(pid_t tid) {
   }
 }
 
-/* How often a race is run: less where each step takes long, as under valgrind. */
+/* How often a race is run: less where each step takes long, as under valgrind or a sanitizer. */
 static inline uint64_t check_rounds(uint64_t usual, uint64_t slow) { return getenv("IMMUTA_TEST_SLOW") != NULL ? slow : usual; }
 
 /* Runs `function` in a child process, which ends with 0 unless a check fails. Fork before the library is used, as hosts do. */
@@ -86,6 +93,56 @@ static inline void check_process_succeeds(pid_t pid) {
   if (!WIFEXITED(status)) printf("\n    the process was ended by signal %d", WTERMSIG(status));
   CHECK(WIFEXITED(status));
   CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+/* Threads of this process. */
+static inline size_t check_threads(void) {
+  DIR *directory = opendir("/proc/self/task");
+  CHECK(directory != NULL);
+  size_t count = 0;
+  for (struct dirent *entry; (entry = readdir(directory)) != NULL;) count += entry->d_name[0] != '.';
+  closedir(directory);
+  return count;
+}
+
+/* Returns once there are `count`: the kernel may take a moment to forget one that was joined. */
+static inline void check_until_threads(size_t count) {
+  while (check_threads() != count) sched_yield();
+}
+
+static inline void *check_count_other_threads(void *count) {
+  *(size_t *)count = check_threads() - 1;
+  return NULL;
+}
+
+/* The threads there are before the library starts any: with the first one a sanitizer starts its own, so one comes and goes. */
+static inline size_t check_threads_at_first(void) {
+  size_t count;
+  check_join(check_start(check_count_other_threads, &count));
+  check_until_threads(count);
+  return count;
+}
+
+/* Address space this process takes up, and how much of it is data of its own: what limits start from, since a sanitizer reserves
+ * terabytes. */
+static inline void check_memory(size_t *address_space_bytes, size_t *data_bytes) {
+  FILE *file = fopen("/proc/self/statm", "r");
+  CHECK(file != NULL && fscanf(file, "%zu %*u %*u %*u %*u %zu", address_space_bytes, data_bytes) == 2);
+  fclose(file);
+  *address_space_bytes *= (size_t)sysconf(_SC_PAGESIZE);
+  *data_bytes *= (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static inline size_t check_address_space_bytes(void) {
+  size_t address_space_bytes, data_bytes;
+  check_memory(&address_space_bytes, &data_bytes);
+  return address_space_bytes;
+}
+
+static inline size_t check_data_bytes(void) {
+  size_t address_space_bytes, data_bytes;
+  check_memory(&address_space_bytes, &data_bytes);
+  return data_bytes;
 }
 
 /* Descriptors open in this process. */

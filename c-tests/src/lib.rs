@@ -1,15 +1,19 @@
 //! The toolbox of the C tests: builds the shared library as a user would, compiles C programs against it with every warning an
-//! error, and runs them, plainly or under valgrind.
+//! error, and runs them, plainly or under valgrind; or does the same with the static archive and a sanitizer.
 //!
 //! The library is built by a nested cargo at run time rather than by a build script: a build script would have to wait for the
 //! very build directory that the outer cargo holds. The C side of the harness is `check.h`; what a run prints comes from there.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 pub mod coverage;
+mod sanitizer;
+
+pub use sanitizer::Sanitizer;
 
 /// The name programs are bound to. Written out here, not computed: a release that changes it has to say so twice.
 const SONAME: &str = "libimmuta.so.0.1";
@@ -18,8 +22,8 @@ const SONAME: &str = "libimmuta.so.0.1";
 const STRICT: [&str; 8] =
     ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror"];
 
-/// valgrind's exit status when it, rather than the program, has something to report; `check.h` knows it too.
-const VALGRIND_FOUND_ERRORS: i32 = 99;
+/// The exit status when valgrind or a sanitizer, rather than the program, has something to report; `check.h` knows it too.
+const CHECKER_FOUND_ERRORS: i32 = 99;
 
 /// How a program is run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,82 +34,81 @@ pub struct RunMode {
     pub syscall_engine: bool,
     /// Against a library built without the feature `zstd`.
     pub without_zstd: bool,
+    /// With the static archive, everything instrumented.
+    pub sanitizer: Option<Sanitizer>,
 }
 
 /// The built library and a C compiler that knows where it is.
 #[derive(Debug)]
 pub struct Toolbox {
     project: PathBuf,
-    library_dir: PathBuf,
     program_dir: PathBuf,
+    /// What the linker is told to link a program with the library.
+    link: Vec<OsString>,
+    sanitizer: Option<Sanitizer>,
 }
 
 impl Toolbox {
-    /// Builds the library (release profile) into the target directory this test itself was built into, or, as `mode` asks for
-    /// another library than the usual one, below it.
+    /// Builds the library into the target directory this test itself was built into: the shared one, release profile. Another
+    /// library than that, as `mode` may ask for, goes below it.
     ///
     /// # Errors
     /// A message that carries what cargo said.
     pub fn prepare(mode: RunMode) -> Result<Self, String> {
         let project = project_dir();
         let mut target_dir = own_target_dir()?;
-        let features: &[&str] = if mode.without_zstd { &["--no-default-features"] } else { &[] };
-        if mode.without_zstd {
+        if let Some(sanitizer) = mode.sanitizer {
+            target_dir.extend(["sanitizer", sanitizer.name()]);
+        } else if mode.without_zstd {
             target_dir.push("without-zstd");
         }
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
-            .current_dir(&project)
-            .args(["build", "--release", "--lib", "-p", "immuta"])
-            .args(features)
-            .arg("--target-dir")
-            .arg(&target_dir)
-            .output();
-        succeeded("cargo build -p immuta", built)?;
-
-        let library_dir = target_dir.join("release");
-        link_soname(&library_dir)?;
+        let link = match mode.sanitizer {
+            Some(sanitizer) => sanitizer.build_archive(&project, &target_dir)?,
+            None => build_shared(&project, &target_dir, mode.without_zstd)?,
+        };
         let program_dir = target_dir.join("c-tests");
         std::fs::create_dir_all(&program_dir).map_err(|e| format!("{}: {e}", program_dir.display()))?;
-        Ok(Self { project, library_dir, program_dir })
+        Ok(Self { project, program_dir, link, sanitizer: mode.sanitizer })
     }
 
-    /// Compiles one C file and links it with the shared library; the program finds the library by its rpath.
+    /// Compiles one C file and links it with the library: in two steps, because a sanitizer's flags are for the first alone.
     ///
     /// # Errors
-    /// A message that carries what the compiler said.
+    /// A message that carries what the compiler or the linker said.
     pub fn compile(&self, source: &Path) -> Result<PathBuf, String> {
         let program = self.program_dir.join(file_stem(source));
+        let object = program.with_extension("o");
         let tests = self.project.join("c-tests");
         let golden = format!("-DCHECK_GOLDEN=\"{}\"", tests.join("golden").display());
         let compiled = compiler()?
             .args(STRICT)
+            .args(self.sanitizer.map_or(&[][..], Sanitizer::c_flags))
             .arg(golden)
             .arg("-I")
             .arg(self.project.join("include"))
             .arg("-I")
             .arg(&tests)
+            .arg("-c")
             .arg(source)
             .arg("-o")
-            .arg(&program)
-            .arg("-L")
-            .arg(&self.library_dir)
-            .arg(format!("-Wl,-rpath,{}", self.library_dir.display()))
-            .args(["-limmuta", "-pthread"])
+            .arg(&object)
             .output();
         succeeded(&format!("compiling {}", source.display()), compiled)?;
+        let linked = compiler()?.arg(&object).arg("-o").arg(&program).args(&self.link).output();
+        succeeded(&format!("linking {}", program.display()), linked)?;
         Ok(program)
     }
 
     /// The command that runs `program` in that mode.
     pub fn command(&self, program: &Path, mode: RunMode) -> Command {
         let mut command = if mode.valgrind { valgrind(program) } else { Command::new(program) };
-        if mode.valgrind {
+        if mode.valgrind || self.sanitizer.is_some() {
             command.env("IMMUTA_TEST_SLOW", "1");
         }
         if mode.syscall_engine {
             command.env("IMMUTA_TEST_IO", "syscall");
         }
+        command.envs(self.sanitizer.map(Sanitizer::environment));
         command
     }
 
@@ -196,14 +199,40 @@ fn run(mut command: Command) -> Result<String, String> {
 fn valgrind(program: &Path) -> Command {
     let mut command = Command::new("valgrind");
     command.args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-    command.arg(format!("--error-exitcode={VALGRIND_FOUND_ERRORS}"));
+    command.arg(format!("--error-exitcode={CHECKER_FOUND_ERRORS}"));
     command.arg(program);
     command
 }
 
+/// Builds the shared library (release profile). What links a program with it, which finds the library by its rpath.
+fn build_shared(project: &Path, target_dir: &Path, without_zstd: bool) -> Result<Vec<OsString>, String> {
+    let built = cargo()
+        .current_dir(project)
+        .args(["build", "--release", "--lib", "-p", "immuta"])
+        .args(without_zstd.then_some("--no-default-features"))
+        .arg("--target-dir")
+        .arg(target_dir)
+        .output();
+    succeeded("cargo build -p immuta", built)?;
+    let library_dir = target_dir.join("release");
+    link_soname(&library_dir)?;
+    let rpath = format!("-Wl,-rpath,{}", library_dir.display());
+    Ok(vec!["-L".into(), library_dir.into(), rpath.into(), "-limmuta".into(), "-pthread".into()])
+}
+
+/// The cargo that runs this test.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// This machine, as compilers call it.
+fn target_triple() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
+
 /// The system's C compiler as `cc` finds it. Outside a build script `cc` must be told what it compiles for: this machine.
 fn compiler() -> Result<Command, String> {
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let target = target_triple();
     let tool = cc::Build::new()
         .cargo_metadata(false)
         .target(&target)

@@ -187,23 +187,14 @@ static void the_flusher_syncs_by_bytes(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-static size_t threads_of_this_process(void) {
-  DIR *directory = opendir("/proc/self/task");
-  CHECK(directory != NULL);
-  size_t count = 0;
-  for (struct dirent *entry; (entry = readdir(directory)) != NULL;) count += entry->d_name[0] != '.';
-  closedir(directory);
-  return count;
-}
-
 static void a_log_has_one_background_thread_at_most_and_none_after_close(void) {
-  size_t before = threads_of_this_process();
+  size_t before = check_threads_at_first();
   immuta_log *log = OPEN(.names = {"a", "b", "c"}, .flush_interval_ns = 1000000);
-  CHECK_EQ(threads_of_this_process(), before); /* none before the first append */
+  CHECK_EQ(check_threads(), before); /* none before the first append */
   for (uint32_t ns = 0; ns < 3; ns++) check_append(log, ns, 10, 1);
-  CHECK(threads_of_this_process() <= before + 1);
+  CHECK(check_threads() <= before + 1);
   CHECK_OK(immuta_close(log, ERR));
-  while (threads_of_this_process() != before) sched_yield(); /* joined; the kernel may take a moment to forget it */
+  check_until_threads(before);
 }
 
 static const check_case cases[] = {

@@ -212,6 +212,7 @@ static void append_once_and_wait_for_the_end(void *argument) {
   check_append(log, 0, 10, check_stats(log, 0).count);
   check_gate_open(self->done);
   check_gate_wait(self->go);
+  CHECK_OK(immuta_close(log, ERR));
 }
 
 static void a_loop_outlives_killed_writers(void) {
@@ -302,15 +303,6 @@ static void a_replaced_log_is_an_error_to_tell(void) {
 
 /* ---- The thread -------------------------------------------------------------------------------------------------------------- */
 
-static size_t thread_count(void) {
-  DIR *directory = opendir("/proc/self/task");
-  CHECK(directory != NULL);
-  size_t count = 0;
-  for (struct dirent *entry; (entry = readdir(directory)) != NULL;) count += entry->d_name[0] != '.';
-  closedir(directory);
-  return count;
-}
-
 static void expect_all_signals_blocked(pid_t tid) {
   char path[64], line[256];
   unsigned long long blocked = 0;
@@ -325,19 +317,19 @@ static void expect_all_signals_blocked(pid_t tid) {
 
 static void one_thread_serves_all_streams_from_the_first_to_the_end(void) {
   CHECK_OK(immuta_close(OPEN(.names = {"a", "b"}), ERR));
-  size_t descriptors = check_descriptors(), before = thread_count();
+  size_t descriptors = check_descriptors(), before = check_threads_at_first();
   for (int by_close = 0; by_close < 2; by_close++) {
     immuta_log *log = OPEN(.names = {"a", "b"}, .read_only = 1);
     immuta_stream *streams[20];
-    CHECK_EQ(thread_count(), before);
+    CHECK_EQ(check_threads(), before);
     for (uint32_t i = 0; i < CHECK_COUNT(streams); i++) {
       streams[i] = check_stream(log, i % 2, 0);
       arm(streams[i]);
     }
-    CHECK_EQ(thread_count(), before + 1);
+    CHECK_EQ(check_threads(), before + 1);
     expect_all_signals_blocked(ringing_thread());
     CHECK_OK(by_close ? immuta_close(log, ERR) : immuta_shutdown(log, ERR));
-    CHECK_EQ(thread_count(), before);
+    check_until_threads(before);
     for (uint32_t i = 0; i < CHECK_COUNT(streams); i++) {
       CHECK(is_readable(poll_fd(streams[i])));
       CHECK_STATUS(IMMUTA_E_CLOSED, immuta_stream_next(streams[i], 0, &(immuta_record){0}, ERR));

@@ -207,14 +207,6 @@ static void the_descriptor_limit_is_told_and_leaks_nothing(void) {
   CHECK_EQ(check_descriptors(), open_before);
 }
 
-static size_t address_space_bytes(void) {
-  FILE *file = fopen("/proc/self/statm", "r");
-  size_t pages = 0;
-  CHECK(file != NULL && fscanf(file, "%zu", &pages) == 1);
-  fclose(file);
-  return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void missing_memory_is_told_and_the_record_stays_readable(void) {
   enum { PARTS = 100 }; /* MiB: more than any arena of malloc has in reserve */
   static unsigned char part[MIB];
@@ -229,7 +221,7 @@ static void missing_memory_is_told_and_the_record_stays_readable(void) {
   log = OPEN(.read_only = 1, .max_record_size = PARTS * MIB);
   immuta_stream *stream = check_stream(log, 0, 1);
   immuta_record record;
-  rlim_t usual = limit(RLIMIT_AS, address_space_bytes() + 8 * MIB);
+  rlim_t usual = limit(RLIMIT_AS, check_address_space_bytes() + 8 * MIB);
   immuta_status status = immuta_stream_next(stream, 0, &record, ERR);
   limit(RLIMIT_AS, usual);
   CHECK_EQ(status, IMMUTA_E_NO_MEMORY);

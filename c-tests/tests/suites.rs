@@ -1,12 +1,15 @@
-//! Runs the C suites of `suites/` against the shared library and demands that together they call every function of the header.
+//! Runs the C suites of `suites/` against the shared library, or for a sanitizer against the static archive, and demands that
+//! together they call every function of the header.
 //!
-//! `cargo test -p immuta-c-tests --test suites -- [NAME...] [--valgrind] [--syscall] [--without-zstd]`
+//! `cargo test -p immuta-c-tests --test suites -- [NAME...] [--valgrind | --sanitizer=address|thread | --without-zstd] [--syscall]`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use immuta_c_tests::{Outcome, RunMode, Toolbox, coverage, valgrind_usable};
+use immuta_c_tests::{Outcome, RunMode, Sanitizer, Toolbox, coverage, valgrind_usable};
+
+const USAGE: &str = "[NAME...] [--valgrind | --sanitizer=address|thread | --without-zstd] [--syscall]";
 
 fn main() -> ExitCode {
     match run() {
@@ -54,11 +57,14 @@ fn arguments() -> Result<(RunMode, Vec<String>), String> {
             "--valgrind" => mode.valgrind = true,
             "--syscall" => mode.syscall_engine = true,
             "--without-zstd" => mode.without_zstd = true,
-            flag if flag.starts_with('-') => {
-                return Err(format!("unknown flag {flag}: [NAME...] [--valgrind] [--syscall] [--without-zstd]"));
-            }
+            "--sanitizer=address" => mode.sanitizer = Some(Sanitizer::Address),
+            "--sanitizer=thread" => mode.sanitizer = Some(Sanitizer::Thread),
+            flag if flag.starts_with('-') => return Err(format!("unknown flag {flag}: {USAGE}")),
             name => names.push(name.to_owned()),
         }
+    }
+    if mode.sanitizer.is_some() && (mode.valgrind || mode.without_zstd) {
+        return Err(format!("one of them only: {USAGE}"));
     }
     Ok((mode, names))
 }

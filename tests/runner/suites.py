@@ -1,7 +1,11 @@
 """The test programs that cargo builds and runs: Rust tests, C suites, tests with processes."""
 
 from .engine import Run, Skip, Step
-from .tools import c_compiler, need
+from .tools import c_compiler, need, need_std_source
+
+
+# What an engine's buffers, threads and descriptors come together in.
+ENGINE_SUITES = ["append_threads", "durable", "fd_pool", "fork", "record", "stream", "txn", "wait_process"]
 
 
 def summary(output: str) -> str:
@@ -47,6 +51,14 @@ def models(run: Run) -> str:
     return "\n" + "\n".join(line for line in results if line not in caught) + f"\n{len(caught)} mutants caught"
 
 
+def sanitizer(run: Run, name: str) -> str:
+    """Everything instrumented, the standard library included. The long form runs all suites with the other engine, too."""
+    need_std_source()
+    usual = c_suites(run, f"--sanitizer={name}")
+    chosen = [] if run.long else ENGINE_SUITES
+    return f"{usual}\nsystem-call engine: {c_suites(run, f'--sanitizer={name}', '--syscall', *chosen)}"
+
+
 def process(run: Run, name: str) -> str:
     """One of the process tests. What it prints is what it found out, so all of it is shown."""
     output = c_tests(run, "process", name, *(["--long"] if run.long else []))
@@ -63,6 +75,8 @@ STEPS = [
     Step("c-suites", "C suites, engine chosen by the library", c_suites),
     Step("c-suites-syscall", "C suites, system-call engine", lambda run: c_suites(run, "--syscall")),
     Step("c-suites-valgrind", "C suites under valgrind memcheck", valgrind),
+    Step("asan", "C suites under AddressSanitizer", lambda run: sanitizer(run, "address")),
+    Step("tsan", "C suites under ThreadSanitizer", lambda run: sanitizer(run, "thread")),
     Step("kill", "kill -9 of a writer 200 times with a reader attached; fast and durable, one thread and eight", lambda run: process(run, "kill")),
     Step("crowd", "10 000 streams waiting in threads, and what waiting costs", lambda run: process(run, "crowd")),
     Step("quiet", "appends with nobody asleep make no system call", lambda run: process(run, "quiet")),

@@ -30,6 +30,14 @@ def c_compiler() -> str:
 
 
 @functools.cache
+def need_std_source() -> None:
+    """For sanitizers, which want Rust's standard library instrumented, too."""
+    asked = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True)
+    if not (Path(asked.stdout.strip()) / "lib/rustlib/src/rust/library/Cargo.lock").exists():
+        raise Skip("the source of Rust's standard library is not installed; rustup component add rust-src")
+
+
+@functools.cache
 def need_wheel(name: str) -> str:
     """cmake or ninja: the one on PATH, else the pinned Python wheel, installed into the project's own .venv."""
     path = shutil.which(name)
