@@ -1,6 +1,6 @@
-//! AddressSanitizer and ThreadSanitizer: how the static archive and the C programs are made for them.
+//! `AddressSanitizer` and `ThreadSanitizer`: how the static archive and the C programs are made for them.
 //!
-//! Everything is instrumented, Rust's standard library included: its locks and reference counts are what ThreadSanitizer must see to
+//! Everything is instrumented, Rust's standard library included: its locks and reference counts are what `ThreadSanitizer` must see to
 //! know what is ordered. Its source is a component of rustup with a lock file of its own; the options that build it are unstable,
 //! and `RUSTC_BOOTSTRAP` has a stable compiler take them. There is one runtime, the one that comes with rustc: the C compiler only
 //! instruments, because at linking it would add a runtime of its own, of another version.
