@@ -180,6 +180,65 @@ mod tests {
         drop(groups.settled(groups.lock()));
     }
 
+    /// Another thread stages while the first group is being written.
+    struct Overtaken<'a>(&'a Groups<u64>, Counting);
+
+    impl Commit<u64> for Overtaken<'_> {
+        type Group = u64;
+        fn take(&self, state: &mut u64) -> u64 {
+            self.1.take(state)
+        }
+        fn write(&self, group: &u64) -> Result<()> {
+            if *group == 1 {
+                let mut turns = self.0.lock();
+                turns.state += 1;
+                turns.staged += 1;
+            }
+            self.1.write(group)
+        }
+        fn publish(&self, state: &mut u64, group: u64) -> Result<()> {
+            self.1.publish(state, group)
+        }
+    }
+
+    #[test]
+    fn what_is_staged_while_a_group_is_written_belongs_to_the_next() {
+        let groups = Groups::new(0);
+        let how = Overtaken(&groups, Counting::default());
+        let stage_and_commit = || {
+            let mut turns = groups.lock();
+            turns.state += 1;
+            groups.commit(turns, &how).unwrap();
+            let turns = groups.lock();
+            (turns.staged, turns.committed, how.1.published.load(Ordering::Relaxed))
+        };
+        assert_eq!(stage_and_commit(), (2, 1, 1), "staged, committed, published");
+        assert_eq!(stage_and_commit(), (3, 3, 3));
+    }
+
+    #[test]
+    fn nothing_is_settled_between_two_leaders() {
+        let (groups, how) = (Groups::new(0), Counting::default());
+        // Somebody has staged and does not lead yet.
+        let mut turns = groups.lock();
+        turns.state += 1;
+        turns.staged += 1;
+        drop(turns);
+        let (looks, looked) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let settling = scope.spawn(|| {
+                let turns = groups.lock();
+                looks.send(()).unwrap();
+                let turns = groups.settled(turns);
+                (turns.staged, turns.committed)
+            });
+            // It has the lock until it has decided.
+            looked.recv().unwrap();
+            append(&groups, &how).unwrap();
+            assert_eq!(settling.join().unwrap(), (2, 2));
+        });
+    }
+
     #[test]
     fn after_a_failure_nothing_is_committed() {
         let (groups, how) = (Groups::new(0), Counting { fails_at: 2, ..Counting::default() });

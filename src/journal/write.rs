@@ -149,3 +149,21 @@ impl Journal {
 fn half_of(generation: u64) -> usize {
     usize::from(generation.is_multiple_of(2))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::simulated::Simulated;
+
+    #[test]
+    fn each_half_begun_has_another_salt() {
+        let file = Simulated::new().storage().scratch().unwrap();
+        let mut journal = Journal::new(file, 64 << 10, [0; 16], 1);
+        let mut salt_of_next_half = || {
+            journal.begin_half(0, 8).unwrap();
+            let write = journal.take(Vec::new());
+            HalfHeader::decode(write.bytes.first_chunk().unwrap()).unwrap().salt
+        };
+        assert_ne!(salt_of_next_half(), salt_of_next_half());
+    }
+}

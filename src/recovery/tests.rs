@@ -165,6 +165,20 @@ fn a_torn_half_counts_up_to_the_tear() {
     }
 }
 
+#[test]
+fn what_verifies_behind_the_last_frame_is_kept() {
+    let disk = Simulated::new();
+    let log = open(&disk).unwrap();
+    let records = [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()];
+    for record in &records {
+        append(&log, record);
+    }
+    disk.kill();
+    let second = HEADER_BYTES + FRAME_HEADER_BYTES + 8 + records[0].len();
+    edit(&disk, "a.wal", |journal| journal[second] ^= 1);
+    assert_eq!(recovered(&disk, "the files go further than the journal"), records);
+}
+
 /// Frames of one size in both halves, so that old frames lie exactly where new ones end.
 #[test]
 fn frames_of_the_generation_before_never_follow_those_of_this_one() {
