@@ -185,6 +185,9 @@ mod tests {
 
     impl Commit<u64> for Overtaken<'_> {
         type Group = u64;
+        fn refuse(&self) -> Result<()> {
+            Ok(())
+        }
         fn take(&self, state: &mut u64) -> u64 {
             self.1.take(state)
         }

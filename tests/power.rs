@@ -3,7 +3,8 @@
 //! A life is a run of random commits by one process or several on the simulated engine; each is killed before a random call, or a random
 //! call of it is refused. Of what it left many disks are made, each with another part of the unsynced writes, sizes and names; each is
 //! opened, now and then with its recovery, in either mode, cut as well.
-//! `IMMUTA_POWER_SEED` and `IMMUTA_POWER_STATES` (default 100 000 after kills, and a part of that of every other kind) change what is run;
+//! `IMMUTA_POWER_SEED` and `IMMUTA_POWER_STATES` (default 100 000 after kills, a fifth with debug
+//! assertions, and a part of that of every other kind) change what is run;
 //! a failure names its seed.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
@@ -50,7 +51,9 @@ fn from_environment(name: &str, default: u64) -> u64 {
 /// Has `live` make lives, and `check` look at what power cuts leave of each, until `percent` of the states asked for were seen.
 fn run<T>(percent: u64, mut live: impl FnMut(&Simulated, &mut Random) -> T, check: impl Fn(&Simulated, &T, u64)) {
     let first_seed = from_environment("IMMUTA_POWER_SEED", 20_261_123);
-    let states = from_environment("IMMUTA_POWER_STATES", 100_000) * percent / 100;
+    // With debug assertions it takes several times as long, and is run in addition.
+    let default_states = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
+    let states = from_environment("IMMUTA_POWER_STATES", default_states) * percent / 100;
     for life in 0..states.div_ceil(STATES_PER_LIFE) {
         let life_seed = first_seed.wrapping_add(life * STATES_PER_LIFE);
         let disk = Simulated::new();
