@@ -8,7 +8,7 @@
  * checkers would call that a leak. */
 static void leave(void) {
   execl("/bin/sh", "sh", "-c", "exit 0", NULL);
-  CHECK(!"exec works");
+  CHECK(0 && "exec works");
 }
 
 /* Everything a host may have open when it forks. */
@@ -41,7 +41,7 @@ static void release_everything(held *h) {
 
 static int64_t never_called(void *user, void *buffer, size_t capacity) {
   (void)user, (void)buffer, (void)capacity;
-  CHECK(!"the callback of a refused call is not called");
+  CHECK(0 && "the callback of a refused call is not called");
   return 0;
 }
 

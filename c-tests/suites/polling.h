@@ -74,7 +74,7 @@ static inline void *poll_loop_run(void *argument) {
     immuta_record record;
     immuta_status status = immuta_stream_next(stream, 0, &record, ERR);
     if (status == IMMUTA_OK || status == IMMUTA_INTERRUPTED) {
-      if (status == IMMUTA_OK && immuta_record_done(&record) != IMMUTA_OK) CHECK(!"it can be given back");
+      if (status == IMMUTA_OK && immuta_record_done(&record) != IMMUTA_OK) CHECK(0 && "it can be given back");
       atomic_store(self->race.taken, ++seen);
       continue;
     }

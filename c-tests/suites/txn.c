@@ -374,7 +374,7 @@ static void end_forked_transaction(void *argument) {
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_txn_commit(txns[0], NULL, ERR));
   immuta_txn_rollback(txns[1]);
   execl("/bin/sh", "sh", "-c", "exit 0", NULL);
-  CHECK(!"exec works");
+  CHECK(0 && "exec works");
 }
 
 static void a_child_neither_commits_nor_rolls_back(void) {
