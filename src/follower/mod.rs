@@ -1,124 +1,28 @@
 //! What a read-only log may show, found out from the outside: lock, live page, commit word, or the tail verified by itself.
 
+mod files;
+mod sight;
+
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::in_memory;
-use crate::format::index::{Mode, State};
-use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
-use crate::index::{self, Header, Index, Run};
-use crate::journal;
-use crate::layout;
+use crate::format::index::Mode;
+use crate::index::{self, Header};
 use crate::live::{self, Live, is_this_boot};
 use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex, log_file_name};
 use crate::publish::EventCount;
-use crate::rebuild;
-use crate::report::{Outcome, Report};
-use crate::scan::{self, Bytes, Point};
-use crate::storage::{CommitWord, File, FileId, OpenMode, Storage};
+use crate::report::Report;
+use crate::scan::Point;
+use crate::storage::Storage;
 use crate::sync::{Mutex, RwLock};
-use std::sync::Arc;
+use files::Files;
+use sight::{Authority, Sight, end_of, of_checkpoint, of_files, of_writer};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many damaged entries at the end are passed over in search of a good one.
-const DAMAGED_ENTRIES_MAX: u64 = 1024;
-/// The most records indexed in memory, 24 bytes each.
-const SCRATCH_RECORDS_MAX: u64 = 1 << 24;
 /// Instead of the time of a look that failed.
 const FAILED: u64 = u64::MAX;
 /// How often a look starts again because a writer came or went meanwhile.
 const LOOK_TRIES: usize = 8;
-
-/// The files of one namespace as a reader has them open.
-#[derive(Debug)]
-struct Files {
-    log: Arc<dyn File>,
-    log_id: FileId,
-    index: Index,
-    /// `None` when there is no usable side file and the index is in memory.
-    index_id: Option<FileId>,
-    word: Box<dyn CommitWord>,
-}
-
-impl Files {
-    fn open(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<Files> {
-        let log_name = log_file_name(namespace);
-        let log = open_file(storage, &log_name)?;
-        let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
-        if log_meta.size_bytes < log::HEADER_SIZE_BYTES {
-            let message = format!(
-                "{} has {} bytes, a record file at least 8; opening it for writing creates it, or says what is missing",
-                storage.path().join(&log_name).display(),
-                log_meta.size_bytes
-            );
-            return Err(Error::new(ErrorKind::Truncated, message));
-        }
-        let (index, index_id) = match open_index(storage, namespace, named)? {
-            Some((index, id)) => (index, Some(id)),
-            None => (index_records(storage, &log_name, log.as_ref(), log_meta.size_bytes)?, None),
-        };
-        let word =
-            Arc::clone(&log).commit_word(false).map_err(|error| failed("mapping", storage, &log_name, &error))?;
-        Ok(Files { log, log_id: log_meta.id, index, index_id, word })
-    }
-
-    /// Whether these can be read on with in place of `before`.
-    fn continue_from(&self, before: &Files) -> bool {
-        let now_indexed = before.index_id.is_none() && self.log_id == before.log_id;
-        now_indexed || self.index.log_id == before.index.log_id
-    }
-}
-
-/// The side file; `None` when there is none, or one without an identity.
-fn open_index(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<Option<(Index, FileId)>> {
-    let name = index::file_name(namespace);
-    let file = match open_file(storage, &name) {
-        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    let id = file.metadata().map_err(|error| failed("looking at", storage, &name, &error))?.id;
-    let header = Header::read(file.as_ref()).map_err(|error| failed("reading", storage, &name, &error))?;
-    let identity = crate::recovery::usable_identity(&header, named, &storage.path().join(&name))?;
-    Ok(identity.map(|identity| (Index { file, log_id: identity.log_id }, id)))
-}
-
-/// Indexes in memory the records of a file that nobody writes.
-fn index_records(storage: &dyn Storage, name: &str, log: &dyn File, size_bytes: u64) -> Result<Index> {
-    let path = storage.path().join(name);
-    if log.is_locked().map_err(|error| failed("asking for the lock of", storage, name, &error))? {
-        let message = format!("{} has no side file yet and a writer holds it; try again", path.display());
-        return Err(Error::new(ErrorKind::NotFound, message));
-    }
-    let point = layout::recognise(&mut Bytes::new(log, size_bytes)?, &path)?;
-    if point.count > SCRATCH_RECORDS_MAX {
-        let message = format!(
-            "{} has no side file and {} records, too many to index in memory; open it for writing once to index them on disk",
-            path.display(),
-            point.count
-        );
-        return Err(Error::new(ErrorKind::NoMemory, message));
-    }
-    rebuild::scratch_index(storage, log, point)
-}
-
-fn open_file(storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {
-    storage.open(name, OpenMode::Read).map_err(|error| failed("opening", storage, name, &error))
-}
-
-fn failed(doing: &str, storage: &dyn Storage, name: &str, error: &std::io::Error) -> Error {
-    Error::os(format_args!("{doing} {}", storage.path().join(name).display()), error)
-}
-
-/// Who decides what is visible, as of the last look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Authority {
-    /// A writer that is ready, with this epoch: the commit word.
-    Writer { epoch: u64 },
-    /// A writer that is recovering: the checkpoint.
-    Recovery,
-    /// Nobody holds the lock: the files themselves, verified when they were like this.
-    Files { header_count: u64, log_size_bytes: u64, checkpoint_seq: u64, index_size_bytes: u64 },
-}
 
 #[derive(Debug)]
 struct Following {
@@ -142,19 +46,6 @@ pub struct Follower {
     last_look_ms: AtomicU64,
     rollbacks: AtomicU64,
     rolled_back_to: AtomicU64,
-}
-
-/// What a look found.
-#[derive(Clone, Copy, Debug)]
-struct Sight {
-    authority: Authority,
-    point: Point,
-    outcome: Outcome,
-    finding: Option<ErrorKind>,
-    header_count: u64,
-    recovered: u64,
-    /// What the live page said.
-    epoch: u64,
 }
 
 impl Follower {
@@ -367,110 +258,4 @@ impl Follower {
             ..Report::default()
         };
     }
-}
-
-/// The end of the last of `count` records. Where its entry is damaged, that of the last record before it whose entry is not: what
-/// lies beyond is refused as it is read.
-fn end_of(files: &Files, count: u64) -> u64 {
-    let file_size_bytes = files.log.metadata().map_or(0, |meta| meta.size_bytes);
-    for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
-        let mut word = [0; in_memory(SIZE_WORD_BYTES)];
-        let Some(entry) = Run::default().entry(&files.index, number, count).ok().flatten().copied() else { continue };
-        if files.log.read_at(entry.offset, &mut word).is_ok()
-            && let Some(end) = record_end(entry.offset, u64::from_le_bytes(word))
-        {
-            return end.min(file_size_bytes);
-        }
-    }
-    log::HEADER_SIZE_BYTES
-}
-
-fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Result<Sight> {
-    let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
-    let point = Point { count, end: end_of(files, count), time_ns: 0 };
-    let authority = Authority::Writer { epoch };
-    Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count: count, recovered: 0, epoch: 0 })
-}
-
-fn of_checkpoint(files: &Files, namespace: &Namespace) -> Result<Sight> {
-    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
-    let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
-    let point =
-        header.newest().map_or(Point::START, |(newest, _)| Point { count: newest.count, end: newest.end, time_ns: 0 });
-    let authority = Authority::Recovery;
-    Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count, recovered: 0, epoch: 0 })
-}
-
-fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
-    let files = &following.files;
-    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
-    let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
-    let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
-    let (newest, _) = header.newest().unzip();
-    let authority = Authority::Files {
-        header_count,
-        log_size_bytes,
-        checkpoint_seq: newest.map_or(0, |newest| newest.seq),
-        index_size_bytes: header.file_size_bytes,
-    };
-    if authority == following.authority {
-        let (count, end) = namespace.visible.get();
-        let known = namespace.report.lock();
-        let point = Point { count, end, time_ns: 0 };
-        let Report { outcome, finding, recovered, .. } = *known;
-        return Ok(Sight { authority, point, outcome, finding, header_count, recovered, epoch: 0 });
-    }
-    let from = newest.map_or(Point::START, |newest| Point { count: newest.count, end: newest.end, time_ns: 0 });
-    // An index in memory was made for this very file, zeros past its end included.
-    let clean = newest.is_some_and(|newest| {
-        let size_fits = newest.end == log_size_bytes || files.index_id.is_none();
-        newest.state == State::Clean && newest.count == header_count && size_fits
-    });
-    let mut bytes = Bytes::new(files.log.as_ref(), log_size_bytes)?;
-    let sound = scan::check_ends(&mut bytes, &files.index, from)? == scan::Ends::Agree;
-    if clean {
-        let (outcome, finding) = match (sound, files.index_id) {
-            (false, _) => (Outcome::Damaged, Some(ErrorKind::Corrupt)),
-            (true, None) => (Outcome::Adopted, None),
-            (true, Some(_)) => (Outcome::Clean, None),
-        };
-        return Ok(Sight { authority, point: from, outcome, finding, header_count, recovered: 0, epoch: 0 });
-    }
-    let reached = scan::forward(&mut bytes, &files.index, from, u64::MAX)?;
-    let finding = if log_size_bytes < from.end {
-        Some(ErrorKind::Truncated)
-    } else if !sound
-        || header_count < from.count
-        || header_count > reached.count && !is_in_journal(files, &header, namespace)?
-    {
-        Some(ErrorKind::Corrupt)
-    } else {
-        None
-    };
-    let outcome = if finding.is_some() { Outcome::Damaged } else { Outcome::Recovered };
-    Ok(Sight {
-        authority,
-        point: reached,
-        outcome,
-        finding,
-        header_count,
-        recovered: reached.count - from.count,
-        epoch: 0,
-    })
-}
-
-/// Whether the rest may be in the journal of the durable writer that left the log: the next writer will lay it over the files.
-fn is_in_journal(files: &Files, header: &Header, namespace: &Namespace) -> Result<bool> {
-    let Some((newest, _)) = header.newest().filter(|(newest, _)| newest.mode == Mode::Durable) else {
-        return Ok(false);
-    };
-    let found = journal::find(namespace.storage.as_ref(), &namespace.name)?;
-    match found.map(|found| found.of(&files.index.log_id, Some(newest.epoch))) {
-        Some(found) => found.has_frames(),
-        None => Ok(false),
-    }
-}
-
-fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {
-    Error::os(format_args!("reading {} or its side file", namespace.log_path().display()), error)
 }
