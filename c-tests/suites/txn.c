@@ -344,11 +344,12 @@ static void misuse_is_told(void) {
 static atomic_int busy_seen;
 static atomic_uint_fast64_t staged;
 
+/* Records so large that a call takes longer than a thread's turn, also where threads take turns. */
 static void *stage_until_busy(void *txn) {
-  static const unsigned char data[64 << 10];
+  static const unsigned char data[16 << 20];
   while (!atomic_load(&busy_seen)) {
     immuta_status status = immuta_txn_append(txn, data, sizeof data, NULL);
-    CHECK(atomic_load(&staged) < 8000); /* by then they have met */
+    CHECK(atomic_load(&staged) < 32); /* by then they have met */
     if (status == IMMUTA_OK) atomic_fetch_add(&staged, 1);
     else atomic_store(&busy_seen, 1), CHECK_EQ(status, IMMUTA_E_BUSY);
   }
