@@ -197,15 +197,21 @@ impl Writer {
         Ok(ends)
     }
 
+    #[inline]
     fn refuse_poisoned(&self) -> Result<()> {
-        if self.namespace.poisoned.load(Ordering::Acquire) {
-            let message = format!(
-                "{}: an earlier write or sync failed, so nothing more is appended; close and open the log again",
-                self.namespace.log_path().display()
-            );
-            return Err(Error::new(ErrorKind::Poisoned, message));
+        if !self.namespace.poisoned.load(Ordering::Acquire) {
+            return Ok(());
         }
-        Ok(())
+        Err(self.poisoned_error())
+    }
+
+    #[cold]
+    fn poisoned_error(&self) -> Error {
+        let message = format!(
+            "{}: an earlier write or sync failed, so nothing more is appended; close and open the log again",
+            self.namespace.log_path().display()
+        );
+        Error::new(ErrorKind::Poisoned, message)
     }
 
     /// Room in both files before anything is written: a full disk changes nothing.
@@ -243,6 +249,7 @@ impl Writer {
     }
 
     /// After a write or sync whose outcome is unknown nothing more is written, until the log is opened again.
+    #[cold]
     fn poison(&self, doing: &str, error: &io::Error) -> Error {
         self.namespace.poisoned.store(true, Ordering::Release);
         self.namespace.events.notify_all();

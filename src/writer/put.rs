@@ -72,6 +72,7 @@ impl Writer {
     }
 
     /// Record bytes beyond the end mean nothing without an entry, so a known lack of room leaves no trace.
+    #[cold]
     fn failed_bytes(&self, error: &io::Error) -> Error {
         if is_lack_of_room(error) {
             return Error::os(format_args!("writing {}", self.namespace.log_path().display()), error);
@@ -80,6 +81,8 @@ impl Writer {
     }
 
     /// Entries beyond the count could be taken for records after a crash: they are zeroed, or the namespace is poisoned.
+    #[cold]
+    #[inline(never)] // its zeros would have every append probe the stack
     fn failed_entries(&self, at: u64, size: usize, error: &io::Error) -> Error {
         let zeros = [0; 4096];
         let zeroed = (0..size).step_by(zeros.len()).all(|done| {
