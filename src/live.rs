@@ -5,7 +5,7 @@ use crate::format::live::{
     BOOT_ID_BYTES, GENERATION_AT, MAGIC, READY_EPOCH_AT, ROLLED_BACK_TO_AT, SIZE_BYTES, SUFFIX, Snapshot, WAKES_AT,
     WRITER_PID_AT,
 };
-use crate::storage::{File, FileId, OpenMode, SharedPage, Storage};
+use crate::storage::{File, FileId, OpenMode, SharedPage, Storage, remove_if_there};
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -51,12 +51,7 @@ impl Live {
                 Err(error) if is_shortage(&error) => return Err(unwritable(storage, &name, &error)),
                 _ => {}
             }
-            match storage.remove(&name) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(unwritable(storage, &name, &error));
-                }
-                _ => {}
-            }
+            remove_if_there(storage, &name).map_err(|error| unwritable(storage, &name, &error))?;
             match Live::create(storage, &name) {
                 // A reader was faster: its page is as good.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -8,7 +8,7 @@ use crate::format::index::{
 use crate::index::{self, Index};
 use crate::random;
 use crate::scan::{self, Bytes, Point};
-use crate::storage::{File, OpenMode, Storage, now_ns};
+use crate::storage::{File, OpenMode, Storage, now_ns, remove_if_there};
 use std::io;
 use std::sync::Arc;
 
@@ -33,10 +33,7 @@ pub fn create_index(
     let failed = |error: io::Error| Error::os(format_args!("creating {}", path.display()), &error);
     log.sync().map_err(failed)?;
     let temporary = format!("{name}.tmp");
-    match storage.remove(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
+    remove_if_there(storage, &temporary).map_err(failed)?;
     let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch };
     let created = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|file| {
         // Of records that are there nobody knows yet what they went through.

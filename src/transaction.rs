@@ -1,6 +1,7 @@
 //! Records staged in memory, to become one commit or nothing.
 
-use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::error::{Result, no_memory};
+use crate::format::in_memory;
 use crate::log::Log;
 use crate::payloads::{Appended, Payloads};
 use std::sync::Arc;
@@ -31,15 +32,9 @@ impl Transaction {
     }
 
     fn stage(&mut self, parts: &[&[u8]]) -> Result<()> {
-        let limit = self.max_record_size_bytes;
-        let size = parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len()));
-        let size = size.filter(|size| *size as u64 <= limit).ok_or_else(|| {
-            let size = size.map_or("more than memory has".to_owned(), |size| size.to_string());
-            let message = format!("a record of {size} bytes; the largest allowed is {limit} (max_record_size)");
-            Error::new(ErrorKind::TooLarge, message)
-        })?;
-        let staged = (self.bytes.len() as u64).saturating_add(size as u64);
-        self.bytes.try_reserve(size).map_err(|_| no_memory("a transaction", staged))?;
+        let size_bytes = Payloads::One(parts).check_sizes(self.max_record_size_bytes)?;
+        let staged = (self.bytes.len() as u64).saturating_add(size_bytes);
+        self.bytes.try_reserve(in_memory(size_bytes)).map_err(|_| no_memory("a transaction", staged))?;
         self.ends.try_reserve(1).map_err(|_| no_memory("a transaction", staged))?;
         for part in parts {
             self.bytes.extend_from_slice(part);

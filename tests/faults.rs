@@ -6,10 +6,13 @@
 
 #[path = "faults/application.rs"]
 mod application;
+#[path = "support/records.rs"]
+mod records;
 
-use application::{Application, Fault, Open, Records, append, file_of, open, open_durable, payloads, read_all};
+use application::{Application, Fault, Open, append, file_of, open, open_durable, payloads};
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Outcome};
+use records::{Records, read_all};
 
 const BLOCK_BYTES: u64 = 4096;
 

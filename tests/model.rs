@@ -5,39 +5,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+#[path = "support/random.rs"]
+mod random;
+
 use immuta::storage::simulated::Simulated;
 use immuta::storage::{Storage, open_directory};
 use immuta::{ErrorKind, Io, Log, Next, Options, Outcome, Payloads, Stream, Timeout};
+use random::Random;
 use std::sync::Arc;
 
 const TRY: Timeout = Timeout::Ns(0);
 
-/// xorshift64*: small, seeded, good enough to choose operations.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        (self.next() >> 16) % limit
-    }
-
-    /// Mostly small, sometimes empty, now and then larger than a page or a populate step.
-    fn payload(&mut self) -> Vec<u8> {
-        let size = match self.below(100) {
-            0 => self.below(300_000),
-            1..10 => self.below(9_000),
-            10..20 => 0,
-            _ => self.below(200),
-        };
-        let byte = self.next();
-        (0..size).map(|at| byte.wrapping_add(at).to_le_bytes()[0]).collect()
-    }
+/// Mostly small, sometimes empty, now and then larger than a page or a populate step.
+fn payload(random: &mut Random) -> Vec<u8> {
+    let size = match random.below(100) {
+        0 => random.below(300_000),
+        1..10 => random.below(9_000),
+        10..20 => 0,
+        _ => random.below(200),
+    };
+    random.bytes(size)
 }
 
 /// One log and what must be in it.
@@ -60,7 +47,7 @@ impl Model {
             log: None,
             expected: Vec::new(),
             streams: Vec::new(),
-            random: Random(seed | 1),
+            random: Random::new(seed),
             options,
             storage,
             simulated,
@@ -75,7 +62,7 @@ impl Model {
 
     /// In either mode, whatever the last one was.
     fn open(&mut self, outcome: Outcome) {
-        self.options.fast_write = self.random.below(2) == 0;
+        self.options.fast_write = self.random.one_in(2);
         let log = Log::open_on((self.storage)(), &self.options).unwrap();
         let report = log.report(0).unwrap();
         assert_eq!((report.outcome, report.finding), (outcome, None), "{report:?}");
@@ -105,7 +92,7 @@ impl Model {
     }
 
     fn append_one(&mut self) {
-        let payload = self.random.payload();
+        let payload = payload(&mut self.random);
         let cut = usize::try_from(self.random.below(payload.len() as u64 + 1)).unwrap();
         let parts = [&payload[..cut], &payload[cut..]];
         let whole = [payload.as_slice()];
@@ -117,7 +104,7 @@ impl Model {
     }
 
     fn batch(&mut self) -> Vec<Vec<u8>> {
-        (0..self.random.below(20)).map(|_| self.random.payload()).collect()
+        (0..self.random.below(20)).map(|_| payload(&mut self.random)).collect()
     }
 
     fn append_batch(&mut self) {
@@ -143,7 +130,7 @@ impl Model {
     }
 
     fn append_from(&mut self) {
-        let payload = self.random.payload();
+        let payload = payload(&mut self.random);
         let mut left = payload.as_slice();
         let piece = usize::try_from(self.random.below(5000)).unwrap() + 1;
         let mut read = |buffer: &mut [u8]| {
@@ -226,7 +213,7 @@ impl Model {
     fn refusals(&mut self) {
         let too_large = vec![0; usize::try_from(self.options.max_record_size_bytes).unwrap() + 1];
         let kind = |result: immuta::Result<immuta::Appended>| result.unwrap_err().kind;
-        if self.random.below(30) == 0 {
+        if self.random.one_in(30) {
             assert_eq!(kind(self.log().append(0, Payloads::Each(&[b"good", &too_large]), None)), ErrorKind::TooLarge);
         }
         assert_eq!(kind(self.log().append(7, Payloads::One(&[]), None)), ErrorKind::Namespace);

@@ -3,19 +3,24 @@
 //! A life is a run of random commits by one process or several on the simulated engine; each is killed before a random call, or a random
 //! call of it is refused. Of what it left many disks are made, each with another part of the unsynced writes, sizes and names; each is
 //! opened, now and then with its recovery, in either mode, cut as well.
-//! `IMMUTA_POWER_SEED` and `IMMUTA_POWER_STATES` (default 100 000 after kills, a fifth with debug
-//! assertions, and a part of that of every other kind) change what is run;
-//! a failure names its seed.
+//! `IMMUTA_POWER_SEED` and `IMMUTA_POWER_STATES` (default 100 000 after kills, a fifth of it with debug assertions, and a part of that of
+//! every other kind) change what is run; a failure names its seed.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 #[path = "power/application.rs"]
 mod application;
+#[path = "support/random.rs"]
+mod random;
+#[path = "support/records.rs"]
+mod records;
 #[path = "power/threads.rs"]
 mod threads;
 
-use application::{Known, Random, Trouble, append, open_in_mode, read_all, reopen};
+use application::{Known, Trouble, append, open_in_mode, reopen};
 use immuta::storage::simulated::Simulated;
+use random::Random;
+use records::read_all;
 
 /// Disks made of what one life left.
 const STATES_PER_LIFE: u64 = 50;

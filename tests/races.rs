@@ -7,11 +7,14 @@
 
 #[path = "races/gated.rs"]
 mod gated;
+#[path = "support/records.rs"]
+mod records;
 #[path = "races/scene.rs"]
 mod scene;
 
 use immuta::{Error, ErrorKind, Outcome};
-use scene::{Scene, outcome, read_all, reopen, thirds_of_half};
+use records::read_all;
+use scene::{Scene, outcome, reopen, thirds_of_half};
 
 const LOG: &str = "a.log";
 const INDEX: &str = "a.idx";
@@ -32,18 +35,18 @@ fn those_who_stage_behind_a_leader_share_one_write_and_one_sync() {
     let leader = scene.append(&sent[0]);
     let others: Vec<_> = sent[1..].iter().map(|record| scene.append(record)).collect();
     assert_eq!(scene.held(JOURNAL), 1, "one leads");
-    assert!(read_all(&scene.log).is_empty(), "nothing is shown before its sync");
+    assert!(read_all(&scene.log).unwrap().is_empty(), "nothing is shown before its sync");
     scene.assert_survives(0, &sent);
     scene.release(JOURNAL);
     outcome(leader).unwrap();
     assert!(others.iter().all(|other| !other.is_finished()), "acknowledged before the sync of its own group");
-    assert_eq!(read_all(&scene.log), sent[..1]);
+    assert_eq!(read_all(&scene.log).unwrap(), sent[..1]);
     scene.assert_survives(1, &sent);
     scene.release(JOURNAL);
     for other in others {
         outcome(other).unwrap();
     }
-    assert_eq!(read_all(&scene.log), sent);
+    assert_eq!(read_all(&scene.log).unwrap(), sent);
     scene.assert_survives(5, &sent);
     assert_eq!(scene.writes_and_syncs(JOURNAL), (before.0 + 2, before.1 + 2), "two groups");
 }
@@ -146,7 +149,7 @@ fn a_commit_in_flight_beside_a_checkpoint_that_fails_is_in_doubt() {
     scene.release(JOURNAL);
     assert_in_doubt(&outcome(leader).unwrap_err());
     assert_in_doubt(&outcome(behind).unwrap_err());
-    assert_eq!(read_all(&scene.log), sent[..1], "nothing more is shown");
+    assert_eq!(read_all(&scene.log).unwrap(), sent[..1], "nothing more is shown");
     scene.assert_survives(1, &sent);
 }
 
@@ -164,7 +167,7 @@ fn a_commit_that_fails_leaves_nobody_waiting() {
     assert_eq!(outcome(without_room).unwrap_err().kind, ErrorKind::Poisoned);
     assert_eq!(scene.held(JOURNAL), 0, "nothing is tried again");
     assert_eq!(outcome(scene.append(b"late")).unwrap_err().kind, ErrorKind::Poisoned);
-    assert!(read_all(&scene.log).is_empty());
+    assert!(read_all(&scene.log).unwrap().is_empty());
     assert_eq!(outcome(scene.start(immuta::Log::shutdown)).unwrap_err().kind, ErrorKind::Poisoned);
     scene.assert_survives(0, &sent[..3]);
 }

@@ -69,6 +69,16 @@ static void expect_next(immuta_stream *stream, uint64_t number, size_t size, uin
   CHECK_OK(immuta_record_done(&record));
 }
 
+/* Waits for the writer's steps one after the other, of records of `size` bytes, and lets it end. */
+static void follow_one(writer *w, immuta_stream *stream, size_t size) {
+  for (uint64_t step = 0; step < STEPS; step++) {
+    arm(stream);
+    writer_step(w);
+    expect_next(stream, step, size, step);
+  }
+  writer_step(w);
+}
+
 /* ---- Following --------------------------------------------------------------------------------------------------------------- */
 
 static void follow_steps(int writer_io, int reader_io) {
@@ -173,12 +183,7 @@ static void a_kernel_that_waits_for_one_word_only_will_do(void) {
   writer_step(&w);
   immuta_log *log = OPEN(.names = {"a", "b"}, .read_only = 1);
   immuta_stream *stream = check_stream(log, 1, 0);
-  for (uint64_t step = 0; step < STEPS; step++) {
-    arm(stream);
-    writer_step(&w);
-    expect_next(stream, step, 20, step);
-  }
-  writer_step(&w);
+  follow_one(&w, stream, 20);
   check_process_succeeds(w.pid);
   immuta_stream_done(stream);
   CHECK_OK(immuta_close(log, ERR));
@@ -193,12 +198,7 @@ static void a_loop_needs_no_permission_to_write(void) {
   CHECK(setresuid(65534, 65534, 65534) == 0);
   immuta_log *log = OPEN(.names = {"a", "b"}, .read_only = 1);
   immuta_stream *stream = check_stream(log, 0, 0);
-  for (uint64_t step = 0; step < STEPS; step++) {
-    arm(stream);
-    writer_step(&w);
-    expect_next(stream, step, 10, step);
-  }
-  writer_step(&w);
+  follow_one(&w, stream, 10);
   immuta_stream_done(stream);
   CHECK_OK(immuta_close(log, ERR));
 }

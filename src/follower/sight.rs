@@ -134,11 +134,8 @@ fn is_in_journal(files: &Files, header: &Header, namespace: &Namespace) -> Resul
     let Some((newest, _)) = header.newest().filter(|(newest, _)| newest.mode == Mode::Durable) else {
         return Ok(false);
     };
-    let found = journal::find(namespace.storage.as_ref(), &namespace.name)?;
-    match found.map(|found| found.of(&files.index.log_id, Some(newest.epoch))) {
-        Some(found) => found.has_frames(),
-        None => Ok(false),
-    }
+    let storage = namespace.storage.as_ref();
+    Ok(journal::find_of(storage, &namespace.name, &files.index.log_id, Some(newest.epoch))?.is_some())
 }
 
 fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {

@@ -61,6 +61,11 @@ pub fn entry_offset(number: u64) -> Option<u64> {
     number.checked_mul(ENTRY_SIZE_BYTES)?.checked_add(HEADER_SIZE_BYTES).filter(|offset| i64::try_from(*offset).is_ok())
 }
 
+/// Where the entries of `count` records end, which no file reaches if there is no such place.
+pub fn entries_end(count: u64) -> u64 {
+    entry_offset(count).unwrap_or(u64::MAX)
+}
+
 /// Page 0: which log this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {

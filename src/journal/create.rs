@@ -2,7 +2,7 @@
 
 use super::file_name;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::{File, OpenMode, Storage};
+use crate::storage::{File, OpenMode, Storage, remove_if_there};
 use std::io;
 use std::sync::Arc;
 
@@ -69,13 +69,6 @@ impl Prepared {
 pub fn remove(storage: &dyn Storage, namespace: &str) -> io::Result<()> {
     remove_if_there(storage, &temporary_name(namespace))?;
     remove_if_there(storage, &file_name(namespace))
-}
-
-fn remove_if_there(storage: &dyn Storage, name: &str) -> io::Result<()> {
-    match storage.remove(name) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 fn temporary_name(namespace: &str) -> String {

@@ -59,15 +59,14 @@ pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<Found>> {
     Ok(Some(found))
 }
 
-impl Found {
-    /// The halves of log `log_id`, and of `epoch` if there is one.
-    #[must_use]
-    pub fn of(mut self, log_id: &LogId, epoch: Option<u64>) -> Found {
-        self.halves
-            .retain(|half| half.header.log_id == *log_id && epoch.is_none_or(|epoch| half.header.epoch == epoch));
-        self
-    }
+/// What the journal of `namespace` has of log `log_id`, and of the writer with `epoch` if one is given; `None` when that is no frame.
+pub fn find_of(storage: &dyn Storage, namespace: &str, log_id: &LogId, epoch: Option<u64>) -> Result<Option<Found>> {
+    let Some(mut found) = find(storage, namespace)? else { return Ok(None) };
+    found.halves.retain(|half| half.header.log_id == *log_id && epoch.is_none_or(|epoch| half.header.epoch == epoch));
+    Ok(if found.has_frames()? { Some(found) } else { None })
+}
 
+impl Found {
     /// Whether all of it is the writer's with this epoch.
     pub fn is_of(&self, epoch: u64) -> bool {
         self.halves.iter().all(|half| half.header.epoch == epoch)

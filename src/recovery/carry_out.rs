@@ -3,7 +3,7 @@
 use super::examine::Plan;
 use super::{Opened, Site, Wanted, replay};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, PAGE_SIZE_BYTES, State, entry_offset};
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, PAGE_SIZE_BYTES, State, entries_end};
 use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal::{self, Found, Journal, Prepared};
@@ -17,28 +17,8 @@ use std::sync::Arc;
 
 const COPY_CHUNK_BYTES: usize = 256 << 10;
 
-/// Makes the files what `plan` says, for a writer as `wanted`.
+/// Makes the files what `plan` says, for a writer as `wanted`, whose journal is `prepared`.
 pub fn carry_out(
-    site: &Site<'_>,
-    plan: Plan,
-    lock: Arc<dyn File>,
-    log: Arc<dyn File>,
-    live: Live,
-    wanted: Wanted,
-) -> Result<Opened> {
-    // Before anything is written: no room for the journal is a refusal like any other.
-    let prepared = match wanted.journal_size_bytes {
-        Some(size_bytes) => Some(journal::prepare(site.storage, site.namespace, size_bytes)?),
-        None => None,
-    };
-    let opened = carry_out_with(site, plan, lock, log, live, wanted, prepared);
-    if opened.is_err() {
-        journal::discard(site.storage, site.namespace);
-    }
-    opened
-}
-
-fn carry_out_with(
     site: &Site<'_>,
     plan: Plan,
     lock: Arc<dyn File>,
@@ -151,11 +131,6 @@ fn lay_over(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpoint, j
             .map_err(site.failed("replaying the journal into"))
     })?;
     Ok(())
-}
-
-/// The end of the entries of `count` records.
-fn entries_end(count: u64) -> u64 {
-    entry_offset(count).unwrap_or(u64::MAX)
 }
 
 /// Extends `file` to `size_bytes` if it is shorter.

@@ -3,7 +3,7 @@
 use super::{Site, replay};
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State, entry_offset};
+use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State, entries_end, entry_offset};
 use crate::format::log;
 use crate::index::{self, Header, Index, Run};
 use crate::journal::{self, Found};
@@ -96,14 +96,12 @@ fn journal_beside(site: &Site<'_>, header: &Header, from: &Checkpoint, index: &I
     if from.state == State::Clean || is_newest && from.mode == Mode::Fast {
         return Ok(None);
     }
-    let Some(found) = journal::find(site.storage, site.namespace)? else { return Ok(None) };
-    let found = found.of(&index.log_id, is_newest.then_some(from.epoch));
-    Ok(if found.has_frames()? { Some(found) } else { None })
+    journal::find_of(site.storage, site.namespace, &index.log_id, is_newest.then_some(from.epoch))
 }
 
 /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
 fn refuse_without_room(site: &Site<'_>, count: u64) -> Result<()> {
-    let needed = entry_offset(count).unwrap_or(u64::MAX);
+    let needed = entries_end(count);
     let free = site.storage.free_bytes().map_err(site.failed("asking for the free space beside"))?;
     if needed > free {
         let message = format!(

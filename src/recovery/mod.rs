@@ -16,7 +16,7 @@ use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{Checkpoint, Mode};
 use crate::index::{self, Index};
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::live::Live;
 use crate::namespace::log_file_name;
 use crate::report::Report;
@@ -108,7 +108,14 @@ impl Prepared<'_> {
     pub fn finish(self, wanted: Wanted) -> Result<Opened> {
         let Prepared { site, lock, log, plan, started } = self;
         let live = Live::attach_writer(site.storage, site.namespace)?;
-        let mut opened = carry_out::carry_out(&site, plan, lock, log, live, wanted)?;
+        // Before anything is written: no room for the journal is a refusal like any other.
+        let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, size_bytes);
+        let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
+        let opened = carry_out::carry_out(&site, plan, lock, log, live, wanted, prepared);
+        if opened.is_err() {
+            journal::discard(site.storage, site.namespace);
+        }
+        let mut opened = opened?;
         opened.report.seconds = started.elapsed().as_secs_f64();
         let ready = opened.live.stamp(None).and_then(|()| opened.live.set_ready_epoch(opened.checkpoint.epoch));
         ready.map_err(site.failed("writing the live page of"))?;

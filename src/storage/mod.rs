@@ -79,6 +79,14 @@ pub trait Storage: Send + Sync + Debug {
     fn maps_files(&self) -> bool;
 }
 
+/// Removes the file called `name`, if there is one.
+pub fn remove_if_there(storage: &dyn Storage, name: &str) -> io::Result<()> {
+    match storage.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// One open file. All methods may be called from any thread; EINTR is retried, short transfers are continued.
 pub trait File: Send + Sync + Debug {
     fn metadata(&self) -> io::Result<Meta>;

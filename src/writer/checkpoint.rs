@@ -2,7 +2,7 @@
 
 use super::{Unfinished, Writer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, State, entry_offset};
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, State, entries_end};
 use crate::journal;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -138,7 +138,7 @@ impl Writer {
             self.settle(checkpoints, "syncing", || self.index.file.sync())?;
             checkpoints.synced = true;
         }
-        let index_end = entry_offset(count).unwrap_or(u64::MAX);
+        let index_end = entries_end(count);
         self.settle(checkpoints, "cutting", || {
             self.log.set_size(end)?;
             self.index.file.set_size(index_end)?;

@@ -9,7 +9,7 @@ mod durable;
 mod put;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::entry_offset;
+use crate::format::index::{entries_end, entry_offset};
 use crate::format::log::{SIZE_WORD_BYTES, record_end};
 use crate::group::{Groups, Turns};
 use crate::index::Index;
@@ -225,7 +225,7 @@ impl Writer {
         let to = ends.count.checked_add(count).and_then(entry_offset);
         let to = to.ok_or_else(|| too_large("the side file would pass 2^63 bytes".into()))?;
         if to > ends.index.room_end() {
-            let from = entry_offset(ends.count).unwrap_or(u64::MAX);
+            let from = entries_end(ends.count);
             ends.index.make_room(from, to).map_err(|error| failed("the side file of ", &error))?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::{Ends, Writer};
 use crate::error::{Error, Result, no_memory};
 use crate::format::crc32c;
-use crate::format::index::{ENTRY_BYTES, Entry, entry_offset};
+use crate::format::index::{ENTRY_BYTES, Entry, entries_end};
 use crate::format::log::{SIZE_WORD_BYTES, word};
 use crate::payloads::Payloads;
 use crate::storage::now_ns;
@@ -67,7 +67,7 @@ impl Writer {
     }
 
     fn put_entries(&self, ends: &mut Ends, entries: &[u8]) -> Result<()> {
-        let at = entry_offset(ends.count).unwrap_or(u64::MAX);
+        let at = entries_end(ends.count);
         ends.index.put(at, &[entries]).map_err(|error| self.failed_entries(at, entries.len(), &error))
     }
 

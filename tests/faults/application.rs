@@ -1,11 +1,10 @@
 //! An application on the simulated engine: what it knows of its records, and the faults that may strike it.
 
+use crate::records::{Records, read_all};
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Next, Options, Outcome, Payloads, Result, Timeout};
+use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Result};
 use std::ops::Range;
 use std::time::Duration;
-
-pub type Records = Vec<Vec<u8>>;
 
 /// How a log is opened: one namespace, and no checkpoint but those asked for.
 pub type Open = fn(&Simulated) -> Result<Log>;
@@ -39,14 +38,6 @@ pub fn append(log: &Log, records: &[Vec<u8>]) -> Result<u64> {
     let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
     let payloads = if slices.len() == 1 { Payloads::One(&slices) } else { Payloads::Each(&slices) };
     log.append(0, payloads, None).map(|appended| appended.number)
-}
-
-pub fn read_all(log: &Log) -> Result<Records> {
-    let (mut stream, mut records) = (log.stream(0, 0)?, Vec::new());
-    while let Next::Ready(record) = stream.next(Timeout::Ns(0))? {
-        records.push(record.data().to_vec());
-    }
-    Ok(records)
 }
 
 /// The bytes of a record file that was closed cleanly.

@@ -1,8 +1,10 @@
 //! What happens to a log on a simulated disk: an application that commits, what it knows, and the trouble its process gets into.
 
+use crate::random::Random;
+use crate::records::{Records, read_all};
 use immuta::storage::Storage;
 use immuta::storage::simulated::Simulated;
-use immuta::{Log, Next, Options, Payloads, Result, Timeout};
+use immuta::{Log, Options, Payloads, Result};
 use std::sync::Arc;
 
 const JOURNAL_BYTES: u64 = 64 << 10;
@@ -11,39 +13,14 @@ const JOURNAL_BYTES: u64 = 64 << 10;
 const CALLS_BEFORE: u64 = 400;
 const CALLS_BEHIND: u64 = 60;
 
-/// xorshift64*: small, seeded, good enough to choose operations.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        (self.next() >> 16) % limit
-    }
-
-    pub fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-
-    /// Mostly small, sometimes of pages, now and then more than a half of the journal holds.
-    pub fn payload(&mut self) -> Vec<u8> {
-        let size = match self.below(60) {
-            0 => 30_000 + self.below(10_000),
-            1..15 => self.below(6_000),
-            _ => self.below(200),
-        };
-        let byte = self.next();
-        (0..size).map(|at| byte.wrapping_add(at).to_le_bytes()[0]).collect()
-    }
+/// Mostly small, sometimes of pages, now and then more than a half of the journal holds.
+pub fn payload(random: &mut Random) -> Vec<u8> {
+    let size = match random.below(60) {
+        0 => 30_000 + random.below(10_000),
+        1..15 => random.below(6_000),
+        _ => random.below(200),
+    };
+    random.bytes(size)
 }
 
 /// What happens to a process before the power goes.
@@ -70,8 +47,6 @@ impl Trouble {
     }
 }
 
-pub type Records = Vec<Vec<u8>>;
-
 /// Opens for durable appends, as `process`.
 pub fn open(process: Arc<dyn Storage>) -> Result<Log> {
     open_in_mode(process, false)
@@ -92,15 +67,6 @@ pub fn reopen(disk: &Simulated, fast_write: bool, seed: u64) -> Log {
 pub fn append(log: &Log, records: &Records) -> Result<u64> {
     let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
     log.append(0, Payloads::Each(&slices), None).map(|appended| appended.number)
-}
-
-pub fn read_all(log: &Log) -> Result<Records> {
-    let mut stream = log.stream(0, 0)?;
-    let mut records = Vec::new();
-    while let Next::Ready(record) = stream.next(Timeout::Ns(0))? {
-        records.push(record.data().to_vec());
-    }
-    Ok(records)
 }
 
 /// What an application knows of its log.
@@ -146,7 +112,7 @@ impl Known {
     /// One commit of one record or several; `false` when there can be no more.
     fn commit(&mut self, log: &Log, random: &mut Random, trouble: Trouble) -> bool {
         let count = if random.one_in(3) { 1 + random.below(6) } else { 1 };
-        let records: Records = (0..count).map(|_| random.payload()).collect();
+        let records: Records = (0..count).map(|_| payload(random)).collect();
         if append(log, &records).is_ok() {
             self.acknowledged.extend(records);
             return true;

@@ -1,6 +1,8 @@
 //! An application of many threads: what each was told, and what its batches must look like whatever happens.
 
-use crate::application::{Random, Records, Trouble, append, open};
+use crate::application::{Trouble, append, open, payload};
+use crate::random::Random;
+use crate::records::Records;
 use immuta::storage::simulated::Simulated;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -41,7 +43,7 @@ fn batch(thread: u8, round: u64, random: &mut Random) -> Records {
     let count = 1 + random.below(4);
     let tagged = |place: u64| {
         let tag = [round, place, count].map(u64::to_le_bytes).concat();
-        [vec![thread], tag, random.payload()].concat()
+        [vec![thread], tag, payload(random)].concat()
     };
     (0..count).map(tagged).collect()
 }

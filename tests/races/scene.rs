@@ -4,8 +4,9 @@
 //! the only thing that happens, and who still waits when nothing is held waits for good: a hang is a failure at once.
 
 use crate::gated::{Gated, Gates};
+use crate::records::{Records, read_all};
 use immuta::storage::simulated::Simulated;
-use immuta::{Appended, Log, Next, Options, Outcome, Payloads, Result, Timeout};
+use immuta::{Appended, Log, Options, Outcome, Payloads, Result};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -13,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub type Records = Vec<Vec<u8>>;
 type Appending = JoinHandle<Result<Appended>>;
 
 const JOURNAL_BYTES: u64 = 64 << 10;
@@ -127,16 +127,7 @@ fn options() -> Options {
 /// What a new process finds on `disk`.
 pub fn reopen(disk: &Simulated) -> (Outcome, Records) {
     let log = Log::open_on(disk.storage(), &options()).unwrap_or_else(|error| panic!("refused: {error}"));
-    (log.report(0).unwrap().outcome, read_all(&log))
-}
-
-pub fn read_all(log: &Log) -> Records {
-    let mut stream = log.stream(0, 0).unwrap();
-    let mut records = Records::new();
-    while let Next::Ready(record) = stream.next(Timeout::Ns(0)).unwrap() {
-        records.push(record.data().to_vec());
-    }
-    records
+    (log.report(0).unwrap().outcome, read_all(&log).unwrap())
 }
 
 /// Records of which three fill a half of the journal.
