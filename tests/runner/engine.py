@@ -47,8 +47,8 @@ class Step:
 class Run:
     """One step being run: its log file, its scratch directory, and how it starts programs."""
 
-    def __init__(self, log_path: Path, scratch: Path, long: bool):
-        self.log_path, self.scratch, self.long = log_path, scratch, long
+    def __init__(self, log_path: Path, scratch: Path, minutes: int | None):
+        self.log_path, self.scratch, self.minutes = log_path, scratch, minutes
         self.log = log_path.open("wb", buffering=0)
 
     def write(self, text: str) -> None:
@@ -85,13 +85,13 @@ def kill_group(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def run_step(step: Step, long: bool) -> str:
+def run_step(step: Step, minutes: int | None) -> str:
     """Runs one step and prints its line. Returns "passed", "failed" or "skipped"."""
     print(f"{step.name:<18} ", end="", flush=True)
     start = time.monotonic()
     remark, result = None, "passed"
     with tempfile.TemporaryDirectory(prefix="immuta-") as scratch:
-        run = Run(LOG_DIR / f"{step.name}.log", Path(scratch), long)
+        run = Run(LOG_DIR / f"{step.name}.log", Path(scratch), minutes)
         try:
             remark = step.function(run)
         except Skip as reason:
@@ -125,9 +125,12 @@ def main(steps: list[Step], arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Runs the tests of libimmuta; without names, all of them.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="steps to run (see --list)")
     parser.add_argument("--list", action="store_true", help="print the steps and end")
-    parser.add_argument("--long", action="store_true", help="run the longer forms of the steps that have one")
+    parser.add_argument("--minutes", type=int, metavar="N",
+                        help="the long forms of the steps that have one; those without an end go on for N minutes")
     parser.add_argument("--strict", action="store_true", help="a skipped step is a failure")
     options = parser.parse_args(arguments)
+    if options.minutes is not None and options.minutes < 1:
+        parser.error("--minutes: 1 or more")
 
     unknown = set(options.names) - {step.name for step in steps}
     if unknown:
@@ -143,7 +146,7 @@ def main(steps: list[Step], arguments: list[str]) -> int:
     try:
         for step in steps:
             if not options.names or step.name in options.names:
-                counts[run_step(step, options.long)] += 1
+                counts[run_step(step, options.minutes)] += 1
     except KeyboardInterrupt:
         print("\ninterrupted")
         return 130

@@ -21,7 +21,7 @@ def count_results(output: str) -> str:
 
 
 def environment(run: Run) -> dict[str, str]:
-    return {"IMMUTA_TEST_LONG": "1"} if run.long else {}
+    return {"IMMUTA_MINUTES": str(run.minutes)} if run.minutes else {}
 
 
 def rust(run: Run, *profile: str) -> str:
@@ -55,13 +55,13 @@ def sanitizer(run: Run, name: str) -> str:
     """Everything instrumented, the standard library included. The long form runs all suites with the other engine, too."""
     need_std_source()
     usual = c_suites(run, f"--sanitizer={name}")
-    chosen = [] if run.long else ENGINE_SUITES
+    chosen = [] if run.minutes else ENGINE_SUITES
     return f"{usual}\nsystem-call engine: {c_suites(run, f'--sanitizer={name}', '--syscall', *chosen)}"
 
 
 def process(run: Run, name: str) -> str:
     """One of the process tests. What it prints is what it found out, so all of it is shown."""
-    output = c_tests(run, "process", name, *(["--long"] if run.long else []))
+    output = c_tests(run, "process", name, *(["--minutes", run.minutes] if run.minutes else []))
     skipped = [line for line in output.splitlines() if line.startswith("SKIPPED")]
     if skipped:
         raise Skip(skipped[0].split(": ", 1)[-1])

@@ -12,7 +12,7 @@ const IDLE_SECONDS_LONG: &str = "60";
 
 pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
     let program = compile(toolbox, "crowd")?;
-    let idle_seconds = if length == Length::Long { IDLE_SECONDS_LONG } else { IDLE_SECONDS };
+    let idle_seconds = if length == Length::Usual { IDLE_SECONDS } else { IDLE_SECONDS_LONG };
     let mut figures = Vec::new();
     for writer in ["inside", "outside"] {
         let directory = OwnDir::new(&format!("crowd-{writer}"))?;

@@ -1,6 +1,6 @@
 //! The process tests: whole programs of `process/`, killed, crowded and traced.
 //!
-//! `cargo test -p immuta-c-tests --test process -- [NAME...] [--long]`
+//! `cargo test -p immuta-c-tests --test process -- [NAME...] [--minutes N]`
 
 mod crowd;
 mod kill;
@@ -9,7 +9,7 @@ mod support;
 
 use immuta_c_tests::{RunMode, Toolbox};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a test that did not fail has to say.
 enum Verdict {
@@ -25,7 +25,8 @@ type Run = fn(&Toolbox, Length) -> Result<Verdict, String>;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Length {
     Usual,
-    Long,
+    /// What has no end by itself goes on for so long.
+    Long(Duration),
 }
 
 const TESTS: [(&str, Run); 3] = [("kill", kill::run), ("crowd", crowd::run), ("quiet", quiet::run)];
@@ -45,11 +46,15 @@ fn main() -> ExitCode {
 fn run_selected() -> Result<usize, String> {
     let mut length = Length::Usual;
     let mut names = Vec::new();
-    for argument in std::env::args().skip(1) {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--long" => length = Length::Long,
+            "--minutes" => {
+                let minutes: Option<u64> = arguments.next().and_then(|minutes| minutes.parse().ok());
+                length = Length::Long(Duration::from_secs(60 * minutes.ok_or("--minutes wants a number")?));
+            }
             name if TESTS.iter().any(|(known, _)| *known == name) => names.push(argument),
-            _ => return Err(format!("unknown argument {argument}: [kill] [crowd] [quiet] [--long]")),
+            _ => return Err(format!("unknown argument {argument}: [kill] [crowd] [quiet] [--minutes N]")),
         }
     }
 

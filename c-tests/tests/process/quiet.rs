@@ -32,7 +32,7 @@ pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
     let program = compile(toolbox, "quiet")?;
     let directory = OwnDir::new("quiet")?;
     let trace = directory.path().join("trace");
-    let appends = if length == Length::Long { APPENDS_LONG } else { APPENDS };
+    let appends = if length == Length::Usual { APPENDS } else { APPENDS_LONG };
     let output = Command::new("strace")
         .args(["-f", "-o"])
         .arg(&trace)
