@@ -1,0 +1,116 @@
+//! A log on a simulated disk whose files a test can look at, put together and damage.
+
+use crate::records::{Records, read_all};
+use immuta::storage::simulated::Simulated;
+use immuta::{Error, ErrorKind, Log, Options, Payloads, Report, Result};
+use std::time::Duration;
+
+pub const LOG: &str = "a.log";
+pub const INDEX: &str = "a.idx";
+pub const JOURNAL: &str = "a.wal";
+pub const JOURNAL_BYTES: u64 = 64 << 10;
+/// Where the two checkpoints of a side file lie.
+pub const CHECKPOINTS: [usize; 2] = [4096, 8192];
+pub const PAGE_BYTES: usize = 4096;
+pub const SECTOR_BYTES: usize = 512;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Fast,
+    Durable,
+}
+
+pub fn open(disk: &Simulated, mode: Mode) -> Result<Log> {
+    let fast_write = mode == Mode::Fast;
+    // No checkpoint but those a test asks for.
+    let flush_interval = Duration::from_hours(1);
+    let mut options = Options { fast_write, flush_interval, journal_size_bytes: JOURNAL_BYTES, ..Options::default() };
+    options.add_namespace("a")?;
+    Log::open_on(disk.storage(), &options)
+}
+
+pub fn append(log: &Log, record: &[u8]) -> Result<()> {
+    log.append(0, Payloads::One(&[record]), None).map(drop)
+}
+
+pub fn append_batch(log: &Log, records: &[Vec<u8>]) -> Result<()> {
+    let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+    log.append(0, Payloads::Each(&slices), None).map(drop)
+}
+
+/// `count` records, all different, from number `from` on.
+pub fn records(from: usize, count: usize, size: usize) -> Records {
+    (from..from + count).map(|number| format!("{number:0size$}").into_bytes()).collect()
+}
+
+/// The three files of a log, as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    pub log: Option<Vec<u8>>,
+    pub index: Option<Vec<u8>>,
+    pub journal: Option<Vec<u8>>,
+}
+
+impl Files {
+    pub fn of(disk: &Simulated) -> Files {
+        Files { log: disk.read_file(LOG), index: disk.read_file(INDEX), journal: disk.read_file(JOURNAL) }
+    }
+
+    /// A disk with these files and no others.
+    pub fn on_disk(&self) -> Simulated {
+        let disk = Simulated::new();
+        for (name, bytes) in [(LOG, &self.log), (INDEX, &self.index), (JOURNAL, &self.journal)] {
+            if let Some(bytes) = bytes {
+                disk.write_file(name, bytes);
+            }
+        }
+        disk
+    }
+
+    pub fn log(&mut self) -> &mut Vec<u8> {
+        self.log.as_mut().unwrap()
+    }
+
+    pub fn index(&mut self) -> &mut Vec<u8> {
+        self.index.as_mut().unwrap()
+    }
+
+    pub fn journal(&mut self) -> &mut Vec<u8> {
+        self.journal.as_mut().unwrap()
+    }
+
+    /// Where the checkpoint with the highest sequence number lies.
+    pub fn newest_checkpoint(&self) -> usize {
+        let index = self.index.as_ref().unwrap();
+        let seq = |at: &usize| u64::from_le_bytes(index[*at..*at + 8].try_into().unwrap());
+        CHECKPOINTS.into_iter().max_by_key(seq).unwrap()
+    }
+}
+
+/// What opening for writing finds, and then one more record is taken, the log closed, and opened again.
+pub fn recover(disk: &Simulated, mode: Mode, context: &str) -> (Report, Records) {
+    let log = open(disk, mode).unwrap_or_else(|error| panic!("{context}: refused, {:?}: {error}", error.kind));
+    let report = log.report(0).unwrap();
+    let found = read_all(&log).unwrap();
+    assert_eq!(report.count, found.len() as u64, "{context}: the report's count");
+    append(&log, b"one more").unwrap();
+    log.shutdown().unwrap();
+    let log = open(disk, mode).unwrap();
+    let mut with_one_more = read_all(&log).unwrap();
+    assert_eq!(with_one_more.pop().unwrap(), b"one more", "{context}");
+    assert_eq!(with_one_more, found, "{context}: opened again");
+    (report, found)
+}
+
+/// Opening for writing is refused, and changes no file.
+pub fn refused(disk: &Simulated, mode: Mode, kind: ErrorKind, context: &str) -> Error {
+    let files = Files::of(disk);
+    let names = disk.storage().list().unwrap();
+    let error = open(disk, mode).map(drop).expect_err(context);
+    assert_eq!(error.kind, kind, "{context}: {error}");
+    assert!(files == Files::of(disk), "{context}: a file was changed");
+    let mut names_after = disk.storage().list().unwrap();
+    names_after.retain(|name| name != "a.live");
+    assert!(names_after.iter().all(|name| names.contains(name)), "{context}: {names_after:?}");
+    error
+}
