@@ -30,7 +30,7 @@ enum Walk {
 pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     let file_size = bytes.file_end;
-    let ours = walk(bytes, header_count)?;
+    let ours = walk(bytes, Point::START, header_count)?;
     let mut others = Vec::new();
     if fits_header16(bytes, header_count)? {
         others.push("a 16-byte header (count, last offset)");
@@ -39,8 +39,7 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
         others.push("no header");
     }
     let fits = match ours {
-        Walk::Ends(point) if point.end == file_size => Some(point),
-        Walk::Ends(point) if file_size.is_multiple_of(SECTOR_BYTES) && only_zeros(bytes, point.end)? => Some(point),
+        Walk::Ends(point) => only_zero_tail(bytes, point)?,
         _ => None,
     };
     match (fits, ours) {
@@ -86,9 +85,44 @@ fn ambiguous(path: &Path, number: u64, offset: u64, what: &str) -> Error {
     Error::new(ErrorKind::Ambiguous, message).at(number, offset)
 }
 
-/// Walks `count` records of our layout.
-fn walk(bytes: &mut Bytes<'_>, count: u64) -> Result<Walk> {
-    let mut at = Point::START;
+/// Where record `count` begins, if sizes lead there from `from` on; for callers who know where that must be.
+pub fn leads_to(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Point>> {
+    let mut at = from;
+    while at.count < count {
+        let empty = bytes.empty_records(at.end, count - at.count)?;
+        let next = if empty > 0 {
+            Some((at.count + empty, at.end + empty * SIZE_WORD_BYTES))
+        } else {
+            bytes.record_end(at.end)?.map(|end| (at.count + 1, end))
+        };
+        let Some((count, end)) = next else { return Ok(None) };
+        at = Point { count, end, ..at };
+    }
+    Ok(Some(at))
+}
+
+/// Where the `count` records end that sizes lead over from `from` on, if that is where the file ends.
+pub fn leads_to_end(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Point>> {
+    Ok(leads_to(bytes, from, count)?.filter(|point| point.end == bytes.file_end))
+}
+
+/// As [`leads_to_end`], or if the file ends in zeros, which cannot be records, of a log that was left open.
+pub fn leads_to_end_or_zeros(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Point>> {
+    match walk(bytes, from, count)? {
+        Walk::Ends(point) => only_zero_tail(bytes, point),
+        _ => Ok(None),
+    }
+}
+
+fn only_zero_tail(bytes: &mut Bytes<'_>, point: Point) -> Result<Option<Point>> {
+    let is_end =
+        point.end == bytes.file_end || bytes.file_end.is_multiple_of(SECTOR_BYTES) && only_zeros(bytes, point.end)?;
+    Ok(is_end.then_some(point))
+}
+
+/// Walks the records of our layout from `from` to `count`.
+fn walk(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Walk> {
+    let mut at = from;
     while at.count < count {
         let left = count - at.count;
         let empty = bytes.empty_records(at.end, left)?;
@@ -98,9 +132,9 @@ fn walk(bytes: &mut Bytes<'_>, count: u64) -> Result<Walk> {
             if only_zeros(bytes, at.end)? && !ends_there {
                 return Ok(Walk::Zeros { number: at.count, offset: at.end });
             }
-            at = Point { count: at.count + empty, end, time_ns: 0 };
+            at = Point { count: at.count + empty, end, ..at };
         } else if let Some(end) = bytes.record_end(at.end)? {
-            at = Point { count: at.count + 1, end, time_ns: 0 };
+            at = Point { count: at.count + 1, end, ..at };
         } else {
             return Ok(Walk::Leaves { number: at.count, offset: at.end });
         }

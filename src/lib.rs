@@ -39,6 +39,7 @@ mod record;
 mod recovery;
 mod report;
 mod ringer;
+mod salvage;
 mod scan;
 #[doc(hidden)]
 pub mod storage;

@@ -3,19 +3,18 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::in_memory;
 use crate::format::index::{
-    CHECKPOINT_OFFSETS, Checkpoint, HEADER_SIZE_BYTES, Identity, Mode, PAGE_SIZE_BYTES, State, entry_offset,
+    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, PAGE_SIZE_BYTES, State,
+    entries_end,
 };
 use crate::index::{self, Index};
 use crate::random;
-use crate::scan::{self, Bytes, Point};
+use crate::scan::{self, Bytes, Found, Point};
 use crate::storage::{File, OpenMode, Storage, now_ns, remove_if_there};
 use std::io;
 use std::sync::Arc;
 
 /// Entries gathered before they are written.
 const RUN_BYTES: usize = 64 << 10;
-/// The most files of one name kept aside.
-const ASIDE_MAX: u32 = 10_000;
 
 /// Creates the side file of `namespace` for the records of `log` up to `to`, with an open checkpoint of `epoch`, and makes both durable.
 /// `codecs` are those that whoever creates it asks for.
@@ -28,25 +27,12 @@ pub fn create_index(
     epoch: u64,
     codecs: &[u32],
 ) -> Result<(Index, Checkpoint, usize)> {
-    let name = index::file_name(namespace);
-    let path = storage.path().join(&name);
-    let failed = |error: io::Error| Error::os(format_args!("creating {}", path.display()), &error);
-    log.sync().map_err(failed)?;
-    let temporary = format!("{name}.tmp");
-    remove_if_there(storage, &temporary).map_err(failed)?;
+    log.sync().map_err(|error| Error::os("syncing a record file before it is indexed", &error))?;
     let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch };
-    let created = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|file| {
-        // Of records that are there nobody knows yet what they went through.
-        let index = fill_index(file, log, newest, (to.count == 0).then(|| codecs.to_vec()))?;
-        index.file.sync().and_then(|()| storage.rename(&temporary, &name)).map_err(failed)?;
-        Ok(index)
-    });
-    if created.is_err() {
-        // What was written of it may be what fills the disk.
-        let _ = storage.remove(&temporary);
-    }
-    storage.sync_directory().map_err(failed)?;
-    Ok((created?, newest, 1))
+    // Of records that are there nobody knows yet what they went through.
+    let codecs = (to.count == 0).then(|| codecs.to_vec());
+    let index = replace_file(storage, &index::file_name(namespace), |file| fill_index(file, log, newest, codecs))?;
+    Ok((index, newest, 1))
 }
 
 /// An index in memory, for reading records that have no side file, up to `to`.
@@ -65,7 +51,7 @@ pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point) -> Result
 fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint, codecs: Option<Vec<u32>>) -> Result<Index> {
     let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs };
     let index = Index { file, log_id: identity.log_id };
-    write_entries(&index, log, Point { count: newest.count, end: newest.end, time_ns: 0 })?;
+    write_entries(&index, log, Point::START, Point { count: newest.count, end: newest.end, time_ns: 0 })?;
     let mut header = vec![0; in_memory(HEADER_SIZE_BYTES)];
     header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());
     for (seq, offset) in [newest.seq - 1, newest.seq].into_iter().zip(CHECKPOINT_OFFSETS) {
@@ -76,14 +62,72 @@ fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint, codecs: O
     Ok(index)
 }
 
-fn write_entries(index: &Index, log: &dyn File, to: Point) -> Result<()> {
+/// Replaces the side file `index` of `namespace` by a copy that has entries for the records of `log` from `from` to `to`, too, and none
+/// behind; durable when it returns. Cut at any instant, the one is there or the other.
+pub fn complete_index(
+    storage: &dyn Storage,
+    namespace: &str,
+    log: &dyn File,
+    index: &Index,
+    from: Point,
+    to: Point,
+) -> Result<Index> {
+    let name = index::file_name(namespace);
+    let failed =
+        |error: io::Error| Error::os(format_args!("completing {}", storage.path().join(&name).display()), &error);
+    replace_file(storage, &name, |file| {
+        let completed = Index { file, log_id: index.log_id };
+        copy(index.file.as_ref(), completed.file.as_ref(), entries_end(from.count)).map_err(failed)?;
+        write_entries(&completed, log, from, to)?;
+        Ok(completed)
+    })
+}
+
+/// Makes a file under a temporary name, durable, and renames it to `name`; a failure leaves nothing of it.
+fn replace_file(storage: &dyn Storage, name: &str, fill: impl FnOnce(Arc<dyn File>) -> Result<Index>) -> Result<Index> {
+    let temporary = format!("{name}.tmp");
+    let failed = |error: io::Error| Error::os(format_args!("creating {}", storage.path().join(name).display()), &error);
+    remove_if_there(storage, &temporary).map_err(failed)?;
+    let created = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|file| {
+        let index = fill(file)?;
+        index.file.sync().and_then(|()| storage.rename(&temporary, name)).map_err(failed)?;
+        Ok(index)
+    });
+    if created.is_err() {
+        // What was written of it may be what fills the disk.
+        let _ = storage.remove(&temporary);
+    }
+    storage.sync_directory().map_err(failed)?;
+    created
+}
+
+fn copy(from: &dyn File, to: &dyn File, size_bytes: u64) -> io::Result<()> {
+    let mut buffer = vec![0; RUN_BYTES];
+    let mut at = 0;
+    while at < size_bytes {
+        let most = usize::try_from(size_bytes - at).unwrap_or(usize::MAX).min(buffer.len());
+        let read = from.read_at(at, &mut buffer[..most])?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        to.write_at(at, &buffer[..read])?;
+        at += read as u64;
+    }
+    Ok(())
+}
+
+/// Writes the entries of the records of `log` from `from` to `to`, which nobody knows but by their sizes. They are not older than the
+/// record before them.
+fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point) -> Result<()> {
     let failed = |error: io::Error| Error::os("writing index entries", &error);
     let mut bytes = Bytes::new(log, to.end)?;
     let mut run: Vec<u8> = Vec::with_capacity(RUN_BYTES);
-    let mut at = entry_offset(0).unwrap_or(HEADER_SIZE_BYTES);
-    let reached = scan::walk(&mut bytes, Point::START, to.count, |number, offset, found| {
-        run.extend_from_slice(&scan::adopted_entry(&index.log_id, number, offset, found));
-        if run.len() + 24 > RUN_BYTES {
+    let mut at = entries_end(from.count);
+    let reached = scan::walk(&mut bytes, from, to.count, |number, offset, found| {
+        let Found { crc, .. } = found;
+        let entry = Entry { offset, time_ns: from.time_ns, crc, last_of_batch: true, adopted: true };
+        run.extend_from_slice(&entry.encode(&index.log_id, number));
+        if run.len() + ENTRY_BYTES > RUN_BYTES {
             index.file.write_at(at, &run).map_err(failed)?;
             at += run.len() as u64;
             run.clear();
@@ -97,18 +141,4 @@ fn write_entries(index: &Index, log: &dyn File, to: Point) -> Result<()> {
         ));
     }
     index.file.write_at(at, &run).map_err(failed)
-}
-
-/// Renames `name` to `name.bad-K`, K the first number free.
-pub fn move_aside(storage: &dyn Storage, name: &str) -> Result<()> {
-    let failed =
-        |error: io::Error| Error::os(format_args!("moving {} aside", storage.path().join(name).display()), &error);
-    for number in 1..ASIDE_MAX {
-        let aside = format!("{name}.bad-{number}");
-        if storage.metadata(&aside).map_err(failed)?.is_none() {
-            storage.rename(name, &aside).map_err(failed)?;
-            return storage.sync_directory().map_err(failed);
-        }
-    }
-    Err(Error::new(ErrorKind::Exists, format!("too many {name}.bad-K; remove some")))
 }

@@ -1,7 +1,6 @@
 //! Reading records in order straight from the files, before anything is trusted: what verifies, and how sizes walk.
 
 use crate::error::{Error, Result, no_memory};
-use crate::format::index::{Entry, LogId};
 use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
 use crate::format::{Checksum, in_memory};
 use crate::index::{Index, Run};
@@ -215,11 +214,6 @@ pub fn walk(
         at = Point { count: at.count + 1, end: found.end, ..at };
     }
     Ok(Some(at))
-}
-
-/// Entry `number` of an adopted record at `offset`, as bytes.
-pub fn adopted_entry(log_id: &LogId, number: u64, offset: u64, found: Found) -> [u8; 24] {
-    Entry { offset, time_ns: 0, crc: found.crc, last_of_batch: true, adopted: true }.encode(log_id, number)
 }
 
 /// Whether only zeros follow from `offset` on.

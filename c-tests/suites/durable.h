@@ -58,16 +58,19 @@ static inline void expect_records_and_close(immuta_log *log, uint32_t mode, uint
   free(expected.bytes);
 }
 
-/* Opening for durable writing finds the log as a crash left it, with the records below `count`. */
-static inline void expect_recovered(uint64_t count) {
+/* Opening for durable writing mends the log, with the records below `count`, and tells what was wrong. */
+static inline void expect_mended(uint64_t count, immuta_status finding) {
   immuta_log *log = OPEN(DURABLE);
   immuta_report report = check_report(log, 0);
   CHECK_EQ(report.outcome, IMMUTA_OUTCOME_RECOVERED);
-  CHECK_EQ(report.finding, IMMUTA_OK);
+  CHECK_EQ(report.finding, finding);
   CHECK_EQ(report.count, count);
   CHECK_EQ(check_stats(log, 0).durable_count, count);
   expect_records_and_close(log, IDX_MODE_DURABLE, count);
 }
+
+/* Opening for durable writing finds the log as a crash left it. */
+static inline void expect_recovered(uint64_t count) { expect_mended(count, IMMUTA_OK); }
 
 /* ---- Logs left behind ---- */
 

@@ -66,7 +66,7 @@ static void a_journal_cut_short_has_what_is_left(void) {
 static void a_journal_that_is_gone_leaves_what_the_files_have(void) {
   leave_killed(live);
   CHECK(unlink(check_path("a.wal")) == 0);
-  expect_recovered(RECORDS);
+  expect_mended(RECORDS, IMMUTA_E_MISSING);
 }
 
 /* The count says that there were more: it reaches the disk only behind the frame. */
@@ -195,13 +195,28 @@ static void records_are_missed_where_a_journal_knows_them(void) {
   leave_killed(live);
   CHECK(unlink(check_path("a.log")) == 0);
   expect_refused(IMMUTA_E_MISSING, "a.");
-  put_back();
   CHECK(unlink(check_path("a.idx")) == 0);
-  expect_refused(IMMUTA_E_MISSING, "a.wal");
-  CHECK(unlink(check_path("a.log")) == 0);
   expect_refused(IMMUTA_E_MISSING, "a.wal");
   put_back();
   expect_recovered(RECORDS);
+}
+
+static void records_without_a_side_file_go_on_in_the_journal(void) {
+  leave_killed(live);
+  for (int thrown_back = 0; thrown_back < 2; thrown_back++) {
+    put_back();
+    if (thrown_back) throw_back();
+    check_copy_file(check_path("wal.killed"), check_path("a.wal"));
+    CHECK(unlink(check_path("a.idx")) == 0);
+    immuta_log *log = OPEN(DURABLE);
+    CHECK_EQ(check_report(log, 0).outcome, IMMUTA_OUTCOME_ADOPTED);
+    CHECK_EQ(check_report(log, 0).adopted, RECORDS);
+    immuta_stream *stream = check_stream(log, 0, 0);
+    for (uint64_t i = 0; i < RECORDS; i++) check_next(stream, i, size_of(i), i);
+    check_end(stream);
+    immuta_stream_done(stream);
+    CHECK_OK(immuta_close(log, ERR));
+  }
 }
 
 static void a_journal_with_one_checkpoint_damaged_counts_if_it_continues(void) {
@@ -213,7 +228,7 @@ static void a_journal_with_one_checkpoint_damaged_counts_if_it_continues(void) {
     check_patch_file(check_path("a.idx"), (uint64_t)page * IDX_PAGE, "\xff", 1);
     check_copy_file(check_path("wal.killed"), check_path("a.wal"));
     check_copy_file(check_path("log.start"), check_path("a.log"));
-    expect_recovered(RECORDS);
+    expect_mended(RECORDS, IMMUTA_E_CORRUPT);
   }
   free(idx.data);
 }
@@ -232,6 +247,7 @@ static const check_case cases[] = {
     CASE(a_journal_of_another_log_does_not_count),
     CASE(a_journal_beside_a_closed_log_does_not_count),
     CASE(records_are_missed_where_a_journal_knows_them),
+    CASE(records_without_a_side_file_go_on_in_the_journal),
     CASE(a_journal_with_one_checkpoint_damaged_counts_if_it_continues),
 };
 

@@ -1,6 +1,6 @@
 //! Making the files what the plan says, one durable step after the other.
 
-use super::examine::Plan;
+use super::examine::{BesideRecords, Plan, Recovery, Unindexed};
 use super::{Opened, Site, Wanted, replay};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, PAGE_SIZE_BYTES, State, entries_end};
@@ -11,6 +11,7 @@ use crate::live::Live;
 use crate::random;
 use crate::rebuild;
 use crate::report::{Outcome, Report};
+use crate::salvage;
 use crate::scan::{Bytes, Point};
 use crate::storage::File;
 use std::sync::Arc;
@@ -28,50 +29,22 @@ pub fn carry_out(
     prepared: Option<Prepared>,
 ) -> Result<Opened> {
     let size_before = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
-    let epoch = random::epoch()?;
-    let (mode, codecs) = (wanted.mode(), site.named.ids());
-    let mut report = Report::default();
-    let (index, point, checkpoint, slot, journal) = match plan {
-        Plan::Create => {
-            log.set_size(log::HEADER_SIZE_BYTES)
-                .and_then(|()| log.write_at(0, &log::word(0)))
-                .map_err(site.failed("writing"))?;
-            let journal = replace_journal(site, prepared)?;
-            let (index, checkpoint, slot) =
-                rebuild::create_index(site.storage, site.namespace, log.as_ref(), Point::START, mode, epoch, &codecs)?;
-            (index, Point::START, checkpoint, slot, journal)
-        }
+    let writer = NewWriter { mode: wanted.mode(), epoch: random::epoch()?, prepared };
+    let epoch = writer.epoch;
+    let Mended { index, point, checkpoint, slot, journal, mut report } = match plan {
+        Plan::Create => create(site, log.as_ref(), writer)?,
         Plan::Continue { index, from, slot, point } => {
-            report.outcome = Outcome::Clean;
-            report.header_count = point.count;
-            let journal = replace_journal(site, prepared)?;
-            let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, mode, epoch)?;
-            (index, point, checkpoint, slot, journal)
+            let journal = replace_journal(site, writer.prepared)?;
+            let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, epoch)?;
+            let report = Report { outcome: Outcome::Clean, header_count: point.count, ..Report::default() };
+            Mended { index, point, checkpoint, slot, journal, report }
         }
-        Plan::Recover { index, from, slot, point, header_count, journal } => {
-            report.outcome = Outcome::Recovered;
-            report.header_count = header_count;
-            report.recovered = point.count - from.count;
-            mend(site, log.as_ref(), &index, &from, slot, &point, journal.as_ref())?;
-            let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, mode, epoch)?;
-            let journal = replace_journal(site, prepared)?;
-            log.set_size(point.end).map_err(site.failed("cutting"))?;
-            index.file.set_size(entries_end(point.count)).map_err(site.failed("cutting the side file of"))?;
-            sync_both(site, log.as_ref(), &index)?;
-            (index, point, checkpoint, slot, journal)
-        }
-        Plan::Adopt { point, damaged_index } => {
-            report.outcome = Outcome::Adopted;
-            report.header_count = point.count;
-            report.adopted = point.count;
+        Plan::Recover(recovery) => recover(site, log.as_ref(), recovery, size_before, writer)?,
+        Plan::Adopt { point, header_count, damaged_index, journal } => {
             if damaged_index {
-                rebuild::move_aside(site.storage, &index::file_name(site.namespace))?;
+                salvage::move_aside(site.storage, &index::file_name(site.namespace))?;
             }
-            let journal = replace_journal(site, prepared)?;
-            let (index, checkpoint, slot) =
-                rebuild::create_index(site.storage, site.namespace, log.as_ref(), point, mode, epoch, &codecs)?;
-            log.set_size(point.end).and_then(|()| log.sync()).map_err(site.failed("cutting"))?;
-            (index, point, checkpoint, slot, journal)
+            adopt(site, log.as_ref(), point, header_count, journal, writer)?
         }
     };
     let journal = journal.zip(wanted.journal_size_bytes);
@@ -79,6 +52,94 @@ pub fn carry_out(
     report.count = point.count;
     report.trimmed_bytes = size_before.saturating_sub(point.end);
     Ok(Opened { lock, log, index, live, point, checkpoint, slot, journal, report })
+}
+
+/// The writer the files are made ready for.
+struct NewWriter {
+    mode: Mode,
+    epoch: u64,
+    prepared: Option<Prepared>,
+}
+
+/// What became of the files.
+struct Mended {
+    index: Index,
+    point: Point,
+    checkpoint: Checkpoint,
+    slot: usize,
+    journal: Option<Arc<dyn File>>,
+    report: Report,
+}
+
+fn create(site: &Site<'_>, log: &dyn File, writer: NewWriter) -> Result<Mended> {
+    log.set_size(log::HEADER_SIZE_BYTES)
+        .and_then(|()| log.write_at(log::COUNT_OFFSET, &log::word(0)))
+        .map_err(site.failed("writing"))?;
+    let journal = replace_journal(site, writer.prepared)?;
+    let (index, checkpoint, slot) = create_index(site, log, Point::START, writer.mode, writer.epoch)?;
+    Ok(Mended { index, point: Point::START, checkpoint, slot, journal, report: Report::default() })
+}
+
+fn create_index(
+    site: &Site<'_>,
+    log: &dyn File,
+    point: Point,
+    mode: Mode,
+    epoch: u64,
+) -> Result<(Index, Checkpoint, usize)> {
+    rebuild::create_index(site.storage, site.namespace, log, point, mode, epoch, &site.named.ids())
+}
+
+fn recover(site: &Site<'_>, log: &dyn File, recovery: Recovery, size_before: u64, writer: NewWriter) -> Result<Mended> {
+    let Recovery { mut index, from, slot, point, header_count, journal, unindexed, salvage, finding } = recovery;
+    let mut report = Report { outcome: Outcome::Recovered, header_count, finding, ..Report::default() };
+    report.recovered = point.count - from.count;
+    if salvage {
+        let kept = salvage::keep(site.storage, site.namespace, log, point.end, size_before)?;
+        report.salvage = site.storage.path().join(kept).display().to_string();
+    }
+    if header_count > point.count {
+        (report.first_bad_number, report.first_bad_offset) = (point.count, point.end);
+    }
+    if let Some(Unindexed { from, to }) = unindexed {
+        index = rebuild::complete_index(site.storage, site.namespace, log, &index, from, to)?;
+        report.adopted = to.count - from.count;
+        report.recovered = point.count - to.count;
+    }
+    mend(site, log, &index, &from, slot, &point, journal.as_ref())?;
+    let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, writer.epoch)?;
+    let journal = replace_journal(site, writer.prepared)?;
+    log.set_size(point.end).map_err(site.failed("cutting"))?;
+    index.file.set_size(entries_end(point.count)).map_err(site.failed("cutting the side file of"))?;
+    sync_both(site, log, &index)?;
+    Ok(Mended { index, point, checkpoint, slot, journal, report })
+}
+
+fn adopt(
+    site: &Site<'_>,
+    log: &dyn File,
+    point: Point,
+    header_count: u64,
+    journal: Option<BesideRecords>,
+    writer: NewWriter,
+) -> Result<Mended> {
+    match journal {
+        None => {}
+        Some(BesideRecords::Stale) => salvage::move_aside(site.storage, &journal::file_name(site.namespace))?,
+        Some(BesideRecords::Continues(found)) => {
+            reach(site, log, point.end)?;
+            replay::lay(&found, |frame, records| {
+                log.write_at(frame.offset, records).map_err(site.failed("replaying the journal into"))
+            })?;
+            log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
+            log.sync().map_err(site.failed("syncing"))?;
+        }
+    }
+    let journal = replace_journal(site, writer.prepared)?;
+    let (index, checkpoint, slot) = create_index(site, log, point, writer.mode, writer.epoch)?;
+    log.set_size(point.end).and_then(|()| log.sync()).map_err(site.failed("cutting"))?;
+    let report = Report { outcome: Outcome::Adopted, header_count, adopted: point.count, ..Report::default() };
+    Ok(Mended { index, point, checkpoint, slot, journal, report })
 }
 
 /// Installs the new journal, or removes an old one where there is to be none.

@@ -1,9 +1,9 @@
 //! What is there, and what is to be done about it: reads only.
 
-use super::{Site, replay};
+use super::{Site, refusals, replay, unindexed};
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State, entries_end, entry_offset};
+use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State};
 use crate::format::log;
 use crate::index::{self, Header, Index, Run};
 use crate::journal::{self, Found};
@@ -13,6 +13,9 @@ use crate::storage::{File, OpenMode};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Sizes that a crash leaves are multiples of this, and few others are.
+const SECTOR_BYTES: u64 = 512;
+
 /// What is to be done with the files, all refusals excluded.
 #[derive(Debug)]
 pub enum Plan {
@@ -20,11 +23,57 @@ pub enum Plan {
     Create,
     /// Closed cleanly, and everything agrees.
     Continue { index: Index, from: Checkpoint, slot: usize, point: Point },
-    /// Left by a crash: `point` is where the records end.
-    /// `journal`: what is to be laid over the files before.
-    Recover { index: Index, from: Checkpoint, slot: usize, point: Point, header_count: u64, journal: Option<Found> },
+    /// Left by a crash, or changed since it was closed.
+    Recover(Recovery),
     /// No usable side file: index the records, which end at `point`.
-    Adopt { point: Point, damaged_index: bool },
+    Adopt { point: Point, header_count: u64, damaged_index: bool, journal: Option<BesideRecords> },
+}
+
+/// How a log with a side file is mended.
+#[derive(Debug)]
+pub struct Recovery {
+    pub index: Index,
+    pub from: Checkpoint,
+    pub slot: usize,
+    /// Where the records end.
+    pub point: Point,
+    pub header_count: u64,
+    /// What is to be laid over the files before.
+    pub journal: Option<Found>,
+    /// Records that are there and have no entries.
+    pub unindexed: Option<Unindexed>,
+    /// Whether what lies behind the records may be of use to somebody.
+    pub salvage: bool,
+    /// What was found wrong and can be mended.
+    pub finding: Option<ErrorKind>,
+}
+
+/// Records known by their sizes only.
+#[derive(Clone, Copy, Debug)]
+pub struct Unindexed {
+    pub from: Point,
+    pub to: Point,
+}
+
+/// What a journal is to records that have no side file.
+#[derive(Debug)]
+pub enum BesideRecords {
+    /// Its frames go on where these records end.
+    Continues(Found),
+    /// They do not: it is of another time.
+    Stale,
+}
+
+/// What was read of a log with a side file.
+struct Seen {
+    header: Header,
+    index: Index,
+    from: Checkpoint,
+    slot: usize,
+    /// Where the checkpoint says that the records end.
+    start: Point,
+    header_count: u64,
+    unindexed: Option<Unindexed>,
 }
 
 /// Decides what to do; reads only.
@@ -37,56 +86,122 @@ pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
         }
         None => None,
     };
-    let Some((header, file, identity)) = found else {
-        let damaged_index =
-            site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking at"))?;
-        let damaged_index = damaged_index.is_some_and(|meta| meta.size_bytes > 0);
-        refuse_if_journal_knows_records(site)?;
-        if file_size < log::HEADER_SIZE_BYTES {
-            return if damaged_index { Err(unknown_records(site)) } else { Ok(Plan::Create) };
-        }
-        let point = layout::recognise(&mut bytes, &site.log_path)?;
-        refuse_without_room(site, point.count)?;
-        return Ok(Plan::Adopt { point, damaged_index });
-    };
+    let Some((header, file, identity)) = found else { return unindexed::examine(site, &mut bytes) };
     let index = Index { file, log_id: identity.log_id };
     let header_count = bytes.size_word(0)?;
     let (from, slot) = header.newest().unwrap_or((from_the_beginning(), 1));
-    refuse_lost_records(site, &header, &from, header_count, file_size)?;
+    refusals::lost_records(site, &from, header_count, file_size)?;
     let journal = journal_beside(site, &header, &from, &index)?;
     let header_count = match header_count {
         Some(count) => count,
         // The first commit ever, whose frame was synced before anything else.
         None if journal.is_some() => 0,
         None if Run::default().entry(&index, 0, 1)?.is_none() => return Ok(Plan::Create),
-        None => return Err(refuse_short(site, file_size)),
+        None => return Err(refusals::short(site, file_size)),
     };
     let start = Point { count: from.count, end: from.end, time_ns: last_time(&index, from.count)? };
-    if header_count > from.count && from.state == State::Clean {
-        return Err(refuse_ahead(site, &from, header_count, &start));
-    }
+    let mut seen = Seen { header, index, from, slot, start, header_count, unindexed: None };
+    seen.unindexed = lost_entries(site, &mut bytes, &seen)?;
     // Whatever the checkpoint says, nothing is cut off a file that is not the one it was made for.
-    refuse_wrong_ends(site, &mut bytes, &index, start)?;
-    if from.state == State::Clean && header_count == from.count && file_size == from.end {
-        return Ok(Plan::Continue { index, from, slot, point: start });
+    let indexed = seen.unindexed.map_or(start, |unindexed| unindexed.from);
+    refusals::wrong_ends(site, &mut bytes, &seen.index, indexed)?;
+    match from.state {
+        State::Clean => examine_clean(site, &mut bytes, seen),
+        State::Open | State::Poisoned => examine_open(site, &mut bytes, seen, journal),
     }
-    let (point, journal) = match (from.state, journal) {
-        (State::Clean, _) => (start, None),
-        (_, None) => (scan::forward(&mut bytes, &index, start, u64::MAX)?, None),
-        (_, Some(journal)) => {
-            match replay::follow(&mut bytes, &index, start, &journal, &site.log_path, |_, _| Ok(())) {
-                // That of another writer counts only if it continues what is there.
-                Err(error) if error.kind == ErrorKind::Corrupt && !journal.is_of(from.epoch) => {
-                    (scan::forward(&mut bytes, &index, start, u64::MAX)?, None)
-                }
-                end => (end?, Some(journal)),
+}
+
+/// A log that was closed: as it was then, or changed since.
+fn examine_clean(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen) -> Result<Plan> {
+    let Seen { from, start, header_count, .. } = seen;
+    let reached = seen.unindexed.map_or(start, |unindexed| unindexed.to);
+    if header_count == from.count && bytes.file_end == from.end && seen.unindexed.is_none() {
+        return Ok(Plan::Continue { index: seen.index, from, slot: seen.slot, point: start });
+    }
+    if header_count > reached.count {
+        // The original appended to it, or the side file is older than the log.
+        let Some(to) = layout::leads_to_end(bytes, reached, header_count)? else {
+            return Err(refusals::ahead_of_clean(site, header_count, &start));
+        };
+        seen.unindexed = Some(Unindexed { from: seen.unindexed.map_or(start, |unindexed| unindexed.from), to });
+        return seen.recover(site, to, None, false);
+    }
+    let salvage = !scan::only_zeros(bytes, reached.end)?;
+    seen.recover(site, reached, None, salvage)
+}
+
+/// A log that was left open.
+fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal: Option<Found>) -> Result<Plan> {
+    let header_count = seen.header_count;
+    let from = seen.unindexed.map_or(seen.start, |unindexed| unindexed.to);
+    let (point, journal) = match journal {
+        None => (scan::forward(bytes, &seen.index, from, u64::MAX)?, None),
+        Some(journal) => match replay::follow(bytes, &seen.index, from, &journal, &site.log_path, |_, _| Ok(())) {
+            // That of another writer counts only if it continues what is there.
+            Err(error) if error.kind == ErrorKind::Corrupt && !journal.is_of(seen.from.epoch) => {
+                (scan::forward(bytes, &seen.index, from, u64::MAX)?, None)
             }
-        }
+            end => (end?, Some(journal)),
+        },
     };
-    if header_count > point.count {
-        return Err(refuse_ahead(site, &from, header_count, &point));
+    if header_count <= point.count {
+        return seen.recover(site, point, journal, false);
     }
-    Ok(Plan::Recover { index, from, slot, point, header_count, journal })
+    let file_size = bytes.file_end;
+    let has_sector_size = file_size.is_multiple_of(SECTOR_BYTES);
+    // A size of whole sectors is what a power loss leaves, and then sizes prove nothing about the bytes between them.
+    if !has_sector_size
+        && !has_entry_behind(&seen.index, point.count, header_count)?
+        && let Some(to) = layout::leads_to_end(bytes, point, header_count)?
+    {
+        seen.unindexed = Some(Unindexed { from: seen.unindexed.map_or(point, |unindexed| unindexed.from), to });
+        return seen.recover(site, to, journal, false);
+    }
+    if !has_sector_size && file_size != seen.from.end {
+        return Err(refusals::ahead_with_foreign_size(site, header_count, &point, file_size));
+    }
+    if seen.may_be_durable(site)? {
+        return Err(refusals::ahead_of_durable(site, header_count, &point));
+    }
+    let salvage = !scan::only_zeros(bytes, point.end)?;
+    seen.recover(site, point, journal, salvage)
+}
+
+impl Seen {
+    fn recover(self, site: &Site<'_>, point: Point, journal: Option<Found>, salvage: bool) -> Result<Plan> {
+        let finding = self.finding(site, &point)?;
+        if let Some(Unindexed { to, .. }) = &self.unindexed {
+            refusals::without_room(site, to.count)?;
+        }
+        let Seen { index, from, slot, header_count, unindexed, .. } = self;
+        Ok(Plan::Recover(Recovery { index, from, slot, point, header_count, journal, unindexed, salvage, finding }))
+    }
+
+    /// What is wrong with the log although it can be mended.
+    fn finding(&self, site: &Site<'_>, point: &Point) -> Result<Option<ErrorKind>> {
+        let is_damaged = self.header_count > point.count || self.header.checkpoints.iter().any(Option::is_none);
+        Ok(if is_damaged {
+            Some(ErrorKind::Corrupt)
+        } else if self.header.entries_in_file() < self.from.count {
+            Some(ErrorKind::Truncated)
+        } else if self.from.state != State::Clean && self.from.mode == Mode::Durable && !has_journal(site)? {
+            Some(ErrorKind::Missing)
+        } else {
+            None
+        })
+    }
+
+    /// Whether the writer that left the log may have been a durable one. With a checkpoint damaged, its journal tells: a fast
+    /// one has none.
+    fn may_be_durable(&self, site: &Site<'_>) -> Result<bool> {
+        let is_newest = self.header.checkpoints.iter().all(Option::is_some);
+        Ok(self.from.mode == Mode::Durable || !is_newest && has_journal(site)?)
+    }
+}
+
+fn has_journal(site: &Site<'_>) -> Result<bool> {
+    let there = site.storage.metadata(&journal::file_name(site.namespace));
+    there.map(|there| there.is_some()).map_err(site.failed("looking for the journal of"))
 }
 
 /// The journal that counts beside checkpoint `from`, if it has frames: that of the writer which made it.
@@ -99,27 +214,38 @@ fn journal_beside(site: &Site<'_>, header: &Header, from: &Checkpoint, index: &I
     journal::find_of(site.storage, site.namespace, &index.log_id, is_newest.then_some(from.epoch))
 }
 
-/// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
-fn refuse_without_room(site: &Site<'_>, count: u64) -> Result<()> {
-    let needed = entries_end(count);
-    let free = site.storage.free_bytes().map_err(site.failed("asking for the free space beside"))?;
-    if needed > free {
-        let message = format!(
-            "{} has {count} records and no side file; one takes {needed} bytes, {free} are free: make room and try again",
-            site.log_path.display()
-        );
-        return Err(Error::new(ErrorKind::NoSpace, message));
+/// The records whose entries are cut off although the checkpoint covers them, and those behind them that the count knows.
+fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Seen) -> Result<Option<Unindexed>> {
+    let Seen { header, index, from, header_count, .. } = seen;
+    let entries = header.entries_in_file();
+    if entries >= from.count {
+        return Ok(None);
     }
-    Ok(())
+    let refusal = || refusals::lost_entries(site, from, entries);
+    let begin = match entries.checked_sub(1) {
+        None => Point::START,
+        Some(last) => {
+            let entry = Run::default().entry(index, last, entries)?.copied().ok_or_else(refusal)?;
+            let found = bytes.record(entry.offset)?.filter(|found| found.crc == entry.crc).ok_or_else(refusal)?;
+            Point { count: entries, end: found.end, time_ns: entry.time_ns }
+        }
+    };
+    let checkpoint = layout::leads_to(bytes, begin, from.count)?.filter(|point| point.end == from.end);
+    let checkpoint = checkpoint.ok_or_else(refusal)?;
+    let all = layout::leads_to_end_or_zeros(bytes, checkpoint, *header_count)?;
+    Ok(Some(Unindexed { from: begin, to: all.unwrap_or(checkpoint) }))
 }
 
-/// The refusal of a record file that is too short to have a count, beside a side file that knows a record.
-fn refuse_short(site: &Site<'_>, file_size: u64) -> Error {
-    let message = format!(
-        "{} has {file_size} bytes, but its side file knows a record; restore it from a copy",
-        site.log_path.display()
-    );
-    Error::new(ErrorKind::Truncated, message).at(0, file_size)
+/// Whether the side file knows any of the records `from..to`.
+fn has_entry_behind(index: &Index, from: u64, to: u64) -> Result<bool> {
+    let mut run = Run::default();
+    let entries = Header::read(index.file.as_ref()).map_or(0, |header| header.entries_in_file());
+    for number in from..to.min(entries) {
+        if run.entry(index, number, entries)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What recovery starts from when neither checkpoint can be read: everything is verified.
@@ -130,84 +256,6 @@ fn from_the_beginning() -> Checkpoint {
 fn last_time(index: &Index, count: u64) -> Result<i64> {
     let Some(last) = count.checked_sub(1) else { return Ok(0) };
     Ok(Run::default().entry(index, last, count)?.map_or(0, |entry| entry.time_ns))
-}
-
-/// Refuses when something that was synced is not there.
-fn refuse_lost_records(
-    site: &Site<'_>,
-    header: &Header,
-    from: &Checkpoint,
-    header_count: Option<u64>,
-    file_size: u64,
-) -> Result<()> {
-    let Checkpoint { count, end, .. } = *from;
-    if file_size < end && count > 0 {
-        let message = format!(
-            "{} has {file_size} bytes, but {count} records up to offset {end} were synced; restore it from a copy (opening read-only serves what is left)",
-            site.log_path.display()
-        );
-        return Err(Error::new(ErrorKind::Truncated, message).at(count, file_size));
-    }
-    if let Some(header_count) = header_count.filter(|header_count| *header_count < count) {
-        let message = format!(
-            "{}: the count at offset 0 is {header_count}, but {count} records were synced; restore it from a copy (opening read-only serves what verifies)",
-            site.log_path.display()
-        );
-        return Err(Error::new(ErrorKind::Corrupt, message).at(header_count, 0));
-    }
-    if header.entries_in_file() < count {
-        let message = format!(
-            "{} has room for {} entries, but {count} records were synced; restore it, or move it away to have the records indexed anew",
-            site.index_path.display(),
-            header.entries_in_file()
-        );
-        return Err(Error::new(ErrorKind::Truncated, message).at(header.entries_in_file(), header.file_size_bytes));
-    }
-    Ok(())
-}
-
-/// The refusal when the count is beyond what verifies: which of the reasons it is, is a later version's to mend.
-fn refuse_ahead(site: &Site<'_>, from: &Checkpoint, header_count: u64, point: &Point) -> Error {
-    let Point { count, end, .. } = *point;
-    let path = site.log_path.display();
-    if from.state == State::Clean {
-        let message = format!(
-            "{path}: the count at offset 0 is {header_count}, but it was closed with {count} records up to offset {end}: the side file is of another time or another log; restore the one that belongs to it"
-        );
-        return Error::new(ErrorKind::Mismatch, message).at(count, end);
-    }
-    let message = format!(
-        "{path}: the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify; nothing was changed (opening read-only serves those)"
-    );
-    Error::new(ErrorKind::Corrupt, message).at(count, end)
-}
-
-/// First and last record must match their entries, or the side file is not this log's.
-fn refuse_wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<()> {
-    let path = site.log_path.display();
-    let refusal = match scan::check_ends(bytes, index, to)? {
-        scan::Ends::Agree => return Ok(()),
-        scan::Ends::Entry { number } => {
-            let message = format!(
-                "{}: the entry of record {number} is damaged; restore the side file, or move it away to have the records indexed anew",
-                site.index_path.display()
-            );
-            Error::new(ErrorKind::Corrupt, message).at(number, entry_offset(number).unwrap_or(0))
-        }
-        scan::Ends::Record { number, offset, all: true } => {
-            let message = format!(
-                "{path}: neither the first nor the last record matches its entry; the side file is of another log: restore the one that belongs to it"
-            );
-            Error::new(ErrorKind::Mismatch, message).at(number, offset)
-        }
-        scan::Ends::Record { number, offset, all: false } => {
-            let message = format!(
-                "{path}: record {number} at offset {offset} does not match its checksum; restore it from a copy (opening read-only serves the others)"
-            );
-            Error::new(ErrorKind::Corrupt, message).at(number, offset)
-        }
-    };
-    Err(refusal)
 }
 
 /// The identity in `header`; `None` when page 0 is none at all.
@@ -231,10 +279,12 @@ pub fn usable_identity(header: &Header, named: &Chain, path: &Path) -> Result<Op
 
 /// A side file that knows records must not become the side file of an empty log.
 pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
-    refuse_if_journal_knows_records(site)?;
+    if let Some(found) = unindexed::journal_with_frames(site)? {
+        return Err(refusals::known_to_journal(site, &found.path));
+    }
     let Some((header, _)) = read_index(site)? else { return Ok(()) };
     let Some(identity) = usable_identity(&header, site.named, &site.index_path)? else {
-        return Err(unknown_records(site));
+        return Err(refusals::unknown_records(site));
     };
     let counted = header.checkpoints.iter().flatten().map(|checkpoint| checkpoint.count).max().unwrap_or(0);
     let first = match open_index(site, &identity)? {
@@ -251,31 +301,6 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
         counted.max(1)
     );
     Err(Error::new(ErrorKind::Missing, message))
-}
-
-/// Frames that the files they belong to are not there for must not be forgotten.
-fn refuse_if_journal_knows_records(site: &Site<'_>) -> Result<()> {
-    let Some(found) = journal::find(site.storage, site.namespace)? else { return Ok(()) };
-    if !found.has_frames()? {
-        return Ok(());
-    }
-    let message = format!(
-        "{} holds records, but {} or {} is missing or cannot be read; restore it, or move the journal away to go on without them",
-        found.path.display(),
-        site.log_path.display(),
-        site.index_path.display()
-    );
-    Err(Error::new(ErrorKind::Missing, message))
-}
-
-/// The refusal when a side file that cannot be read may know records of a record file that is not there, or empty.
-fn unknown_records(site: &Site<'_>) -> Error {
-    let message = format!(
-        "{} is missing or empty, and {} cannot be read to tell whether that is right; restore the record file, or move the side file away to begin anew",
-        site.log_path.display(),
-        site.index_path.display()
-    );
-    Error::new(ErrorKind::Missing, message)
 }
 
 /// The side file's header; `None` when there is no side file or an empty one.

@@ -6,9 +6,11 @@
 
 mod carry_out;
 mod examine;
+mod refusals;
 mod replay;
 #[cfg(test)]
 mod tests;
+mod unindexed;
 
 pub use examine::usable_identity;
 

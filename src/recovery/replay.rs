@@ -53,6 +53,19 @@ pub fn follow(
     scan::forward(bytes, index, reached, u64::MAX)
 }
 
+/// Calls `lay` with every frame that brings records, and their bytes.
+pub fn lay(journal: &Found, mut lay: impl FnMut(&Frame, &[u8]) -> Result<()>) -> Result<()> {
+    for half in &journal.halves {
+        let mut frames = journal.frames(half);
+        while let Some((frame, body)) = frames.next()? {
+            if !frame.in_place {
+                lay(&frame, body)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Where a frame or a half begins.
 #[derive(Clone, Copy)]
 struct Begin {

@@ -241,13 +241,17 @@ fn payloads_that_look_like_a_journal_are_payloads() {
 }
 
 #[test]
-fn frames_whose_files_are_gone_are_never_forgotten() {
-    for gone in ["a.log", "a.idx"] {
-        let (disk, _) = only_in_the_journal();
-        disk.storage().remove(gone).unwrap();
-        let error = refused(&disk, ErrorKind::Missing, gone);
-        assert!(error.message.contains("a.wal"), "{error}");
-    }
+fn frames_whose_files_are_gone_are_not_forgotten() {
+    let (disk, _) = only_in_the_journal();
+    disk.storage().remove("a.log").unwrap();
+    let error = refused(&disk, ErrorKind::Missing, "no record file");
+    assert!(error.message.contains("a.wal"), "{error}");
+    disk.storage().remove("a.idx").unwrap();
+    refused(&disk, ErrorKind::Missing, "nor a side file");
+    let (disk, records) = only_in_the_journal();
+    disk.storage().remove("a.idx").unwrap();
+    let log = open(&disk).unwrap();
+    assert_eq!((log.report(0).unwrap().outcome, read_all(&log)), (Outcome::Adopted, records));
 }
 
 #[test]

@@ -1,0 +1,115 @@
+//! A record file without a side file: its sizes are all there is to go by, and a journal that goes on where they end.
+
+use super::examine::{BesideRecords, Plan};
+use super::{Site, refusals};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::journal::{Frame, record_sizes};
+use crate::format::log;
+use crate::index;
+use crate::journal::{self, Found};
+use crate::layout;
+use crate::scan::{Bytes, Point, only_zeros};
+
+/// Decides what to do with the records; reads only.
+pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
+    let damaged_index = site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking at"))?;
+    let damaged_index = damaged_index.is_some_and(|meta| meta.size_bytes > 0);
+    let is_short = bytes.file_end < log::HEADER_SIZE_BYTES;
+    let header_count = bytes.size_word(0)?.unwrap_or(0);
+    let (point, journal) = match journal_with_frames(site)? {
+        Some(journal) => match follow(site, bytes, header_count, &journal)? {
+            Some(point) => (point, Some(BesideRecords::Continues(journal))),
+            None if is_short => return Err(refusals::known_to_journal(site, &journal.path)),
+            None => (layout::recognise(bytes, &site.log_path)?, Some(BesideRecords::Stale)),
+        },
+        None if is_short && damaged_index => return Err(refusals::unknown_records(site)),
+        None if is_short => return Ok(Plan::Create),
+        None => (layout::recognise(bytes, &site.log_path)?, None),
+    };
+    refusals::without_room(site, point.count)?;
+    Ok(Plan::Adopt { point, header_count, damaged_index, journal })
+}
+
+/// The journal, if it has any frame.
+pub fn journal_with_frames(site: &Site<'_>) -> Result<Option<Found>> {
+    let Some(found) = journal::find(site.storage, site.namespace)? else { return Ok(None) };
+    Ok(if found.has_frames()? { Some(found) } else { None })
+}
+
+/// Where the records end with the frames of `journal` laid over them; `None` when the sizes do not lead to where it begins.
+///
+/// # Errors
+/// `E_MISMATCH` when frames do not follow each other, or disagree with bytes that are there; `E_AMBIGUOUS` when other bytes follow.
+fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &Found) -> Result<Option<Point>> {
+    let Some(first) = journal.halves.first().map(|half| half.header) else { return Ok(None) };
+    // What comes before a half was synced, and the count with it.
+    let begin = layout::leads_to(bytes, Point::START, first.first_number)?;
+    let Some(mut reached) = begin.filter(|begin| begin.end == first.first_offset && begin.count <= header_count) else {
+        return Ok(None);
+    };
+    for half in &journal.halves {
+        let header = half.header;
+        let is_same_writer = (header.log_id, header.epoch) == (first.log_id, first.epoch);
+        if !is_same_writer || (header.first_number, header.first_offset) != (reached.count, reached.end) {
+            return Err(disagrees(site, journal, &reached));
+        }
+        let mut frames = journal.frames(half);
+        while let Some((frame, body)) = frames.next()? {
+            reached = over(bytes, reached, &frame, body)?.ok_or_else(|| disagrees(site, journal, &reached))?;
+        }
+    }
+    if header_count > reached.count {
+        let all = layout::leads_to_end_or_zeros(bytes, reached, header_count)?;
+        return all.map(Some).ok_or_else(|| disagrees(site, journal, &reached));
+    }
+    if !only_zeros(bytes, reached.end)? {
+        let Point { count, end, .. } = reached;
+        let message = format!(
+            "{}: after the {count} records that the count and the journal {} know, which end at offset {end}, other bytes follow; there is no side file to tell: restore it, or have the log repaired",
+            site.log_path.display(),
+            journal.path.display()
+        );
+        return Err(Error::new(ErrorKind::Ambiguous, message).at(count, end));
+    }
+    Ok(Some(reached))
+}
+
+/// Where the records of `frame` end, if it begins where `reached` is and agrees with what is there.
+fn over(bytes: &mut Bytes<'_>, reached: Point, frame: &Frame, body: &[u8]) -> Result<Option<Point>> {
+    if (frame.first_number, frame.offset) != (reached.count, reached.end) {
+        return Ok(None);
+    }
+    let (Some(count), Some(end)) = (frame.end_number(), frame.end()) else { return Ok(None) };
+    if frame.in_place {
+        return Ok(layout::leads_to(bytes, reached, count)?.filter(|point| point.end == end));
+    }
+    let is_whole = record_sizes(body, frame.count).all(|size| size.is_some());
+    Ok((is_whole && agrees(bytes, frame.offset, body)?).then_some(Point { count, end, time_ns: 0 }))
+}
+
+/// Whether the file has `expected` at `offset`, as far as it has anything but zeros there.
+fn agrees(bytes: &mut Bytes<'_>, offset: u64, expected: &[u8]) -> Result<bool> {
+    let mut done = 0;
+    while done < expected.len() {
+        let rest = &expected[done..];
+        let piece = bytes.some(offset + done as u64, rest.len() as u64)?;
+        if piece.is_empty() {
+            break;
+        }
+        if piece.iter().zip(rest).any(|(there, expected)| there != expected && *there != 0) {
+            return Ok(false);
+        }
+        done += piece.len();
+    }
+    Ok(true)
+}
+
+fn disagrees(site: &Site<'_>, journal: &Found, reached: &Point) -> Error {
+    let Point { count, end, .. } = *reached;
+    let message = format!(
+        "{}: from record {count} at offset {end} on, the journal {} and the record file disagree, and there is no side file to tell; restore it, or have the log repaired",
+        site.log_path.display(),
+        journal.path.display()
+    );
+    Error::new(ErrorKind::Mismatch, message).at(count, end)
+}
