@@ -1,4 +1,4 @@
-//! Races of durable mode, each made to happen every time: a sync is held still while others stage, wait for room, make a checkpoint or
+//! Races of commits, checkpoints and closing, each made to happen every time: a sync is held still while others stage, wait for room, make a checkpoint or
 //! close; then it succeeds or fails.
 //!
 //! The power is cut (on a copy of the disk) at the moments that matter.
@@ -192,5 +192,38 @@ fn a_checkpoint_that_fails_leaves_nobody_waiting_for_room() {
         assert_eq!(scene.held(file), 0, "{file}: nothing is tried again");
         assert_eq!(outcome(scene.start(immuta::Log::shutdown)).unwrap_err().kind, ErrorKind::Poisoned, "{file}");
         scene.assert_survives(6, &sent[..6]);
+    }
+}
+
+#[test]
+fn a_slow_flushers_checkpoint_against_a_sync_in_another_thread() {
+    for fails in [false, true] {
+        let scene = Scene::open_fast();
+        let sent: Vec<Vec<u8>> = (0..5).map(|number| vec![number; 100]).collect();
+        scene.append_all(&sent[..3]);
+        scene.hold(LOG);
+        let slow = scene.start(|log| log.sync(0));
+        scene.append_all(&sent[3..]);
+        let later = scene.start(|log| log.sync(0));
+        assert_eq!(scene.held(LOG), 1, "checkpoints are made one at a time");
+        scene.assert_survives(0, &sent);
+        if fails {
+            scene.fail(LOG);
+            assert_eq!(outcome(slow).unwrap_err().kind, ErrorKind::Io);
+            assert_eq!(
+                outcome(later).unwrap_err().kind,
+                ErrorKind::Poisoned,
+                "no sync is trusted after one that failed"
+            );
+            assert_eq!(read_all(&scene.log).unwrap(), sent, "readers go on");
+            continue;
+        }
+        scene.release(LOG);
+        outcome(slow).unwrap();
+        scene.assert_survives(3, &sent);
+        assert!(!later.is_finished(), "what it is to cover was not synced yet");
+        scene.release(LOG);
+        outcome(later).unwrap();
+        scene.assert_survives(5, &sent);
     }
 }

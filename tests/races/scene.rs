@@ -35,10 +35,18 @@ pub struct Scene {
 
 impl Scene {
     pub fn open() -> Scene {
+        Scene::open_with(&options())
+    }
+
+    pub fn open_fast() -> Scene {
+        Scene::open_with(&Options { fast_write: true, flush_interval: Duration::from_hours(1), ..options() })
+    }
+
+    fn open_with(options: &Options) -> Scene {
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let (disk, gates) = (Simulated::new(), Arc::<Gates>::default());
         let engine = Gated { inner: disk.storage(), gates: Arc::clone(&gates) };
-        let log = Arc::new(Log::open_on(Arc::new(engine), &options()).unwrap());
+        let log = Arc::new(Log::open_on(Arc::new(engine), options).unwrap());
         Scene { disk, gates, log, _alone: alone }
     }
 
