@@ -56,13 +56,21 @@ class Run:
 
     def command(self, *words, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
         """Runs a program to its end and returns its standard output; standard error goes to the log only."""
+        output, status = self.outcome(*words, cwd=cwd, env=env)
+        expect(status is not None, f"{words[0]} did not end within {COMMAND_LIMIT_S} s")
+        expect(status == 0, f"{' '.join(map(str, words))}: exit status {status}")
+        return output
+
+    def outcome(self, *words, cwd: Path = ROOT, env: dict[str, str] | None = None,
+                limit_s: int = COMMAND_LIMIT_S) -> tuple[str, int | None]:
+        """As `command`, whatever the end: the exit status is None for a program that had to be killed."""
         words = [str(word) for word in words]
         self.write(f"$ {' '.join(words)}\n")
         process = subprocess.Popen(
             words, cwd=cwd, env={**os.environ, "CARGO_TARGET_DIR": str(TARGET_DIR), **(env or {})},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, start_new_session=True)
         hung = threading.Event()
-        watchdog = threading.Timer(COMMAND_LIMIT_S, lambda: (hung.set(), kill_group(process)))
+        watchdog = threading.Timer(limit_s, lambda: (hung.set(), kill_group(process)))
         watchdog.start()
         output = []
         try:
@@ -74,9 +82,7 @@ class Run:
             watchdog.cancel()
             if process.returncode is None:
                 kill_group(process)
-        expect(not hung.is_set(), f"{words[0]} did not end within {COMMAND_LIMIT_S} s")
-        expect(process.returncode == 0, f"{' '.join(words)}: exit status {process.returncode}")
-        return b"".join(output).decode(errors="replace")
+        return b"".join(output).decode(errors="replace"), None if hung.is_set() else process.returncode
 
 
 def kill_group(process: subprocess.Popen) -> None:
