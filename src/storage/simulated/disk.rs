@@ -3,6 +3,7 @@
 use crate::storage::sys;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 /// Larger files are refused: they are held in memory.
 const FILE_BYTES_MAX: u64 = 1 << 30;
@@ -12,30 +13,53 @@ const BLOCK_BYTES: u64 = 4096;
 /// A change to a file that no sync has covered yet.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
+    Write { offset: usize, bytes: Arc<[u8]> },
     Size(usize),
+}
+
+/// What happens just before some call, whichever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The process is killed.
+    Kill,
+    /// The kernel writes out what is dirty, which fails, and keeps that for the next sync to tell.
+    LoseWriteback,
+    /// Clean pages leave the cache.
+    DropCache,
+}
+
+/// What a sync that failed leaves of the pages it should have written. They count as clean in every case, and are never written again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyncFailure {
+    /// Processes go on seeing the new bytes, as on ext4 and XFS.
+    #[default]
+    KeepsNew,
+    /// Processes see the old bytes again, as on btrfs.
+    Reverts,
 }
 
 /// A file, whatever its name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inode {
-    /// What processes see.
-    pub(super) cached: Vec<u8>,
+    /// What processes see; shared by disks that are copies of one another until it changes, as are the safe bytes.
+    pub(super) cached: Arc<Vec<u8>>,
     /// What is safe.
-    pub(super) durable: Vec<u8>,
+    pub(super) durable: Arc<Vec<u8>>,
     /// What leads from the safe bytes to the cached ones, in order.
     pub(super) changes: Vec<Change>,
     /// How far the file has blocks of its own.
     pub(super) allocated_bytes: u64,
     /// The open file that holds the writer's lock.
     pub(super) locked_by: Option<u64>,
+    /// Whether writing it out has failed since the last sync, and nobody was told.
+    pub(super) failure_untold: bool,
 }
 
 impl Inode {
     /// Cuts the file or extends it with zeros.
     pub(super) fn resize(&mut self, size: usize) {
         if size != self.cached.len() {
-            self.cached.resize(size, 0);
+            Arc::make_mut(&mut self.cached).resize(size, 0);
             self.changes.push(Change::Size(size));
         }
         self.allocated_bytes = self.allocated_bytes.min((size as u64).next_multiple_of(BLOCK_BYTES));
@@ -50,23 +74,44 @@ impl Inode {
         if end > self.cached.len() {
             self.resize(end);
         }
-        overlay(&mut self.cached, offset, bytes);
-        self.changes.push(Change::Write { offset, bytes: bytes.to_vec() });
+        let cached: &mut Vec<u8> = Arc::make_mut(&mut self.cached);
+        overlay(cached, offset, bytes);
+        self.changes.push(Change::Write { offset, bytes: bytes.into() });
     }
 
     /// Makes everything safe.
     pub(super) fn sync(&mut self) {
+        if self.changes.is_empty() {
+            return;
+        }
+        let durable = Arc::make_mut(&mut self.durable);
         for change in self.changes.drain(..) {
-            match change {
-                Change::Size(size) => self.durable.resize(size, 0),
-                Change::Write { offset, bytes } => overlay(&mut self.durable, offset, &bytes),
-            }
+            change.apply(durable);
         }
     }
 
     /// A sync that failed: the written pages count as clean from now on and are never written again; sizes are another matter.
-    pub(super) fn fail_sync(&mut self) {
+    pub(super) fn fail_sync(&mut self, how: SyncFailure) {
         self.changes.retain(|change| matches!(change, Change::Size(_)));
+        if how == SyncFailure::Reverts {
+            self.drop_cache();
+        }
+    }
+
+    /// Has processes see what is on disk, but for what is still to be written there.
+    pub(super) fn drop_cache(&mut self) {
+        let mut cached = self.durable.to_vec();
+        self.changes.iter().for_each(|change| change.apply(&mut cached));
+        self.cached = Arc::new(cached);
+    }
+}
+
+impl Change {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Change::Size(size) => bytes.resize(*size, 0),
+            Change::Write { offset, bytes: written } => overlay(bytes, *offset, written),
+        }
     }
 }
 
@@ -100,8 +145,11 @@ pub(super) struct Disk {
     numbers: u64,
     calls: u64,
     faults: Vec<Fault>,
-    /// The call before which the process is killed.
-    last_call: Option<u64>,
+    /// What happens before which call.
+    events: Vec<(u64, Event)>,
+    pub(super) sync_failure: SyncFailure,
+    pub(super) read_bytes: u64,
+    pub(super) written_bytes: u64,
     capacity_bytes: u64,
 }
 
@@ -116,7 +164,10 @@ impl Default for Disk {
             numbers: 0,
             calls: 0,
             faults: Vec::new(),
-            last_call: None,
+            events: Vec::new(),
+            sync_failure: SyncFailure::default(),
+            read_bytes: 0,
+            written_bytes: 0,
             capacity_bytes: u64::MAX,
         }
     }
@@ -136,13 +187,32 @@ impl Disk {
     pub(super) fn begin(&mut self, epoch: u64) -> io::Result<Option<io::Error>> {
         self.check_epoch(epoch)?;
         let index = self.calls;
-        if self.last_call == Some(index) {
-            self.kill();
-            return Err(sys::error(libc::EIO));
+        if !self.events.is_empty() {
+            self.meet_events(index);
+            self.check_epoch(epoch)?;
         }
         self.calls += 1;
         let hit = self.faults.iter().find(|fault| fault.index == index || fault.sticky && fault.index < index);
         Ok(hit.map(|fault| sys::error(fault.os_error)))
+    }
+
+    /// Has everything happen that is to happen before call `index`.
+    fn meet_events(&mut self, index: u64) {
+        let due: Vec<Event> = self.events.iter().filter(|(at, _)| *at == index).map(|(_, event)| *event).collect();
+        for event in due {
+            match event {
+                Event::Kill => self.kill(),
+                Event::LoseWriteback => self.lose_writeback(),
+                Event::DropCache => self.inodes.values_mut().for_each(Inode::drop_cache),
+            }
+        }
+    }
+
+    fn lose_writeback(&mut self) {
+        for inode in self.inodes.values_mut().filter(|inode| !inode.changes.is_empty()) {
+            inode.fail_sync(self.sync_failure);
+            inode.failure_untold = true;
+        }
     }
 
     /// As [`Disk::begin`], for calls that change nothing when refused.
@@ -195,12 +265,14 @@ impl Disk {
 
     pub(super) fn kill(&mut self) {
         self.epoch += 1;
-        self.last_call = None;
+        self.events.clear();
         let named = self.names.values().chain(self.durable_names.values()).copied();
         let once_named = self.name_changes.iter().flatten().filter_map(|(_, number)| *number);
         let reachable: Vec<u64> = named.chain(once_named).collect();
         self.inodes.retain(|number, inode| {
             inode.locked_by = None;
+            // Whoever opens the file from now on is not told.
+            inode.failure_untold = false;
             reachable.contains(number)
         });
     }
@@ -213,12 +285,13 @@ impl Disk {
         self.faults.push(Fault { index, os_error, sticky });
     }
 
-    pub(super) fn kill_at_call(&mut self, index: u64) {
-        self.last_call = Some(index);
+    pub(super) fn at_call(&mut self, index: u64, event: Event) {
+        self.events.push((index, event));
     }
 
     pub(super) fn clear_faults(&mut self) {
         self.faults.clear();
+        self.events.clear();
     }
 
     pub(super) fn free_bytes(&self) -> u64 {
@@ -231,7 +304,7 @@ impl Disk {
     }
 
     pub(super) fn read_file(&self, name: &str) -> Option<Vec<u8>> {
-        Some(self.inodes.get(self.names.get(name)?)?.cached.clone())
+        Some(self.inodes.get(self.names.get(name)?)?.cached.to_vec())
     }
 
     pub(super) fn write_file(&mut self, name: &str, bytes: &[u8]) {
@@ -239,8 +312,8 @@ impl Disk {
         self.names.insert(name.to_owned(), number);
         self.durable_names.insert(name.to_owned(), number);
         let inode = self.inodes.entry(number).or_default();
-        inode.cached = bytes.to_vec();
-        inode.durable = bytes.to_vec();
+        inode.cached = Arc::new(bytes.to_vec());
+        inode.durable = Arc::clone(&inode.cached);
         inode.changes.clear();
         inode.allocated_bytes = (bytes.len() as u64).next_multiple_of(BLOCK_BYTES);
     }

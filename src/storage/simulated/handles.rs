@@ -1,6 +1,6 @@
 //! A process's view of a simulated disk: its directory and its open files, lost when it is killed.
 
-use super::disk::{Disk, Inode};
+use super::disk::{Disk, Inode, overlay};
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
 use crate::storage::room::Plan;
 use crate::storage::{CommitWord, File, FileId, Meta, OpenMode, SharedPage, Storage, Tail, View, sys};
@@ -159,6 +159,7 @@ impl SimulatedFile {
         if !bytes.is_empty() {
             disk.allocate(self.number, offset.saturating_add(bytes.len() as u64))?;
             disk.inode(self.number)?.write(Disk::size(offset)?, &bytes);
+            disk.written_bytes += bytes.len() as u64;
         }
         fault.map_or(Ok(()), Err)
     }
@@ -185,12 +186,14 @@ impl File for SimulatedFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.call(|inode| {
-            let rest = usize::try_from(offset).ok().and_then(|offset| inode.cached.get(offset..)).unwrap_or_default();
-            let count = rest.len().min(buffer.len());
-            buffer.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            count
-        })
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        let cached = &disk.inode(self.number)?.cached;
+        let rest = usize::try_from(offset).ok().and_then(|offset| cached.get(offset..)).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        overlay(buffer, 0, &rest[..count]);
+        disk.read_bytes += count as u64;
+        Ok(count)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -207,13 +210,14 @@ impl File for SimulatedFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.disk.lock();
-        let fault = disk.begin(self.epoch)?;
+        let (fault, how) = (disk.begin(self.epoch)?, disk.sync_failure);
         let inode = disk.inode(self.number)?;
-        match fault {
+        let untold = std::mem::take(&mut inode.failure_untold).then(|| sys::error(libc::EIO));
+        match &fault {
             None => inode.sync(),
-            Some(_) => inode.fail_sync(),
+            Some(_) => inode.fail_sync(how),
         }
-        fault.map_or(Ok(()), Err)
+        fault.or(untold).map_or(Ok(()), Err)
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {

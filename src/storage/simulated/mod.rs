@@ -11,9 +11,12 @@ mod power;
 
 use super::Storage;
 use crate::sync::Mutex;
-use disk::Disk;
+use disk::{Disk, Event};
 use handles::SimulatedStorage;
 use std::sync::Arc;
+
+pub use disk::SyncFailure;
+pub use power::{Fill, Loss, Mood};
 
 /// A disk with one directory; clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +45,24 @@ impl Simulated {
 
     /// Kills the process just before the call with this index, counted like [`Simulated::calls`].
     pub fn kill_at_call(&self, index: u64) {
-        self.disk.lock().kill_at_call(index);
+        self.disk.lock().at_call(index, Event::Kill);
+    }
+
+    /// Has the kernel write out everything dirty just before the call with this index, which fails: what was to be written is forgotten, and
+    /// the next sync of each file says so, though it makes safe what was written since. A process that is killed before that never learns of it.
+    pub fn lose_writeback_at_call(&self, index: u64) {
+        self.disk.lock().at_call(index, Event::LoseWriteback);
+    }
+
+    /// Has processes see, from just before the call with this index on, what is on disk and what is still to be written there: what a failed
+    /// sync has left only in the cache is gone without a restart.
+    pub fn drop_cache_at_call(&self, index: u64) {
+        self.disk.lock().at_call(index, Event::DropCache);
+    }
+
+    /// What a refused sync leaves from now on.
+    pub fn set_sync_failure(&self, how: SyncFailure) {
+        self.disk.lock().sync_failure = how;
     }
 
     /// Another disk that is like this one now; no process of this one reaches it.
@@ -53,10 +73,16 @@ impl Simulated {
         Simulated { disk: Arc::new(Mutex::new(disk)) }
     }
 
-    /// Cuts the power: kills the process and keeps what was synced and, chosen by `seed`, some of what was not: sectors of 512 bytes, each
-    /// as it was at some moment; sizes up to some moment; names one by one.
-    pub fn power_loss(&self, seed: u64) {
-        self.disk.lock().lose_power(seed);
+    /// Cuts the power: kills the process and keeps what was synced and, chosen by `seed`, some of what was not. Answers what it was like.
+    pub fn power_loss(&self, seed: u64) -> Loss {
+        let loss = Loss::chosen_by(seed);
+        self.power_loss_like(loss, seed);
+        loss
+    }
+
+    /// As [`Simulated::power_loss`], a loss like `loss`.
+    pub fn power_loss_like(&self, loss: Loss, seed: u64) {
+        self.disk.lock().lose_power(loss, seed);
     }
 
     /// How many calls were made so far: everything that is a system call in a real engine.
@@ -65,14 +91,26 @@ impl Simulated {
         self.disk.lock().calls()
     }
 
+    /// How many bytes were read so far.
+    #[must_use]
+    pub fn read_bytes(&self) -> u64 {
+        self.disk.lock().read_bytes
+    }
+
+    /// How many bytes were written so far.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        self.disk.lock().written_bytes
+    }
+
     /// Refuses the call with this index, counted like [`Simulated::calls`], with an operating system error number; if `sticky`, all
     /// later ones too. A refused write leaves the first half of its bytes, a refused sync makes nothing safe and forgets what was to be
-    /// made so, as Linux does; every other refused call changes nothing.
+    /// made so, as Linux does (see [`SyncFailure`]); every other refused call changes nothing.
     pub fn fail_call(&self, index: u64, os_error: i32, sticky: bool) {
         self.disk.lock().fail_call(index, os_error, sticky);
     }
 
-    /// Refuses nothing any more.
+    /// Refuses nothing any more, and nothing happens at any call.
     pub fn clear_faults(&self) {
         self.disk.lock().clear_faults();
     }

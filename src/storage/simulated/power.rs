@@ -1,21 +1,100 @@
 //! What a loss of power leaves of a simulated disk.
+//!
+//! Of every file some sizes were published, and each of its sectors is as it was at some moment since it was safe. Which moments, the
+//! `Mood` says: at random, or as file systems were seen to do it, which chance alone would hardly ever hit.
 
 use super::disk::{Change, Disk, Inode, apply_names, overlay};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// The unit that a disk writes whole.
+/// The unit that a disk writes whole, as a rule.
 const SECTOR_BYTES: usize = 512;
+/// A sector that is torn is torn at a multiple of this.
+const WORD_BYTES: usize = 8;
+/// The unit in which caches write and file systems give out blocks.
+const PAGE_BYTES: usize = 4096;
+
+/// Which of the sectors that were written since they were safe are the new ones on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mood {
+    /// Each as it was at a moment of its own.
+    Mixture,
+    /// None.
+    Nothing,
+    /// All.
+    Everything,
+    /// All as they were at the same moment.
+    Moment,
+    /// Those of the first page: a count ahead of its records, a header ahead of its entries.
+    FirstPage,
+    /// All but those of the first page.
+    AllButFirstPage,
+    /// Those up to some place in the file, as writing out in file order has it.
+    Prefix,
+    /// Those from some place on: a hole with good bytes behind it.
+    Suffix,
+    /// All but one.
+    OneMissing,
+    /// One.
+    OneSurvivor,
+}
+
+impl Mood {
+    pub const ALL: [Mood; 10] = [
+        Mood::Mixture,
+        Mood::Nothing,
+        Mood::Everything,
+        Mood::Moment,
+        Mood::FirstPage,
+        Mood::AllButFirstPage,
+        Mood::Prefix,
+        Mood::Suffix,
+        Mood::OneMissing,
+        Mood::OneSurvivor,
+    ];
+}
+
+/// What blocks hold that a published size gave a file before their bytes arrived. The first block is zeros then in any case: a file
+/// that is published before its first bytes begins as a hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fill {
+    /// Zeros: holes, and extents that were never written.
+    Zeros,
+    /// What lay elsewhere in the same file, as after a cut whose blocks were given out again.
+    Old,
+    /// Anything.
+    Garbage,
+}
+
+/// What a loss of power is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// `None`: another one for each file.
+    pub mood: Option<Mood>,
+    pub fill: Fill,
+    /// One sector of each file is cut between what it was and what it was to be.
+    pub torn: bool,
+}
+
+impl Loss {
+    pub(super) fn chosen_by(seed: u64) -> Loss {
+        let mut chance = Chance(!seed);
+        let mood = if chance.below(3) == 0 { None } else { Some(chance.mood()) };
+        let fill = [Fill::Zeros, Fill::Zeros, Fill::Old, Fill::Garbage][chance.index(4)];
+        Loss { mood, fill, torn: chance.below(3) == 0 }
+    }
+}
 
 impl Disk {
     /// Kills the process, then replaces every file and name by what is found when the power is back.
-    pub(super) fn lose_power(&mut self, seed: u64) {
+    pub(super) fn lose_power(&mut self, loss: Loss, seed: u64) {
         self.kill();
         let mut chance = Chance(seed);
         self.names.clone_from(&self.durable_names);
-        let mood = chance.below(4);
+        let names_mood = chance.below(4);
         for change in self.name_changes.drain(..) {
             // None of them, all of them, or each by itself.
-            if mood == 1 || mood > 1 && chance.below(2) == 1 {
+            if names_mood == 1 || names_mood > 1 && chance.below(2) == 1 {
                 apply_names(&mut self.names, &change);
             }
         }
@@ -23,42 +102,68 @@ impl Disk {
         let names = &self.names;
         self.inodes.retain(|number, _| names.values().any(|named| named == number));
         for inode in self.inodes.values_mut() {
-            let image = survivors(inode, &mut chance);
-            inode.cached.clone_from(&image);
-            inode.durable = image;
-            inode.changes.clear();
+            if !inode.changes.is_empty() {
+                inode.durable = Arc::new(survivors(inode, loss, &mut chance));
+                inode.changes.clear();
+            }
+            inode.cached = Arc::clone(&inode.durable);
         }
     }
 }
 
-/// The safe bytes, and an arbitrary part of the changes that an ordinary file system and disk could have left.
+/// How much of the changes a sector has seen: the bytes before `cut` the first `before` of them, the others the first `behind`.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    before: usize,
+    cut: usize,
+    behind: usize,
+}
+
+impl Seen {
+    fn whole(count: usize) -> Seen {
+        Seen { before: count, cut: SECTOR_BYTES, behind: count }
+    }
+}
+
+/// The safe bytes, and a part of the changes that an ordinary file system and disk could have left.
 ///
-/// Sizes are published in order, up to some moment. Each sector is as it was at some moment, since a page is written with all
-/// it holds; so of two writes to a sector the later one never survives alone. What was written to blocks that an unpublished
-/// size gave the file is not reachable.
-fn survivors(inode: &Inode, chance: &mut Chance) -> Vec<u8> {
-    let mut image = inode.durable.clone();
+/// Sizes are published in order, up to some moment; an extension perhaps only to some page, since sizes follow the bytes that were
+/// written out. A sector is as it was at some moment, since a page is written with all it holds; so of two writes to a sector the later
+/// one never survives alone. What was written to blocks that an unpublished size gave the file is not reachable.
+fn survivors(inode: &Inode, loss: Loss, chance: &mut Chance) -> Vec<u8> {
+    let mut image = inode.durable.to_vec();
+    let seen = sectors_seen(inode, loss, chance);
     let size_count = inode.changes.iter().filter(|change| matches!(change, Change::Size(_))).count();
     let mut sizes_left = chance.part_of(size_count);
     let mut reachable_bytes = usize::MAX;
-    let mut moments = HashMap::new();
     for (index, change) in inode.changes.iter().enumerate() {
         match change {
             Change::Size(size) if sizes_left > 0 => {
                 sizes_left -= 1;
-                image.resize(*size, 0);
+                resize(&mut image, *size, loss.fill, &inode.durable, chance);
             }
-            Change::Size(size) => reachable_bytes = reachable_bytes.min(*size).min(image.len()),
+            Change::Size(size) => {
+                if reachable_bytes == usize::MAX && chance.below(4) == 0 {
+                    let pages = size.saturating_sub(image.len()) / PAGE_BYTES;
+                    let reached = (image.len() / PAGE_BYTES + chance.index(pages + 1)) * PAGE_BYTES;
+                    let reached = reached.max(image.len());
+                    resize(&mut image, reached, loss.fill, &inode.durable, chance);
+                }
+                reachable_bytes = reachable_bytes.min(*size).min(image.len());
+            }
             Change::Write { offset, bytes } => {
-                let mut at = *offset;
                 let reachable = image.len().min(reachable_bytes);
-                for piece in sectors(*offset, bytes) {
-                    let moment =
-                        moments.entry(at / SECTOR_BYTES).or_insert_with(|| chance.part_of(inode.changes.len()));
-                    if index < *moment {
-                        overlay(image.get_mut(..reachable).unwrap_or_default(), at, piece);
+                let image = image.get_mut(..reachable).unwrap_or_default();
+                for (at, piece) in sectors(*offset, bytes) {
+                    let Some(seen) = seen.get(&(at / SECTOR_BYTES)) else { continue };
+                    let cut = seen.cut.saturating_sub(at % SECTOR_BYTES).min(piece.len());
+                    let (before, behind) = piece.split_at(cut);
+                    if index < seen.before {
+                        overlay(image, at, before);
                     }
-                    at += piece.len();
+                    if index < seen.behind {
+                        overlay(image, at + cut, behind);
+                    }
                 }
             }
         }
@@ -66,11 +171,71 @@ fn survivors(inode: &Inode, chance: &mut Chance) -> Vec<u8> {
     image
 }
 
-/// Cuts `bytes`, which lie at `offset`, where sectors begin.
-fn sectors(offset: usize, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// What each sector that was written has seen of the changes.
+fn sectors_seen(inode: &Inode, loss: Loss, chance: &mut Chance) -> BTreeMap<usize, Seen> {
+    let writes = inode.changes.iter().filter_map(|change| match change {
+        Change::Write { offset, bytes } => Some(offset / SECTOR_BYTES..(offset + bytes.len()).div_ceil(SECTOR_BYTES)),
+        Change::Size(_) => None,
+    });
+    let mut touched: Vec<usize> = writes.flatten().collect();
+    touched.sort_unstable();
+    touched.dedup();
+    let all = inode.changes.len();
+    let (chosen, moment) = (chance.index(touched.len()), chance.part_of(all));
+    let in_first_page = |sector: usize| sector < PAGE_BYTES / SECTOR_BYTES;
+    let mood = loss.mood.unwrap_or_else(|| chance.mood());
+    let mut seen = |place: usize, sector: usize| match mood {
+        Mood::Mixture => chance.part_of(all),
+        Mood::Moment => moment,
+        Mood::Nothing => 0,
+        Mood::Everything => all,
+        Mood::FirstPage => if_so(in_first_page(sector), all),
+        Mood::AllButFirstPage => if_so(!in_first_page(sector), all),
+        Mood::Prefix => if_so(place < chosen, all),
+        Mood::Suffix => if_so(place >= chosen, all),
+        Mood::OneMissing => if_so(place != chosen, all),
+        Mood::OneSurvivor => if_so(place == chosen, all),
+    };
+    let mut seen: BTreeMap<usize, Seen> =
+        touched.iter().enumerate().map(|(place, sector)| (*sector, Seen::whole(seen(place, *sector)))).collect();
+    if loss.torn && !touched.is_empty() {
+        let torn = if chance.below(2) == 0 { chosen } else { chance.index(touched.len()) };
+        let cut = (1 + chance.index(SECTOR_BYTES / WORD_BYTES - 1)) * WORD_BYTES;
+        let (before, behind) = if chance.below(2) == 0 { (all, 0) } else { (0, all) };
+        seen.insert(touched[torn], Seen { before, cut, behind });
+    }
+    seen
+}
+
+fn if_so(holds: bool, count: usize) -> usize {
+    if holds { count } else { 0 }
+}
+
+/// Cuts `image`, or extends it by blocks that hold what `fill` says; the rest of the last block it had is zeros.
+fn resize(image: &mut Vec<u8>, size: usize, fill: Fill, durable: &[u8], chance: &mut Chance) {
+    let had = image.len().max(1).next_multiple_of(PAGE_BYTES);
+    image.resize(size, 0);
+    for page in image.get_mut(had..).unwrap_or_default().chunks_mut(PAGE_BYTES) {
+        match fill {
+            Fill::Zeros => {}
+            Fill::Old => {
+                let from = chance.index(durable.len() / PAGE_BYTES + 1) * PAGE_BYTES;
+                overlay(page, 0, durable.get(from..).unwrap_or_default());
+            }
+            Fill::Garbage if chance.below(2) == 0 => {}
+            Fill::Garbage => {
+                page.chunks_mut(WORD_BYTES).for_each(|word| overlay(word, 0, &chance.next().to_le_bytes()))
+            }
+        }
+    }
+}
+
+/// Cuts `bytes`, which lie at `offset`, where sectors begin; each piece with where it lies.
+fn sectors(offset: usize, bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let head_bytes = (SECTOR_BYTES - offset % SECTOR_BYTES).min(bytes.len());
     let (head, rest) = bytes.split_at(head_bytes);
-    std::iter::once(head).filter(|head| !head.is_empty()).chain(rest.chunks(SECTOR_BYTES))
+    let starts = (offset + head_bytes..).step_by(SECTOR_BYTES);
+    std::iter::once((offset, head)).filter(|(_, head)| !head.is_empty()).chain(starts.zip(rest.chunks(SECTOR_BYTES)))
 }
 
 /// Random numbers that a seed determines (splitmix64).
@@ -89,12 +254,22 @@ impl Chance {
         self.next() % bound.max(1)
     }
 
+    /// A place among `count`; 0 if there is none.
+    fn index(&mut self, count: usize) -> usize {
+        usize::try_from(self.below(count as u64)).unwrap_or(0)
+    }
+
+    /// A mixture as often as all others together.
+    fn mood(&mut self) -> Mood {
+        if self.below(2) == 0 { Mood::Mixture } else { Mood::ALL[self.index(Mood::ALL.len())] }
+    }
+
     /// From none to all of `count`; both ends often, since that is where mistakes are.
     fn part_of(&mut self, count: usize) -> usize {
         match self.below(4) {
             0 => 0,
             1 => count,
-            _ => usize::try_from(self.below(count as u64 + 1)).unwrap_or(count),
+            _ => self.index(count + 1),
         }
     }
 }

@@ -1,25 +1,35 @@
 //! The disk itself: what survives a kill, what a loss of power may take, and what it never takes.
 
-use super::Simulated;
+mod losses;
+
+use super::{Fill, Loss, Mood, Simulated};
 use crate::storage::{File, OpenMode};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
 const SECTOR_BYTES: usize = 512;
-const SEEDS: std::ops::Range<u64> = 0..300;
+const SEEDS: std::ops::Range<u64> = 0..800;
 
 fn create(disk: &Simulated, name: &str) -> io::Result<Arc<dyn File>> {
     disk.storage().open(name, OpenMode::CreateNew)
 }
 
+/// Whole sectors, each as it was at some moment.
+const MIXTURE: Loss = Loss { mood: Some(Mood::Mixture), fill: Fill::Zeros, torn: false };
+
 /// The content of file `a` after a loss of power with each of the seeds, from a disk that `prepare` makes anew each time.
 fn outcomes(prepare: impl Fn(&Simulated) -> io::Result<()>) -> io::Result<BTreeSet<Option<Vec<u8>>>> {
+    outcomes_of(MIXTURE, prepare)
+}
+
+/// As [`outcomes`], of losses like `loss`.
+fn outcomes_of(loss: Loss, prepare: impl Fn(&Simulated) -> io::Result<()>) -> io::Result<BTreeSet<Option<Vec<u8>>>> {
     SEEDS
         .map(|seed| {
             let disk = Simulated::new();
             prepare(&disk)?;
-            disk.power_loss(seed);
+            disk.power_loss_like(loss, seed);
             Ok(disk.read_file("a"))
         })
         .collect()
@@ -113,7 +123,8 @@ fn sizes_may_be_lost_and_take_what_lay_beyond() -> io::Result<()> {
         tail.put(512, &[&[2; SECTOR_BYTES]])
     })?;
     let lengths: BTreeSet<usize> = found.iter().flatten().map(Vec::len).collect();
-    assert_eq!(lengths, BTreeSet::from([SECTOR_BYTES, 64 << 10]), "the size is published or not");
+    let pages = (1..=16).map(|page| page << 12);
+    assert_eq!(lengths, pages.chain([SECTOR_BYTES]).collect(), "the size is published, not, or up to a page");
     let kinds: BTreeSet<Option<u8>> = found.iter().flatten().map(|bytes| bytes.get(SECTOR_BYTES).copied()).collect();
     assert_eq!(kinds, BTreeSet::from([None, Some(0), Some(2)]), "beyond it nothing, zeros or the bytes");
 

