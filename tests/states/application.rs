@@ -127,6 +127,7 @@ impl Known {
         let (last_call, cache_keeps) = trouble.strike(disk, random);
         self.cache_is_whole &= cache_keeps;
         let Some(mut log) = self.open_again(&process, modes.is_fast(random)) else { return };
+        self.cache_is_whole = cache_keeps;
         while disk.calls() < last_call {
             let went_on = match random.below(100) {
                 0..6 => self.sync(&log),
@@ -219,7 +220,6 @@ impl Known {
         self.check(&found);
         self.bounds.retain(|bound| *bound <= found.len());
         (self.acknowledged, self.safe, self.sent) = (found.len(), found.len(), found);
-        self.cache_is_whole = true;
     }
 
     /// Everything that must be there, and beyond it whole commits.
