@@ -3,6 +3,7 @@
 #ifndef IMMUTA_CHECK_FORMAT_H
 #define IMMUTA_CHECK_FORMAT_H
 #include "check/tasks.h"
+#include "check/walk.h"
 
 enum {
   LOG_EXTENSION = 65536, /* an open record file is a multiple of this long */
@@ -145,6 +146,10 @@ static inline void expect_open_file(const char *path, const image *expected) {
   CHECK_EQ(file.size % LOG_EXTENSION, 0);
   CHECK(file.size >= expected->size);
   CHECK_BYTES(file.data, expected->size, expected->bytes, expected->size);
+  const walk_result walked = walk_open(file.data, file.size);
+  CHECK(walked.wrong == NULL);
+  CHECK_EQ(walked.count, expected->count);
+  CHECK_EQ(walked.end, expected->size);
   CHECK(is_zero(file.data + expected->size, file.size - expected->size));
   free(file.data);
 }
@@ -160,7 +165,9 @@ static inline void expect_closed_file(const char *path, const image *expected) {
 /* The side file of a log that a writer in `mode` closed holds exactly the entries of the records of its record file. */
 static inline void expect_closed_side_file_of(uint32_t mode, uint64_t count) {
   check_file idx = check_read_file(check_path("a.idx")), log = check_read_file(check_path("a.log"));
-  CHECK_EQ(check_u64(log.data), count);
+  const walk_result walked = walk_closed(log.data, log.size);
+  CHECK(walked.wrong == NULL);
+  CHECK_EQ(walked.count, count);
   CHECK_EQ(idx.size, IDX_HEADER + count * IDX_ENTRY);
   idx_check_identity(idx.data);
   CHECK(is_zero(idx.data + 3 * IDX_PAGE, IDX_PAGE)); /* page 3 is unused */

@@ -177,8 +177,9 @@ impl Books {
 /// Reads the record file as docs/format.md has it and compares every byte; returns its size.
 fn check_file(path: &Path, count: u64) -> Result<u64, String> {
     let file = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    if word(&file, 0) != Some(count) {
-        return Err(format!("the file counts {:?} records, {count} were acknowledged", word(&file, 0)));
+    let walked = immuta_walker::walk_closed(&file)?;
+    if walked.count != count {
+        return Err(format!("the file has {} records, {count} were acknowledged", walked.count));
     }
     let mut next_sequences = HashMap::new();
     let (mut at, mut last) = (8, None::<Head>);
