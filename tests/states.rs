@@ -85,7 +85,7 @@ fn live_and_judge(seed: u64, figures: &mut Figures) {
     let _replay = Replay(seed);
     let kind = KINDS[usize::try_from(seed).unwrap() % KINDS.len()];
     let mut random = Random::new(seed);
-    let mut counted = figures.of(format!("{kind:?}"));
+    let counted = figures.of(format!("{kind:?}"));
     match kind {
         Kind::PowerCut(modes, trouble) => {
             let disk = Simulated::new();
@@ -96,7 +96,7 @@ fn live_and_judge(seed: u64, figures: &mut Figures) {
                 disk.clear_faults();
             }
             for _ in 0..STATES_PER_LIFE {
-                judge::cut_power(&disk.copy(), &known, &mut random, &mut counted);
+                judge::cut_power(&disk.copy(), &known, &mut random, counted);
             }
         }
         Kind::ManyThreads(trouble) => {
@@ -104,19 +104,19 @@ fn live_and_judge(seed: u64, figures: &mut Figures) {
             let acknowledged = threads::live(&disk, &mut random, trouble);
             disk.clear_faults();
             for _ in 0..STATES_PER_LIFE {
-                judge::cut_power_of_many(&disk.copy(), &acknowledged, &mut random, &mut counted);
+                judge::cut_power_of_many(&disk.copy(), &acknowledged, &mut random, counted);
             }
         }
         Kind::Copied(modes) => {
             let copied = copies::Copied::live(&mut random, modes);
             for _ in 0..STATES_PER_LIFE {
-                copied.mix(&mut random, &mut counted);
+                copied.mix(&mut random, counted);
             }
         }
         Kind::Swapped(modes) => {
             let swapped = copies::Swapped::live(&mut random, modes);
             for _ in 0..STATES_PER_LIFE {
-                swapped.swap(&mut random, &mut counted);
+                swapped.swap(&mut random, counted);
             }
         }
     }

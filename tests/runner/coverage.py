@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from .engine import ROOT, TARGET_DIR, Run, Skip, Step, expect
-from .suites import count_results, environment
+from .suites import count_results
 
 # Formats, index, journal, writer and recovery, with what recovery is made of.
 CORE = ["format", "index.rs", "journal", "writer", "recovery", "layout.rs", "rebuild.rs", "salvage.rs", "scan.rs"]
@@ -27,7 +27,7 @@ def rust_debug(run: Run) -> str:
     profdata, cov = llvm_tool("llvm-profdata"), llvm_tool("llvm-cov")
     flags = f"{os.environ.get('RUSTFLAGS', '')} -C instrument-coverage".strip()
     env = {"RUSTFLAGS": flags, "CARGO_TARGET_DIR": str(TARGET_DIR / "coverage"),
-           "LLVM_PROFILE_FILE": str(run.scratch / "%m-%p.profraw"), **environment(run)}
+           "LLVM_PROFILE_FILE": str(run.scratch / "%m-%p.profraw")}
     test = ["cargo", "test", "--locked", "--package", "immuta"]
     messages = run.command(*test, "--no-run", "--message-format=json", env=env).splitlines()
     built = [json.loads(message) for message in messages]

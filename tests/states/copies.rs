@@ -2,7 +2,7 @@
 //! refused and every byte stays.
 
 use crate::application::{Known, Modes, Trouble, open};
-use crate::figures::{Counted, count};
+use crate::figures::Counted;
 use crate::judge;
 use crate::random::Random;
 use immuta::storage::simulated::Simulated;
@@ -45,7 +45,7 @@ fn open_or_be_refused(
             judge::go_on(disk, namespace, &log, found, random);
         }
         Err(error) => {
-            count(counted, format!("refused {:?}", error.kind));
+            counted.outcome(format!("refused {:?}", error.kind));
             assert!(files_of(disk, namespace) == files, "refused, {:?}, and changed", error.kind);
             assert_eq!(names(), names_before, "refused, {:?}, and other files", error.kind);
         }
@@ -83,7 +83,7 @@ impl Copied {
 
     /// Every file of some moment; mostly all of one but for one older or newer.
     pub fn mix(&self, random: &mut Random, counted: &mut Counted) {
-        count(counted, "states");
+        counted.state();
         let moment =
             |random: &mut Random| &self.moments[usize::try_from(random.below(self.moments.len() as u64)).unwrap()];
         let mut files = moment(random).clone();
@@ -121,7 +121,7 @@ impl Swapped {
 
     /// Some of the files change places, perhaps after a power cut.
     pub fn swap(&self, random: &mut Random, counted: &mut Counted) {
-        count(counted, "states");
+        counted.state();
         let disk = self.disk.copy();
         if random.one_in(2) {
             disk.power_loss(random.next());

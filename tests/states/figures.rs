@@ -1,10 +1,45 @@
 //! How many states there were of each kind, and what became of them.
 
+use immuta::storage::simulated::Mood;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How often each thing was seen in states of one kind.
-pub type Counted = BTreeMap<String, u64>;
+/// What was seen in states of one kind.
+#[derive(Debug, Default)]
+pub struct Counted {
+    states: u64,
+    /// Recoveries that were cut before the last one.
+    cut: u64,
+    /// What opening answered.
+    outcomes: BTreeMap<String, u64>,
+    /// The power cuts of one mood for all files.
+    moods: BTreeMap<Mood, u64>,
+}
+
+impl Counted {
+    pub fn state(&mut self) {
+        self.states += 1;
+    }
+
+    pub fn cut(&mut self) {
+        self.cut += 1;
+    }
+
+    pub fn outcome(&mut self, outcome: String) {
+        *self.outcomes.entry(outcome).or_default() += 1;
+    }
+
+    pub fn mood(&mut self, mood: Option<Mood>) {
+        mood.into_iter().for_each(|mood| *self.moods.entry(mood).or_default() += 1);
+    }
+
+    fn add(&mut self, other: &Counted) {
+        self.states += other.states;
+        self.cut += other.cut;
+        other.outcomes.iter().for_each(|(what, count)| *self.outcomes.entry(what.clone()).or_default() += count);
+        other.moods.iter().for_each(|(mood, count)| *self.moods.entry(*mood).or_default() += count);
+    }
+}
 
 /// By kind.
 #[derive(Debug, Default)]
@@ -16,29 +51,24 @@ impl Figures {
     }
 
     pub fn add(&mut self, other: &Figures) {
-        for (kind, counted) in &other.0 {
-            let own = self.of(kind.clone());
-            counted.iter().for_each(|(what, count)| *own.entry(what.clone()).or_default() += count);
-        }
+        other.0.iter().for_each(|(kind, counted)| self.of(kind.clone()).add(counted));
     }
 }
 
-pub fn count(counted: &mut Counted, what: impl ToString) {
-    *counted.entry(what.to_string()).or_default() += 1;
+fn list<K: fmt::Display>(counts: impl Iterator<Item = (K, u64)>) -> String {
+    counts.map(|(what, count)| format!("{what} {count}")).collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut total = 0;
+        let mut total = Counted::default();
         for (kind, counted) in &self.0 {
-            let states = counted.get("states").copied().unwrap_or(0);
-            total += states;
-            write!(f, "{states:>8} {kind}:")?;
-            for (what, count) in counted.iter().filter(|(what, _)| *what != "states") {
-                write!(f, " {what} {count},")?;
-            }
-            writeln!(f)?;
+            let outcomes = list(counted.outcomes.iter().map(|(what, count)| (what, *count)));
+            writeln!(f, "{:>9} {kind}: {outcomes}", counted.states)?;
+            total.add(counted);
         }
-        write!(f, "{total} states")
+        let moods = list(total.moods.iter().map(|(mood, count)| (format!("{mood:?}"), *count)));
+        writeln!(f, "power cuts alike for all files: {moods}")?;
+        write!(f, "{} states, {} recoveries cut", total.states, total.cut)
     }
 }

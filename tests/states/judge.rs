@@ -1,7 +1,7 @@
 //! What is found in a state: compared with what the application knows, with the report, and with a walk that is not the library's.
 
 use crate::application::{Known, append, open};
-use crate::figures::{Counted, count};
+use crate::figures::Counted;
 use crate::random::Random;
 use crate::records::{Records, read_all};
 use crate::threads;
@@ -15,12 +15,12 @@ const ENTRY_BYTES: usize = 24;
 /// Cuts the power, and while the log recovers, in either mode, perhaps again and again; then it must be whole, and take more.
 pub fn cut_power(disk: &Simulated, known: &Known, random: &mut Random, counted: &mut Counted) {
     let loss = disk.power_loss(random.next());
-    count(counted, "states");
-    count(counted, format!("{:?}", loss.mood.map_or("EachItsOwn".into(), |mood| format!("{mood:?}"))));
+    counted.state();
+    counted.mood(loss.mood);
     let mut known = known.clone();
     known.lose_power();
     while random.one_in(4) {
-        count(counted, "recovery cut");
+        counted.cut();
         disk.kill_at_call(disk.calls() + random.below(60));
         let recovered = open(disk.storage(), known.namespace, random.one_in(2));
         if let Ok(found) = recovered.and_then(|log| read_all(&log)) {
@@ -45,8 +45,8 @@ pub fn cut_power_of_many(
     random: &mut Random,
     counted: &mut Counted,
 ) {
-    disk.power_loss(random.next());
-    count(counted, "states");
+    counted.state();
+    counted.mood(disk.power_loss(random.next()).mood);
     let Some((log, found)) = reopen(disk, "a", random, counted) else { return };
     for (number, record) in acknowledged {
         let there = usize::try_from(*number).ok().and_then(|number| found.get(number));
@@ -66,7 +66,7 @@ fn reopen(disk: &Simulated, namespace: &str, random: &mut Random, counted: &mut 
         }
         // Known, and to be mended: the count got ahead of the records.
         Err(error) if error.kind == ErrorKind::Corrupt && error.message.contains("the count at offset 0 is") => {
-            count(counted, "REFUSED: COUNT AHEAD");
+            counted.outcome("REFUSED, COUNT AHEAD".into());
             None
         }
         Err(error) => panic!("refused, {:?}: {}", error.kind, error.message),
@@ -78,7 +78,7 @@ pub fn look(disk: &Simulated, namespace: &str, log: &Log, before: &[u8], counted
     let found = read_all(log).unwrap();
     let end: usize = 8 + found.iter().map(|record| 8 + record.len()).sum::<usize>();
     let report = log.report(0).unwrap();
-    count(counted, format!("{:?}", report.outcome).to_lowercase());
+    counted.outcome(format!("{:?}", report.outcome).to_lowercase());
     assert_eq!(report.count, found.len() as u64, "the report's count");
     assert_eq!(report.finding, None, "the report's finding");
     assert_eq!(report.trimmed_bytes, before.len().saturating_sub(end) as u64, "the report's bytes cut");
