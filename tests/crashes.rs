@@ -541,3 +541,36 @@ fn a_damaged_checkpoint_beside_a_durable_count_that_is_ahead() {
     let log = open(&files.on_disk(), Mode::Fast).map(|log| read_all(&log).unwrap());
     assert_eq!(log.map_err(|error| error.kind), Err(ErrorKind::Corrupt), "in whatever mode it is opened");
 }
+
+#[test]
+fn a_recovery_for_durable_writes_cut_anywhere_misses_no_journal() {
+    let crashed = Simulated::new();
+    let log = open(&crashed, Mode::Fast).unwrap();
+    append_batch(&log, &records(0, 3, 100)).unwrap();
+    crashed.kill();
+    for call in 0.. {
+        let disk = crashed.copy();
+        disk.kill_at_call(disk.calls() + call);
+        let done = open(&disk, Mode::Durable).is_ok();
+        for seed in 0..POWER_CUTS {
+            let context = format!("cut at call {call}, seed {seed}");
+            let (report, _) = recover(&after_power_loss(&disk, seed), Mode::Durable, &context);
+            assert_ne!(report.finding, Some(ErrorKind::Missing), "{context}");
+        }
+        if done {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_a_fast_writer_removed_does_not_come_back() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Durable).unwrap();
+    append_batch(&log, &records(0, 3, 100)).unwrap();
+    disk.kill();
+    let _fast = open(&disk, Mode::Fast).unwrap();
+    for seed in 0..POWER_CUTS {
+        assert_eq!(Files::of(&after_power_loss(&disk, seed)).journal, None, "seed {seed}");
+    }
+}

@@ -65,10 +65,13 @@ impl Prepared {
     }
 }
 
-/// Removes the journal of `namespace`, and a half-made one, if they are there.
+/// Removes the journal of `namespace`, and a half-made one, if they are there. It does not come back with the power.
 pub fn remove(storage: &dyn Storage, namespace: &str) -> io::Result<()> {
     remove_if_there(storage, &temporary_name(namespace))?;
-    remove_if_there(storage, &file_name(namespace))
+    match storage.remove(&file_name(namespace)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| storage.sync_directory()),
+    }
 }
 
 fn temporary_name(namespace: &str) -> String {

@@ -90,7 +90,13 @@ fn create_index(
     rebuild::create_index(site.storage, site.namespace, log, point, mode, epoch, &site.named.ids())
 }
 
-fn recover(site: &Site<'_>, log: &dyn File, recovery: Recovery, size_before: u64, writer: NewWriter) -> Result<Mended> {
+fn recover(
+    site: &Site<'_>,
+    log: &dyn File,
+    recovery: Recovery,
+    size_before: u64,
+    mut writer: NewWriter,
+) -> Result<Mended> {
     let Recovery { mut index, from, slot, point, header_count, journal, unindexed, salvage, finding } = recovery;
     let mut report = Report { outcome: Outcome::Recovered, header_count, finding, ..Report::default() };
     report.recovered = point.count - from.count;
@@ -107,8 +113,11 @@ fn recover(site: &Site<'_>, log: &dyn File, recovery: Recovery, size_before: u64
         report.recovered = point.count - to.count;
     }
     mend(site, log, &index, &from, slot, &point, journal.as_ref())?;
+    // A checkpoint that says durable is never without a journal; one whose frames are needed stays until a checkpoint covers them.
+    let early = if journal.is_none() { writer.prepared.take() } else { None };
+    let early = early.map(|prepared| replace_journal(site, Some(prepared))).transpose()?.flatten();
     let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, writer.epoch)?;
-    let journal = replace_journal(site, writer.prepared)?;
+    let journal = if early.is_some() { early } else { replace_journal(site, writer.prepared)? };
     log.set_size(point.end).map_err(site.failed("cutting"))?;
     index.file.set_size(entries_end(point.count)).map_err(site.failed("cutting the side file of"))?;
     sync_both(site, log, &index)?;

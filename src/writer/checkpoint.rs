@@ -153,8 +153,7 @@ impl Writer {
         })?;
         if self.journal.is_some() {
             // One that stays is ignored beside a clean checkpoint, and removed by the next writer.
-            let storage = self.namespace.storage.as_ref();
-            let _ = journal::remove(storage, &self.namespace.name).and_then(|()| storage.sync_directory());
+            let _ = journal::remove(self.namespace.storage.as_ref(), &self.namespace.name);
         }
         Ok(())
     }
