@@ -574,3 +574,32 @@ fn a_journal_that_a_fast_writer_removed_does_not_come_back() {
         assert_eq!(Files::of(&after_power_loss(&disk, seed)).journal, None, "seed {seed}");
     }
 }
+
+#[test]
+fn a_cache_lost_while_a_log_is_recovered_takes_nothing_that_was_synced() {
+    let sent = records(0, 12, 300);
+    for mode in [Mode::Fast, Mode::Durable] {
+        let failed = Simulated::new();
+        let log = open(&failed, mode).unwrap();
+        append_batch(&log, &sent[..4]).unwrap();
+        log.sync(0).unwrap();
+        append_batch(&log, &sent[4..8]).unwrap();
+        append_batch(&log, &sent[8..]).unwrap();
+        failed.fail_call(failed.calls(), libc::EIO, false);
+        log.sync(0).unwrap_err();
+        failed.kill();
+        for call in 0.. {
+            let disk = failed.copy();
+            let before = disk.calls();
+            disk.drop_cache_at_call(before + call);
+            drop(open(&disk, mode));
+            let context = format!("{mode:?}, cache dropped at call {call}");
+            let (_, found) = recover(&after_power_loss(&disk, call), mode, &context);
+            let least = if mode == Mode::Fast { 4 } else { 12 };
+            assert!(sent.starts_with(&found) && found.len() % 4 == 0 && found.len() >= least, "{context}");
+            if disk.calls() - before <= call {
+                break;
+            }
+        }
+    }
+}

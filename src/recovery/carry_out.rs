@@ -12,7 +12,7 @@ use crate::random;
 use crate::rebuild;
 use crate::report::{Outcome, Report};
 use crate::salvage;
-use crate::scan::{Bytes, Point};
+use crate::scan::{self, Bytes, Point};
 use crate::storage::File;
 use std::sync::Arc;
 
@@ -182,11 +182,28 @@ fn mend(
         let page = CHECKPOINT_OFFSETS[slot];
         rewrite(site, index.file.as_ref(), page, page + PAGE_SIZE_BYTES as u64)?;
     }
+    refuse_if_gone(site, log, index, from, point)?;
     sync_both(site, log, index)?;
     // The writer before may have been killed between creating the files and making their names durable.
     site.storage.sync_directory().map_err(site.failed("syncing the directory of"))?;
     log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
     log.sync().map_err(site.failed("syncing"))
+}
+
+/// What was verified may have been in the cache only, and have left it before it was written once more; from then on it stays.
+fn refuse_if_gone(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpoint, point: &Point) -> Result<()> {
+    let from = Point { count: from.count, end: from.end, time_ns: 0 };
+    let there = scan::forward(&mut Bytes::new(log, point.end)?, index, from, point.count)?;
+    if (there.count, there.end) == (point.count, point.end) {
+        return Ok(());
+    }
+    let message = format!(
+        "{}: {} records verified, of which only {} are there now: what a failed sync had left in memory only is lost; open it again",
+        site.log_path.display(),
+        point.count,
+        there.count
+    );
+    Err(Error::new(ErrorKind::Io, message).at(there.count, there.end))
 }
 
 /// Writes the journal's frames, and the entries of their records, over the files.
