@@ -5,10 +5,20 @@ use crate::application::{Known, Modes, Trouble, open};
 use crate::figures::Counted;
 use crate::judge;
 use crate::random::Random;
+use immuta::ErrorKind;
 use immuta::storage::simulated::Simulated;
 
 const SUFFIXES: [&str; 3] = ["log", "idx", "wal"];
 const STEPS: u64 = 30;
+/// What can be said of files that do not belong together.
+const REFUSALS: [ErrorKind; 6] = [
+    ErrorKind::Ambiguous,
+    ErrorKind::Corrupt,
+    ErrorKind::Layout,
+    ErrorKind::Mismatch,
+    ErrorKind::Missing,
+    ErrorKind::Truncated,
+];
 
 /// The files of a namespace, as far as they are there.
 type Files = [Option<Vec<u8>>; 3];
@@ -46,6 +56,7 @@ fn open_or_be_refused(
         }
         Err(error) => {
             counted.outcome(format!("refused {:?}", error.kind));
+            assert!(REFUSALS.contains(&error.kind), "refused, {:?}: {}", error.kind, error.message);
             assert!(files_of(disk, namespace) == files, "refused, {:?}, and changed", error.kind);
             assert_eq!(names(), names_before, "refused, {:?}, and other files", error.kind);
         }
