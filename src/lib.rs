@@ -57,4 +57,4 @@ pub use record::{Batch, Record, RecordInfo};
 pub use report::{Outcome, Report, Stats};
 pub use stream::{Interrupter, Next, Poll, Stream};
 pub use transaction::Transaction;
-pub use verify::verify;
+pub use verify::{verify, verify_on};

@@ -8,7 +8,7 @@ use crate::namespace::{Namespace, Parts, log_file_name};
 use crate::options::{Options, check_name};
 use crate::report::{Outcome, Report};
 use crate::scan::Bytes;
-use crate::storage::{OpenMode, open_directory};
+use crate::storage::{OpenMode, Storage, open_directory};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,9 +28,19 @@ pub fn verify(
     options: &Options,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
-    let started = Instant::now();
     check_name(name)?;
-    let storage = open_directory(directory, options.io, false)?;
+    verify_on(open_directory(directory, options.io, false)?, name, options, progress)
+}
+
+/// Verifies on a given engine, for tests.
+#[doc(hidden)]
+pub fn verify_on(
+    storage: Arc<dyn Storage>,
+    name: &str,
+    options: &Options,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Report> {
+    let started = Instant::now();
     let (follower, index, events) = match Follower::open(storage.as_ref(), name, &Chain::new(&options.codecs)) {
         Err(error) if is_finding(error.kind) => return Ok(unreadable(&error, started)),
         opened => opened?,

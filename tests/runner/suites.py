@@ -77,9 +77,17 @@ def process(run: Run, name: str) -> str:
     return "\n" + output.rstrip()
 
 
+def damage(run: Run) -> str:
+    """Every place; the long form tries also those in the middle of long runs of zeros."""
+    output = run.command("cargo", "test", "--locked", "--package", "immuta", "--release", "--test", "damage", "--", "--nocapture",
+                         env={"IMMUTA_DAMAGE": "long" if run.minutes else "every"})
+    return "\n" + "\n".join(line for line in output.splitlines() if "harmless" in line)
+
+
 STEPS = [
     Step("rust-release", "tests of the crate as it is shipped", rust_release),
     Step("states", "crash states of the simulated file system: a million opened, judged and walked over", states),
+    Step("damage", "every bit flipped, every length, every block zeroed, duplicated, swapped: told or harmless", damage),
     Step("models", "waiting, event loops and pool in every order of their threads, and mutants noticed", models),
     Step("c-suites", "C suites, engine chosen by the library", c_suites),
     Step("c-suites-syscall", "C suites, system-call engine", lambda run: c_suites(run, "--syscall")),
