@@ -29,13 +29,13 @@ pub fn verify(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
     check_name(name)?;
-    verify_on(open_directory(directory, options.io, false)?, name, options, progress)
+    verify_on(&open_directory(directory, options.io, false)?, name, options, progress)
 }
 
 /// Verifies on a given engine, for tests.
 #[doc(hidden)]
 pub fn verify_on(
-    storage: Arc<dyn Storage>,
+    storage: &Arc<dyn Storage>,
     name: &str,
     options: &Options,
     progress: &mut dyn FnMut(u64, u64) -> bool,
@@ -47,7 +47,7 @@ pub fn verify_on(
     };
     // The records are read through one buffer of its own, so no reader is needed.
     let parts = Parts { index, events, follower: Some(follower), ringer: None, readers: Vec::new() };
-    let namespace = Namespace::new(0, name, Arc::clone(&storage), options, parts);
+    let namespace = Namespace::new(0, name, Arc::clone(storage), options, parts);
     namespace.look()?;
     let mut report = namespace.report.lock().clone();
     let (count, end) = namespace.visible.get();

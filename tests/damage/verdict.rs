@@ -112,7 +112,7 @@ impl Case<'_> {
     }
 
     fn verified(&self, disk: &Simulated) -> Result<Report, Error> {
-        let verify = || verify_on(disk.storage(), "a", &options(true, self.image.fast_write), &mut |_, _| true);
+        let verify = || verify_on(&disk.storage(), "a", &options(true, self.image.fast_write), &mut |_, _| true);
         self.bounded("verifying", verify)
     }
 
