@@ -126,7 +126,8 @@ fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point) -> Resul
     let mut at = entries_end(from.count);
     let reached = scan::walk(&mut bytes, from, to.count, |number, offset, found| {
         let Found { crc, .. } = found;
-        let entry = Entry { offset, time_ns: from.time_ns, crc, last_of_batch: true, adopted: true };
+        let entry =
+            Entry { offset, time_ns: from.time_ns, crc, last_of_batch: true, adopted: true, quarantined: false };
         run.extend_from_slice(&entry.encode(&index.log_id, number));
         if run.len() + ENTRY_BYTES > RUN_BYTES {
             index.file.write_at(at, &run).map_err(failed)?;

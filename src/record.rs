@@ -113,6 +113,16 @@ impl Place {
         Place { info, crc: entry.crc }
     }
 
+    /// The refusal of a record that a repair found damaged: whatever its bytes are now, they are not what was appended.
+    #[cold]
+    pub fn quarantined(number: u64, offset: u64) -> Error {
+        let message = format!(
+            "record {number} at offset {offset} was found damaged by a repair and is quarantined; seek to {} to pass over it",
+            number + 1
+        );
+        Error::new(ErrorKind::Corrupt, message).at(number, offset)
+    }
+
     /// Refuses an end that cannot be: before that of the size word, beyond the committed one, or too far off.
     #[inline]
     pub fn set_end(&mut self, end: u64, committed_end: u64, max_record_size_bytes: u64) -> Result<()> {

@@ -335,7 +335,11 @@ impl Stream {
     /// Puts into the reader where record `number` lies: it ends where the next begins, or, being the last, where its size
     /// word says.
     fn place(&mut self, reader: &mut Reader, number: u64, count: u64, committed_end: u64) -> Result<()> {
-        reader.place = Place::of(number, self.entry(number, count)?);
+        let entry = self.entry(number, count)?;
+        if entry.quarantined {
+            return Err(Place::quarantined(number, entry.offset));
+        }
+        reader.place = Place::of(number, entry);
         let next = if number + 1 < count { self.run.entry(&self.index.index, number + 1, count)? } else { None };
         let end = match next {
             Some(next) => next.offset,

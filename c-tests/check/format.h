@@ -46,7 +46,7 @@ typedef struct idx_checkpoint {
 typedef struct idx_entry {
   uint64_t offset;
   int64_t time_ns;
-  int last_of_batch, adopted;
+  int last_of_batch, adopted, quarantined;
 } idx_entry;
 
 /* Page 0, every byte of it; the log id is bytes 40..56. */
@@ -99,8 +99,9 @@ static inline idx_entry idx_read_entry(check_file idx, check_file log, uint64_t 
   idx_entry read = {.offset = word & ((UINT64_C(1) << 47) - 1),
                     .time_ns = (int64_t)check_u64(entry + 8),
                     .last_of_batch = word >> 63 != 0,
-                    .adopted = (word >> 62 & 1) != 0};
-  CHECK_EQ(word >> 47 & 0x7fff, 0); /* bits 47-61 */
+                    .adopted = (word >> 62 & 1) != 0,
+                    .quarantined = (word >> 61 & 1) != 0};
+  CHECK_EQ(word >> 47 & 0x3fff, 0); /* bits 47-60 */
   CHECK(read.offset + 8 <= log.size);
   uint64_t size = check_u64(log.data + read.offset);
   CHECK(size <= log.size - read.offset - 8);

@@ -14,7 +14,8 @@
 //!   checkpoint  0 u64 seq     8 u64 count    16 u64 end    24 u32 state    28 u32 mode    32 u64 epoch
 //!              40 zero     4092 u32 crc32c(log id, bytes 0..4092)
 //!
-//!   entry       0 u64 bits 0-46 offset, 62 adopted, 63 last of its batch    8 i64 append time, ns since 1970 (0 unknown)
+//!   entry       0 u64 bits 0-46 offset, 61 quarantined, 62 adopted, 63 last of its batch
+//!               8 i64 append time, ns since 1970 (0 unknown)
 //!              16 u32 crc32c(size word, payload)                           20 u32 crc32c(log id, number, bytes 0..20)
 //! ```
 //!
@@ -44,13 +45,14 @@ const CRC_AT: usize = PAGE_SIZE_BYTES - 4;
 const CODECS_AT: usize = 64;
 const LAST_OF_BATCH: u64 = 1 << 63;
 const ADOPTED: u64 = 1 << 62;
+const QUARANTINED: u64 = 1 << 61;
 
 /// The two sizes as page 0 records them.
 const HEADER_SIZE_FIELD: u32 = 16384;
 const ENTRY_SIZE_FIELD: u32 = 24;
 const _: () = assert!(HEADER_SIZE_FIELD as u64 == HEADER_SIZE_BYTES && ENTRY_SIZE_FIELD as u64 == ENTRY_SIZE_BYTES);
 
-const _: () = assert!(OFFSET_LIMIT_BYTES - 1 < ADOPTED && HEADER_SIZE_BYTES > CHECKPOINT_OFFSETS[1]);
+const _: () = assert!(OFFSET_LIMIT_BYTES - 1 < QUARANTINED && HEADER_SIZE_BYTES > CHECKPOINT_OFFSETS[1]);
 const _: () = assert!(CODECS_AT + 4 + 4 * CODECS_MAX < CRC_AT && ENTRY_SIZE_BYTES == 8 + 8 + 4 + 4);
 
 /// 128 random bits that bind every entry and checkpoint to one log.
@@ -215,12 +217,16 @@ pub struct Entry {
     pub last_of_batch: bool,
     /// Indexed later; the checksum is not from the time of writing.
     pub adopted: bool,
+    /// A repair found it damaged: the checksum is that of the bytes it left, and nobody is given them.
+    pub quarantined: bool,
 }
 
 impl Entry {
     #[inline]
     pub fn encode(&self, log_id: &LogId, number: u64) -> [u8; ENTRY_BYTES] {
-        let flags = if self.last_of_batch { LAST_OF_BATCH } else { 0 } | if self.adopted { ADOPTED } else { 0 };
+        let flag = |is_set, bit| if is_set { bit } else { 0 };
+        let flags =
+            flag(self.last_of_batch, LAST_OF_BATCH) | flag(self.adopted, ADOPTED) | flag(self.quarantined, QUARANTINED);
         let (place, time, crc) = (self.offset | flags, self.time_ns.cast_unsigned(), u64::from(self.crc));
         // Id, number and entry in a row, so that one pass over one array makes the checksum.
         let mut bound = [0; LOG_ID_BYTES + 8 + ENTRY_BYTES];
@@ -250,13 +256,14 @@ impl Entry {
             return None;
         }
         let word = u64_at(bytes, 0);
-        let offset = word & !(LAST_OF_BATCH | ADOPTED);
+        let offset = word & !(LAST_OF_BATCH | ADOPTED | QUARANTINED);
         (offset < OFFSET_LIMIT_BYTES).then_some(Entry {
             offset,
             time_ns: u64_at(bytes, 8).cast_signed(),
             crc: u32_at(bytes, 16),
             last_of_batch: word & LAST_OF_BATCH != 0,
             adopted: word & ADOPTED != 0,
+            quarantined: word & QUARANTINED != 0,
         })
     }
 }
@@ -269,7 +276,10 @@ mod tests {
 
     #[test]
     fn an_entry_reads_back_and_is_bound_to_its_log_and_number() {
-        let entry = Entry { offset: 8, time_ns: -5, crc: 7, last_of_batch: true, adopted: false };
+        let entry = Entry { offset: 8, time_ns: -5, crc: 7, last_of_batch: true, adopted: false, quarantined: false };
+        for flagged in [Entry { adopted: true, ..entry }, Entry { quarantined: true, last_of_batch: false, ..entry }] {
+            assert_eq!(Entry::decode(&flagged.encode(&ID, 3), &ID, 3), Some(flagged));
+        }
         let bytes = entry.encode(&ID, 3);
         assert_eq!(Entry::decode(&bytes, &ID, 3), Some(entry));
         assert_eq!(Entry::decode(&bytes, &ID, 4), None, "another number");

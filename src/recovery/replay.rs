@@ -127,6 +127,7 @@ pub fn entries(log_id: &LogId, frame: &Frame, body: &[u8]) -> Result<Vec<u8>> {
             crc: crc32c(&[&body[start..end]]),
             last_of_batch: Some(number + 1) == frame.end_number(),
             adopted: false,
+            quarantined: false,
         };
         entries.extend_from_slice(&entry.encode(log_id, number));
         start = end;
