@@ -210,6 +210,9 @@
 /// Of immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
 #define IMMUTA_OUTCOME_DAMAGED 6
 
+/// Of immuta_report.outcome, immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
+#define IMMUTA_OUTCOME_REPAIRED 7
+
 /// Of immuta_stats.mode: an append that returned survives a power failure.
 #define IMMUTA_MODE_DURABLE 0
 
@@ -224,6 +227,13 @@
 
 /// Of immuta_record.flags: the checksum was not checked, as the options asked.
 #define IMMUTA_RECORD_UNVERIFIED 4
+
+/// Of immuta_repair: change the files. Without it, only the report is made.
+#define IMMUTA_REPAIR_APPLY 1
+
+/// Of immuta_repair: where a file without a side file ends in zeros that may or may not be empty records, believe its
+/// count. Without it, they are none.
+#define IMMUTA_REPAIR_ACCEPT_COUNT 2
 
 /// A codec, for immuta_options_add_codec. The same one may be used by any number of options, logs and threads.
 ///
@@ -458,8 +468,8 @@ typedef struct immuta_batch {
 /// Hears how far a long call is.
 ///
 /// user:  what the caller passed along.
-/// done:  records dealt with.
-/// total: records there are.
+/// done:  records, or for immuta_import bytes, dealt with.
+/// total: there are in all.
 ///
 /// Returns 0 to go on, anything else to stop.
 typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total);
@@ -1329,6 +1339,114 @@ immuta_status immuta_batch_done(immuta_batch *batch);
 ///
 /// Threads: any.
 immuta_status immuta_verify(const char *directory,
+                            const char *name,
+                            const immuta_options *options,
+                            immuta_progress_fn progress,
+                            void *user,
+                            immuta_report *report_out,
+                            size_t report_size,
+                            immuta_error *error);
+
+/// Mends a namespace that immuta_open refuses, or one with damaged records; without IMMUTA_REPAIR_APPLY it only says what it
+/// would do, and changes nothing.
+///
+/// Nothing is deleted: before anything is changed, the bytes of NAME.log that will not stay as they are are copied to
+/// NAME.salvage-K, and NAME.idx and a NAME.wal with records that cannot be placed to NAME.idx.bad-K and NAME.wal.bad-K.
+/// Records keep their numbers. What is done:
+/// a wrong size word or count that the side file proves is written back;
+/// a damaged entry whose record fits between its neighbours is made anew, as adopted;
+/// a damaged record is quarantined: its place stays, reading it answers IMMUTA_E_CORRUPT from then on, with verify_reads
+/// off, too, and immuta_verify counts it;
+/// records that are missing beyond what verifies end the log there;
+/// a side file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to its
+/// end.
+/// A namespace that is as it should be is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening it would.
+/// Afterwards the namespace is closed cleanly. A repair that was cut, at whatever point, can be run again.
+///
+/// directory:   path of the log.
+/// name:        of the namespace; nobody may have it open for writing.
+/// options:     the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
+/// flags:       IMMUTA_REPAIR_*, combined with |.
+/// progress:    called now and then with records checked; may be NULL. Nothing is changed before the last call.
+/// user:        passed to it.
+/// report_out:  what was found, and done or to be done. finding is why opening refuses, IMMUTA_E_CORRUPT for damage that
+///              it does not look at; IMMUTA_OK: nothing is wrong, and outcome is that of opening. Else outcome is
+///              IMMUTA_OUTCOME_REPAIRED, or without IMMUTA_REPAIR_APPLY IMMUTA_OUTCOME_DAMAGED; count: records that
+///              remain; header_count: those that the count in NAME.log, or its checkpoint if that is more, claims;
+///              recovered: found good beyond the checkpoint; adopted: entries made anew; trimmed_bytes: copied to
+///              NAME.salvage-K; bad_records: in quarantine; first_bad_number, first_bad_offset: the first damage;
+///              salvage: path of the first copy.
+/// report_size: sizeof(immuta_report), 1 or more bytes.
+/// error:       NULL, or written on failure only. Nothing was changed, unless the code says that the system refused:
+///              then the repair can be run again.
+///
+/// Returns IMMUTA_OK: look at report_out;
+/// IMMUTA_E_NAME: the name is illegal;
+/// IMMUTA_E_ARGUMENT: flags or options are out of bounds;
+/// IMMUTA_E_NOT_FOUND: there is no such namespace;
+/// IMMUTA_E_LOCKED: a writer has it open;
+/// IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy helps;
+/// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one
+/// record to begin with, or IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has;
+/// IMMUTA_E_LAYOUT: a file of another layout, for immuta_import;
+/// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY:
+/// as immuta_open;
+/// IMMUTA_E_EXISTS: too many copies of one name; remove some;
+/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new side file;
+/// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
+/// IMMUTA_E_CANCELLED: progress said so;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: any.
+immuta_status immuta_repair(const char *directory,
+                            const char *name,
+                            const immuta_options *options,
+                            uint32_t flags,
+                            immuta_progress_fn progress,
+                            void *user,
+                            immuta_report *report_out,
+                            size_t report_size,
+                            immuta_error *error);
+
+/// Makes a new namespace from a record file of any layout that the original Go library ever wrote: with a 16-byte header
+/// (count, offset of the last record), with an 8-byte one (count), which is also this library's, or with none.
+///
+/// The file is only read, and not locked; that nobody writes it meanwhile is the caller's business, and checked. The
+/// layout is the one that the file fits exactly; it is never guessed. The records are indexed as adopted: without a time,
+/// with a checksum from now on. The namespace is there as a whole, closed cleanly, or not at all.
+///
+/// source_file: path of the file, which must be a regular one; its name must be UTF-8.
+/// directory:   path of the log; created, with those above it, where it is missing.
+/// name:        of the namespace; there must be no file of it.
+/// options:     the engine, and the codecs the records went through; copied; NULL for defaults. Named, every record is
+///              decoded once to make sure, under max_record_size, and the chain is recorded; with none it stays unknown
+///              until the first append, as that of any adopted log.
+/// progress:    called now and then with bytes read, each counted twice: copied, and compared; may be NULL.
+/// user:        passed to it.
+/// report_out:  outcome is IMMUTA_OUTCOME_ADOPTED; count, header_count and adopted are the records imported.
+/// report_size: sizeof(immuta_report), 1 or more bytes.
+/// error:       NULL, or written on failure only; number and offset are those in the source file.
+///
+/// Returns IMMUTA_OK;
+/// IMMUTA_E_NAME: the name is illegal;
+/// IMMUTA_E_ARGUMENT: options are out of bounds, source_file has no file name, or one that is not UTF-8;
+/// IMMUTA_E_NOT_FOUND: there is no such source file;
+/// IMMUTA_E_NOT_REGULAR: it is no regular file (symbolic links are not followed), or the directory is none;
+/// IMMUTA_E_LAYOUT: it fits no layout, or two; the message names them;
+/// IMMUTA_E_TRUNCATED: it fits one up to a record that is cut off;
+/// IMMUTA_E_AMBIGUOUS: it ends in zeros that may or may not be empty records;
+/// IMMUTA_E_CORRUPT: its size words lead elsewhere than its count says, or it changed during the call;
+/// IMMUTA_E_EXISTS: there is a file of the namespace;
+/// IMMUTA_E_LOCKED: somebody else is just making the namespace;
+/// IMMUTA_E_CODEC_FAILED, IMMUTA_E_TOO_LARGE: a record is not what the codecs make, or is too large;
+/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED: as immuta_open;
+/// IMMUTA_E_NO_SPACE, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
+/// IMMUTA_E_CANCELLED: progress said so;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: any.
+immuta_status immuta_import(const char *source_file,
+                            const char *directory,
                             const char *name,
                             const immuta_options *options,
                             immuta_progress_fn progress,

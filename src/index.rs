@@ -110,6 +110,15 @@ pub struct Index {
     pub log_id: LogId,
 }
 
+impl Index {
+    /// Writes the clean checkpoint that follows `newest`, which is in `slot` and on disk, and syncs it.
+    pub fn write_clean(&self, newest: &Checkpoint, slot: usize) -> io::Result<()> {
+        let clean = Checkpoint { seq: newest.seq + 1, state: State::Clean, ..*newest };
+        self.file.write_at(CHECKPOINT_OFFSETS[1 - slot], &clean.encode(&self.log_id))?;
+        self.file.sync()
+    }
+}
+
 /// A run of entries read ahead; each stream and each scan has its own.
 #[derive(Debug, Default)]
 pub struct Run {

@@ -4,7 +4,7 @@
 //! (count, offset of the last record) or none at all.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES};
+use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
 use crate::scan::{Bytes, Point, only_zeros};
 use std::path::Path;
 
@@ -23,6 +23,116 @@ enum Walk {
     Zeros { number: u64, offset: u64 },
 }
 
+/// A layout that a file fits exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fit {
+    pub layout: Layout,
+    /// Where its records begin, and where they end.
+    pub start: u64,
+    pub end: u64,
+    pub count: u64,
+}
+
+/// Layouts there are, in the words of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    Ours,
+    Header16,
+    Headerless,
+}
+
+impl Layout {
+    fn describe(self) -> &'static str {
+        match self {
+            Layout::Ours => "an 8-byte header (count), which is our own",
+            Layout::Header16 => "a 16-byte header (count, last offset)",
+            Layout::Headerless => "no header",
+        }
+    }
+}
+
+/// What a file fits of the layouts of other versions.
+fn others(bytes: &mut Bytes<'_>, header_count: u64) -> Result<Vec<Fit>> {
+    let header16 = match walk_header16(bytes, header_count)? {
+        Some((Walk::Ends(Point { count, end, .. }), true)) if end == bytes.file_end => {
+            Some(Fit { layout: Layout::Header16, start: HEADER16_SIZE_BYTES, end, count })
+        }
+        _ => None,
+    };
+    Ok(header16.into_iter().chain(fits_headerless(bytes)?).collect())
+}
+
+/// Where `walk`, of a file in our layout, ends, if the file does, too: with zeros that a writer of this library may have made.
+fn fits_ours(bytes: &mut Bytes<'_>, walk: Walk) -> Result<Option<Point>> {
+    match walk {
+        Walk::Ends(point) if point.end <= bytes.file_end => only_zero_tail(bytes, point),
+        _ => Ok(None),
+    }
+}
+
+fn name_all(fits: &[Fit]) -> String {
+    fits.iter().map(|fit| fit.layout.describe()).collect::<Vec<_>>().join(" and the one with ")
+}
+
+/// The one layout that a file fits, our own included, for a file that is to be imported.
+///
+/// # Errors
+/// `E_LAYOUT` when it fits none, or two; `E_TRUNCATED`, `E_AMBIGUOUS` or `E_CORRUPT` when it fits one up to some record.
+pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
+    let header_count = bytes.size_word(0)?.unwrap_or(0);
+    let ours = walk(bytes, Point::START, header_count)?;
+    let own = fits_ours(bytes, ours)?.map(|Point { count, end, .. }| Fit {
+        layout: Layout::Ours,
+        start: HEADER_SIZE_BYTES,
+        end,
+        count,
+    });
+    let fits: Vec<Fit> = own.into_iter().chain(others(bytes, header_count)?).collect();
+    let size_bytes = bytes.file_end;
+    match fits.as_slice() {
+        [fit] => Ok(*fit),
+        [] => {
+            let header16 = walk_header16(bytes, header_count)?.map(|(walk, _)| walk);
+            Err(nearest(bytes, path, header_count, [Some(ours), header16])?)
+        }
+        several => {
+            let message = format!(
+                "{} ({size_bytes} bytes) fits the layout with {}; there is no way to tell which it is: nothing was imported",
+                path.display(),
+                name_all(several)
+            );
+            Err(Error::new(ErrorKind::Layout, message))
+        }
+    }
+}
+
+/// The error for a file that fits no layout: where the walk ended that ran into zeros, or else the one over the most records; of two
+/// alike the last, since to ours the last offset of a 16-byte header is the size of one record.
+fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option<Walk>; 2]) -> Result<Error> {
+    let (path, size_bytes) = (path.display(), bytes.file_end);
+    let reached = |walk: &Walk| match *walk {
+        Walk::Ends(Point { count, end, .. }) => (count, end),
+        Walk::Leaves { number, offset } | Walk::Zeros { number, offset } => (number, offset),
+    };
+    let weight = |walk: &Walk| (matches!(walk, Walk::Zeros { .. }), reached(walk).0);
+    let furthest = walks.into_iter().flatten().max_by_key(weight).filter(|walk| reached(walk).0 > 0);
+    let Some(furthest) = furthest else {
+        let message = format!("{path} ({size_bytes} bytes) fits no layout that a log may have; nothing was imported");
+        return Ok(Error::new(ErrorKind::Layout, message));
+    };
+    let (number, offset) = reached(&furthest);
+    let is_possible_size = bytes.size_word(offset)?.is_none_or(|size| record_end(offset, size).is_some());
+    let kind = match furthest {
+        Walk::Leaves { .. } if is_possible_size => ErrorKind::Truncated,
+        Walk::Zeros { .. } => ErrorKind::Ambiguous,
+        _ => ErrorKind::Corrupt,
+    };
+    let message = format!(
+        "{path}: {number} records of {header_count} end at offset {offset}, and what follows up to {size_bytes} is not the rest; nothing was imported: restore the file from a copy"
+    );
+    Ok(Error::new(kind, message).at(number, offset))
+}
+
 /// Where the records of a file in our layout end, having only the file.
 ///
 /// # Errors
@@ -31,17 +141,8 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     let file_size = bytes.file_end;
     let ours = walk(bytes, Point::START, header_count)?;
-    let mut others = Vec::new();
-    if fits_header16(bytes, header_count)? {
-        others.push("a 16-byte header (count, last offset)");
-    }
-    if fits_headerless(bytes)? {
-        others.push("no header");
-    }
-    let fits = match ours {
-        Walk::Ends(point) => only_zero_tail(bytes, point)?,
-        _ => None,
-    };
+    let others = others(bytes, header_count)?;
+    let fits = fits_ours(bytes, ours)?;
     match (fits, ours) {
         (Some(point), _) if others.is_empty() => Ok(point),
         (_, _) if !others.is_empty() => {
@@ -49,7 +150,7 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
             let message = format!(
                 "{} ({file_size} bytes) fits the layout with {}{also}, as other versions of the original wrote; it is left untouched: import it into a new namespace",
                 path.display(),
-                others.join(" and the one with "),
+                name_all(&others),
             );
             Err(Error::new(ErrorKind::Layout, message))
         }
@@ -75,6 +176,24 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
             Err(Error::new(ErrorKind::Corrupt, message).at(number, offset))
         }
     }
+}
+
+/// Where the records of a file in our layout end which [`recognise`] does not take for certain: as many as its sizes lead to. Zeros at the
+/// end are no records, or as many as the count says if `count_holds`; `None`: the file has no such place.
+pub fn extent(bytes: &mut Bytes<'_>, count_holds: bool) -> Result<Option<Point>> {
+    let header_count = bytes.size_word(0)?.unwrap_or(0);
+    Ok(match walk(bytes, Point::START, header_count)? {
+        Walk::Ends(point) => Some(point),
+        Walk::Zeros { number, offset } if !count_holds => Some(Point { count: number, end: offset, time_ns: 0 }),
+        Walk::Zeros { number, offset } => {
+            let end = (header_count - number).checked_mul(SIZE_WORD_BYTES).and_then(|zeros| offset.checked_add(zeros));
+            let end = end.filter(|end| *end <= bytes.file_end);
+            end.map(|end| Point { count: header_count, end, time_ns: 0 })
+        }
+        // Not one record: this may be any file.
+        Walk::Leaves { number: 0, .. } => None,
+        Walk::Leaves { number, offset } => Some(Point { count: number, end: offset, time_ns: 0 }),
+    })
 }
 
 fn ambiguous(path: &Path, number: u64, offset: u64, what: &str) -> Error {
@@ -142,35 +261,37 @@ fn walk(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Walk> {
     Ok(Walk::Ends(at))
 }
 
-fn fits_header16(bytes: &mut Bytes<'_>, count: u64) -> Result<bool> {
-    let Some(last_offset) = bytes.size_word(HEADER_SIZE_BYTES)? else { return Ok(false) };
-    let (mut at, mut last, mut number) = (HEADER16_SIZE_BYTES, 0, 0);
-    while number < count {
-        let empty = bytes.empty_records(at, count - number)?;
+/// Walks `count` records behind a header of 16 bytes, and whether the last begins where that says; `None` without such a header.
+fn walk_header16(bytes: &mut Bytes<'_>, count: u64) -> Result<Option<(Walk, bool)>> {
+    let Some(last_offset) = bytes.size_word(HEADER_SIZE_BYTES)? else { return Ok(None) };
+    let (mut at, mut last) = (Point { count: 0, end: HEADER16_SIZE_BYTES, time_ns: 0 }, 0);
+    while at.count < count {
+        let empty = bytes.empty_records(at.end, count - at.count)?;
         if empty > 0 {
-            last = at + (empty - 1) * SIZE_WORD_BYTES;
-            (at, number) = (at + empty * SIZE_WORD_BYTES, number + empty);
-        } else if let Some(end) = bytes.record_end(at)? {
-            (last, at, number) = (at, end, number + 1);
+            last = at.end + (empty - 1) * SIZE_WORD_BYTES;
+            at = Point { count: at.count + empty, end: at.end + empty * SIZE_WORD_BYTES, time_ns: 0 };
+        } else if let Some(end) = bytes.record_end(at.end)? {
+            last = at.end;
+            at = Point { count: at.count + 1, end, time_ns: 0 };
         } else {
-            return Ok(false);
+            return Ok(Some((Walk::Leaves { number: at.count, offset: at.end }, false)));
         }
     }
-    Ok(at == bytes.file_end && last == last_offset)
+    Ok(Some((Walk::Ends(at), last == last_offset)))
 }
 
 /// A file of zeros alone is not taken for headerless empty records.
-fn fits_headerless(bytes: &mut Bytes<'_>) -> Result<bool> {
-    let (mut at, mut has_payload) = (0, false);
+fn fits_headerless(bytes: &mut Bytes<'_>) -> Result<Option<Fit>> {
+    let (mut at, mut count, mut has_payload) = (0, 0, false);
     while at < bytes.file_end {
         let empty = bytes.empty_records(at, u64::MAX)?;
         if empty > 0 {
-            at += empty * SIZE_WORD_BYTES;
+            (at, count) = (at + empty * SIZE_WORD_BYTES, count + empty);
         } else if let Some(end) = bytes.record_end(at)? {
-            (at, has_payload) = (end, true);
+            (at, count, has_payload) = (end, count + 1, true);
         } else {
-            return Ok(false);
+            return Ok(None);
         }
     }
-    Ok(has_payload)
+    Ok(has_payload.then_some(Fit { layout: Layout::Headerless, start: 0, end: at, count }))
 }

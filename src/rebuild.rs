@@ -84,7 +84,11 @@ pub fn complete_index(
 }
 
 /// Makes a file under a temporary name, durable, and renames it to `name`; a failure leaves nothing of it.
-fn replace_file(storage: &dyn Storage, name: &str, fill: impl FnOnce(Arc<dyn File>) -> Result<Index>) -> Result<Index> {
+pub fn replace_file(
+    storage: &dyn Storage,
+    name: &str,
+    fill: impl FnOnce(Arc<dyn File>) -> Result<Index>,
+) -> Result<Index> {
     let temporary = format!("{name}.tmp");
     let failed = |error: io::Error| Error::os(format_args!("creating {}", storage.path().join(name).display()), &error);
     remove_if_there(storage, &temporary).map_err(failed)?;

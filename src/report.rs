@@ -19,6 +19,8 @@ pub enum Outcome {
     Live = 5,
     /// Read-only, or verify: the finding says what is wrong; what verifies is served.
     Damaged = 6,
+    /// A repair: what the finding says was mended.
+    Repaired = 7,
 }
 
 /// Left by every open, and by a verification.

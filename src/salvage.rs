@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::storage::{File, OpenMode, Storage, remove_if_there};
 use std::io;
+use std::ops::Range;
 
 /// The most files of one name kept.
 const KEPT_MAX: u32 = 10_000;
@@ -14,43 +15,68 @@ const COPY_CHUNK_BYTES: usize = 256 << 10;
 /// # Errors
 /// `E_NO_SPACE` and others when the copy cannot be made.
 pub fn keep(storage: &dyn Storage, namespace: &str, file: &dyn File, from: u64, to: u64) -> Result<String> {
-    let name = free_name(storage, &format!("{namespace}.salvage"))?;
-    let temporary = format!("{namespace}.salvage.tmp");
+    keep_as(storage, &format!("{namespace}.salvage"), file, from..to)
+}
+
+/// Copies the whole file called `name` to `name.bad-K` in the same way; `None` when there is no such file.
+pub fn keep_whole(storage: &dyn Storage, name: &str) -> Result<Option<String>> {
+    let failed =
+        |error: io::Error| Error::os(format_args!("keeping a copy of {}", storage.path().join(name).display()), &error);
+    let file = match storage.open(name, OpenMode::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
+    let size_bytes = file.metadata().map_err(failed)?.size_bytes;
+    keep_as(storage, &format!("{name}.bad"), file.as_ref(), 0..size_bytes).map(Some)
+}
+
+fn keep_as(storage: &dyn Storage, prefix: &str, file: &dyn File, range: Range<u64>) -> Result<String> {
+    let name = free_name(storage, prefix)?;
+    let temporary = format!("{prefix}.tmp");
     let path = storage.path().join(&name);
+    let (from, size_bytes) = (range.start, range.end - range.start);
     let failed = |error: io::Error| {
-        let what = format_args!("keeping {} bytes from offset {from} on in {}", to - from, path.display());
+        let what = format_args!("keeping {size_bytes} bytes from offset {from} on in {}", path.display());
         Error::os(what, &error).at(0, from)
     };
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(COPY_CHUNK_BYTES).map_err(|_| no_memory("a copy buffer", COPY_CHUNK_BYTES as u64))?;
-    buffer.resize(COPY_CHUNK_BYTES, 0);
     remove_if_there(storage, &temporary).map_err(failed)?;
-    let kept = storage
-        .open(&temporary, OpenMode::CreateNew)
-        .and_then(|copy| {
-            copy_range(file, from, to, copy.as_ref(), &mut buffer)?;
-            copy.sync()
-        })
-        .and_then(|()| storage.rename(&temporary, &name))
-        .and_then(|()| storage.sync_directory());
-    if kept.is_err() {
+    let copied = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|copied| {
+        copy(file, range, copied.as_ref(), 0, failed)?;
+        copied.sync().and_then(|()| storage.rename(&temporary, &name)).map_err(failed)
+    });
+    if copied.is_err() {
         // What was written of it may be what fills the disk.
         let _ = storage.remove(&temporary);
     }
-    kept.map(|()| name).map_err(failed)
+    copied?;
+    storage.sync_directory().map_err(failed)?;
+    Ok(name)
 }
 
-fn copy_range(file: &dyn File, from: u64, to: u64, copy: &dyn File, buffer: &mut [u8]) -> io::Result<()> {
-    copy.set_size(to - from)?;
-    let mut at = from;
-    while let Some(data) = file.next_data(at)?.filter(|data| *data < to) {
-        let most = usize::try_from(to - data).unwrap_or(usize::MAX).min(buffer.len());
-        let read = file.read_at(data, &mut buffer[..most])?;
+/// Copies `range` of `file` to the offset `at` of `copy`, which ends there; holes as holes.
+///
+/// # Errors
+/// What `failed` makes of those of reading and writing; `UnexpectedEof` when `file` is shorter than it was.
+pub fn copy(
+    file: &dyn File,
+    range: Range<u64>,
+    copy: &dyn File,
+    at: u64,
+    failed: impl Fn(io::Error) -> Error,
+) -> Result<()> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(COPY_CHUNK_BYTES).map_err(|_| no_memory("a copy buffer", COPY_CHUNK_BYTES as u64))?;
+    buffer.resize(COPY_CHUNK_BYTES, 0);
+    copy.set_size(at + (range.end - range.start)).map_err(&failed)?;
+    let mut next = range.start;
+    while let Some(data) = file.next_data(next).map_err(&failed)?.filter(|data| *data < range.end) {
+        let most = usize::try_from(range.end - data).unwrap_or(usize::MAX).min(buffer.len());
+        let read = file.read_at(data, &mut buffer[..most]).map_err(&failed)?;
         if read == 0 {
-            break;
+            return Err(failed(io::ErrorKind::UnexpectedEof.into()));
         }
-        copy.write_at(data - from, &buffer[..read])?;
-        at = data + read as u64;
+        copy.write_at(at + (data - range.start), &buffer[..read]).map_err(&failed)?;
+        next = data + read as u64;
     }
     Ok(())
 }

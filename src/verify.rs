@@ -6,15 +6,13 @@ use crate::follower::Follower;
 use crate::index::{Header, Run};
 use crate::namespace::{Namespace, Parts, log_file_name};
 use crate::options::{Options, check_name};
+use crate::progress::Progress;
 use crate::report::{Outcome, Report};
 use crate::scan::Bytes;
 use crate::storage::{OpenMode, Storage, open_directory};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Records between two calls of the progress callback.
-const PROGRESS_RECORDS: u64 = 1024;
 
 /// Verifies namespace `name` in `directory`, also beside a writer: then what was visible at the start.
 ///
@@ -55,7 +53,7 @@ pub fn verify_on(
         .open(&log_file_name(name), OpenMode::Read)
         .map_err(|error| Error::os(format_args!("opening {}", namespace.log_path().display()), &error))?;
     let mut bytes = Bytes::new(log.as_ref(), end)?;
-    check_records(&namespace, &mut bytes, count, &mut report, progress)?;
+    check_records(&namespace, &mut bytes, count, &mut report, &mut Progress(progress))?;
     if report.bad_records > 0 {
         report.outcome = Outcome::Damaged;
         report.finding = report.finding.or(Some(ErrorKind::Corrupt));
@@ -85,7 +83,7 @@ fn check_records(
     bytes: &mut Bytes<'_>,
     count: u64,
     report: &mut Report,
-    progress: &mut dyn FnMut(u64, u64) -> bool,
+    progress: &mut Progress<'_>,
 ) -> Result<()> {
     let index = namespace.open_index().index;
     let (mut run, mut has_found) = (Run::default(), false);
@@ -97,19 +95,15 @@ fn check_records(
         (report.first_bad_number, report.first_bad_offset) = (entries, 0);
     }
     for number in 0..count.min(entries) {
-        if number.is_multiple_of(PROGRESS_RECORDS) && !progress(number, count) {
-            return Err(Error::new(
-                ErrorKind::Cancelled,
-                format!("stopped by the progress callback at record {number} of {count}"),
-            ));
-        }
+        progress.step(number, count)?;
         let entry = run.entry(&index, number, count)?;
         let found = match entry {
             Some(entry) if expected.is_none_or(|expected| expected == entry.offset) => bytes.record(entry.offset)?,
             _ => None,
         };
         let good = entry.zip(found).filter(|(entry, found)| entry.crc == found.crc);
-        if good.is_none() {
+        // One that a repair quarantined is bad, but where it ends is known.
+        if good.is_none_or(|(entry, _)| entry.quarantined) {
             if !has_found {
                 has_found = true;
                 report.first_bad_number = number;
@@ -119,6 +113,7 @@ fn check_records(
         }
         expected = good.map(|(_, found)| found.end);
     }
-    progress(count, count);
+    // It is done, whatever the callback says now.
+    let _ = progress.tell(count, count);
     Ok(())
 }

@@ -21,7 +21,11 @@ pub const IMMUTA_OUTCOME_LIVE: i32 = 5;
 /// Of immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
 pub const IMMUTA_OUTCOME_DAMAGED: i32 = 6;
 
+/// Of immuta_report.outcome, immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
+pub const IMMUTA_OUTCOME_REPAIRED: i32 = 7;
+
 const _: () = {
+    assert!(IMMUTA_OUTCOME_REPAIRED == Outcome::Repaired as i32);
     assert!(IMMUTA_OUTCOME_CREATED == Outcome::Created as i32);
     assert!(IMMUTA_OUTCOME_CLEAN == Outcome::Clean as i32);
     assert!(IMMUTA_OUTCOME_RECOVERED == Outcome::Recovered as i32);

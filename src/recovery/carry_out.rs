@@ -10,7 +10,6 @@ use crate::journal::{self, Found, Journal, Prepared};
 use crate::live::Live;
 use crate::random;
 use crate::rebuild;
-use crate::report::{Outcome, Report};
 use crate::salvage;
 use crate::scan::{self, Bytes, Point};
 use crate::storage::File;
@@ -31,25 +30,25 @@ pub fn carry_out(
     let size_before = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     let writer = NewWriter { mode: wanted.mode(), epoch: random::epoch()?, prepared };
     let epoch = writer.epoch;
-    let Mended { index, point, checkpoint, slot, journal, mut report } = match plan {
+    let mut report = plan.report();
+    let Mended { index, point, checkpoint, slot, journal, salvage } = match plan {
         Plan::Create => create(site, log.as_ref(), writer)?,
         Plan::Continue { index, from, slot, point } => {
             let journal = replace_journal(site, writer.prepared)?;
             let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, epoch)?;
-            let report = Report { outcome: Outcome::Clean, header_count: point.count, ..Report::default() };
-            Mended { index, point, checkpoint, slot, journal, report }
+            Mended { index, point, checkpoint, slot, journal, salvage: String::new() }
         }
         Plan::Recover(recovery) => recover(site, log.as_ref(), recovery, size_before, writer)?,
-        Plan::Adopt { point, header_count, damaged_index, journal } => {
+        Plan::Adopt { point, damaged_index, journal, .. } => {
             if damaged_index {
                 salvage::move_aside(site.storage, &index::file_name(site.namespace))?;
             }
-            adopt(site, log.as_ref(), point, header_count, journal, writer)?
+            adopt(site, log.as_ref(), point, journal, writer)?
         }
     };
     let journal = journal.zip(wanted.journal_size_bytes);
     let journal = journal.map(|(file, size_bytes)| Journal::new(file, size_bytes, index.log_id, epoch));
-    report.count = point.count;
+    report.salvage = salvage;
     report.trimmed_bytes = size_before.saturating_sub(point.end);
     Ok(Opened { lock, log, index, live, point, checkpoint, slot, journal, report })
 }
@@ -68,7 +67,8 @@ struct Mended {
     checkpoint: Checkpoint,
     slot: usize,
     journal: Option<Arc<dyn File>>,
-    report: Report,
+    /// Where what was cut off was kept; empty when nothing was.
+    salvage: String,
 }
 
 fn create(site: &Site<'_>, log: &dyn File, writer: NewWriter) -> Result<Mended> {
@@ -77,7 +77,7 @@ fn create(site: &Site<'_>, log: &dyn File, writer: NewWriter) -> Result<Mended> 
         .map_err(site.failed("writing"))?;
     let journal = replace_journal(site, writer.prepared)?;
     let (index, checkpoint, slot) = create_index(site, log, Point::START, writer.mode, writer.epoch)?;
-    Ok(Mended { index, point: Point::START, checkpoint, slot, journal, report: Report::default() })
+    Ok(Mended { index, point: Point::START, checkpoint, slot, journal, salvage: String::new() })
 }
 
 fn create_index(
@@ -97,20 +97,15 @@ fn recover(
     size_before: u64,
     mut writer: NewWriter,
 ) -> Result<Mended> {
-    let Recovery { mut index, from, slot, point, header_count, journal, unindexed, salvage, finding } = recovery;
-    let mut report = Report { outcome: Outcome::Recovered, header_count, finding, ..Report::default() };
-    report.recovered = point.count - from.count;
-    if salvage {
+    let Recovery { mut index, from, slot, point, journal, unindexed, salvage, .. } = recovery;
+    let salvage = if salvage {
         let kept = salvage::keep(site.storage, site.namespace, log, point.end, size_before)?;
-        report.salvage = site.storage.path().join(kept).display().to_string();
-    }
-    if header_count > point.count {
-        (report.first_bad_number, report.first_bad_offset) = (point.count, point.end);
-    }
+        site.storage.path().join(kept).display().to_string()
+    } else {
+        String::new()
+    };
     if let Some(Unindexed { from, to }) = unindexed {
         index = rebuild::complete_index(site.storage, site.namespace, log, &index, from, to)?;
-        report.adopted = to.count - from.count;
-        report.recovered = point.count - to.count;
     }
     mend(site, log, &index, &from, slot, &point, journal.as_ref())?;
     // A checkpoint that says durable is never without a journal; one whose frames are needed stays until a checkpoint covers them.
@@ -121,14 +116,13 @@ fn recover(
     log.set_size(point.end).map_err(site.failed("cutting"))?;
     index.file.set_size(entries_end(point.count)).map_err(site.failed("cutting the side file of"))?;
     sync_both(site, log, &index)?;
-    Ok(Mended { index, point, checkpoint, slot, journal, report })
+    Ok(Mended { index, point, checkpoint, slot, journal, salvage })
 }
 
 fn adopt(
     site: &Site<'_>,
     log: &dyn File,
     point: Point,
-    header_count: u64,
     journal: Option<BesideRecords>,
     writer: NewWriter,
 ) -> Result<Mended> {
@@ -147,8 +141,7 @@ fn adopt(
     let journal = replace_journal(site, writer.prepared)?;
     let (index, checkpoint, slot) = create_index(site, log, point, writer.mode, writer.epoch)?;
     log.set_size(point.end).and_then(|()| log.sync()).map_err(site.failed("cutting"))?;
-    let report = Report { outcome: Outcome::Adopted, header_count, adopted: point.count, ..Report::default() };
-    Ok(Mended { index, point, checkpoint, slot, journal, report })
+    Ok(Mended { index, point, checkpoint, slot, journal, salvage: String::new() })
 }
 
 /// Installs the new journal, or removes an old one where there is to be none.

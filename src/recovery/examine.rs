@@ -8,6 +8,7 @@ use crate::format::log;
 use crate::index::{self, Header, Index, Run};
 use crate::journal::{self, Found};
 use crate::layout;
+use crate::report::{Outcome, Report};
 use crate::scan::{self, Bytes, Point};
 use crate::storage::{File, OpenMode};
 use std::path::Path;
@@ -74,6 +75,48 @@ struct Seen {
     start: Point,
     header_count: u64,
     unindexed: Option<Unindexed>,
+}
+
+impl Plan {
+    /// The report of an opening that goes by this plan, as far as it is known before.
+    pub fn report(&self) -> Report {
+        match self {
+            Plan::Create => Report::default(),
+            Plan::Continue { point: Point { count, .. }, .. } => {
+                Report { outcome: Outcome::Clean, count: *count, header_count: *count, ..Report::default() }
+            }
+            Plan::Recover(recovery) => recovery.report(),
+            Plan::Adopt { point: Point { count, .. }, header_count, .. } => Report {
+                outcome: Outcome::Adopted,
+                count: *count,
+                header_count: *header_count,
+                adopted: *count,
+                ..Report::default()
+            },
+        }
+    }
+}
+
+impl Recovery {
+    fn report(&self) -> Report {
+        let Recovery { from, point, header_count, unindexed, finding, .. } = self;
+        let (indexed, adopted) = match unindexed {
+            Some(Unindexed { from, to }) => (to.count, to.count - from.count),
+            None => (from.count, 0),
+        };
+        let is_ahead = *header_count > point.count;
+        Report {
+            outcome: Outcome::Recovered,
+            finding: *finding,
+            count: point.count,
+            header_count: *header_count,
+            recovered: point.count - indexed,
+            adopted,
+            first_bad_number: if is_ahead { point.count } else { 0 },
+            first_bad_offset: if is_ahead { point.end } else { 0 },
+            ..Report::default()
+        }
+    }
 }
 
 /// Decides what to do; reads only.
@@ -205,7 +248,7 @@ fn has_journal(site: &Site<'_>) -> Result<bool> {
 }
 
 /// The journal that counts beside checkpoint `from`, if it has frames: that of the writer which made it.
-fn journal_beside(site: &Site<'_>, header: &Header, from: &Checkpoint, index: &Index) -> Result<Option<Found>> {
+pub fn journal_beside(site: &Site<'_>, header: &Header, from: &Checkpoint, index: &Index) -> Result<Option<Found>> {
     // With a checkpoint damaged, the writer may have been a later one.
     let is_newest = header.checkpoints.iter().all(Option::is_some);
     if from.state == State::Clean || is_newest && from.mode == Mode::Fast {

@@ -7,12 +7,12 @@
 mod carry_out;
 mod examine;
 mod refusals;
-mod replay;
+pub mod replay;
 #[cfg(test)]
 mod tests;
 mod unindexed;
 
-pub use examine::usable_identity;
+pub use examine::{Plan, journal_beside, usable_identity};
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,7 +24,6 @@ use crate::namespace::log_file_name;
 use crate::report::Report;
 use crate::scan::Point;
 use crate::storage::{File, OpenMode, Storage};
-use examine::Plan;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -63,17 +62,23 @@ impl Wanted {
 }
 
 /// Where it happens, for calls and for messages.
-struct Site<'a> {
-    storage: &'a dyn Storage,
-    namespace: &'a str,
+pub struct Site<'a> {
+    pub storage: &'a dyn Storage,
+    pub namespace: &'a str,
     /// The codecs the opener named.
     named: &'a Chain,
-    log_path: PathBuf,
-    index_path: PathBuf,
+    pub log_path: PathBuf,
+    pub index_path: PathBuf,
 }
 
-impl Site<'_> {
-    fn failed<'e>(&self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {
+impl<'a> Site<'a> {
+    pub fn new(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Site<'a> {
+        let path = storage.path();
+        let (log_path, index_path) = (path.join(log_file_name(namespace)), path.join(index::file_name(namespace)));
+        Site { storage, namespace, named, log_path, index_path }
+    }
+
+    pub fn failed<'e>(&self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {
         let path = self.log_path.clone();
         move |error| Error::os(format_args!("{doing} {}", path.display()), &error)
     }
@@ -91,18 +96,27 @@ pub struct Prepared<'a> {
 /// Locks `namespace` and decides what opening it takes, or refuses.
 pub fn prepare<'a>(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Result<Prepared<'a>> {
     let started = Instant::now();
-    let site = Site {
-        storage,
-        namespace,
-        named,
-        log_path: storage.path().join(log_file_name(namespace)),
-        index_path: storage.path().join(index::file_name(namespace)),
-    };
-    let lock = acquire_lock(&site)?;
+    let site = Site::new(storage, namespace, named);
+    let lock = acquire_lock(&site, Absent::Create)?;
     Live::clear_ready(storage, namespace);
     let log = storage.open(&log_file_name(namespace), OpenMode::Write).map_err(site.failed("opening"))?;
     let plan = examine::examine(&site, log.as_ref())?;
     Ok(Prepared { site, lock, log, plan, started })
+}
+
+/// What opening a namespace for writing would do, found out under its lock: for whoever mends what it refuses.
+pub struct Inspected {
+    pub lock: Arc<dyn File>,
+    pub log: Arc<dyn File>,
+    pub opening: Result<Plan>,
+}
+
+/// Locks the namespace at `site`, which must be there, and looks; nothing is written, not even to the live page.
+pub fn inspect(site: &Site<'_>) -> Result<Inspected> {
+    let lock = acquire_lock(site, Absent::Refuse)?;
+    let log = site.storage.open(&log_file_name(site.namespace), OpenMode::Write).map_err(site.failed("opening"))?;
+    let opening = examine::examine(site, log.as_ref());
+    Ok(Inspected { lock, log, opening })
 }
 
 impl Prepared<'_> {
@@ -125,8 +139,16 @@ impl Prepared<'_> {
     }
 }
 
-/// Locks the record file, creating an empty one when there is nothing and no side file knows better.
-fn acquire_lock(site: &Site<'_>) -> Result<Arc<dyn File>> {
+/// What to do about a record file that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absent {
+    /// Make an empty one, unless a side file knows better.
+    Create,
+    Refuse,
+}
+
+/// Locks the record file.
+fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<Arc<dyn File>> {
     let name = log_file_name(site.namespace);
     for _ in 0..LOCK_TRIES {
         let known = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
@@ -138,6 +160,10 @@ fn acquire_lock(site: &Site<'_>) -> Result<Arc<dyn File>> {
             Some(_) => OpenMode::Write,
             None => {
                 examine::refuse_if_index_knows_records(site)?;
+                if absent == Absent::Refuse {
+                    let message = format!("there is no {}; check directory and name", site.log_path.display());
+                    return Err(Error::new(ErrorKind::NotFound, message));
+                }
                 OpenMode::CreateNew
             }
         };

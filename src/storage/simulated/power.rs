@@ -224,7 +224,7 @@ fn resize(image: &mut Vec<u8>, size: usize, fill: Fill, durable: &[u8], chance: 
             }
             Fill::Garbage if chance.below(2) == 0 => {}
             Fill::Garbage => {
-                page.chunks_mut(WORD_BYTES).for_each(|word| overlay(word, 0, &chance.next().to_le_bytes()))
+                page.chunks_mut(WORD_BYTES).for_each(|word| overlay(word, 0, &chance.next().to_le_bytes()));
             }
         }
     }

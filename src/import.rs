@@ -1,0 +1,261 @@
+//! Records of a file in whatever layout the original ever wrote, into a new namespace. The file is only read.
+//!
+//! The record file is built under a temporary name, compared with its source once more, and renamed over an empty file that was locked
+//! before: so nobody opens it until the side file is there, too. Cut before the rename, an import leaves nothing that counts; cut
+//! after it, a whole log, which the next writer adopts.
+
+mod source;
+
+use crate::codec::Chain;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::codecs::{CHAIN_PAGE_OFFSET, encode_page};
+use crate::format::index::{Mode, entries_end};
+use crate::format::log;
+use crate::index;
+use crate::journal;
+use crate::layout::Fit;
+use crate::live;
+use crate::namespace::log_file_name;
+use crate::options::{Io, Options, check_name};
+use crate::progress::Progress;
+use crate::random;
+use crate::rebuild;
+use crate::report::{Outcome, Report};
+use crate::salvage;
+use crate::scan::Point;
+use crate::storage::{self, File, OpenMode, Storage, open_directory, remove_if_there};
+use source::{Source, compare, decode_all};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Bytes copied or compared between two calls of the progress callback.
+const PIECE_BYTES: u64 = 1 << 20;
+/// How often the empty record file is claimed again because somebody else made or removed it.
+const CLAIM_TRIES: usize = 8;
+
+/// Imports `source_file` into the new namespace `name` of the log in `directory`, which is created like that of a log.
+///
+/// `progress` is told the bytes dealt with and in all, each counted twice: copied, and compared; answering `false` ends the import, and
+/// nothing is left of it.
+///
+/// # Errors
+/// What the file or the namespace is not; nothing is left then.
+pub fn import(
+    source_file: &Path,
+    directory: &Path,
+    name: &str,
+    options: &Options,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Report> {
+    check_name(name)?;
+    options.check()?;
+    let file_name = source_file.file_name().and_then(|file_name| file_name.to_str()).ok_or_else(|| {
+        Error::new(ErrorKind::Argument, format!("{} has no file name in UTF-8", source_file.display()))
+    })?;
+    let parent = source_file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = open_directory(parent, Io::Syscall, false)?;
+    // Before anything is made for it.
+    Source::open(beside.as_ref(), file_name)?;
+    storage::create_directory(directory)
+        .map_err(|error| Error::os(format_args!("creating {}", directory.display()), &error))?;
+    let storage = open_directory(directory, options.io, true)?;
+    import_on(beside.as_ref(), file_name, storage.as_ref(), name, options, progress)
+}
+
+/// Imports from one given engine into another, for tests.
+#[doc(hidden)]
+pub fn import_on(
+    beside: &dyn Storage,
+    file_name: &str,
+    storage: &dyn Storage,
+    name: &str,
+    options: &Options,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Report> {
+    let started = Instant::now();
+    let source = Source::open(beside, file_name)?;
+    let target = Target { storage, name, log_path: storage.path().join(log_file_name(name)) };
+    target.refuse_existing()?;
+    target.refuse_without_room(source.fit.count)?;
+    let claim = target.claim()?;
+    let made = target.build(&source, &Chain::new(&options.codecs), options, &mut Progress(progress));
+    if made.is_err() {
+        target.clear();
+    }
+    drop(claim);
+    made?;
+    let count = source.fit.count;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Report { outcome: Outcome::Adopted, count, header_count: count, adopted: count, seconds, ..Report::default() })
+}
+
+/// The namespace that is made.
+struct Target<'a> {
+    storage: &'a dyn Storage,
+    name: &'a str,
+    log_path: PathBuf,
+}
+
+impl Target<'_> {
+    fn failed(&self, error: &io::Error) -> Error {
+        Error::os(format_args!("importing into {}", self.log_path.display()), error)
+    }
+
+    fn temporary(&self) -> String {
+        format!("{}.tmp", log_file_name(self.name))
+    }
+
+    fn exists(&self, name: &str) -> Error {
+        let path = self.storage.path().join(name);
+        let message = format!("{} is there already; import into a new namespace", path.display());
+        Error::new(ErrorKind::Exists, message)
+    }
+
+    fn refuse_existing(&self) -> Result<()> {
+        for name in [index::file_name(self.name), journal::file_name(self.name), live::file_name(self.name)] {
+            if self.storage.metadata(&name).map_err(|error| self.failed(&error))?.is_some() {
+                return Err(self.exists(&name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
+    fn refuse_without_room(&self, count: u64) -> Result<()> {
+        let free = self.storage.free_bytes().map_err(|error| self.failed(&error))?;
+        if entries_end(count) <= free {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: a side file for {count} records takes {} bytes, {free} are free: make room and try again",
+            self.log_path.display(),
+            entries_end(count)
+        );
+        Err(Error::new(ErrorKind::NoSpace, message))
+    }
+
+    /// An empty record file, locked: what a writer killed while creating it leaves is nothing yet, either.
+    fn claim(&self) -> Result<Arc<dyn File>> {
+        let name = log_file_name(self.name);
+        let failed = |error| self.failed(&error);
+        for _ in 0..CLAIM_TRIES {
+            let mode = match self.storage.metadata(&name).map_err(failed)? {
+                None => OpenMode::CreateNew,
+                Some(meta) if meta.is_regular && meta.size_bytes == 0 => OpenMode::Write,
+                Some(_) => return Err(self.exists(&name)),
+            };
+            let file = match self.storage.open(&name, mode) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
+                    continue;
+                }
+                opened => opened.map_err(failed)?,
+            };
+            let claimed = self.lock_claim(file.as_ref());
+            if claimed.is_err() && mode == OpenMode::CreateNew {
+                let _ = self.storage.remove(&name);
+            }
+            match claimed? {
+                Claimed::Ours => return Ok(file),
+                Claimed::Replaced => {}
+                Claimed::Locked => {
+                    let message = format!("{} is just being made by somebody else", self.log_path.display());
+                    return Err(Error::new(ErrorKind::Locked, message));
+                }
+            }
+        }
+        Err(self.exists(&name))
+    }
+
+    fn lock_claim(&self, file: &dyn File) -> Result<Claimed> {
+        let failed = |error| self.failed(&error);
+        if !file.try_lock().map_err(failed)? {
+            return Ok(Claimed::Locked);
+        }
+        let held = file.metadata().map_err(failed)?;
+        let now = self.storage.metadata(&log_file_name(self.name)).map_err(failed)?;
+        if now != Some(held) || held.size_bytes > 0 {
+            return Ok(Claimed::Replaced);
+        }
+        // Somebody else may have been faster with the others.
+        self.refuse_existing()?;
+        Ok(Claimed::Ours)
+    }
+
+    /// Removes whatever this import made, the records last: without its side file a record file is a whole log.
+    fn clear(&self) {
+        let side_file = index::file_name(self.name);
+        for name in [self.temporary(), format!("{side_file}.tmp"), side_file, log_file_name(self.name)] {
+            // What stays is in the way of the next import, which says so.
+            let _ = self.storage.remove(&name);
+        }
+    }
+
+    fn build(&self, source: &Source, chain: &Chain, options: &Options, progress: &mut Progress<'_>) -> Result<()> {
+        let failed = |error| self.failed(&error);
+        let (temporary, name) = (self.temporary(), log_file_name(self.name));
+        remove_if_there(self.storage, &temporary).map_err(failed)?;
+        let log = self.storage.open(&temporary, OpenMode::CreateNew).map_err(failed)?;
+        // It is the record file of this name as soon as it is renamed.
+        let lock = self.storage.open(&temporary, OpenMode::Write).map_err(failed)?;
+        if !lock.try_lock().map_err(failed)? {
+            return Err(self.exists(&temporary));
+        }
+        self.copy(source, log.as_ref(), progress)?;
+        compare(source, log.as_ref(), progress)?;
+        if !chain.ids().is_empty() {
+            decode_all(source, log.as_ref(), chain, options.max_record_size_bytes)?;
+        }
+        if !source.is_unchanged()? {
+            return Err(source.changed());
+        }
+        log.sync().and_then(|()| self.storage.rename(&temporary, &name)).map_err(failed)?;
+        self.storage.sync_directory().map_err(failed)?;
+        self.index(source, log.as_ref(), chain)
+    }
+
+    fn copy(&self, source: &Source, log: &dyn File, progress: &mut Progress<'_>) -> Result<()> {
+        let Fit { start, end, count, .. } = source.fit;
+        log.write_at(log::COUNT_OFFSET, &log::word(count)).map_err(|error| self.failed(&error))?;
+        let mut at = start;
+        while at < end {
+            progress.tell(at - start, 2 * (end - start))?;
+            let next = end.min(at + PIECE_BYTES);
+            let to = log::HEADER_SIZE_BYTES + (at - start);
+            salvage::copy(source.file.as_ref(), at..next, log, to, |error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => source.changed(),
+                _ => self.failed(&error),
+            })?;
+            at = next;
+        }
+        Ok(())
+    }
+
+    /// Makes the side file, and closes the log.
+    fn index(&self, source: &Source, log: &dyn File, chain: &Chain) -> Result<()> {
+        let Fit { start, end, count, .. } = source.fit;
+        let point = Point { count, end: log::HEADER_SIZE_BYTES + (end - start), time_ns: 0 };
+        let (epoch, codecs) = (random::epoch()?, chain.ids());
+        let (index, newest, slot) =
+            rebuild::create_index(self.storage, self.name, log, point, Mode::Fast, epoch, &codecs)?;
+        let recorded = if codecs.is_empty() || count == 0 {
+            Ok(())
+        } else {
+            index
+                .file
+                .write_at(CHAIN_PAGE_OFFSET, &encode_page(&codecs, &index.log_id))
+                .and_then(|()| index.file.sync())
+        };
+        recorded.and_then(|()| index.write_clean(&newest, slot)).map_err(|error| self.failed(&error))
+    }
+}
+
+/// What became of an empty record file that was to be claimed.
+#[derive(Clone, Copy, Debug)]
+enum Claimed {
+    Ours,
+    /// It is not empty any more, or another one has its name.
+    Replaced,
+    Locked,
+}

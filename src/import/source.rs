@@ -1,0 +1,110 @@
+//! The file that is imported, and the checks of its copy against it.
+
+use super::PIECE_BYTES;
+use crate::codec::Chain;
+use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::format::in_memory;
+use crate::format::log::{self, SIZE_WORD_BYTES};
+use crate::layout::{self, Fit};
+use crate::progress::Progress;
+use crate::scan::Bytes;
+use crate::storage::{File, OpenMode, Storage};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The file to be imported.
+pub struct Source {
+    pub file: Arc<dyn File>,
+    path: PathBuf,
+    size_bytes: u64,
+    pub fit: Fit,
+    /// What stands before the records.
+    header: Vec<u8>,
+}
+
+impl Source {
+    pub fn open(beside: &dyn Storage, file_name: &str) -> Result<Source> {
+        let path = beside.path().join(file_name);
+        let failed = |error| Error::os(format_args!("reading {}", path.display()), &error);
+        let file = beside.open(file_name, OpenMode::Read).map_err(failed)?;
+        let size_bytes = file.metadata().map_err(failed)?.size_bytes;
+        let fit = layout::only_fit(&mut Bytes::new(file.as_ref(), size_bytes)?, &path)?;
+        let mut header = vec![0; in_memory(fit.start)];
+        file.read_at(0, &mut header).map_err(failed)?;
+        Ok(Source { file, path, size_bytes, fit, header })
+    }
+
+    fn failed(&self, error: &io::Error) -> Error {
+        Error::os(format_args!("reading {}", self.path.display()), error)
+    }
+
+    /// The refusal of a source that is not what it was.
+    pub fn changed(&self) -> Error {
+        let message = format!(
+            "{} changed while it was imported; nothing was imported: stop whoever writes it",
+            self.path.display()
+        );
+        Error::new(ErrorKind::Corrupt, message)
+    }
+
+    /// Whether size and header are still what they were.
+    pub fn is_unchanged(&self) -> Result<bool> {
+        let size_bytes = self.file.metadata().map_err(|error| self.failed(&error))?.size_bytes;
+        let mut header = vec![0; self.header.len()];
+        self.file.read_at(0, &mut header).map_err(|error| self.failed(&error))?;
+        Ok(size_bytes == self.size_bytes && header == self.header)
+    }
+}
+
+/// Reads both files, which must hold the same records.
+pub fn compare(source: &Source, log: &dyn File, progress: &mut Progress<'_>) -> Result<()> {
+    let Fit { start, end, .. } = source.fit;
+    let total = end - start;
+    let mut original = Bytes::new(source.file.as_ref(), source.size_bytes)?;
+    let mut copy = Bytes::new(log, log::HEADER_SIZE_BYTES + total)?;
+    let (mut done, mut told) = (0, 0);
+    while done < total {
+        if done >= told {
+            progress.tell(total + done, 2 * total)?;
+            told = done + PIECE_BYTES;
+        }
+        let here = original.some(start + done, total - done)?;
+        let there = copy.some(log::HEADER_SIZE_BYTES + done, here.len() as u64)?;
+        let common = there.len().min(here.len());
+        if common == 0 || here[..common] != there[..common] {
+            return Err(source.changed());
+        }
+        done += common as u64;
+    }
+    progress.tell(2 * total, 2 * total)
+}
+
+/// Every record must be what the codecs named make: the chain is recorded, and nobody could read the log with another one then.
+pub fn decode_all(source: &Source, log: &dyn File, chain: &Chain, limit_bytes: u64) -> Result<()> {
+    let Fit { start, count, .. } = source.fit;
+    let mut payload = Vec::new();
+    let mut at = log::HEADER_SIZE_BYTES;
+    let mut bytes = Bytes::new(log, log.metadata().map_err(|error| source.failed(&error))?.size_bytes)?;
+    for number in 0..count {
+        let offset = start + (at - log::HEADER_SIZE_BYTES);
+        let about = |mut error: Error| {
+            error.message = format!("{}: record {number} at offset {offset}: {}", source.path.display(), error.message);
+            error.at(number, offset)
+        };
+        let end = bytes.record_end(at)?.ok_or_else(|| source.changed())?;
+        let stored_bytes = end - at - SIZE_WORD_BYTES;
+        if stored_bytes > limit_bytes {
+            let message =
+                format!("it has {stored_bytes} bytes, the largest allowed is {limit_bytes} (max_record_size)");
+            return Err(about(Error::new(ErrorKind::TooLarge, message)));
+        }
+        payload.clear();
+        payload.try_reserve(in_memory(stored_bytes)).map_err(|_| no_memory("a record", stored_bytes))?;
+        payload.resize(in_memory(stored_bytes), 0);
+        log.read_at(at + SIZE_WORD_BYTES, &mut payload).map_err(|error| source.failed(&error))?;
+        chain.decode(&payload, limit_bytes).map_err(about)?;
+        at = end;
+    }
+    Ok(())
+}

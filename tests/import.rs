@@ -1,0 +1,246 @@
+//! Imports: every layout, cut and refused at every call, on a full disk, cancelled, and from a file that changes meanwhile. The
+//! source stays as it is, and the namespace is there as a whole or not at all.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+#[path = "support/records.rs"]
+mod records;
+
+use immuta::storage::simulated::Simulated;
+use immuta::{ErrorKind, Log, Options, Outcome, Report, Result, import_on};
+use records::{Records, read_all};
+use std::collections::BTreeMap;
+
+const SOURCE: &str = "old";
+
+fn payloads() -> Records {
+    [vec![1; 11], Vec::new(), vec![2; 5000], vec![3; 300], vec![4; 9]].to_vec()
+}
+
+fn words(words: &[usize]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// The records behind `header`.
+fn file(header: &[u8], records: &[Vec<u8>]) -> Vec<u8> {
+    let sized = records.iter().map(|record| [words(&[record.len()]), record.clone()].concat());
+    [header.to_vec()].into_iter().chain(sized).collect::<Records>().concat()
+}
+
+fn ours(records: &[Vec<u8>]) -> Vec<u8> {
+    file(&words(&[records.len()]), records)
+}
+
+fn headerless(records: &[Vec<u8>]) -> Vec<u8> {
+    file(&[], records)
+}
+
+fn header16(records: &[Vec<u8>]) -> Vec<u8> {
+    let before: usize = records.iter().rev().skip(1).map(|record| 8 + record.len()).sum();
+    let last = if records.is_empty() { 0 } else { 16 + before };
+    file(&words(&[records.len(), last]), records)
+}
+
+fn disk_with(source: &[u8]) -> Simulated {
+    let disk = Simulated::new();
+    disk.write_file(SOURCE, source);
+    disk
+}
+
+fn import(disk: &Simulated, progress: &mut dyn FnMut(u64, u64) -> bool) -> Result<Report> {
+    let storage = disk.storage();
+    import_on(storage.as_ref(), SOURCE, storage.as_ref(), "a", &Options::default(), progress)
+}
+
+fn open(disk: &Simulated) -> Result<Log> {
+    let mut options = Options::default();
+    options.add_namespace("a").unwrap();
+    Log::open_on(disk.storage(), &options)
+}
+
+fn image_of(disk: &Simulated) -> BTreeMap<String, Vec<u8>> {
+    let names = disk.storage().list().unwrap().into_iter();
+    names.map(|name| (name.clone(), disk.read_file(&name).unwrap())).collect()
+}
+
+/// A kill, or with a seed but 0 a loss of power.
+fn crash(disk: &Simulated, seed: u64) {
+    if seed == 0 {
+        disk.kill();
+    } else {
+        disk.power_loss(seed);
+    }
+}
+
+/// The namespace is there as a whole; made again, if nothing of it counts.
+fn assert_whole_or_nothing(disk: &Simulated, context: &str) {
+    match import(disk, &mut |_, _| true) {
+        Err(error) => assert_eq!(error.kind, ErrorKind::Exists, "{context}: {error}"),
+        Ok(report) => assert_eq!(report.count, payloads().len() as u64, "{context}"),
+    }
+    let log = open(disk).unwrap_or_else(|error| panic!("{context}: {:?} {error}", error.kind));
+    assert!(read_all(&log).unwrap() == payloads(), "{context}");
+    log.shutdown().unwrap();
+    assert!(disk.read_file("a.log").unwrap() == ours(&payloads()), "{context}: the file");
+    assert!(disk.read_file(SOURCE).unwrap() == header16(&payloads()), "{context}: the source");
+}
+
+#[test]
+fn every_layout_becomes_the_same_closed_log() {
+    for records in [payloads(), Vec::new()] {
+        for (name, source) in [("ours", ours(&records)), ("16", header16(&records)), ("none", headerless(&records))] {
+            let disk = disk_with(&source);
+            if source.is_empty() {
+                assert_eq!(import(&disk, &mut |_, _| true).unwrap_err().kind, ErrorKind::Layout, "nothing at all");
+                continue;
+            }
+            let report = import(&disk, &mut |_, _| true).unwrap();
+            let count = records.len() as u64;
+            assert_eq!((report.outcome, report.count, report.adopted), (Outcome::Adopted, count, count), "{name}");
+            assert!(disk.read_file("a.log").unwrap() == ours(&records), "{name}: the file");
+            let names: Vec<String> = image_of(&disk).into_keys().collect();
+            assert_eq!(names, ["a.idx", "a.log", SOURCE], "{name}");
+            let log = open(&disk).unwrap();
+            assert_eq!(log.report(0).unwrap().outcome, Outcome::Clean, "{name}");
+            assert!(read_all(&log).unwrap() == records, "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_import_cut_at_any_call_is_whole_or_nothing() {
+    let mut cuts = 0;
+    for call in 0_u64.. {
+        let disk = disk_with(&header16(&payloads()));
+        disk.kill_at_call(disk.calls() + call);
+        let is_whole = import(&disk, &mut |_, _| true).is_ok();
+        for seed in 0..32 {
+            let disk = disk.copy();
+            crash(&disk, seed);
+            assert_whole_or_nothing(&disk, &format!("cut at call {call}, {seed}"));
+            cuts += 1;
+        }
+        if is_whole {
+            break;
+        }
+    }
+    println!("{cuts} cuts");
+    assert!(cuts > 1000);
+}
+
+#[test]
+fn a_refused_call_anywhere_in_an_import_leaves_nothing() {
+    let mut faults = 0;
+    for (os_error, sticky) in [(libc::EIO, false), (libc::EIO, true), (libc::ENOSPC, false), (libc::ENOSPC, true)] {
+        for call in 0_u64.. {
+            let disk = disk_with(&header16(&payloads()));
+            let (before, first) = (image_of(&disk), disk.calls() + call);
+            disk.fail_call(first, os_error, sticky);
+            let imported = import(&disk, &mut |_, _| true);
+            let was_reached = disk.calls() > first;
+            disk.clear_faults();
+            let context = format!("call {call} refused with {os_error}, {sticky}");
+            // With everything refused, so is the removal of what was made.
+            assert!(imported.is_ok() || sticky || image_of(&disk) == before, "{context}: something is left");
+            if imported.is_ok() || !sticky {
+                assert_whole_or_nothing(&disk, &context);
+            }
+            faults += 1;
+            if !was_reached {
+                break;
+            }
+        }
+    }
+    println!("{faults} faults");
+    assert!(faults > 120);
+}
+
+#[test]
+fn a_full_disk_is_left_as_it_was() {
+    let mut refusals = 0;
+    for free_blocks in 0_u64.. {
+        let disk = disk_with(&header16(&payloads()));
+        let before = image_of(&disk);
+        let used_bytes = (before[SOURCE].len() as u64).next_multiple_of(4096);
+        disk.set_capacity(used_bytes + free_blocks * 4096);
+        let Err(error) = import(&disk, &mut |_, _| true) else { break };
+        assert_eq!(error.kind, ErrorKind::NoSpace, "{free_blocks} blocks free: {error}");
+        assert!(image_of(&disk) == before, "{free_blocks} blocks free: something is left");
+        refusals += 1;
+    }
+    assert!(refusals > 4, "refused {refusals} times");
+}
+
+#[test]
+fn cancelled_at_any_call_of_the_callback_it_leaves_nothing() {
+    let mut told = Vec::new();
+    import(&disk_with(&header16(&payloads())), &mut |done, total| {
+        told.push((done, total));
+        true
+    })
+    .unwrap();
+    assert!(told.len() >= 3 && told.is_sorted() && told.last().is_some_and(|(done, total)| done == total), "{told:?}");
+    for cancelled_at in 0..told.len() {
+        let disk = disk_with(&header16(&payloads()));
+        let (before, mut calls) = (image_of(&disk), 0);
+        let imported = import(&disk, &mut |_, _| {
+            calls += 1;
+            calls <= cancelled_at
+        });
+        assert_eq!(imported.unwrap_err().kind, ErrorKind::Cancelled);
+        assert!(image_of(&disk) == before, "call {cancelled_at}");
+    }
+}
+
+#[test]
+fn a_source_that_changes_meanwhile_is_noticed() {
+    let source = header16(&payloads());
+    let last = source.len() - 1;
+    type Change = fn(&mut Vec<u8>, usize);
+    let changed: [(&str, Change); 4] = [
+        ("a payload", |file, last| file[last] ^= 1),
+        ("the count", |file, _| file[0] += 1),
+        ("shorter", |file, last| file.truncate(last)),
+        ("longer", |file, _| file.push(1)),
+    ];
+    for (name, change) in changed {
+        for at in 0..2 {
+            let disk = disk_with(&source);
+            let mut calls = 0;
+            let imported = import(&disk, &mut |_, _| {
+                if calls == at {
+                    let mut file = source.clone();
+                    change(&mut file, last);
+                    disk.write_file(SOURCE, &file);
+                }
+                calls += 1;
+                true
+            });
+            match imported {
+                Err(error) => {
+                    assert_eq!(error.kind, ErrorKind::Corrupt, "{name}, at call {at}: {error}");
+                    assert_eq!(image_of(&disk).len(), 1, "{name}, at call {at}: something is left");
+                }
+                // Changed before it was read for the first time, and alike when it was compared.
+                Ok(_) => assert!(name == "a payload" && at == 0, "{name}, at call {at}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_namespace_that_is_there_stays_as_it_is() {
+    for there in ["a.log", "a.idx", "a.wal", "a.live"] {
+        let disk = disk_with(&header16(&payloads()));
+        disk.write_file(there, b"12345678");
+        let before = image_of(&disk);
+        let error = import(&disk, &mut |_, _| true).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Exists, "{there}: {error}");
+        assert!(error.message.contains(there) && image_of(&disk) == before, "{there}: {error}");
+    }
+    let disk = disk_with(&header16(&payloads()));
+    let writer = disk.storage().open("a.log", immuta::storage::OpenMode::CreateNew).unwrap();
+    assert!(writer.try_lock().unwrap());
+    assert_eq!(import(&disk, &mut |_, _| true).unwrap_err().kind, ErrorKind::Locked);
+    assert_eq!(disk.read_file("a.log").unwrap(), b"", "somebody else is making it");
+}

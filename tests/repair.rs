@@ -1,0 +1,147 @@
+//! Repairs: what each leaves, that a dry run changes nothing, and that one which is cut or refused anywhere can be run again.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+#[path = "repair/scene.rs"]
+mod scene;
+
+use immuta::storage::simulated::Simulated;
+use immuta::{ErrorKind, Outcome, Repair, Report};
+use scene::{Image, Scene, append, image_of, open, read_all, repair, scenes};
+
+fn apply(scene: &Scene) -> Repair {
+    Repair { apply: true, ..scene.how }
+}
+
+/// Nothing that was there is gone: the side file and the journal as they were, and the bytes that had to give way.
+fn assert_kept(scene: &Scene, before: &Image, disk: &Simulated, context: &str) {
+    let after = image_of(disk);
+    let among = |prefix: &str, bytes: &[u8]| {
+        let copies = after.iter().filter(|(name, _)| name.starts_with(prefix));
+        copies.into_iter().any(|(_, copy)| copy.windows(bytes.len().max(1)).any(|window| window == bytes))
+    };
+    if let Some(index) = before.get("a.idx") {
+        let is_kept = after.iter().any(|(name, copy)| name.starts_with("a.idx.bad-") && copy == index);
+        assert!(is_kept, "{context}: the side file as it was");
+    }
+    if let Some(journal) = before.get("a.wal") {
+        let is_kept = after.iter().any(|(name, copy)| name.starts_with("a.wal.bad-") && copy == journal);
+        assert!(is_kept, "{context}: the journal as it was");
+    }
+    assert!(scene.kept.is_empty() || among("a.salvage-", &scene.kept), "{context}: {:?} was not kept", scene.kept);
+}
+
+/// The log opens, reads as it must, takes one more record, and stays that way.
+fn assert_healed(scene: &Scene, disk: &Simulated, context: &str) {
+    let mut left = scene.left.clone();
+    for round in 0..2 {
+        let log = open(disk).unwrap_or_else(|error| panic!("{context}: refused, {:?}: {error}", error.kind));
+        assert_eq!(log.report(0).unwrap().outcome, Outcome::Clean, "{context}");
+        assert!(read_all(&log) == left, "{context}, round {round}: {:?}", read_all(&log));
+        append(&log, b"more");
+        left.push(Some(b"more".to_vec()));
+        log.shutdown().unwrap();
+    }
+    for left_over in ["a.idx.tmp", "a.wal", "a.wal.tmp"] {
+        assert!(disk.read_file(left_over).is_none(), "{context}: {left_over} is left");
+    }
+}
+
+#[test]
+fn a_repair_leaves_everything_that_verifies_and_a_dry_run_changes_nothing() {
+    for scene in scenes() {
+        let name = scene.name;
+        let before = image_of(&scene.disk);
+        let refused = open(&scene.disk.copy()).err().map(|error| error.kind);
+        assert!(refused.is_none_or(|kind| kind == scene.finding), "{name}: refused as {refused:?}");
+        let live = scene.disk.read_file("a.live");
+        let forecast =
+            repair(&scene.disk, scene.how).unwrap_or_else(|error| panic!("{name}: {:?} {error}", error.kind));
+        assert!(image_of(&scene.disk) == before && scene.disk.read_file("a.live") == live, "{name}: a dry run");
+        let report = repair(&scene.disk, apply(&scene)).unwrap();
+        assert_eq!((forecast.outcome, report.outcome), (Outcome::Damaged, Outcome::Repaired), "{name}");
+        let without_times = |report: &Report| Report {
+            outcome: Outcome::Damaged,
+            seconds: 0.0,
+            salvage: String::new(),
+            ..report.clone()
+        };
+        let (done, foreseen) = (format!("{:?}", without_times(&report)), format!("{:?}", without_times(&forecast)));
+        assert_eq!(done, foreseen, "{name}: it does what it said");
+        assert_eq!(report.finding, Some(scene.finding), "{name}");
+        assert_eq!(report.count, scene.left.len() as u64, "{name}");
+        let bad: Vec<u64> = (0..).zip(&scene.left).filter(|(_, record)| record.is_none()).map(|(n, _)| n).collect();
+        assert_eq!(report.bad_records, bad.len() as u64, "{name}");
+        assert!(bad.first().is_none_or(|first| *first == report.first_bad_number), "{name}: {report:?}");
+        assert_kept(&scene, &before, &scene.disk, name);
+        assert_healed(&scene, &scene.disk, name);
+        let again = repair(&scene.disk, apply(&scene)).unwrap();
+        assert_eq!((again.outcome, again.finding), (Outcome::Clean, None), "{name}: nothing is left to do");
+        assert_eq!(again.bad_records, bad.len() as u64, "{name}: what is in quarantine stays there");
+    }
+}
+
+#[test]
+fn a_repair_cut_at_any_call_is_run_again_and_nothing_is_lost() {
+    let mut cuts = 0;
+    for scene in scenes() {
+        let before = image_of(&scene.disk);
+        for call in 0_u64.. {
+            let disk = scene.disk.copy();
+            disk.kill_at_call(disk.calls() + call);
+            let is_whole = repair(&disk, apply(&scene)).is_ok();
+            for seed in 0..4 {
+                let disk = disk.copy();
+                if seed == 0 {
+                    disk.kill();
+                } else {
+                    disk.power_loss(seed);
+                }
+                let context = format!("{}, cut at call {call}, {seed}", scene.name);
+                repair(&disk, apply(&scene)).unwrap_or_else(|error| panic!("{context}: {:?} {error}", error.kind));
+                assert_kept(&scene, &before, &disk, &context);
+                assert_healed(&scene, &disk, &context);
+                cuts += 1;
+            }
+            if is_whole {
+                break;
+            }
+        }
+    }
+    println!("{cuts} cuts");
+    assert!(cuts > 2000);
+}
+
+#[test]
+fn a_refused_call_anywhere_in_a_repair_loses_nothing() {
+    let mut faults = 0;
+    for scene in scenes() {
+        let before = image_of(&scene.disk);
+        for (os_error, sticky) in [(libc::EIO, false), (libc::EIO, true), (libc::ENOSPC, false), (libc::ENOSPC, true)] {
+            for call in 0_u64.. {
+                let disk = scene.disk.copy();
+                let first = disk.calls() + call;
+                disk.fail_call(first, os_error, sticky);
+                let repaired = repair(&disk, apply(&scene));
+                let was_reached = disk.calls() > first;
+                disk.clear_faults();
+                let context = format!("{}, call {call} refused with {os_error}, {sticky}", scene.name);
+                let is_as_before = image_of(&disk) == before;
+                if let Err(error) = &repaired {
+                    assert!(error.kind != ErrorKind::Panic, "{context}: {error}");
+                }
+                if repaired.is_err() || !is_as_before {
+                    repair(&disk, apply(&scene)).unwrap_or_else(|error| panic!("{context}: {:?} {error}", error.kind));
+                }
+                assert_kept(&scene, &before, &disk, &context);
+                assert_healed(&scene, &disk, &context);
+                faults += 1;
+                if !was_reached {
+                    break;
+                }
+            }
+        }
+    }
+    println!("{faults} faults");
+    assert!(faults > 2000);
+}

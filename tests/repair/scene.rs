@@ -1,0 +1,274 @@
+//! Logs damaged in every way a repair knows, on the simulated engine, and what must be left of each.
+
+use immuta::storage::simulated::Simulated;
+use immuta::{ErrorKind, Log, Next, Options, Payloads, Repair, Report, Result, Timeout, repair_on};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub const ENTRIES_AT: usize = 16_384;
+pub const ENTRY_BYTES: usize = 24;
+pub const RECORDS: usize = 9;
+const JOURNAL_BYTES: u64 = 64 << 10;
+
+/// A record as a reader finds it; `None`: refused as damaged.
+pub type Found = Vec<Option<Vec<u8>>>;
+/// The files of a disk but the page for waiting.
+pub type Image = BTreeMap<String, Vec<u8>>;
+
+/// One damaged log.
+pub struct Scene {
+    pub name: &'static str,
+    pub disk: Simulated,
+    pub how: Repair,
+    /// Why it is not as it should be; `None`: open or repaired, both will do.
+    pub finding: ErrorKind,
+    /// What a repair leaves.
+    pub left: Found,
+    /// Bytes that must be found in a salvage file afterwards.
+    pub kept: Vec<u8>,
+}
+
+pub fn options(fast_write: bool) -> Options {
+    let mut options = Options {
+        fast_write,
+        flush_interval: Duration::ZERO,
+        journal_size_bytes: JOURNAL_BYTES,
+        verify_reads: false,
+        ..Options::default()
+    };
+    options.add_namespace("a").unwrap();
+    options
+}
+
+pub fn open(disk: &Simulated) -> Result<Log> {
+    Log::open_on(disk.storage(), &options(true))
+}
+
+pub fn repair(disk: &Simulated, how: Repair) -> Result<Report> {
+    repair_on(&disk.storage(), "a", &options(true), how, &mut |_, _| true)
+}
+
+/// Each with other bytes and of another size; one is empty.
+pub fn payload(number: usize) -> Vec<u8> {
+    vec![number.to_le_bytes()[0] + 65; number * 7]
+}
+
+pub fn all() -> Found {
+    (0..RECORDS).map(|number| Some(payload(number))).collect()
+}
+
+fn all_but(bad: &[usize]) -> Found {
+    (0..RECORDS).map(|number| (!bad.contains(&number)).then(|| payload(number))).collect()
+}
+
+pub fn offset_of(number: usize) -> usize {
+    (0..number).fold(8, |offset, number| offset + 8 + payload(number).len())
+}
+
+/// The bytes of a record file with all records, closed.
+pub fn file_of_all() -> Vec<u8> {
+    let mut file = RECORDS.to_le_bytes().to_vec();
+    for number in 0..RECORDS {
+        file.extend(payload(number).len().to_le_bytes());
+        file.extend(payload(number));
+    }
+    file
+}
+
+pub fn append(log: &Log, payload: &[u8]) {
+    log.append(0, Payloads::One(&[payload]), None).unwrap();
+}
+
+pub fn read_all(log: &Log) -> Found {
+    let mut stream = log.stream(0, 0).unwrap();
+    let mut found = Vec::new();
+    loop {
+        match stream.next(Timeout::Ns(0)) {
+            Ok(Next::Ready(record)) => found.push(Some(record.data().to_vec())),
+            Ok(_) => return found,
+            Err(error) => {
+                assert_eq!((error.kind, error.number), (ErrorKind::Corrupt, found.len() as u64), "{error}");
+                found.push(None);
+                stream.seek(error.number + 1).unwrap();
+            }
+        }
+    }
+}
+
+pub fn image_of(disk: &Simulated) -> Image {
+    let names = disk.storage().list().unwrap().into_iter().filter(|name| name != "a.live");
+    names.map(|name| (name.clone(), disk.read_file(&name).unwrap())).collect()
+}
+
+fn edit(disk: &Simulated, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = disk.read_file(name).unwrap();
+    change(&mut bytes);
+    disk.write_file(name, &bytes);
+}
+
+/// Makes everything safe that a killed writer left in the cache: what a loss of power takes is to be the repair's.
+fn settle(disk: &Simulated) {
+    for (name, bytes) in image_of(disk) {
+        disk.write_file(&name, &bytes);
+    }
+}
+
+fn closed_log() -> Simulated {
+    let disk = Simulated::new();
+    let log = open(&disk).unwrap();
+    for number in 0..RECORDS {
+        append(&log, &payload(number));
+    }
+    log.shutdown().unwrap();
+    disk
+}
+
+fn flip(bytes: &mut [u8], at: usize) {
+    bytes[at] ^= 0x40;
+}
+
+fn flip_entry(bytes: &mut [u8], number: usize) {
+    flip(bytes, ENTRIES_AT + number * ENTRY_BYTES + 9);
+}
+
+/// A closed log that `change` damages: its record file, then its side file.
+fn damaged(
+    name: &'static str,
+    finding: ErrorKind,
+    left: Found,
+    change: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>),
+) -> Scene {
+    let disk = closed_log();
+    let (mut log, mut index) = (disk.read_file("a.log").unwrap(), disk.read_file("a.idx").unwrap());
+    change(&mut log, &mut index);
+    let bad = left.iter().position(Option::is_none);
+    let from = bad.map_or_else(|| offset_of(left.len()), offset_of).min(log.len());
+    let to = bad.map_or(log.len(), |bad| offset_of(bad + 1));
+    let kept = if left.len() == RECORDS && bad.is_none() { Vec::new() } else { log[from..to].to_vec() };
+    disk.write_file("a.log", &log);
+    disk.write_file("a.idx", &index);
+    Scene { name, disk, how: Repair::default(), finding, left, kept }
+}
+
+/// A record file alone.
+fn bare(name: &'static str, finding: ErrorKind, left: Found, accept_count: bool, file: &[u8], kept: &[u8]) -> Scene {
+    let disk = Simulated::new();
+    disk.write_file("a.log", file);
+    let how = Repair { accept_count, ..Repair::default() };
+    Scene { name, disk, how, finding, left, kept: kept.to_vec() }
+}
+
+/// A durable log with a hole in its journal, and nothing of what that holds in its files.
+fn journal_with_a_hole() -> Scene {
+    let disk = Simulated::new();
+    let log = Log::open_on(disk.storage(), &options(false)).unwrap();
+    let before = ["a.log", "a.idx"].map(|name| disk.read_file(name).unwrap());
+    for _ in 0..40 {
+        append(&log, &[1; 1000]);
+    }
+    disk.kill();
+    for (name, bytes) in ["a.log", "a.idx"].iter().zip(before) {
+        disk.write_file(name, &bytes);
+    }
+    edit(&disk, "a.wal", |journal| journal[4096 + 5000] ^= 1);
+    settle(&disk);
+    let left = vec![Some(vec![1; 1000]); 4];
+    let (name, finding) = ("a hole in the journal", ErrorKind::Corrupt);
+    Scene { name, disk, how: Repair::default(), finding, left, kept: Vec::new() }
+}
+
+/// The same with a side file that cannot be read, and all records in the record file.
+fn journal_without_a_side_file() -> Scene {
+    let disk = Simulated::new();
+    let log = Log::open_on(disk.storage(), &options(false)).unwrap();
+    for number in 0..RECORDS {
+        append(&log, &payload(number));
+    }
+    disk.kill();
+    edit(&disk, "a.idx", |index| flip(index, 50));
+    edit(&disk, "a.wal", |journal| journal[4096 + 300] ^= 1);
+    settle(&disk);
+    let (name, finding) = ("a journal and no side file", ErrorKind::Missing);
+    Scene { name, disk, how: Repair::default(), finding, left: all(), kept: Vec::new() }
+}
+
+fn set_count(log: &mut [u8], count: u64) {
+    log[..8].copy_from_slice(&count.to_le_bytes());
+}
+
+/// Damage below the checkpoint.
+fn damaged_scenes() -> Vec<Scene> {
+    use ErrorKind::{Corrupt, Mismatch, Truncated};
+    let last = RECORDS - 1;
+    vec![
+        damaged("the last payload", Corrupt, all_but(&[last]), |log, _| flip(log, offset_of(last) + 9)),
+        damaged("a payload in the middle", Corrupt, all_but(&[5]), |log, _| flip(log, offset_of(5) + 12)),
+        damaged("payloads side by side", Corrupt, all_but(&[4, 5]), |log, _| {
+            flip(log, offset_of(4) + 12);
+            flip(log, offset_of(5) + 12);
+        }),
+        damaged("the first size", Corrupt, all(), |log, _| flip(log, 8)),
+        damaged("the last size", Corrupt, all(), |log, _| flip(log, offset_of(last) + 7)),
+        damaged("a size and its payload", Corrupt, all_but(&[last]), |log, _| {
+            flip(log, offset_of(last));
+            flip(log, offset_of(last) + 20);
+        }),
+        damaged("a count that is too small", Corrupt, all(), |log, _| set_count(log, 3)),
+        damaged("a count that is too large", Mismatch, all(), |log, _| set_count(log, 1 << 40)),
+        damaged("the first entry", Corrupt, all(), |_, index| flip_entry(index, 0)),
+        damaged("entries side by side", Corrupt, all(), |_, index| (3..RECORDS).for_each(|at| flip_entry(index, at))),
+        damaged("entries side by side, and a size between", Corrupt, all_but(&[3, 4, 5]), |log, index| {
+            (3..6).for_each(|at| flip_entry(index, at));
+            flip(log, offset_of(4) + 3);
+        }),
+        damaged("an entry and its size", Corrupt, all_but(&[last]), |log, index| {
+            flip_entry(index, last);
+            flip(log, offset_of(last));
+        }),
+        damaged("both checkpoints and a payload", Corrupt, all_but(&[6]), |log, index| {
+            flip(index, 4096);
+            flip(index, 8192);
+            flip(log, offset_of(6) + 12);
+        }),
+        damaged("a side file cut short", Truncated, all(), |_, index| index.truncate(ENTRIES_AT + 2 * ENTRY_BYTES)),
+        damaged("a record file cut short", Truncated, all()[..7].to_vec(), |log, _| log.truncate(offset_of(7) + 30)),
+        damaged("a record file cut between records", Truncated, all()[..7].to_vec(), |log, _| {
+            log.truncate(offset_of(7));
+        }),
+        damaged("a record file of 3 bytes", Truncated, Vec::new(), |log, _| log.truncate(3)),
+    ]
+}
+
+/// Logs whose side file is of no use, or not there.
+fn bare_scenes() -> Vec<Scene> {
+    use ErrorKind::{Ambiguous, Corrupt, Mismatch};
+    let mut zeros = file_of_all();
+    set_count(&mut zeros, RECORDS as u64 + 2);
+    zeros.resize(512, 0);
+    let mut with_two_empty = all();
+    with_two_empty.extend([Some(Vec::new()), Some(Vec::new())]);
+    let mut behind = file_of_all();
+    behind.resize(500, 0);
+    behind.extend(b"something else");
+    let mut leaves = file_of_all();
+    leaves[offset_of(5) + 5] = 1;
+    vec![
+        bare("zeros that are no records", Ambiguous, all(), false, &zeros, &[]),
+        bare("zeros that are records", Ambiguous, with_two_empty, true, &zeros, &[]),
+        bare("other bytes behind", Ambiguous, all(), false, &behind, b"something else"),
+        bare("other bytes behind, and the count believed", Ambiguous, all(), true, &behind, b"something else"),
+        bare("a record that leaves the file", Corrupt, all()[..5].to_vec(), false, &leaves, &leaves[offset_of(5)..]),
+        damaged("a side file of another log", Mismatch, all(), |_, index| {
+            let disk = Simulated::new();
+            let log = open(&disk).unwrap();
+            (0..5).for_each(|number| append(&log, &[7; 30][number..]));
+            log.shutdown().unwrap();
+            *index = disk.read_file("a.idx").unwrap();
+        }),
+    ]
+}
+
+pub fn scenes() -> Vec<Scene> {
+    let journals = vec![journal_with_a_hole(), journal_without_a_side_file()];
+    damaged_scenes().into_iter().chain(bare_scenes()).chain(journals).collect()
+}
