@@ -43,10 +43,8 @@ fn open_or_be_refused(
     counted: &mut Counted,
     is_right: impl Fn(&crate::records::Records) -> bool,
 ) {
-    let names = || {
-        let names = disk.storage().list().unwrap().into_iter();
-        names.filter(|name| !name.ends_with(".live")).collect::<Vec<_>>()
-    };
+    let live = format!("{namespace}.live");
+    let names = || disk.storage().list().unwrap().into_iter().filter(|name| *name != live).collect::<Vec<_>>();
     let (files, names_before) = (files_of(disk, namespace), names());
     match open(disk.storage(), namespace, random.one_in(2)) {
         Ok(log) => {

@@ -30,7 +30,9 @@ impl Counted {
     }
 
     pub fn mood(&mut self, mood: Option<Mood>) {
-        mood.into_iter().for_each(|mood| *self.moods.entry(mood).or_default() += 1);
+        if let Some(mood) = mood {
+            *self.moods.entry(mood).or_default() += 1;
+        }
     }
 
     fn add(&mut self, other: &Counted) {

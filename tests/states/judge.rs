@@ -121,11 +121,9 @@ pub fn go_on(disk: &Simulated, namespace: &str, log: &Log, mut found: Records, r
     found.extend(more);
     log.shutdown().unwrap();
     let names = disk.storage().list().unwrap();
-    // One of a copy that was cut stays until the next copy is made.
-    let is_kept = |name: &str| name.ends_with(".salvage.tmp");
-    let is_made = |name: &str| name.ends_with(".tmp") || name.ends_with(".wal");
-    let is_stray = |name: &str| name.starts_with(namespace) && is_made(name) && !is_kept(name);
-    assert!(!names.iter().any(|name| is_stray(name)), "a file that should be gone: {names:?}");
+    // Of what is made, only a copy that was cut stays, until the next copy is made.
+    let strays = ["wal", "wal.tmp", "idx.tmp"].map(|suffix| format!("{namespace}.{suffix}"));
+    assert!(!strays.iter().any(|name| names.contains(name)), "a file that should be gone: {names:?}");
     let file = |suffix: &str| disk.read_file(&format!("{namespace}.{suffix}")).unwrap();
     let (records, index) = (file("log"), file("idx"));
     let walked = immuta_walker::walk_closed(&records).unwrap();
