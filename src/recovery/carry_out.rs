@@ -109,10 +109,10 @@ fn recover(
     }
     mend(site, log, &index, &from, slot, &point, journal.as_ref())?;
     // A checkpoint that says durable is never without a journal; one whose frames are needed stays until a checkpoint covers them.
-    let early = if journal.is_none() { writer.prepared.take() } else { None };
-    let early = early.map(|prepared| replace_journal(site, Some(prepared))).transpose()?.flatten();
+    let is_first = journal.is_none() && writer.prepared.is_some();
+    let installed = if is_first { replace_journal(site, writer.prepared.take())? } else { None };
     let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, writer.epoch)?;
-    let journal = if early.is_some() { early } else { replace_journal(site, writer.prepared)? };
+    let journal = if is_first { installed } else { replace_journal(site, writer.prepared)? };
     log.set_size(point.end).map_err(site.failed("cutting"))?;
     index.file.set_size(entries_end(point.count)).map_err(site.failed("cutting the side file of"))?;
     sync_both(site, log, &index)?;
