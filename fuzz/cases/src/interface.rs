@@ -195,6 +195,7 @@ impl Program {
 
     fn call_options(&mut self, u: &mut Unstructured<'_>, slot: usize) -> Result<()> {
         let options = self.options[slot];
+        self.err();
         let on = u.int_in_range(-1..=2)?;
         let status = match u.int_in_range(0..=10)? {
             0 | 1 if options.is_null() => {

@@ -3,7 +3,7 @@
 use crate::judge::{contained, options, read_all};
 use arbitrary::{Result, Unstructured};
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Payloads};
+use immuta::{Log, Payloads};
 
 /// Operations of one input.
 const OPERATIONS_MAX: usize = 60;
@@ -36,8 +36,6 @@ struct Life {
     /// Whether the last writer that opened the log appends in durable mode.
     is_durable: bool,
     numbers: u64,
-    /// Whether the power was cut since a fast writer opened the log.
-    is_cut_fast: bool,
 }
 
 impl Life {
@@ -102,7 +100,6 @@ impl Life {
     fn cut_power(&mut self, seed: u64) {
         self.disk.power_loss(seed);
         self.log = None;
-        self.is_cut_fast |= !self.is_durable;
         self.acknowledged = self.safe;
     }
 
@@ -120,20 +117,10 @@ impl Life {
             self.disk.kill();
             opened = contained(Log::open_on(self.disk.storage(), &options));
         }
-        let log = match opened {
-            Ok(log) => log,
-            // docs/durability.md, "Not yet": the count got ahead of the records.
-            Err(error) if error.kind == ErrorKind::Corrupt && self.is_cut_fast => return self.begin_anew(),
-            Err(error) => panic!("refused, {:?}: {error}, after call {before}", error.kind),
-        };
-        self.is_cut_fast = false;
+        let log = opened.unwrap_or_else(|error| panic!("refused, {:?}: {error}, after call {before}", error.kind));
         self.learn(&log);
         self.is_durable = !fast_write;
         self.log = Some(log);
-    }
-
-    fn begin_anew(&mut self) {
-        *self = Life { numbers: self.numbers, ..Life::default() };
     }
 
     /// What is found is what there is from now on: everything acknowledged, of the rest whole commits in their order.

@@ -1,0 +1,23 @@
+//! Hostile inputs, by number: what a file, a directory or a caller may be like that no writer of ours made so, and the answer to it.
+//!
+//! The table is in docs/durability.md. Numbers that are not here are in `c-tests/suites/hostile.c`: they need the C interface.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+#[path = "opening/image.rs"]
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+mod image;
+#[path = "../fuzz/cases/src/layout.rs"]
+#[allow(dead_code, reason = "shared with the fuzzer, which uses the rest")]
+mod layout;
+
+#[path = "hostile/around.rs"]
+mod around;
+#[path = "hostile/others.rs"]
+mod others;
+#[path = "hostile/records.rs"]
+mod records;
+#[path = "hostile/side_file.rs"]
+mod side_file;
+#[path = "hostile/support.rs"]
+mod support;

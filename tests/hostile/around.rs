@@ -1,0 +1,144 @@
+//! 37 to 44: names and links, files changed while they are open, sizes at the limit, sectors that cannot be read.
+
+use crate::image::{bytes, engines, lay, log_image, open, open_read_only, options, read_all};
+use crate::support::{assert_good_but, closed, five, lay_image, verified};
+use immuta::options::check_name;
+use immuta::storage::simulated::Simulated;
+use immuta::{ErrorKind, Io, Log, Next, Options, Outcome, Payloads, Timeout};
+
+#[test]
+fn hostile_37_one_file_by_two_names() {
+    let directory = lay_image(&closed());
+    std::fs::hard_link(directory.path().join("a.log"), directory.path().join("b.log")).unwrap();
+    let log = open(directory.path()).unwrap();
+    assert_eq!(log.add_namespace("b").unwrap_err().kind, ErrorKind::Locked);
+}
+
+#[test]
+fn hostile_38_names() {
+    let long = "n".repeat(201);
+    for name in ["", ".", "..", "a/b", "/", "a\0b", "a\nb", ".hidden", "\u{7f}", &long] {
+        assert_eq!(check_name(name).unwrap_err().kind, ErrorKind::Name, "{name:?}");
+    }
+    assert!(check_name(&"n".repeat(200)).is_ok() && check_name("a b").is_ok());
+}
+
+/// Without a mapping, which truncation from outside may raise SIGBUS in.
+#[test]
+fn hostile_39_cut_to_nothing_while_it_is_read_and_written() {
+    let directory = lay(&[]);
+    let writer = Log::open(directory.path(), &Options { io: Io::Syscall, ..options(false) }).unwrap();
+    let reader = Log::open(directory.path(), &Options { io: Io::Syscall, reader_count: 8, ..options(true) }).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(directory.path().join("a.log")).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut stream = reader.stream(0, 0).unwrap();
+                for number in 0..2000 {
+                    if let Ok(Next::Ready(record)) = stream.next(Timeout::Ns(0)) {
+                        let payload = record.info().number.to_le_bytes();
+                        assert_eq!(record.data(), payload, "served wrong");
+                    } else {
+                        stream.seek(number % 500).unwrap();
+                    }
+                }
+            });
+        }
+        for number in 0..2000_u64 {
+            let _ = writer.append(0, Payloads::One(&[&number.to_le_bytes()]), None);
+            if number % 100 == 99 {
+                file.set_len(0).unwrap();
+            }
+        }
+    });
+    drop((writer, reader));
+    // Whatever is left of it, nothing wrong is served.
+    if let Ok(log) = open_read_only(directory.path()) {
+        for (number, data) in read_all(&log).0 {
+            assert_eq!(data, number.to_le_bytes());
+        }
+    }
+}
+
+#[test]
+fn hostile_40_replaced_while_it_is_open() {
+    let (directory, other) = (lay_image(&closed()), lay_image(&log_image(&[b"other".to_vec()], &[], true)));
+    for options in engines() {
+        let log = Log::open(directory.path(), &options).unwrap();
+        let mut stream = log.stream(0, 0).unwrap();
+        assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(record)) if record.data() == b"first"));
+        for name in ["a.log", "a.idx"] {
+            std::fs::copy(other.path().join(name), directory.path().join("new")).unwrap();
+            std::fs::rename(directory.path().join("new"), directory.path().join(name)).unwrap();
+        }
+        // What is on loan of the old files may be served until the next look at the paths, nothing of the new ones.
+        stream.seek(5).unwrap();
+        let ended = stream.next(Timeout::Ns(5_000_000_000)).unwrap_err();
+        assert_eq!(ended.kind, ErrorKind::Replaced);
+        let image = closed();
+        ["a.log", "a.idx"].iter().for_each(|name| std::fs::write(directory.path().join(name), &image[*name]).unwrap());
+    }
+}
+
+#[test]
+fn hostile_41_side_file_removed_while_it_is_open() {
+    let directory = lay(&[]);
+    let log = open(directory.path()).unwrap();
+    log.append(0, Payloads::Each(&[b"one", b"two"]), None).unwrap();
+    std::fs::remove_file(directory.path().join("a.idx")).unwrap();
+    log.append(0, Payloads::One(&[b"three"]), None).unwrap();
+    let written = ["one", "two", "three"].map(|text| text.as_bytes().to_vec()).to_vec();
+    assert_good_but(&log, &written, &[]);
+    log.shutdown().unwrap();
+    let log = open(directory.path()).unwrap();
+    assert_eq!(log.report(0).unwrap().outcome, Outcome::Adopted);
+    assert_good_but(&log, &written, &[]);
+}
+
+#[test]
+fn hostile_42_sparse_file_as_large_as_there_can_be() {
+    let image = closed();
+    for with_index in [true, false] {
+        let directory = lay(&[("a.log", &image["a.log"])]);
+        if with_index {
+            std::fs::write(directory.path().join("a.idx"), &image["a.idx"]).unwrap();
+        }
+        let file = std::fs::OpenOptions::new().write(true).open(directory.path().join("a.log")).unwrap();
+        let sizes = [i64::MAX.cast_unsigned() & !4095, 1 << 60, 1 << 50, 1 << 43];
+        let size = sizes.into_iter().find(|size| file.set_len(*size).is_ok()).unwrap();
+        println!("{size} bytes");
+        verified(directory.path());
+        // Zeros, found without reading them, and cut: the last record is not empty, so they are none.
+        assert_good_but(&open(directory.path()).unwrap(), &five(), &[]);
+        assert_eq!(file.metadata().unwrap().len(), image["a.log"].len() as u64);
+    }
+}
+
+#[test]
+fn hostile_43_offsets_at_the_limit() {
+    // Sizes that lead one byte beyond the last offset there is, to the offset after it, and beyond what a file can have.
+    for size in [(1 << 47) - 15, (1 << 47) - 8, 1 << 47, i64::MAX.cast_unsigned() - 16] {
+        let directory = lay(&[("a.log", &bytes(&[2, size], b"")), ("a.idx", &closed()["a.idx"])]);
+        let file = std::fs::OpenOptions::new().write(true).open(directory.path().join("a.log")).unwrap();
+        if file.set_len(size + 24).is_err() {
+            continue;
+        }
+        assert!(verified(directory.path()).finding.is_some());
+        assert_eq!(open(directory.path()).unwrap_err().kind, ErrorKind::Corrupt);
+    }
+}
+
+#[test]
+fn hostile_44_unreadable_sectors() {
+    let disk = Simulated::new();
+    closed().iter().for_each(|(name, bytes)| disk.write_file(name, bytes));
+    let log = Log::open_on(disk.storage(), &options(true)).unwrap();
+    let mut stream = log.stream(0, 0).unwrap();
+    assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(_))));
+    disk.fail_call(disk.calls(), libc::EIO, true);
+    let error = stream.next(Timeout::Ns(0)).unwrap_err();
+    assert_eq!((error.kind, error.number, error.os_error), (ErrorKind::Io, 1, libc::EIO));
+    disk.clear_faults();
+    assert_eq!(stream.position(), 1, "the position stays");
+    assert_good_but(&log, &five(), &[]);
+}
