@@ -84,10 +84,19 @@ def damage(run: Run) -> str:
     return "\n" + "\n".join(line for line in output.splitlines() if "harmless" in line)
 
 
+def fuzz(run: Run) -> str:
+    """The corpus, once; the long form fuzzes, all targets together for so many minutes, and then replays what it has grown to."""
+    if run.minutes:
+        run.command("fuzz/run", "--minutes", run.minutes)
+    output = run.command("cargo", "test", "--locked", "--release", "--package", "immuta-fuzz-cases", "--", "--nocapture")
+    return ", ".join(line for line in output.splitlines() if line.endswith(" inputs"))
+
+
 STEPS = [
     Step("rust-release", "tests of the crate as it is shipped", rust_release),
     Step("states", "crash states of the simulated file system: a million opened, judged and walked over", states),
     Step("damage", "every bit flipped, every length, every block zeroed, duplicated, swapped: told or harmless", damage),
+    Step("fuzz", "the fuzzer's corpus, replayed; with --minutes the fuzzer itself, under AddressSanitizer", fuzz),
     Step("models", "waiting, event loops and pool in every order of their threads, and mutants noticed", models),
     Step("c-suites", "C suites, engine chosen by the library", c_suites),
     Step("c-suites-syscall", "C suites, system-call engine", lambda run: c_suites(run, "--syscall")),
