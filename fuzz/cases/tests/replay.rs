@@ -16,10 +16,8 @@ fn replay(name: &str) {
     let inputs = inputs(&corpus);
     assert!(!inputs.is_empty(), "{} is empty", corpus.display());
     for input in &inputs {
-        // The last line of a failure says which one it was.
-        print!("{} ", input.display());
-        run(&std::fs::read(input).unwrap());
-        println!("ok");
+        let bytes = std::fs::read(input).unwrap();
+        std::panic::catch_unwind(|| run(&bytes)).unwrap_or_else(|_| panic!("{}", input.display()));
     }
     println!("{name}: {} inputs", inputs.len());
 }
