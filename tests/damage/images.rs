@@ -104,9 +104,11 @@ fn commits(records: &[Vec<u8>]) -> Vec<&[Vec<u8>]> {
     commits
 }
 
-fn append(log: &Log, commit: &[Vec<u8>]) {
-    let slices: Vec<&[u8]> = commit.iter().map(Vec::as_slice).collect();
-    log.append(0, Payloads::Each(&slices), None).unwrap();
+fn append(log: &Log, records: &[Vec<u8>]) {
+    for commit in commits(records) {
+        let slices: Vec<&[u8]> = commit.iter().map(Vec::as_slice).collect();
+        log.append(0, Payloads::Each(&slices), None).unwrap();
+    }
 }
 
 /// A log that a writer closed, or left when it was killed.
@@ -114,9 +116,9 @@ pub fn image(fast_write: bool, is_closed: bool) -> Image {
     let (disk, records) = (Simulated::new(), records(|number| number == 33));
     let log = Log::open_on(disk.storage(), &options(false, fast_write)).unwrap();
     let (first, second) = records.split_at(SYNCED);
-    commits(first).into_iter().for_each(|commit| append(&log, commit));
+    append(&log, first);
     log.sync(0).unwrap();
-    commits(second).into_iter().for_each(|commit| append(&log, commit));
+    append(&log, second);
     if is_closed {
         log.shutdown().unwrap();
     }
@@ -132,10 +134,10 @@ pub fn journal_image() -> Image {
     let (disk, records) = (Simulated::new(), records(|number| number % 10 == 7));
     let log = Log::open_on(disk.storage(), &options(false, false)).unwrap();
     let (first, second) = records.split_at(SYNCED);
-    commits(first).into_iter().for_each(|commit| append(&log, commit));
+    append(&log, first);
     log.sync(0).unwrap();
     let checkpoints = disk.read_file("a.idx").unwrap()[CHECKPOINTS_AT[0]..ENTRIES_AT].to_vec();
-    commits(second).into_iter().for_each(|commit| append(&log, commit));
+    append(&log, second);
     let mut image = Image::of(&disk, records.clone(), false, false);
     drop(log);
     let end = image.record_place(SYNCED).0;

@@ -81,8 +81,9 @@ fn tried(bytes: &[u8], is_long: bool) -> Vec<Place> {
     let mut at = 0;
     for run in bytes.chunk_by(|a, b| (*a == 0) == (*b == 0)) {
         if !is_long && run[0] == 0 && run.len() > ZEROS_BYTES {
-            for place in at + ZEROS_BYTES / 2..at + run.len() - ZEROS_BYTES / 2 {
-                places[place] = if place % ZEROS_STEP == 0 { Place::Sampled } else { Place::LeftOut };
+            let middle = at + ZEROS_BYTES / 2..at + run.len() - ZEROS_BYTES / 2;
+            for (place, how) in places.iter_mut().enumerate().take(middle.end).skip(middle.start) {
+                *how = if place % ZEROS_STEP == 0 { Place::Sampled } else { Place::LeftOut };
             }
         }
         at += run.len();

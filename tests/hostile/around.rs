@@ -76,7 +76,9 @@ fn hostile_40_replaced_while_it_is_open() {
         let ended = stream.next(Timeout::Ns(5_000_000_000)).unwrap_err();
         assert_eq!(ended.kind, ErrorKind::Replaced);
         let image = closed();
-        ["a.log", "a.idx"].iter().for_each(|name| std::fs::write(directory.path().join(name), &image[*name]).unwrap());
+        for name in ["a.log", "a.idx"] {
+            std::fs::write(directory.path().join(name), &image[name]).unwrap();
+        }
     }
 }
 
@@ -131,7 +133,9 @@ fn hostile_43_offsets_at_the_limit() {
 #[test]
 fn hostile_44_unreadable_sectors() {
     let disk = Simulated::new();
-    closed().iter().for_each(|(name, bytes)| disk.write_file(name, bytes));
+    for (name, bytes) in &closed() {
+        disk.write_file(name, bytes);
+    }
     let log = Log::open_on(disk.storage(), &options(true)).unwrap();
     let mut stream = log.stream(0, 0).unwrap();
     assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(_))));

@@ -34,7 +34,9 @@ fn decode(chain: &[u32], payload: &[u8]) {
     let index = [identity(chain), checkpoint(4), checkpoint(5), vec![0; PAGE_BYTES], entry(0, 8, true, &record)];
     let files = Files::from([("a.log", [&1_u64.to_le_bytes(), record.as_slice()].concat()), ("a.idx", index.concat())]);
     let disk = Simulated::new();
-    files.iter().for_each(|(name, bytes)| disk.write_file(name, bytes));
+    for (name, bytes) in &files {
+        disk.write_file(name, bytes);
+    }
     let log = Log::open_on(disk.storage(), &options(true)).unwrap();
     match contained(log.stream(0, 0).unwrap().next(Timeout::Ns(0))) {
         Ok(Next::Ready(record)) => assert!(record.data().len() as u64 <= options(true).max_record_size_bytes),

@@ -19,7 +19,7 @@ const E_LEAST: i32 = -35;
 #[repr(C)]
 struct Error {
     code: i32,
-    os_error: i32,
+    system: i32,
     ns: u32,
     reserved: u32,
     number: u64,
@@ -147,7 +147,7 @@ impl Program {
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let path = CString::new(directory.path().as_os_str().as_encoded_bytes()).unwrap();
         let objects = [null_mut(); SLOTS];
-        let error = Error { code: 0, os_error: 0, ns: 0, reserved: 0, number: 0, offset: 0, message: [0; 480] };
+        let error = Error { code: 0, system: 0, ns: 0, reserved: 0, number: 0, offset: 0, message: [0; 480] };
         Program {
             directory,
             path,
@@ -164,7 +164,7 @@ impl Program {
 
     /// The error struct, empty.
     fn err(&mut self) -> Out<Error> {
-        self.error = Error { code: 0, os_error: 0, ns: 0, reserved: 0, number: 0, offset: 0, message: [0; 480] };
+        self.error = Error { code: 0, system: 0, ns: 0, reserved: 0, number: 0, offset: 0, message: [0; 480] };
         &raw mut self.error
     }
 
