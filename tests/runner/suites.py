@@ -24,15 +24,20 @@ def environment(run: Run) -> dict[str, str]:
     return {"IMMUTA_MINUTES": str(run.minutes)} if run.minutes else {}
 
 
-def rust_release(run: Run) -> str:
-    return count_results(run.command("cargo", "test", "--locked", "--package", "immuta", "--release"))
+def rust_tests(run: Run, *arguments: str, env: dict[str, str] | None = None) -> str:
+    """Tests of the crate in their optimised form."""
+    return run.command("cargo", "test", "--locked", "--profile", "optimised", *arguments, env=env)
+
+
+def rust_optimised(run: Run) -> str:
+    return count_results(rust_tests(run, "--package", "immuta"))
 
 
 def states(run: Run) -> str:
     """A million of them, or as many as the minutes allow. Large blocks stay with the process, else mapping them takes a third of the time."""
     malloc = "glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=268435456"
-    output = run.command("cargo", "test", "--locked", "--package", "immuta", "--release", "--test", "states", "--", "--nocapture",
-                         env={"IMMUTA_STATES": "1000000", "GLIBC_TUNABLES": malloc, **environment(run)})
+    output = rust_tests(run, "--package", "immuta", "--test", "states", "--", "--nocapture",
+                        env={"IMMUTA_STATES": "1000000", "GLIBC_TUNABLES": malloc, **environment(run)})
     lines = output[output.index("from life"):].splitlines()
     return "\n" + "\n".join(lines[:lines.index("test every_state_is_opened_right_and_whole ... ok")])
 
@@ -79,8 +84,8 @@ def process(run: Run, name: str) -> str:
 
 def damage(run: Run) -> str:
     """Every place; the long form tries also those in the middle of long runs of zeros."""
-    output = run.command("cargo", "test", "--locked", "--package", "immuta", "--release", "--test", "damage", "--", "--nocapture",
-                         env={"IMMUTA_DAMAGE": "long" if run.minutes else "every"})
+    output = rust_tests(run, "--package", "immuta", "--test", "damage", "--", "--nocapture",
+                        env={"IMMUTA_DAMAGE": "long" if run.minutes else "every"})
     return "\n" + "\n".join(line for line in output.splitlines() if "harmless" in line)
 
 
@@ -88,12 +93,12 @@ def fuzz(run: Run) -> str:
     """The corpus, once; the long form fuzzes, all targets together for so many minutes, and then replays what it has grown to."""
     if run.minutes:
         run.command("fuzz/run", "--minutes", run.minutes)
-    output = run.command("cargo", "test", "--locked", "--release", "--package", "immuta-fuzz-cases", "--", "--nocapture")
+    output = rust_tests(run, "--package", "immuta-fuzz-cases", "--", "--nocapture")
     return ", ".join(line for line in output.splitlines() if line.endswith(" inputs"))
 
 
 STEPS = [
-    Step("rust-release", "tests of the crate as it is shipped", rust_release),
+    Step("rust-optimised", "tests of the crate without those assertions", rust_optimised),
     Step("states", "crash states of the simulated file system: a million opened, judged and walked over", states),
     Step("damage", "every bit flipped, every length, every block zeroed, duplicated, swapped: told or harmless", damage),
     Step("fuzz", "the fuzzer's corpus, replayed; with --minutes the fuzzer itself, under AddressSanitizer", fuzz),
