@@ -105,9 +105,9 @@ pub unsafe extern "C" fn immuta_verify(
 /// flags:       IMMUTA_REPAIR_*, combined with |.
 /// progress:    called now and then with records checked; may be NULL. Nothing is changed before the last call.
 /// user:        passed to it.
-/// report_out:  what was found, and done or to be done. finding is why opening refuses, IMMUTA_E_CORRUPT for damage that
-///              it does not look at; IMMUTA_OK: nothing is wrong, and outcome is that of opening. Else outcome is
-///              IMMUTA_OUTCOME_REPAIRED, or without IMMUTA_REPAIR_APPLY IMMUTA_OUTCOME_DAMAGED; count: records that
+/// report_out:  what was found, and done or to be done. Where opening is all it takes, the report is that of opening. Else
+///              outcome is IMMUTA_OUTCOME_REPAIRED, or without IMMUTA_REPAIR_APPLY IMMUTA_OUTCOME_DAMAGED; finding: why
+///              opening refuses, IMMUTA_E_CORRUPT for damage that it does not look at; count: records that
 ///              remain; header_count: those that the count in NAME.log, or its checkpoint if that is more, claims;
 ///              recovered: found good beyond the checkpoint; adopted: entries made anew; trimmed_bytes: copied to
 ///              NAME.salvage-K; bad_records: in quarantine; first_bad_number, first_bad_offset: the first damage;

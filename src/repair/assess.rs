@@ -67,11 +67,12 @@ pub struct Assessment {
     pub base: Point,
 }
 
-/// Checks the records up to the checkpoint `from`, or to where the file ends.
+/// Checks the records up to the checkpoint `from`, or to where the file ends; the side file has room for `entries`.
 pub fn assess(
     bytes: &mut Bytes<'_>,
     index: &Index,
     from: &Checkpoint,
+    entries: u64,
     progress: &mut Progress<'_>,
 ) -> Result<Assessment> {
     let (mut known_run, mut found) = (Run::default(), Assessment::new());
@@ -79,7 +80,8 @@ pub fn assess(
     let first = if from.count > 0 { entry(0)? } else { None };
     let first = first.filter(|entry| entry.offset == HEADER_SIZE_BYTES);
     let mut known = Known { number: 0, offset: HEADER_SIZE_BYTES, entry: first };
-    for number in 1..=from.count {
+    // Behind the last entry that the side file has room for, only the checkpoint knows a place.
+    for number in (1..from.count.min(entries)).chain((from.count > 0).then_some(from.count)) {
         progress.step(number - 1, from.count)?;
         let next = if number == from.count {
             Some(Known { number, offset: from.end, entry: None })
@@ -170,15 +172,19 @@ impl Assessment {
     }
 
     /// The stretches of the record file whose records are to be quarantined, those that touch as one.
-    pub fn damaged_stretches(&self) -> Vec<Range<u64>> {
+    pub fn damaged_stretches(&self) -> Result<Vec<Range<u64>>> {
         let mut stretches: Vec<Range<u64>> = Vec::new();
         for damage in self.damages.iter().filter(|damage| damage.fault == Fault::Bytes) {
             match stretches.last_mut().filter(|last| last.end == damage.entry.offset) {
                 Some(last) => last.end = damage.end,
-                None => stretches.push(damage.entry.offset..damage.end),
+                None => {
+                    let bytes = (stretches.len() * size_of::<Range<u64>>()) as u64;
+                    stretches.try_reserve(1).map_err(|_| no_memory("a list of damaged stretches", bytes))?;
+                    stretches.push(damage.entry.offset..damage.end);
+                }
             }
         }
-        stretches
+        Ok(stretches)
     }
 }
 

@@ -43,7 +43,7 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
     journal::remove(site.storage, site.namespace)
         .and_then(|()| site.storage.sync_directory())
         .map_err(site.failed("removing the journal of"))?;
-    tell_readers(site, remedy.point.count)?;
+    tell_readers(site, remedy.point.count);
     Ok(kept.into_iter().next())
 }
 
@@ -118,12 +118,12 @@ fn settle_records(site: &Site<'_>, log: &dyn File, remedy: &Remedy) -> Result<()
         .map_err(&failed)
 }
 
-/// Readers that wait may have seen records that are gone.
-fn tell_readers(site: &Site<'_>, count: u64) -> Result<()> {
+/// Readers that wait may have seen records that are gone. Where they cannot be told, they look by themselves.
+fn tell_readers(site: &Site<'_>, count: u64) {
     let name = live::file_name(site.namespace);
-    if site.storage.metadata(&name).map_err(site.failed("looking for the live page of"))?.is_none() {
-        return Ok(());
+    if let Ok(Some(_)) = site.storage.metadata(&name)
+        && let Ok(live) = Live::attach_writer(site.storage, site.namespace)
+    {
+        let _ = live.stamp(Some(count));
     }
-    let live = Live::attach_writer(site.storage, site.namespace)?;
-    live.stamp(Some(count)).map_err(site.failed("writing the live page of"))
 }

@@ -141,7 +141,7 @@ fn assess_own(
     };
     refuse_without_room(site, from.count)?;
     let journal = journal_beside(site, header, &from, &index)?;
-    let assessment = assess(bytes, &index, &from, progress)?;
+    let assessment = assess(bytes, &index, &from, header.entries_in_file(), progress)?;
     Ok((from, Own { index, assessment, journal, journal_is_whole: true }))
 }
 
@@ -176,10 +176,11 @@ fn is_of_this_log(
     own: &Own,
     finding: ErrorKind,
 ) -> Result<bool> {
-    let Assessment { verified, base, .. } = own.assessment;
+    let Assessment { verified, base, ref damages, .. } = own.assessment;
     // One damaged record alone is no sign of another log: its place is right.
     let has_proof = verified > 0 || from.count == 0 || from.count == 1 && base.count == 1;
-    if has_proof && finding != ErrorKind::Mismatch {
+    // Indexed anew, damaged records would be taken for good.
+    if has_proof && (finding != ErrorKind::Mismatch || !damages.is_empty()) {
         return Ok(true);
     }
     match layout::recognise(bytes, &site.log_path) {
@@ -202,7 +203,7 @@ fn mend_own(site: &Site<'_>, bytes: &mut Bytes<'_>, mut own: Own, report: &mut R
     report.recovered = point.count - base.count;
     report.adopted = own.assessment.damages.iter().filter(|damage| damage.fault == Fault::Entry).count() as u64;
     report.bad_records = own.assessment.quarantined() + own.assessment.known_bad;
-    let mut salvage = own.assessment.damaged_stretches();
+    let mut salvage = own.assessment.damaged_stretches()?;
     salvage.extend(rest_behind(bytes, point.end)?);
     Ok(Remedy { point, index: SideFile::Mended(Box::new(own)), salvage })
 }

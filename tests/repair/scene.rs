@@ -177,7 +177,7 @@ fn journal_with_a_hole() -> Scene {
     Scene { name, disk, how: Repair::default(), finding, left, kept: Vec::new() }
 }
 
-/// The same with a side file that cannot be read, and all records in the record file.
+/// One with a side file that cannot be read, and a record file that disagrees with the journal.
 fn journal_without_a_side_file() -> Scene {
     let disk = Simulated::new();
     let log = Log::open_on(disk.storage(), &options(false)).unwrap();
@@ -186,10 +186,12 @@ fn journal_without_a_side_file() -> Scene {
     }
     disk.kill();
     edit(&disk, "a.idx", |index| flip(index, 50));
-    edit(&disk, "a.wal", |journal| journal[4096 + 300] ^= 1);
+    edit(&disk, "a.log", |log| flip(log, offset_of(5) + 8));
     settle(&disk);
-    let (name, finding) = ("a journal and no side file", ErrorKind::Missing);
-    Scene { name, disk, how: Repair::default(), finding, left: all(), kept: Vec::new() }
+    let mut left = all();
+    left[5].iter_mut().for_each(|record| flip(record, 0));
+    let (name, finding) = ("a journal that disagrees, and no side file", ErrorKind::Mismatch);
+    Scene { name, disk, how: Repair::default(), finding, left, kept: Vec::new() }
 }
 
 fn set_count(log: &mut [u8], count: u64) {
@@ -225,7 +227,7 @@ fn damaged_scenes() -> Vec<Scene> {
             flip_entry(index, last);
             flip(log, offset_of(last));
         }),
-        damaged("both checkpoints and a payload", Corrupt, all_but(&[6]), |log, index| {
+        damaged("both checkpoints and a payload", Mismatch, all_but(&[6]), |log, index| {
             flip(index, 4096);
             flip(index, 8192);
             flip(log, offset_of(6) + 12);
