@@ -59,7 +59,7 @@ struct Known {
 pub struct Assessment {
     /// In order of their numbers.
     pub damages: Vec<Damage>,
-    /// Records that are as they should be, or can be made so.
+    /// Records that are as their entries say, or lead from one that is to the next.
     pub verified: u64,
     /// Records that an earlier repair quarantined.
     pub known_bad: u64,
@@ -138,7 +138,7 @@ impl Assessment {
             let known_entry = entry.take();
             self.known_bad +=
                 u64::from(fault != Some(Fault::Bytes) && known_entry.is_some_and(|entry| entry.quarantined));
-            self.verified += u64::from(fault != Some(Fault::Bytes));
+            self.verified += u64::from(matches!(fault, None | Some(Fault::Entry)));
             self.base.time_ns = known_entry.map_or(self.base.time_ns, |entry| entry.time_ns.max(self.base.time_ns));
             if let Some(fault) = fault {
                 // A record that lost its entry was not appended before the one in front of it.

@@ -186,7 +186,8 @@ fn is_of_this_log(
     match layout::recognise(bytes, &site.log_path) {
         Err(error) if is_repairable(error.kind) || error.kind == ErrorKind::Layout => {
             // Nothing else explains the file, either: a log that was cut short is still this one.
-            Ok(has_proof || base.count < from.count)
+            let is_sized = damages.iter().any(|damage| damage.fault == Fault::Size);
+            Ok(has_proof || is_sized || base.count < from.count)
         }
         walked => walked.map(|_| false),
     }
