@@ -175,14 +175,13 @@ impl Assessment {
     pub fn damaged_stretches(&self) -> Result<Vec<Range<u64>>> {
         let mut stretches: Vec<Range<u64>> = Vec::new();
         for damage in self.damages.iter().filter(|damage| damage.fault == Fault::Bytes) {
-            match stretches.last_mut().filter(|last| last.end == damage.entry.offset) {
-                Some(last) => last.end = damage.end,
-                None => {
-                    let bytes = (stretches.len() * size_of::<Range<u64>>()) as u64;
-                    stretches.try_reserve(1).map_err(|_| no_memory("a list of damaged stretches", bytes))?;
-                    stretches.push(damage.entry.offset..damage.end);
-                }
+            if let Some(last) = stretches.last_mut().filter(|last| last.end == damage.entry.offset) {
+                last.end = damage.end;
+                continue;
             }
+            let bytes = (stretches.len() * size_of::<Range<u64>>()) as u64;
+            stretches.try_reserve(1).map_err(|_| no_memory("a list of damaged stretches", bytes))?;
+            stretches.push(damage.entry.offset..damage.end);
         }
         Ok(stretches)
     }
