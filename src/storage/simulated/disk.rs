@@ -1,5 +1,6 @@
 //! The state of a simulated disk: files, names, faults and limits.
 
+use super::faults::{Fault, Faults};
 use crate::storage::sys;
 use std::collections::BTreeMap;
 use std::io;
@@ -126,13 +127,6 @@ pub(super) fn overlay(target: &mut [u8], offset: usize, bytes: &[u8]) {
 /// What a name means: an inode, or nothing.
 pub(super) type NameChange = Vec<(String, Option<u64>)>;
 
-#[derive(Clone, Debug)]
-struct Fault {
-    index: u64,
-    os_error: i32,
-    sticky: bool,
-}
-
 /// The whole disk.
 #[derive(Clone, Debug)]
 pub(super) struct Disk {
@@ -144,12 +138,14 @@ pub(super) struct Disk {
     epoch: u64,
     numbers: u64,
     calls: u64,
-    faults: Vec<Fault>,
+    pub(super) faults: Faults,
     /// What happens before which call.
     events: Vec<(u64, Event)>,
     pub(super) sync_failure: SyncFailure,
     pub(super) read_bytes: u64,
     pub(super) written_bytes: u64,
+    /// Open files of processes that live.
+    pub(super) open_files: u64,
     capacity_bytes: u64,
 }
 
@@ -163,11 +159,12 @@ impl Default for Disk {
             epoch: 0,
             numbers: 0,
             calls: 0,
-            faults: Vec::new(),
+            faults: Faults::default(),
             events: Vec::new(),
             sync_failure: SyncFailure::default(),
             read_bytes: 0,
             written_bytes: 0,
+            open_files: 0,
             capacity_bytes: u64::MAX,
         }
     }
@@ -183,17 +180,21 @@ impl Disk {
         if epoch == self.epoch { Ok(()) } else { Err(sys::error(libc::EIO)) }
     }
 
-    /// Counts a call from a process of `epoch` and answers with the fault it is to suffer, if any.
-    pub(super) fn begin(&mut self, epoch: u64) -> io::Result<Option<io::Error>> {
-        self.check_epoch(epoch)?;
-        let index = self.calls;
-        if !self.events.is_empty() {
-            self.meet_events(index);
+    /// Counts a call from a process of `epoch` and answers with the fault it is to suffer, if any; an interrupted one is made again.
+    pub(super) fn begin(&mut self, epoch: u64) -> io::Result<Option<Fault>> {
+        loop {
             self.check_epoch(epoch)?;
+            let index = self.calls;
+            if !self.events.is_empty() {
+                self.meet_events(index);
+                self.check_epoch(epoch)?;
+            }
+            self.calls += 1;
+            let fault = self.faults.meet(index);
+            if fault != Some(Fault::Interrupt) {
+                return Ok(fault);
+            }
         }
-        self.calls += 1;
-        let hit = self.faults.iter().find(|fault| fault.index == index || fault.sticky && fault.index < index);
-        Ok(hit.map(|fault| sys::error(fault.os_error)))
     }
 
     /// Has everything happen that is to happen before call `index`.
@@ -217,7 +218,10 @@ impl Disk {
 
     /// As [`Disk::begin`], for calls that change nothing when refused.
     pub(super) fn call(&mut self, epoch: u64) -> io::Result<()> {
-        self.begin(epoch)?.map_or(Ok(()), Err)
+        match self.begin(epoch)? {
+            Some(Fault::Refuse(number)) => Err(sys::error(number)),
+            _ => Ok(()),
+        }
     }
 
     /// A number not given out before.
@@ -266,6 +270,7 @@ impl Disk {
     pub(super) fn kill(&mut self) {
         self.epoch += 1;
         self.events.clear();
+        self.open_files = 0;
         let named = self.names.values().chain(self.durable_names.values()).copied();
         let once_named = self.name_changes.iter().flatten().filter_map(|(_, number)| *number);
         let reachable: Vec<u64> = named.chain(once_named).collect();
@@ -279,10 +284,6 @@ impl Disk {
 
     pub(super) fn calls(&self) -> u64 {
         self.calls
-    }
-
-    pub(super) fn fail_call(&mut self, index: u64, os_error: i32, sticky: bool) {
-        self.faults.push(Fault { index, os_error, sticky });
     }
 
     pub(super) fn at_call(&mut self, index: u64, event: Event) {

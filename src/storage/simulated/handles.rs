@@ -1,6 +1,7 @@
 //! A process's view of a simulated disk: its directory and its open files, lost when it is killed.
 
 use super::disk::{Disk, Inode, overlay};
+use super::faults::Fault;
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
 use crate::storage::room::Plan;
 use crate::storage::{CommitWord, File, FileId, Meta, OpenMode, SharedPage, Storage, Tail, View, sys};
@@ -25,6 +26,11 @@ impl SimulatedStorage {
         let epoch = disk.lock().epoch();
         SimulatedStorage { disk, epoch }
     }
+
+    fn file(&self, number: u64, handle: u64, writable: bool) -> SimulatedFile {
+        let (disk, reach_bytes) = (Arc::clone(&self.disk), AtomicU64::new(u64::MAX));
+        SimulatedFile { disk, epoch: self.epoch, number, handle, writable, reach_bytes }
+    }
 }
 
 fn meta(number: u64, inode: &Inode) -> Meta {
@@ -47,8 +53,9 @@ impl Storage for SimulatedStorage {
             (Some(number), _) => number,
         };
         let (handle, writable) = (disk.next_number(), mode != OpenMode::Read);
-        let (disk, reach_bytes) = (Arc::clone(&self.disk), AtomicU64::new(u64::MAX));
-        Ok(Arc::new(SimulatedFile { disk, epoch: self.epoch, number, handle, writable, reach_bytes }))
+        disk.open_files += 1;
+        drop(disk);
+        Ok(Arc::new(self.file(number, handle, writable)))
     }
 
     fn scratch(&self) -> io::Result<Arc<dyn File>> {
@@ -56,8 +63,9 @@ impl Storage for SimulatedStorage {
         disk.call(self.epoch)?;
         let (number, handle) = (disk.next_number(), disk.next_number());
         disk.inodes.insert(number, Inode::default());
-        let (disk, reach_bytes) = (Arc::clone(&self.disk), AtomicU64::new(u64::MAX));
-        Ok(Arc::new(SimulatedFile { disk, epoch: self.epoch, number, handle, writable: true, reach_bytes }))
+        disk.open_files += 1;
+        drop(disk);
+        Ok(Arc::new(self.file(number, handle, true)))
     }
 
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {
@@ -147,21 +155,28 @@ impl SimulatedFile {
         self.reach_bytes.load(Ordering::Relaxed)
     }
 
-    /// One call that writes `parts` one after the other; refused, it leaves half of them.
+    /// Writes `parts` one after the other: one call, or more where one is short; refused, it leaves half of what is left.
     pub(super) fn write(&self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
         self.check_writable()?;
+        let bytes = parts.concat();
+        let (mut rest, mut at) = (bytes.as_slice(), offset);
         let mut disk = self.disk.lock();
-        let fault = disk.begin(self.epoch)?;
-        let mut bytes = parts.concat();
-        if fault.is_some() {
-            bytes.truncate(bytes.len() / 2);
+        loop {
+            let fault = disk.begin(self.epoch)?;
+            let (now, later) = rest.split_at(fault.map_or(rest.len(), |fault| fault.part_of(rest.len())));
+            if !now.is_empty() {
+                disk.allocate(self.number, at.saturating_add(now.len() as u64))?;
+                disk.inode(self.number)?.write(Disk::size(at)?, now);
+                disk.written_bytes += now.len() as u64;
+            }
+            if let Some(Fault::Refuse(number)) = fault {
+                return Err(sys::error(number));
+            }
+            if later.is_empty() {
+                return Ok(());
+            }
+            (rest, at) = (later, at + now.len() as u64);
         }
-        if !bytes.is_empty() {
-            disk.allocate(self.number, offset.saturating_add(bytes.len() as u64))?;
-            disk.inode(self.number)?.write(Disk::size(offset)?, &bytes);
-            disk.written_bytes += bytes.len() as u64;
-        }
-        fault.map_or(Ok(()), Err)
     }
 
     /// Extends the file as the real engines do.
@@ -187,13 +202,24 @@ impl File for SimulatedFile {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut disk = self.disk.lock();
-        disk.call(self.epoch)?;
-        let cached = &disk.inode(self.number)?.cached;
-        let rest = usize::try_from(offset).ok().and_then(|offset| cached.get(offset..)).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        overlay(buffer, 0, &rest[..count]);
-        disk.read_bytes += count as u64;
-        Ok(count)
+        let mut done = 0;
+        loop {
+            let fault = disk.begin(self.epoch)?;
+            if let Some(Fault::Refuse(number)) = fault {
+                return Err(sys::error(number));
+            }
+            let cached = &disk.inode(self.number)?.cached;
+            let at = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(done));
+            let rest = at.and_then(|at| cached.get(at..)).unwrap_or_default();
+            let wanted = rest.len().min(buffer.len() - done);
+            let count = fault.map_or(wanted, |fault| fault.part_of(wanted));
+            overlay(buffer, done, &rest[..count]);
+            done += count;
+            disk.read_bytes += count as u64;
+            if count == wanted {
+                return Ok(done);
+            }
+        }
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -212,12 +238,16 @@ impl File for SimulatedFile {
         let mut disk = self.disk.lock();
         let (fault, how) = (disk.begin(self.epoch)?, disk.sync_failure);
         let inode = disk.inode(self.number)?;
-        let untold = std::mem::take(&mut inode.failure_untold).then(|| sys::error(libc::EIO));
-        match &fault {
-            None => inode.sync(),
-            Some(_) => inode.fail_sync(how),
+        let untold = std::mem::take(&mut inode.failure_untold);
+        let refused = match fault {
+            Some(Fault::Refuse(number)) => Some(number),
+            _ => untold.then_some(libc::EIO),
+        };
+        match fault {
+            Some(Fault::Refuse(_)) => inode.fail_sync(how),
+            _ => inode.sync(),
         }
-        fault.or(untold).map_or(Ok(()), Err)
+        refused.map_or(Ok(()), |number| Err(sys::error(number)))
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
@@ -256,7 +286,11 @@ impl File for SimulatedFile {
 
 impl Drop for SimulatedFile {
     fn drop(&mut self) {
-        if let Ok(inode) = self.disk.lock().inode(self.number) {
+        let mut disk = self.disk.lock();
+        if disk.check_epoch(self.epoch).is_ok() {
+            disk.open_files -= 1;
+        }
+        if let Ok(inode) = disk.inode(self.number) {
             inode.locked_by = inode.locked_by.filter(|holder| *holder != self.handle);
         }
     }

@@ -5,6 +5,7 @@
 //! arbitrary part of the changes. What is random comes from a seed, so every failure can be seen again.
 
 mod disk;
+mod faults;
 mod handles;
 mod places;
 mod power;
@@ -16,6 +17,7 @@ use handles::SimulatedStorage;
 use std::sync::Arc;
 
 pub use disk::SyncFailure;
+pub use faults::{Fault, Part};
 pub use power::{Fill, Loss, Mood};
 
 /// A disk with one directory; clones are the same disk.
@@ -103,16 +105,31 @@ impl Simulated {
         self.disk.lock().written_bytes
     }
 
-    /// Refuses the call with this index, counted like [`Simulated::calls`], with an operating system error number; if `sticky`, all
-    /// later ones too. A refused write leaves the first half of its bytes, a refused sync makes nothing safe and forgets what was to be
-    /// made so, as Linux does (see [`SyncFailure`]); every other refused call changes nothing.
+    /// Refuses the call with this index with an operating system error number; if `sticky`, all later ones too.
     pub fn fail_call(&self, index: u64, os_error: i32, sticky: bool) {
-        self.disk.lock().fail_call(index, os_error, sticky);
+        self.strike_call(index, Fault::Refuse(os_error), sticky);
     }
 
-    /// Refuses nothing any more, and nothing happens at any call.
+    /// Has the call with this index, counted like [`Simulated::calls`], suffer `fault`; if `sticky`, all later ones too.
+    pub fn strike_call(&self, index: u64, fault: Fault, sticky: bool) {
+        self.disk.lock().faults.plan(index, fault, sticky);
+    }
+
+    /// No call suffers anything any more, and nothing happens at any call.
     pub fn clear_faults(&self) {
         self.disk.lock().clear_faults();
+    }
+
+    /// How many faults calls have met so far.
+    #[must_use]
+    pub fn faults_met(&self) -> u64 {
+        self.disk.lock().faults.met()
+    }
+
+    /// How many files are open in processes that were not killed.
+    #[must_use]
+    pub fn open_files(&self) -> u64 {
+        self.disk.lock().open_files
     }
 
     /// Lets all files together have blocks for at most `bytes`; what has them keeps them.

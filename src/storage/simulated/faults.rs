@@ -1,0 +1,82 @@
+//! What a call on a simulated disk can suffer: a refusal, a signal, a transfer that stops early. Which calls do is told by their index.
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is refused with this operating system error number. A refused write leaves the first half of its bytes, a refused sync makes
+    /// nothing safe and forgets what was to be made so, as Linux does (see [`super::SyncFailure`]); every other call changes nothing.
+    Refuse(i32),
+    /// A signal interrupts it before it does anything; like the real engines this one makes it again, as another call.
+    Interrupt,
+    /// It transfers only a part; like the real engines this one goes on with the rest, as another call. What transfers nothing is not hurt.
+    Shorten(Part),
+}
+
+/// How much a short transfer transfers; something always, all of it only where that is one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    One,
+    Half,
+    AllButOne,
+}
+
+impl Fault {
+    /// How many of `bytes` are transferred.
+    pub(super) fn part_of(self, bytes: usize) -> usize {
+        match self {
+            Fault::Refuse(_) => bytes / 2,
+            Fault::Interrupt => 0,
+            Fault::Shorten(Part::One) => bytes.min(1),
+            Fault::Shorten(Part::Half) => bytes.div_ceil(2),
+            Fault::Shorten(Part::AllButOne) => bytes.saturating_sub(1).max(bytes.min(1)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Planned {
+    index: u64,
+    fault: Fault,
+    sticky: bool,
+}
+
+impl Planned {
+    fn hits(&self, index: u64) -> bool {
+        index == self.index || self.sticky && index > self.index
+    }
+}
+
+/// The faults that are to come, and how many have.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults {
+    planned: Vec<Planned>,
+    met: u64,
+    /// The call that was interrupted last.
+    interrupted: Option<u64>,
+}
+
+impl Faults {
+    pub(super) fn plan(&mut self, index: u64, fault: Fault, sticky: bool) {
+        self.planned.push(Planned { index, fault, sticky });
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.planned.clear();
+    }
+
+    /// What the call with this index meets. However many signals come, what is made again at once gets through.
+    pub(super) fn meet(&mut self, index: u64) -> Option<Fault> {
+        let is_again = self.interrupted.is_some_and(|interrupted| interrupted + 1 == index);
+        let mut hits = self.planned.iter().filter(|planned| planned.hits(index)).map(|planned| planned.fault);
+        let hit = hits.find(|fault| *fault != Fault::Interrupt || !is_again);
+        if hit == Some(Fault::Interrupt) {
+            self.interrupted = Some(index);
+        }
+        self.met += u64::from(hit.is_some());
+        hit
+    }
+
+    pub(super) fn met(&self) -> u64 {
+        self.met
+    }
+}
