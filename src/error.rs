@@ -89,6 +89,11 @@ impl ErrorKind {
     pub fn code(self) -> i32 {
         self as i32
     }
+
+    /// Whether the system could not do now what it was asked for: that says nothing about the files.
+    pub(crate) fn is_of_the_system(self) -> bool {
+        matches!(self, ErrorKind::NoSpace | ErrorKind::Limit | ErrorKind::NoMemory | ErrorKind::Io)
+    }
 }
 
 /// A failure: its kind, a sentence with the way on, and where it happened.

@@ -167,11 +167,9 @@ impl Run {
         let count = in_memory(limit.saturating_sub(number).clamp(1, RUN_ENTRIES));
         self.entries.try_reserve_exact(count).map_err(|_| no_memory("index entries", (count * ENTRY_BYTES) as u64))?;
         self.entries.resize(count, [0; ENTRY_BYTES]);
-        let read = index
-            .file
-            .read_at(offset, self.entries.as_flattened_mut())
-            .map_err(|error| Error::os(format_args!("reading the index entry of record {number}"), &error))?;
-        self.entries.truncate(read / ENTRY_BYTES);
-        Ok(())
+        let read = index.file.read_at(offset, self.entries.as_flattened_mut());
+        // Of a read that failed nothing is held: zeros would pass for a damaged entry the next time.
+        self.entries.truncate(read.as_ref().map_or(0, |read| read / ENTRY_BYTES));
+        read.map(drop).map_err(|error| Error::os(format_args!("reading the index entry of record {number}"), &error))
     }
 }

@@ -48,7 +48,9 @@ impl Live {
             match Live::try_open(storage, &name, OpenMode::Write) {
                 Ok(Some(live)) => return Ok(live),
                 // No sign that the page is bad.
-                Err(error) if is_shortage(&error) => return Err(unwritable(storage, &name, &error)),
+                Err(error) if Error::os("", &error).kind.is_of_the_system() => {
+                    return Err(unwritable(storage, &name, &error));
+                }
                 _ => {}
             }
             remove_if_there(storage, &name).map_err(|error| unwritable(storage, &name, &error))?;
@@ -163,14 +165,8 @@ pub fn file_name(namespace: &str) -> String {
 
 fn unwritable(storage: &dyn Storage, name: &str, error: &io::Error) -> Error {
     let mut made = Error::os(format_args!("creating {} anew", storage.path().join(name).display()), error);
-    if !is_shortage(error) {
+    if !made.kind.is_of_the_system() {
         made.kind = ErrorKind::Permission;
     }
     made
-}
-
-/// Whether it failed for lack of something that may come back.
-fn is_shortage(error: &io::Error) -> bool {
-    let kind = Error::os("", error).kind;
-    matches!(kind, ErrorKind::NoSpace | ErrorKind::Limit | ErrorKind::NoMemory | ErrorKind::Io)
 }

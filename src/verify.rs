@@ -89,7 +89,11 @@ fn check_records(
     let (mut run, mut has_found) = (Run::default(), false);
     // Where the next record must begin; unknown after one whose end is not to be trusted.
     let mut expected = Some(crate::format::log::HEADER_SIZE_BYTES);
-    let entries = Header::read(index.file.as_ref()).map_or(0, |header| header.entries_in_file());
+    let header = Header::read(index.file.as_ref());
+    let header = header.map_err(|error| {
+        Error::os(format_args!("reading the side file of {}", namespace.log_path().display()), &error)
+    })?;
+    let entries = header.entries_in_file();
     report.bad_records += count.saturating_sub(entries);
     if entries < count {
         (report.first_bad_number, report.first_bad_offset) = (entries, 0);

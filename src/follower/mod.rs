@@ -81,7 +81,8 @@ impl Follower {
             return;
         }
         let rollbacks = self.rollbacks.load(Ordering::Acquire);
-        let end = end_of(&following.files, count);
+        // A look will tell what keeps it from being read.
+        let Ok(end) = end_of(&following.files, count, namespace) else { return };
         drop(following);
         let _one = self.publishing.lock();
         let is_current = rollbacks == self.rollbacks.load(Ordering::Acquire);
@@ -166,17 +167,21 @@ impl Follower {
     /// Maps anew what lies under the paths now, if it is another file of the same log.
     fn follow_paths(&self, namespace: &Namespace) -> Result<()> {
         let storage = namespace.storage.as_ref();
-        let id = |name: String| storage.metadata(&name).ok().flatten().map(|meta| meta.id);
-        let log_id = id(log_file_name(&namespace.name));
-        let index_id = id(index::file_name(&namespace.name));
-        let live_id = id(live::file_name(&namespace.name));
+        let id = |name: String| match storage.metadata(&name) {
+            Ok(meta) => Ok(meta.map(|meta| meta.id)),
+            Err(error) => Err(Error::os(format_args!("looking at {}", storage.path().join(name).display()), &error)),
+        };
+        let log_id = id(log_file_name(&namespace.name))?;
+        let index_id = id(index::file_name(&namespace.name))?;
+        let live_id = id(live::file_name(&namespace.name))?;
         let following = self.following.read();
         let same_files = log_id == Some(following.files.log_id) && index_id == following.files.index_id;
         let same_live = live_id == following.live.as_ref().and_then(Live::id);
         drop(following);
         if !same_files {
             let files = match Files::open(storage, &namespace.name, namespace.named_codecs()) {
-                Err(error) if error.kind == ErrorKind::Codec => return Err(error),
+                // Says nothing about whose files they are.
+                Err(error) if error.kind == ErrorKind::Codec || error.kind.is_of_the_system() => return Err(error),
                 opened => opened.ok(),
             };
             let files = files.filter(|files| files.continue_from(&self.following.read().files)).ok_or_else(|| {

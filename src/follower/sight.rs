@@ -41,23 +41,22 @@ pub(super) struct Sight {
 
 /// The end of the last of `count` records. Where its entry is damaged, that of the last record before it whose entry is not: what
 /// lies beyond is refused as it is read.
-pub(super) fn end_of(files: &Files, count: u64) -> u64 {
-    let file_size_bytes = files.log.metadata().map_or(0, |meta| meta.size_bytes);
+pub(super) fn end_of(files: &Files, count: u64, namespace: &Namespace) -> Result<u64> {
+    let file_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
     for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
         let mut word = [0; in_memory(SIZE_WORD_BYTES)];
-        let Some(entry) = Run::default().entry(&files.index, number, count).ok().flatten().copied() else { continue };
-        if files.log.read_at(entry.offset, &mut word).is_ok()
-            && let Some(end) = record_end(entry.offset, u64::from_le_bytes(word))
-        {
-            return end.min(file_size_bytes);
+        let Some(entry) = Run::default().entry(&files.index, number, count)?.copied() else { continue };
+        files.log.read_at(entry.offset, &mut word).map_err(|error| unreadable(namespace, &error))?;
+        if let Some(end) = record_end(entry.offset, u64::from_le_bytes(word)) {
+            return Ok(end.min(file_size_bytes));
         }
     }
-    log::HEADER_SIZE_BYTES
+    Ok(log::HEADER_SIZE_BYTES)
 }
 
 pub(super) fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Result<Sight> {
     let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
-    let point = Point { count, end: end_of(files, count), time_ns: 0 };
+    let point = Point { count, end: end_of(files, count, namespace)?, time_ns: 0 };
     let authority = Authority::Writer { epoch };
     Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count: count, recovered: 0, epoch: 0 })
 }
