@@ -1,244 +1,139 @@
-//! Refused calls, kills and full disks, on the simulated engine: whatever fails, acknowledged records stay and the log opens again.
+//! Faults at calls, on the simulated engine: whatever fails, acknowledged records stay, errors say what it was, and the log opens again.
 //!
-//! Each scenario is run once to count its calls, and then once for every call and every way of refusing it.
+//! Each scenario is run with one fault of every kind at its first call, at its second and so on, until a run meets none; and with pairs of
+//! faults chosen at random. After each run the process closes the log, is killed, or loses power.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 #[path = "faults/application.rs"]
 mod application;
+#[path = "support/budget.rs"]
+mod budget;
+#[path = "faults/fault.rs"]
+mod fault;
+#[path = "faults/fixed.rs"]
+mod fixed;
+#[allow(dead_code, reason = "indices are all that is chosen here")]
+#[path = "support/random.rs"]
+mod random;
 #[path = "support/records.rs"]
 mod records;
+#[path = "faults/scenarios.rs"]
+mod scenarios;
 
-use application::{Application, Fault, Open, append, file_of, open, open_durable, payloads};
-use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Outcome};
-use records::{Records, read_all};
+use application::Application;
+use budget::Budget;
+use fault::{AFTERS, After, Strike, all_faults};
+use immuta::storage::simulated::{Fault, Simulated};
+use random::Random;
+use scenarios::{SCENARIOS, Scenario};
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-const BLOCK_BYTES: u64 = 4096;
+const PAIRS: u64 = 3000;
+/// A pair of faults comes within so many calls; the longest scenarios make more, most fewer.
+const PAIR_WITHIN_CALLS: usize = 100;
 
-#[test]
-fn a_refused_call_anywhere_in_two_sessions_loses_nothing_acknowledged() {
-    let run = |disk: &Simulated, modes: [Open; 2], context: &dyn std::fmt::Debug| {
-        let mut application = Application::default();
-        for open in modes {
-            application.open = open;
-            application.session(disk, context);
-        }
-        application
-    };
-    let modes: [(&str, [Open; 2]); 4] = [
-        ("fast", [open, open]),
-        ("durable", [open_durable, open_durable]),
-        ("durable, then fast", [open_durable, open]),
-        ("fast, then durable", [open, open_durable]),
-    ];
-    for (name, modes) in modes {
-        let disk = Simulated::new();
-        run(&disk, modes, &"no fault").heal(&disk, "no fault");
-        let disk = Simulated::new();
-        run(&disk, modes, &"counting");
-        println!("{name}: {} calls, each refused in 12 ways", disk.calls());
-        for fault in Fault::all(0..disk.calls()) {
-            let disk = Simulated::new();
-            fault.strike(&disk, || run(&disk, modes, &(name, fault))).heal(&disk, (name, fault));
+/// Says in what run a check failed.
+struct Context<C: Debug>(C);
+
+impl<C: Debug> Drop for Context<C> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("in {:?}", self.0);
         }
     }
 }
 
-/// Refuses every call of opening, in either mode, what `prepare` leaves; the next open must find exactly `records` in it.
-fn open_under_faults(state: &str, outcome: Outcome, records: &[Vec<u8>], prepare: impl Fn(&Simulated)) {
-    let modes: [(&str, Open); 2] = [("fast", open), ("durable", open_durable)];
-    for (mode, open) in modes {
-        let disk = Simulated::new();
-        prepare(&disk);
-        let before = disk.calls();
-        let log = open(&disk).unwrap();
-        let calls = before..disk.calls();
-        assert_eq!(log.report(0).unwrap().outcome, outcome, "{state}");
-        println!("opening {state}, {mode}: {} calls, each refused in 12 ways", calls.end - calls.start);
-        for fault in Fault::all(calls) {
-            let disk = Simulated::new();
-            prepare(&disk);
-            // It may also succeed: not every call is needed.
-            let _ = fault.strike(&disk, || open(&disk).map(drop));
-            Application::knowing(records).opened_by(open).heal(&disk, (state, mode, fault));
+/// A scenario and what was there before it.
+struct Stage {
+    scenario: &'static Scenario,
+    disk: Simulated,
+    application: Application,
+}
+
+impl Stage {
+    fn new(scenario: &'static Scenario) -> Stage {
+        let (disk, mut application) = (Simulated::new(), Application::default().opened_by(scenario.open));
+        (scenario.left)(&mut application, &disk);
+        application.log = None;
+        Stage { scenario, disk, application }
+    }
+
+    /// One run; answers how many calls it made and whether any of them met a fault.
+    fn run(&self, strikes: &[Strike], after: After, seed: u64) -> (u64, bool) {
+        let _context = Context((self.scenario.name, strikes, after, seed));
+        let (disk, mut application) = (self.disk.copy(), self.application.clone());
+        if self.scenario.is_open {
+            application.open_log(&disk);
+            assert!(application.log.is_some());
         }
+        let calls_before = disk.calls();
+        strikes.iter().for_each(|strike| strike.arm(&disk));
+        application.strikes = strikes.to_vec();
+        application.ends_with_failure = after == After::Close || strikes.iter().all(|strike| !strike.sticky);
+        (self.scenario.act)(&mut application, &disk);
+        let calls = disk.calls() - calls_before;
+        application.end(&disk, after, seed);
+        let is_met = disk.faults_met() > 0;
+        application.heal(&disk, after);
+        (calls, is_met)
     }
-}
 
-#[test]
-fn a_refused_call_anywhere_in_opening_changes_no_record() {
-    let records = payloads(12);
-    let written = |disk: &Simulated, open: Open| {
-        let log = open(disk).unwrap();
-        append(&log, &records[..5]).unwrap();
-        log.sync(0).unwrap();
-        append(&log, &records[5..9]).unwrap();
-        append(&log, &records[9..]).unwrap();
-        log
-    };
-    let mut with_zero_tail = file_of(&records);
-    with_zero_tail.resize(with_zero_tail.len().next_multiple_of(65_536), 0);
-    open_under_faults("a log left by a kill", Outcome::Recovered, &records, |disk| {
-        let _log = written(disk, open);
-        disk.kill();
-    });
-    open_under_faults("a durable log left by a kill", Outcome::Recovered, &records, |disk| {
-        let _log = written(disk, open_durable);
-        disk.kill();
-    });
-    open_under_faults("a durable log left by a power cut", Outcome::Recovered, &records, |disk| {
-        let _log = written(disk, open_durable);
-        disk.power_loss(4);
-    });
-    open_under_faults("a closed log", Outcome::Clean, &records, |disk| written(disk, open).shutdown().unwrap());
-    open_under_faults("bare records", Outcome::Adopted, &records, |disk| {
-        disk.write_file("a.log", &file_of(&records));
-    });
-    open_under_faults("bare records, zeros behind", Outcome::Adopted, &records, |disk| {
-        disk.write_file("a.log", &with_zero_tail);
-    });
-    open_under_faults("a damaged side file", Outcome::Adopted, &records, |disk| {
-        disk.write_file("a.log", &with_zero_tail);
-        disk.write_file("a.idx", &[7; 9_000]);
-    });
-}
-
-#[test]
-fn a_failed_sync_poisons_until_the_log_is_opened_again() {
-    let records = payloads(7);
-    for (call, what) in (0..).zip(["syncing the record file", "syncing the side file", "writing the checkpoint"]) {
-        let disk = Simulated::new();
-        let log = open(&disk).unwrap();
-        append(&log, &records[..3]).unwrap();
-        log.sync(0).unwrap();
-        append(&log, &records[3..]).unwrap();
-        disk.fail_call(disk.calls() + call, libc::EIO, false);
-        let error = log.sync(0).unwrap_err();
-        assert_eq!((error.kind, error.os_error), (ErrorKind::Io, libc::EIO), "{what}: {error}");
-        let calls = disk.calls();
-        assert_eq!(append(&log, &records).unwrap_err().kind, ErrorKind::Poisoned, "{what}");
-        assert_eq!(log.sync(0).unwrap_err().kind, ErrorKind::Poisoned, "{what}");
-        assert_eq!(disk.calls(), calls, "{what}: nothing is tried again");
-        assert!(read_all(&log).unwrap() == records, "{what}: reads go on");
-        assert_eq!(log.shutdown().unwrap_err().kind, ErrorKind::Poisoned, "{what}");
-        // What a failed sync forgot is written once more: from here on a loss of power takes nothing.
-        open(&disk).unwrap();
-        disk.power_loss(call);
-        Application::knowing(&records).heal(&disk, what);
-    }
-}
-
-#[test]
-fn a_full_disk_leaves_no_trace_and_the_same_append_succeeds_with_room() {
-    let large: Records = (0..9000).map(|number| vec![7; number % 9]).collect();
-    let is_grown_by_zeros =
-        |before: &[u8], now: &[u8]| now.strip_prefix(before).is_some_and(|rest| rest.iter().all(|byte| *byte == 0));
-    for free_blocks in 0_u64.. {
-        let disk = Simulated::new();
-        let log = open(&disk).unwrap();
-        append(&log, &payloads(2)).unwrap();
-        let files = || ["a.log", "a.idx"].map(|name| disk.read_file(name).unwrap());
-        let before = files();
-        disk.set_capacity((before[0].len() + before[1].len()) as u64 + free_blocks * BLOCK_BYTES);
-        let Err(error) = append(&log, &large) else {
-            println!("refused with 0 to {} blocks free", free_blocks - 1);
-            assert!(free_blocks > 50, "both files were short of room at some time");
-            return;
-        };
-        assert_eq!(error.kind, ErrorKind::NoSpace, "{free_blocks} blocks free: {error}");
-        let unchanged = before.iter().zip(&files()).all(|(before, now)| is_grown_by_zeros(before, now));
-        assert!(unchanged, "{free_blocks} blocks free: a trace was left");
-        let mut application = Application::knowing(&payloads(2));
-        disk.set_capacity(u64::MAX);
-        if free_blocks % 2 == 0 {
-            assert_eq!(append(&log, &large).unwrap(), 2, "{free_blocks} blocks free, then all");
-            application.acknowledged.extend_from_slice(&large);
-        }
-        disk.kill();
-        application.heal(&disk, free_blocks);
-    }
-}
-
-#[test]
-fn adopting_on_a_full_disk_leaves_nothing_half_made() {
-    // Entries of several runs, so that some are written before the disk is full.
-    let records: Records = (0..6000).map(|number| vec![9; number % 3]).collect();
-    let file = file_of(&records);
-    let mut refusals = 0;
-    for free_blocks in 0_u64.. {
-        let disk = Simulated::new();
-        disk.write_file("a.log", &file);
-        disk.set_capacity((file.len() as u64).next_multiple_of(BLOCK_BYTES) + free_blocks * BLOCK_BYTES);
-        let Err(error) = open(&disk) else { break };
-        refusals += 1;
-        assert_eq!(error.kind, ErrorKind::NoSpace, "{free_blocks} blocks free: {error}");
-        assert_eq!(disk.read_file("a.idx.tmp"), None, "{free_blocks} blocks free");
-        assert!(disk.read_file("a.log").unwrap() == file, "{free_blocks} blocks free: the records");
-        disk.set_capacity(u64::MAX);
-        Application::knowing(&records).heal(&disk, free_blocks);
-    }
-    assert!(refusals > 144_000 / 4096, "refused {refusals} times");
-}
-
-#[test]
-fn a_writer_killed_while_creating_leaves_names_the_next_one_makes_durable() {
-    let disk = Simulated::new();
-    open(&disk).unwrap();
-    for call in 0..disk.calls() {
-        for seed in 0..16 {
-            let disk = Simulated::new();
-            let fault = Fault { call, os_error: libc::EIO, sticky: true, kill: true };
-            let _ = fault.strike(&disk, || open(&disk).map(drop));
-            let log = open(&disk).unwrap();
-            append(&log, &[b"synced".to_vec()]).unwrap();
-            log.sync(0).unwrap();
-            disk.power_loss(seed);
-            Application::knowing(&[b"synced".to_vec()]).heal(&disk, (fault, seed));
-        }
-    }
-}
-
-#[test]
-fn a_commit_that_fails_beside_a_sync_never_leaves_a_log_that_is_refused() {
-    // Between making room and writing there are checksums to compute: time for the sync to come while the commit is under way.
-    let large: Records = (0..30_000).map(|number| vec![3; number % 20]).collect();
-    let begin = |disk: &Simulated| {
-        let log = open(disk).unwrap();
-        append(&log, &payloads(1)).unwrap();
-        log
-    };
-    let disk = Simulated::new();
-    let log = begin(&disk);
-    let before = disk.calls();
-    append(&log, &large).unwrap();
-    let calls = before..disk.calls();
-    let publish = calls.end - 1;
-    for call in calls {
-        for kill in [false, true] {
-            let disk = Simulated::new();
-            let log = begin(&disk);
-            let mut application = Application::knowing(&payloads(1));
-            application.in_flight.clone_from(&large);
-            disk.fail_call(call, libc::EIO, false);
-            let (appended, synced) = std::thread::scope(|scope| {
-                let syncing = scope.spawn(|| {
-                    while disk.calls() == before {
-                        std::thread::yield_now();
-                    }
-                    log.sync(0)
-                });
-                (append(&log, &large), syncing.join().unwrap())
-            });
-            assert_eq!(appended.unwrap_err().kind, ErrorKind::Io, "call {call}");
-            if call == publish {
-                assert_eq!(synced.unwrap_err().kind, ErrorKind::Poisoned, "a sync beside a publish that failed");
+    /// Every fault at every call until a run meets none; answers the calls of a run without, and the runs.
+    fn run_all(&self) -> (u64, u64) {
+        let mut runs = 0;
+        let calls = AFTERS.iter().map(|after| self.run(&[], *after, 0).0).max().unwrap();
+        for (fault, sticky) in all_faults() {
+            let is_usual = !cfg!(debug_assertions) && matches!(fault, Fault::Refuse(libc::EIO | libc::ENOSPC));
+            for (call, turn) in (0..).zip(AFTERS.iter().cycle()) {
+                let strike = Strike { call, fault, sticky };
+                // What differs only by its number comes with one ending at each call.
+                let afters = if is_usual { &AFTERS[..] } else { std::slice::from_ref(turn) };
+                let met = afters.iter().filter(|after| self.run(&[strike], **after, call).1).count();
+                runs += afters.len() as u64;
+                if met == 0 {
+                    break;
+                }
             }
-            if kill {
-                disk.kill();
-            }
-            drop(log);
-            application.heal(&disk, (call, kill));
         }
+        (calls, runs)
     }
+}
+
+#[test]
+fn every_fault_at_every_call_of_every_scenario() {
+    let (next, runs_in_all) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        while let Some(scenario) = SCENARIOS.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (calls, runs) = Stage::new(scenario).run_all();
+            println!("{}: {calls} calls, {runs} runs", scenario.name);
+            runs_in_all.fetch_add(usize::try_from(runs).unwrap(), Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    println!("{} scenarios, {} runs", SCENARIOS.len(), runs_in_all.into_inner());
+}
+
+#[test]
+fn pairs_of_faults_at_random() {
+    let stages: Vec<Stage> = SCENARIOS.iter().map(Stage::new).collect();
+    let (faults, mut budget) = (all_faults(), Budget::new(PAIRS));
+    let (mut runs, mut seed) = (0_u64, 0);
+    while budget.goes_on() {
+        let mut random = Random::new(seed);
+        let mut choose = |limit: usize| usize::try_from(random.below(limit as u64)).unwrap();
+        let stage = &stages[choose(stages.len())];
+        let strikes = [(); 2].map(|()| {
+            let (fault, sticky) = faults[choose(faults.len())];
+            Strike { call: choose(PAIR_WITHIN_CALLS) as u64, fault, sticky }
+        });
+        let after = AFTERS[choose(AFTERS.len())];
+        stage.run(&strikes, after, seed);
+        (runs, seed) = (runs + 1, seed + 1);
+    }
+    println!("{runs} pairs of faults");
 }

@@ -1,28 +1,41 @@
-//! An application on the simulated engine: what it knows of its records, and the faults that may strike it.
+//! An application on the simulated engine: how it opens its log, what it knows of its records, and what it must find again.
 
+use crate::fault::{After, Strike};
 use crate::records::{Records, read_all};
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Result};
-use std::ops::Range;
+use immuta::{Error, ErrorKind, Log, Options, Outcome, Payloads, Result};
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// How a log is opened: one namespace, and no checkpoint but those asked for.
+/// Where entries begin in the side file, and how long one is.
+const ENTRIES_AT: usize = 16_384;
+const ENTRY_BYTES: usize = 24;
+
+/// How a log is opened.
 pub type Open = fn(&Simulated) -> Result<Log>;
 
+/// One namespace, and no checkpoint but those asked for.
+pub fn options() -> Options {
+    // A half of the journal holds all but the largest of the payloads.
+    let journal_size_bytes = 64 << 10;
+    Options { flush_interval: Duration::ZERO, journal_size_bytes, ..Options::default() }
+}
+
+pub fn open_named(disk: &Simulated, names: &[&str], mut options: Options) -> Result<Log> {
+    for name in names {
+        options.add_namespace(name).unwrap();
+    }
+    Log::open_on(disk.storage(), &options)
+}
+
 pub fn open(disk: &Simulated) -> Result<Log> {
-    open_with(disk, true)
+    open_named(disk, &["a"], options())
 }
 
 pub fn open_durable(disk: &Simulated) -> Result<Log> {
-    open_with(disk, false)
-}
-
-fn open_with(disk: &Simulated, fast_write: bool) -> Result<Log> {
-    // A half of the journal holds all but the largest of the payloads.
-    let journal_size_bytes = 64 << 10;
-    let mut options = Options { flush_interval: Duration::ZERO, fast_write, journal_size_bytes, ..Options::default() };
-    options.add_namespace("a").unwrap();
-    Log::open_on(disk.storage(), &options)
+    open_named(disk, &["a"], Options { fast_write: false, ..options() })
 }
 
 /// Empty, small, of several pages and large, in turn; two sessions need room beyond the first 64 KiB.
@@ -46,56 +59,42 @@ pub fn file_of(records: &[Vec<u8>]) -> Vec<u8> {
     [records.len().to_le_bytes().to_vec()].into_iter().chain(sized).collect::<Records>().concat()
 }
 
-/// A call that is refused, and whether the process is killed afterwards rather than closing the log.
-#[derive(Clone, Copy, Debug)]
-pub struct Fault {
-    pub call: u64,
-    pub os_error: i32,
-    pub sticky: bool,
-    pub kill: bool,
-}
-
-impl Fault {
-    /// Every fault there can be at `calls`.
-    pub fn all(calls: Range<u64>) -> impl Iterator<Item = Fault> {
-        let ways = [libc::EIO, libc::ENOSPC, libc::EINTR].into_iter().flat_map(|os_error| {
-            [(false, false), (false, true), (true, false), (true, true)].map(|(sticky, kill)| (os_error, sticky, kill))
-        });
-        ways.flat_map(move |(os_error, sticky, kill)| {
-            calls.clone().map(move |call| Fault { call, os_error, sticky, kill })
-        })
-    }
-
-    /// Runs `act` on a disk that refuses, then lets the process go.
-    pub fn strike<T>(&self, disk: &Simulated, act: impl FnOnce() -> T) -> T {
-        disk.fail_call(self.call, self.os_error, self.sticky);
-        let done = act();
-        disk.clear_faults();
-        if self.kill {
-            disk.kill();
-        }
-        done
-    }
-}
-
 /// What an application knows: what was acknowledged, and the commit whose outcome the library says is unknown.
+#[derive(Clone)]
 pub struct Application {
     pub acknowledged: Records,
     pub in_flight: Records,
+    /// How many of the acknowledged a loss of power must leave, and after how many the commits end.
+    pub safe: usize,
+    ends: BTreeSet<usize>,
     made: usize,
     pub open: Open,
+    pub log: Option<Arc<Log>>,
+    /// What may fail, and whether it is over as soon as it did.
+    pub strikes: Vec<Strike>,
+    pub ends_with_failure: bool,
 }
 
 impl Default for Application {
     fn default() -> Self {
-        Application { acknowledged: Records::new(), in_flight: Records::new(), made: 0, open }
+        Application::knowing(&[])
     }
 }
 
 impl Application {
-    /// One whose records are all acknowledged.
+    /// One whose records are all acknowledged and on disk.
     pub fn knowing(records: &[Vec<u8>]) -> Application {
-        Application { acknowledged: records.to_vec(), ..Application::default() }
+        Application {
+            acknowledged: records.to_vec(),
+            in_flight: Records::new(),
+            safe: records.len(),
+            ends: BTreeSet::new(),
+            made: records.len(),
+            open,
+            log: None,
+            strikes: Vec::new(),
+            ends_with_failure: false,
+        }
     }
 
     /// The same, opening its log another way.
@@ -103,45 +102,144 @@ impl Application {
         Application { open, ..self }
     }
 
-    fn append(&mut self, log: &Log, count: usize) {
+    /// Does `act` with the log opened another way.
+    pub fn opening_by(&mut self, open: Open, act: impl FnOnce(&mut Application)) {
+        let own = std::mem::replace(&mut self.open, open);
+        act(self);
+        self.open = own;
+        self.log = None;
+    }
+
+    /// `error` is one that the faults explain.
+    pub fn accept(&self, error: &Error) {
+        let is_poisoned = self.log.as_ref().is_some_and(|log| log.stats(0).is_ok_and(|stats| stats.poisoned == 1));
+        let explained = self.strikes.iter().any(|strike| strike.explains(error, is_poisoned));
+        assert!(explained, "{:?}, os error {}, poisoned {is_poisoned}: {error}", error.kind, error.os_error);
+    }
+
+    /// Whether `outcome` is a success.
+    pub fn succeeds<T>(&self, outcome: Result<T>) -> Option<T> {
+        outcome.map_err(|error| self.accept(&error)).ok()
+    }
+
+    /// Opens the log and reads what is there; what was acknowledged is, and from now on it is safe.
+    pub fn open_log(&mut self, disk: &Simulated) {
+        self.log = None;
+        let opened = (self.open)(disk);
+        let Some(log) = self.succeeds(opened) else { return };
+        self.log = Some(Arc::new(log));
+        self.read();
+    }
+
+    /// Reads everything; it is what it must be.
+    pub fn read(&mut self) {
+        let Some(log) = self.log.clone() else { return };
+        if let Some(found) = self.succeeds(read_all(&log)) {
+            self.learn(found, self.acknowledged.len());
+            self.safe = self.acknowledged.len();
+        }
+    }
+
+    /// Appends `count` records as one commit.
+    pub fn append(&mut self, disk: &Simulated, count: usize) {
+        self.commit(disk, count, |log, records| append(log, records));
+    }
+
+    /// The same through a transaction.
+    pub fn append_in_transaction(&mut self, disk: &Simulated, count: usize) {
+        self.commit(disk, count, |log, records| {
+            let mut transaction = log.transaction(0)?;
+            records.iter().try_for_each(|record| transaction.append(&[record]))?;
+            transaction.commit().map(|appended| appended.number)
+        });
+    }
+
+    /// Appends the next `count` records by `commit`. One that failed and left nothing unknown has left no entry, either, and succeeds
+    /// as soon as nothing is in its way.
+    fn commit(&mut self, disk: &Simulated, count: usize, commit: fn(&Arc<Log>, &[Vec<u8>]) -> Result<u64>) {
+        let Some(log) = self.log.clone() else { return };
         let records: Records = (self.made..self.made + count).map(payload).collect();
+        let mut outcome = commit(&log, &records);
+        if let Err(error) = &outcome {
+            self.accept(error);
+            let is_poisoned = log.stats(0).unwrap().poisoned == 1;
+            if is_poisoned {
+                if error.kind != ErrorKind::Poisoned || self.in_flight.is_empty() {
+                    self.made += count;
+                    self.in_flight = records;
+                }
+                return;
+            }
+            let index = disk.read_file("a.idx").unwrap_or_default();
+            let beyond = index.get(ENTRIES_AT + ENTRY_BYTES * self.acknowledged.len()..).unwrap_or_default();
+            assert!(beyond.iter().all(|byte| *byte == 0), "an entry of a refused commit is left");
+            if !self.ends_with_failure {
+                return;
+            }
+            disk.clear_faults();
+            outcome = commit(&log, &records);
+        }
+        let number = outcome.expect("the same succeeds once nothing is in its way");
+        assert_eq!(number, self.acknowledged.len() as u64);
         self.made += count;
-        match append(log, &records) {
-            Ok(_) => self.acknowledged.extend(records),
-            Err(error) if error.kind == ErrorKind::Poisoned => {}
-            Err(_) if log.stats(0).unwrap().poisoned == 1 => self.in_flight = records,
-            Err(_) => {}
+        self.acknowledged.extend(records);
+        self.ends.insert(self.acknowledged.len());
+        if log.stats(0).unwrap().mode == 0 {
+            self.safe = self.acknowledged.len();
         }
     }
 
-    /// Everything acknowledged, and of the commit in flight all or nothing.
-    fn learn(&mut self, found: Records, context: impl std::fmt::Debug) {
-        let whole = [self.acknowledged.as_slice(), &self.in_flight].concat();
-        let counts = (found.len(), self.acknowledged.len(), whole.len());
-        assert!(found == self.acknowledged || found == whole, "{context:?}: found, acknowledged, sent: {counts:?}");
+    pub fn sync(&mut self) {
+        let Some(log) = self.log.clone() else { return };
+        if self.succeeds(log.sync(0)).is_some() {
+            self.safe = self.acknowledged.len();
+        }
+    }
+
+    pub fn close(&mut self) {
+        let Some(log) = self.log.clone() else { return };
+        if self.succeeds(log.shutdown()).is_some() {
+            self.safe = self.acknowledged.len();
+        }
+        self.log = None;
+    }
+
+    /// `found` is everything acknowledged, or after a loss of power at least `safe` of it, and of the commit in flight all or nothing.
+    fn learn(&mut self, found: Records, safe: usize) {
+        let mut whole = self.acknowledged.clone();
+        whole.append(&mut self.in_flight);
+        let (least, most) = (safe, whole.len());
+        let is_end = [self.acknowledged.len(), most, safe].contains(&found.len()) || self.ends.contains(&found.len());
+        let counts = (found.len(), least, self.acknowledged.len(), most);
+        assert!(
+            whole.starts_with(&found) && found.len() >= least && is_end,
+            "found, safe, acknowledged, sent: {counts:?}"
+        );
+        self.ends.retain(|end| *end <= found.len());
         self.acknowledged = found;
-        self.in_flight.clear();
     }
 
-    /// Opens, appends, syncs and closes, whatever it is told.
-    pub fn session(&mut self, disk: &Simulated, context: impl std::fmt::Debug) {
-        let Ok(log) = (self.open)(disk) else { return };
-        if let Ok(found) = read_all(&log) {
-            self.learn(found, context);
+    /// Goes through `after`, with nothing in the way any more.
+    pub fn end(&mut self, disk: &Simulated, after: After, seed: u64) {
+        disk.clear_faults();
+        match after {
+            After::Close => {}
+            After::Kill => disk.kill(),
+            After::PowerLoss => {
+                disk.power_loss(seed);
+            }
         }
-        self.append(&log, 1);
-        self.append(&log, 1);
-        self.append(&log, 3);
-        let _ = log.sync(0);
-        self.append(&log, 1);
-        let _ = log.sync(0);
-        let _ = log.shutdown();
+        self.log = None;
+        assert_eq!(disk.open_files(), 0, "files that nobody uses are open");
+        if after != After::PowerLoss {
+            self.safe = self.acknowledged.len();
+        }
     }
 
     /// The log opens, has what it must, takes one more record, and closes as exactly its records.
-    pub fn heal(mut self, disk: &Simulated, context: impl std::fmt::Debug) {
+    pub fn heal(mut self, disk: &Simulated, context: impl Debug) {
         let log = (self.open)(disk).unwrap_or_else(|error| panic!("{context:?}: refused, {:?}: {error}", error.kind));
-        self.learn(read_all(&log).unwrap(), &context);
+        self.learn(read_all(&log).unwrap(), self.safe);
         append(&log, &[b"more".to_vec()]).unwrap();
         self.acknowledged.push(b"more".to_vec());
         log.shutdown().unwrap();
@@ -149,6 +247,7 @@ impl Application {
         for left_over in ["a.idx.tmp", "a.wal.tmp", "a.wal"] {
             assert!(disk.read_file(left_over).is_none(), "{context:?}: {left_over} is left");
         }
+        drop(log);
         let log = (self.open)(disk).unwrap();
         assert_eq!(log.report(0).unwrap().outcome, Outcome::Clean, "{context:?}");
         assert!(read_all(&log).unwrap() == self.acknowledged, "{context:?}: after a clean close");

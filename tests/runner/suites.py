@@ -8,6 +8,10 @@ from .tools import c_compiler, need, need_std_source
 ENGINE_SUITES = ["append_threads", "durable", "fd_pool", "fork", "record", "stream", "txn", "wait_process"]
 
 
+# The test of the crate that has a step of its own.
+EVERY_FAULT = "every_fault_at_every_call"
+
+
 def summary(output: str) -> str:
     """The closing line of a test program, which has its counts, and the cases it could not run."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
@@ -30,7 +34,7 @@ def rust_tests(run: Run, *arguments: str, env: dict[str, str] | None = None) -> 
 
 
 def rust_optimised(run: Run) -> str:
-    return count_results(rust_tests(run, "--package", "immuta"))
+    return count_results(rust_tests(run, "--package", "immuta", "--", "--skip", EVERY_FAULT))
 
 
 def states(run: Run) -> str:
@@ -40,6 +44,14 @@ def states(run: Run) -> str:
                         env={"IMMUTA_STATES": "1000000", "GLIBC_TUNABLES": malloc, **environment(run)})
     lines = output[output.index("from life"):].splitlines()
     return "\n" + "\n".join(lines[:lines.index("test every_state_is_opened_right_and_whole ... ok")])
+
+
+def faults(run: Run) -> str:
+    """Every fault at every call, figures by scenario; the long form goes on with pairs of faults."""
+    pairs = ["pairs_of_faults"] if run.minutes else []
+    output = run.command("cargo", "test", "--locked", "--package", "immuta", "--release", "--test", "faults", "--",
+                         "--nocapture", EVERY_FAULT, *pairs, env=environment(run))
+    return "\n" + "\n".join(line for line in output.splitlines() if " runs" in line or "pairs" in line)
 
 
 def c_tests(run: Run, test: str, *arguments: str) -> str:
@@ -102,6 +114,7 @@ STEPS = [
     Step("states", "crash states of the simulated file system: a million opened, judged and walked over", states),
     Step("damage", "every bit flipped, every length, every block zeroed, duplicated, swapped: told or harmless", damage),
     Step("fuzz", "the fuzzer's corpus, replayed; with --minutes the fuzzer itself, under AddressSanitizer", fuzz),
+    Step("faults", "every fault at every call of 38 scenarios on the simulated engine", faults),
     Step("models", "waiting, event loops and pool in every order of their threads, and mutants noticed", models),
     Step("c-suites", "C suites, engine chosen by the library", c_suites),
     Step("c-suites-syscall", "C suites, system-call engine", lambda run: c_suites(run, "--syscall")),
@@ -109,6 +122,7 @@ STEPS = [
     Step("asan", "C suites under AddressSanitizer", lambda run: sanitizer(run, "address")),
     Step("tsan", "C suites under ThreadSanitizer", lambda run: sanitizer(run, "thread")),
     Step("kill", "kill -9 of a writer 200 times with a reader attached; fast and durable, one thread and eight", lambda run: process(run, "kill")),
+    Step("inject", "system calls of a C host refused or its last, one after the other, by strace", lambda run: process(run, "inject")),
     Step("crowd", "10 000 streams waiting in threads, and what waiting costs", lambda run: process(run, "crowd")),
     Step("quiet", "appends with nobody asleep make no system call", lambda run: process(run, "quiet")),
 ]

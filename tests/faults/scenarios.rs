@@ -1,0 +1,247 @@
+//! What is done while calls fail: each scenario is a disk as somebody left it, and an application that goes on from there.
+
+use crate::application::{Application, Open, file_of, open, open_durable, open_named, options, payloads};
+use crate::records::read_all;
+use immuta::storage::simulated::Simulated;
+use immuta::{Log, Next, Options, Outcome, Result, Timeout, verify_on};
+
+/// Far longer than a reader goes without a look.
+const LONG: Timeout = Timeout::Ns(60_000_000_000);
+
+pub struct Scenario {
+    pub name: &'static str,
+    pub open: Open,
+    /// What is there before; nothing fails yet.
+    pub left: fn(&mut Application, &Simulated),
+    /// Whether the log is opened before anything fails.
+    pub is_open: bool,
+    pub act: fn(&mut Application, &Simulated),
+}
+
+const fn new(
+    name: &'static str,
+    open: Open,
+    left: fn(&mut Application, &Simulated),
+    act: fn(&mut Application, &Simulated),
+) -> Scenario {
+    Scenario { name, open, left, is_open: false, act }
+}
+
+/// One whose log is open when calls begin to fail.
+const fn within(
+    name: &'static str,
+    open: Open,
+    left: fn(&mut Application, &Simulated),
+    act: fn(&mut Application, &Simulated),
+) -> Scenario {
+    Scenario { name, open, left, is_open: true, act }
+}
+
+pub const SCENARIOS: [Scenario; 38] = [
+    new("create", open, nothing, Application::open_log),
+    new("create, durable", open_durable, nothing, Application::open_log),
+    new("create two namespaces, all or none", open_two, nothing, Application::open_log),
+    within("first append", open, nothing, |app, disk| app.append(disk, 1)),
+    within("first append, durable", open_durable, nothing, |app, disk| app.append(disk, 1)),
+    within("batch", open, closed, |app, disk| app.append(disk, 5)),
+    within("batch, durable", open_durable, closed, |app, disk| app.append(disk, 5)),
+    within("transaction", open, closed, |app, disk| app.append_in_transaction(disk, 4)),
+    within("transaction, durable", open_durable, closed, |app, disk| app.append_in_transaction(disk, 4)),
+    within("growth over 64 KiB", open, closed, grow),
+    within("growth over 64 KiB, durable", open_durable, closed, grow),
+    within("sync", open, closed, sync),
+    within("sync, durable", open_durable, closed, sync),
+    within("checkpoint of the flusher", open_flushing, closed, flush),
+    within("halves of the journal in turn", open_durable, nothing, |app, disk| {
+        (0..8).for_each(|_| app.append(disk, 5))
+    }),
+    within("commit in place", open_durable, nothing, |app, disk| app.append(disk, 20)),
+    within("first append to an adopted log", open, bare, |app, disk| app.append(disk, 2)),
+    within("clean close", open, closed, close),
+    within("clean close, durable", open_durable, closed, close),
+    new("clean reopen", open, closed, Application::open_log),
+    new("clean reopen, durable", open_durable, closed, Application::open_log),
+    new("recovery", open, killed, Application::open_log),
+    new("replay of the journal", open_durable, killed_durable, Application::open_log),
+    new("replay after a loss of power", open_durable, unplugged_durable, Application::open_log),
+    new("recovery into durable mode", open_durable, killed, Application::open_log),
+    new("replay into fast mode", open, killed_durable, Application::open_log),
+    new("adoption", open, bare, Application::open_log),
+    new("adoption, zeros behind, durable", open_durable, bare_with_zeros, Application::open_log),
+    new("damaged side file moved aside", open, damaged, Application::open_log),
+    new("salvage", open, with_garbage, Application::open_log),
+    new("salvage, durable", open_durable, with_garbage, Application::open_log),
+    new("reading what a kill left", open, killed, read_only),
+    new("verifying", open, closed, verify),
+    new("two sessions", open, nothing, two_sessions),
+    new("two sessions, durable", open_durable, nothing, two_sessions),
+    new("durable, then fast", open_durable, nothing, |app, disk| change_mode(app, disk, open)),
+    new("fast, then durable", open, nothing, |app, disk| change_mode(app, disk, open_durable)),
+    within("following", open, closed, follow),
+];
+
+fn open_two(disk: &Simulated) -> Result<Log> {
+    open_named(disk, &["a", "b"], options())
+}
+
+fn open_flushing(disk: &Simulated) -> Result<Log> {
+    open_named(disk, &["a"], Options { flush_bytes: 1, ..options() })
+}
+
+fn open_to_read(disk: &Simulated) -> Result<Log> {
+    open_named(disk, &["a"], Options { read_only: true, ..options() })
+}
+
+fn nothing(_: &mut Application, _: &Simulated) {}
+
+fn closed(app: &mut Application, disk: &Simulated) {
+    app.open_log(disk);
+    app.append(disk, 7);
+    app.close();
+}
+
+/// Some records are covered by a checkpoint, some are not.
+fn written(app: &mut Application, disk: &Simulated) {
+    app.open_log(disk);
+    app.append(disk, 5);
+    app.sync();
+    app.append(disk, 4);
+    app.append(disk, 3);
+}
+
+fn killed(app: &mut Application, disk: &Simulated) {
+    app.opening_by(open, |app| written(app, disk));
+    disk.kill();
+}
+
+fn killed_durable(app: &mut Application, disk: &Simulated) {
+    app.opening_by(open_durable, |app| written(app, disk));
+    disk.kill();
+}
+
+fn unplugged_durable(app: &mut Application, disk: &Simulated) {
+    app.opening_by(open_durable, |app| written(app, disk));
+    disk.power_loss(4);
+}
+
+/// Records of which no side file knows.
+fn bare(app: &mut Application, disk: &Simulated) {
+    *app = Application::knowing(&payloads(12)).opened_by(app.open);
+    disk.write_file("a.log", &file_of(&payloads(12)));
+}
+
+fn bare_with_zeros(app: &mut Application, disk: &Simulated) {
+    bare(app, disk);
+    let mut file = file_of(&payloads(12));
+    file.resize(file.len().next_multiple_of(65_536), 0);
+    disk.write_file("a.log", &file);
+}
+
+fn damaged(app: &mut Application, disk: &Simulated) {
+    bare_with_zeros(app, disk);
+    disk.write_file("a.idx", &[7; 9_000]);
+}
+
+/// Bytes behind the records that nobody can explain.
+fn with_garbage(app: &mut Application, disk: &Simulated) {
+    closed(app, disk);
+    let file = disk.read_file("a.log").unwrap();
+    disk.write_file("a.log", &[file, vec![3; 700]].concat());
+}
+
+fn grow(app: &mut Application, disk: &Simulated) {
+    for _ in 0..8 {
+        app.append(disk, 2);
+    }
+}
+
+fn sync(app: &mut Application, disk: &Simulated) {
+    app.append(disk, 2);
+    app.sync();
+    app.append(disk, 1);
+    app.sync();
+}
+
+fn close(app: &mut Application, disk: &Simulated) {
+    app.append(disk, 3);
+    app.close();
+}
+
+/// Appends, and waits until the flusher has covered it or has failed.
+fn flush(app: &mut Application, disk: &Simulated) {
+    for _ in 0..2 {
+        app.append(disk, 1);
+        let Some(log) = app.log.clone() else { return };
+        let is_settled = || log.stats(0).is_ok_and(|stats| stats.durable_count == stats.count || stats.poisoned == 1);
+        while !is_settled() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn read_only(app: &mut Application, disk: &Simulated) {
+    if let Some(reader) = app.succeeds(open_to_read(disk)) {
+        if let Some(found) = app.succeeds(read_all(&reader)) {
+            assert!(found == app.acknowledged, "{} records are read", found.len());
+        }
+    }
+}
+
+/// Whatever fails, a verification finds nothing wrong with a log that has nothing wrong.
+fn verify(app: &mut Application, disk: &Simulated) {
+    let report = verify_on(&disk.storage(), "a", &options(), &mut |_, _| true);
+    if let Some(report) = app.succeeds(report) {
+        assert_eq!((report.finding, report.bad_records), (None, 0), "{report:?}");
+        assert_eq!((report.outcome, report.count), (Outcome::Clean, app.acknowledged.len() as u64));
+    }
+}
+
+fn session(app: &mut Application, disk: &Simulated) {
+    app.open_log(disk);
+    app.append(disk, 1);
+    app.append(disk, 1);
+    app.append(disk, 3);
+    app.sync();
+    app.append(disk, 1);
+    app.sync();
+    app.close();
+}
+
+fn two_sessions(app: &mut Application, disk: &Simulated) {
+    session(app, disk);
+    session(app, disk);
+}
+
+fn change_mode(app: &mut Application, disk: &Simulated, open: Open) {
+    session(app, disk);
+    app.open = open;
+    session(app, disk);
+}
+
+/// A reader beside the writer gets everything in the end: where an error came, the next look goes on.
+fn follow(app: &mut Application, disk: &Simulated) {
+    let Some(reader) = app.succeeds(open_to_read(disk)) else { return };
+    let Some(mut stream) = app.succeeds(reader.stream(0, 0)) else { return };
+    let mut found = Vec::new();
+    for _ in 0..3 {
+        app.append(disk, 2);
+        loop {
+            match stream.next(Timeout::Ns(0)) {
+                Ok(Next::Ready(record)) => found.push(record.data().to_vec()),
+                Ok(_) => break,
+                Err(error) => {
+                    app.accept(&error);
+                    disk.clear_faults();
+                }
+            }
+        }
+    }
+    disk.clear_faults();
+    while found.len() < app.acknowledged.len() {
+        match stream.next(LONG) {
+            Ok(Next::Ready(record)) => found.push(record.data().to_vec()),
+            other => panic!("of {} records {} are followed: {other:?}", app.acknowledged.len(), found.len()),
+        }
+    }
+    assert!(app.acknowledged.iter().chain(&app.in_flight).zip(&found).all(|(sent, found)| sent == found));
+}
