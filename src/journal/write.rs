@@ -68,6 +68,11 @@ impl Journal {
         }
     }
 
+    /// How long the file is.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
     /// Whether records of `length_bytes` are too long for any frame.
     pub fn is_too_long(&self, length_bytes: u64) -> bool {
         length_bytes > body_bytes_max(self.size_bytes) as u64

@@ -120,10 +120,14 @@ impl File for RealFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        match offset.checked_add(bytes.len() as u64) {
-            Some(end) if end <= sys::file_size_limit()? => self.file.write_all_at(bytes, offset),
-            _ => Err(sys::error(libc::EFBIG)),
-        }
+        self.may_reach(offset.saturating_add(bytes.len() as u64))?;
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn may_reach(&self, end_bytes: u64) -> io::Result<()> {
+        // No file ends there, whatever the limit.
+        let is_beyond_all = i64::try_from(end_bytes).is_err();
+        if is_beyond_all || end_bytes > sys::file_size_limit()? { Err(sys::error(libc::EFBIG)) } else { Ok(()) }
     }
 
     fn set_size(&self, size_bytes: u64) -> io::Result<()> {

@@ -94,6 +94,10 @@ pub trait File: Send + Sync + Debug {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
     /// Writes all of `bytes` at `offset`, by a system call in every engine.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Whether this process may write up to `end_bytes`, or why not; an engine without limits always may.
+    fn may_reach(&self, _end_bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
     /// Cuts or extends (with zeros) the file.
     fn set_size(&self, size_bytes: u64) -> io::Result<()>;
     /// Makes the file's bytes and size durable (fdatasync); covers stores through mappings.

@@ -25,6 +25,10 @@ impl Writer {
     /// Finds room for the frame of records up to `end`; where there is none yet, the caller waits and asks again.
     pub(super) fn find_room_in_journal(&self, ends: &mut Ends, end: u64) -> Result<Place> {
         let Some(journal) = &mut ends.journal else { return Ok(Place::Here) };
+        // A limit lowered below the journal is a refusal as long as nothing is staged; afterwards it would leave the outcome unknown.
+        let failed =
+            |error| Error::os(format_args!("writing the journal of {}", self.namespace.log_path().display()), &error);
+        journal.file.may_reach(journal.size_bytes()).map_err(failed)?;
         let length_bytes = end - ends.end;
         let body_bytes = if journal.is_too_long(length_bytes) { 0 } else { in_memory(length_bytes) };
         let place = journal.find_room(body_bytes, ends.count, ends.end, ends.covered_count)?;
