@@ -3,6 +3,7 @@
 //! `cargo test -p immuta-c-tests --test process -- [NAME...] [--minutes N]`
 
 mod crowd;
+mod inject;
 mod kill;
 mod quiet;
 mod support;
@@ -29,7 +30,8 @@ enum Length {
     Long(Duration),
 }
 
-const TESTS: [(&str, Run); 3] = [("kill", kill::run), ("crowd", crowd::run), ("quiet", quiet::run)];
+const TESTS: [(&str, Run); 4] =
+    [("kill", kill::run), ("crowd", crowd::run), ("quiet", quiet::run), ("inject", inject::run)];
 
 fn main() -> ExitCode {
     match run_selected() {
@@ -54,7 +56,7 @@ fn run_selected() -> Result<usize, String> {
                 length = Length::Long(Duration::from_secs(60 * minutes.ok_or("--minutes wants a number")?));
             }
             name if TESTS.iter().any(|(known, _)| *known == name) => names.push(argument),
-            _ => return Err(format!("unknown argument {argument}: [kill] [crowd] [quiet] [--minutes N]")),
+            _ => return Err(format!("unknown argument {argument}: [kill] [crowd] [quiet] [inject] [--minutes N]")),
         }
     }
 

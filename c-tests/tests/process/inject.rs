@@ -1,0 +1,195 @@
+//! System calls of a host of the real library that fail, or are its last: strace refuses the N-th of a kind, or kills the process at it, for
+//! every N until a run meets nothing. What was acknowledged is there afterwards, what was refused is not, and in between all or nothing.
+//!
+//! The program is `process/inject.c`.
+
+use crate::support::{OwnDir, Random, compile};
+use crate::{Length, Verdict};
+use immuta_c_tests::Toolbox;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Instant;
+
+/// Calls, and what befalls them, as strace has it. A signal that only interrupts must come out as nothing at all.
+const FAULTS: [(&str, &[&str]); 14] = [
+    ("fdatasync", &["error=EIO", "error=ENOSPC", "error=EINTR", "signal=SIGKILL"]),
+    ("fsync", &["error=EIO", "error=EINTR", "signal=SIGKILL"]),
+    ("pwrite64", &["error=EIO", "error=ENOSPC", "error=EINTR", "retval=0", "signal=SIGKILL"]),
+    ("pwritev", &["error=EIO", "error=ENOSPC", "error=EINTR", "retval=0", "signal=SIGKILL"]),
+    ("pread64", &["error=EIO", "error=EINTR"]),
+    ("ftruncate", &["error=EIO", "error=EINTR", "signal=SIGKILL"]),
+    ("fallocate", &["error=ENOSPC", "error=EDQUOT", "error=EOPNOTSUPP", "error=EINTR", "signal=SIGKILL"]),
+    ("madvise", &["error=EINVAL", "error=EFAULT", "error=ENOMEM", "error=EINTR", "signal=SIGKILL"]),
+    ("renameat", &["error=EIO", "error=ENOSPC", "signal=SIGKILL"]),
+    ("unlinkat", &["error=EIO", "signal=SIGKILL"]),
+    ("openat", &["error=EMFILE", "error=EIO", "error=EINTR", "signal=SIGKILL"]),
+    ("mmap", &["error=ENOMEM", "signal=SIGKILL"]),
+    ("statx", &["error=EIO"]),
+    ("newfstatat", &["error=EIO"]),
+];
+const ENGINES: [&str; 2] = ["auto", "syscall"];
+
+/// What became of a commit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    Begun,
+    Acknowledged,
+    Refused,
+    Unknown,
+}
+
+struct Injector {
+    program: PathBuf,
+    directory: OwnDir,
+    runs: u64,
+    met: u64,
+}
+
+pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
+    let program = compile(toolbox, "inject")?;
+    let mut injector = Injector { program, directory: OwnDir::new("inject")?, runs: 0, met: 0 };
+    let tried = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    match tried {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Ok(Verdict::Skipped(format!("strace may not trace here ({said}); allow ptrace")));
+        }
+        Err(_) => return Ok(Verdict::Skipped("strace is missing; `apt-get install strace` brings it".to_owned())),
+    }
+    let (mut random, seed) = Random::seeded();
+    let (begun, mut rounds) = (Instant::now(), 0_u64);
+    loop {
+        injector.round(length, &mut random)?;
+        rounds += 1;
+        if !matches!(length, Length::Long(wanted) if begun.elapsed() < wanted) {
+            break;
+        }
+    }
+    let Injector { runs, met, .. } = injector;
+    let kinds: usize = FAULTS.iter().map(|(_, faults)| faults.len()).sum();
+    Ok(Verdict::Passed(vec![format!(
+        "{kinds} kinds of faults, {rounds} rounds with each engine: {runs} runs, {met} met a fault; seed {seed}"
+    )]))
+}
+
+impl Injector {
+    /// Every fault with each engine: at one call of its kind, or at every one until a run meets none.
+    fn round(&mut self, length: Length, random: &mut Random) -> Result<(), String> {
+        for engine in ENGINES {
+            let calls = self.calls_of_a_whole_run(engine)?;
+            for (call, faults) in FAULTS {
+                let Some((loaders, all)) = calls.get(call) else { continue };
+                for fault in faults {
+                    if length == Length::Usual {
+                        self.strike(engine, call, fault, loaders + 1 + random.below((all - loaders).max(1)))?;
+                        continue;
+                    }
+                    let mut index = loaders + 1;
+                    while self.strike(engine, call, fault, index)? {
+                        index += 1;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One run that suffers a fault at the call with this index; whether it met it.
+    fn strike(&mut self, engine: &str, call: &str, fault: &str, index: u64) -> Result<bool, String> {
+        let inject = format!("{call}:{fault}:when={index}");
+        let is_met = self.suffer(engine, call, &inject).map_err(|why| format!("engine {engine}, {inject}: {why}"))?;
+        self.runs += 1;
+        self.met += u64::from(is_met);
+        Ok(is_met)
+    }
+
+    /// How often each call is made by the loader, and in all.
+    fn calls_of_a_whole_run(&mut self, engine: &str) -> Result<BTreeMap<String, (u64, u64)>, String> {
+        let (_, trace) = self.work(engine, &["-f"])?;
+        self.check(engine)?;
+        let (mut calls, mut is_loading) = (BTreeMap::<String, (u64, u64)>::new(), true);
+        for line in trace.lines() {
+            is_loading &= !line.contains("work begins");
+            let what = line.split_once(' ').map_or(line, |(_, what)| what.trim_start());
+            let Some((name, _)) = what.split_once('(') else { continue };
+            let (loaders, all) = calls.entry(name.to_owned()).or_default();
+            *loaders += u64::from(is_loading);
+            *all += 1;
+        }
+        Ok(calls)
+    }
+
+    /// One run that suffers `inject`, and a look at what it left.
+    fn suffer(&self, engine: &str, call: &str, inject: &str) -> Result<bool, String> {
+        let (output, trace) =
+            self.work(engine, &["-f", "-e", &format!("trace={call}"), "-e", &format!("inject={inject}")])?;
+        let is_met = trace.contains("INJECTED") || trace.contains("killed by SIGKILL");
+        if !output.status.success() && !inject.contains("SIGKILL") {
+            return Err(format!("the host ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let outcomes = outcomes(&output.stdout);
+        let is_silent = inject.contains("EINTR") || inject.contains("EOPNOTSUPP");
+        if is_silent && (outcomes.values().any(|outcome| *outcome != Outcome::Acknowledged) || !said.is_empty()) {
+            return Err(format!("it came out as a failure: {outcomes:?}\n{said}"));
+        }
+        let found = self.check(engine).map_err(|why| format!("{why}\nthe host had said: {said}"))?;
+        judge(&outcomes, &found).map_err(|why| format!("{why}\nthe host had said: {said}"))?;
+        Ok(is_met)
+    }
+
+    /// Runs the host under strace in an empty directory; what it did, and its trace.
+    fn work(&self, engine: &str, options: &[&str]) -> Result<(Output, String), String> {
+        let (log, trace) = (self.directory.path().join("log"), self.directory.path().join("trace"));
+        if log.exists() {
+            std::fs::remove_dir_all(&log).map_err(|e| format!("{}: {e}", log.display()))?;
+        }
+        let mut command = Command::new("strace");
+        command.args(options).arg("-o").arg(&trace).arg(&self.program).arg(&log).arg("work");
+        let output = command.env("IMMUTA_TEST_IO", engine).output().map_err(|e| format!("strace: {e}"))?;
+        let text = std::fs::read(&trace).map_err(|e| format!("{}: {e}", trace.display()))?;
+        Ok((output, String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    /// The commits that a host finds to whom nothing happens.
+    fn check(&self, engine: &str) -> Result<Vec<u64>, String> {
+        let log: &Path = &self.directory.path().join("log");
+        let mut command = Command::new(&self.program);
+        let output = command.arg(log).arg("check").env("IMMUTA_TEST_IO", engine).output().map_err(|e| e.to_string())?;
+        if !output.status.success() {
+            return Err(format!("afterwards: {}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(numbers(&output.stdout).collect())
+    }
+}
+
+fn numbers(told: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    told.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap_or_default()))
+}
+
+/// The last that was told of each commit.
+fn outcomes(told: &[u8]) -> BTreeMap<u64, Outcome> {
+    let kinds = [Outcome::Begun, Outcome::Acknowledged, Outcome::Refused, Outcome::Unknown];
+    numbers(told).map(|number| (number >> 2, kinds[usize::from(number.to_le_bytes()[0] & 3)])).collect()
+}
+
+/// Everything acknowledged is there, nothing refused is, and all in order.
+fn judge(outcomes: &BTreeMap<u64, Outcome>, found: &[u64]) -> Result<(), String> {
+    if !found.is_sorted_by(|left, right| left < right) {
+        return Err(format!("out of order: {found:?}"));
+    }
+    for (commit, outcome) in outcomes {
+        let is_there = found.contains(commit);
+        match outcome {
+            Outcome::Acknowledged if !is_there => {
+                return Err(format!("LOST: commit {commit} was acknowledged, {found:?} are there"));
+            }
+            Outcome::Refused if is_there => return Err(format!("commit {commit} was refused, and is there")),
+            _ => {}
+        }
+    }
+    let strange = found.iter().find(|commit| !outcomes.contains_key(commit));
+    strange.map_or(Ok(()), |commit| Err(format!("commit {commit} is there, which nobody made")))
+}
