@@ -69,7 +69,9 @@ impl Stage {
             assert!(application.log.is_some());
         }
         let calls_before = disk.calls();
-        strikes.iter().for_each(|strike| strike.arm(&disk));
+        for strike in strikes {
+            strike.arm(&disk);
+        }
         application.strikes = strikes.to_vec();
         application.ends_with_failure = after == After::Close || strikes.iter().all(|strike| !strike.sticky);
         (self.scenario.act)(&mut application, &disk);

@@ -53,7 +53,7 @@ pub const SCENARIOS: [Scenario; 38] = [
     within("sync, durable", open_durable, closed, sync),
     within("checkpoint of the flusher", open_flushing, closed, flush),
     within("halves of the journal in turn", open_durable, nothing, |app, disk| {
-        (0..8).for_each(|_| app.append(disk, 5))
+        (0..8).for_each(|_| app.append(disk, 5));
     }),
     within("commit in place", open_durable, nothing, |app, disk| app.append(disk, 20)),
     within("first append to an adopted log", open, bare, |app, disk| app.append(disk, 2)),
@@ -180,10 +180,9 @@ fn flush(app: &mut Application, disk: &Simulated) {
 }
 
 fn read_only(app: &mut Application, disk: &Simulated) {
-    if let Some(reader) = app.succeeds(open_to_read(disk)) {
-        if let Some(found) = app.succeeds(read_all(&reader)) {
-            assert!(found == app.acknowledged, "{} records are read", found.len());
-        }
+    let Some(reader) = app.succeeds(open_to_read(disk)) else { return };
+    if let Some(found) = app.succeeds(read_all(&reader)) {
+        assert!(found == app.acknowledged, "{} records are read", found.len());
     }
 }
 
