@@ -194,9 +194,9 @@ fn cancelled_at_any_call_of_the_callback_it_leaves_nothing() {
 
 #[test]
 fn a_source_that_changes_meanwhile_is_noticed() {
+    type Change = fn(&mut Vec<u8>, usize);
     let source = header16(&payloads());
     let last = source.len() - 1;
-    type Change = fn(&mut Vec<u8>, usize);
     let changed: [(&str, Change); 4] = [
         ("a payload", |file, last| file[last] ^= 1),
         ("the count", |file, _| file[0] += 1),

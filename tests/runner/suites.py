@@ -49,8 +49,8 @@ def states(run: Run) -> str:
 def faults(run: Run) -> str:
     """Every fault at every call, figures by scenario; the long form goes on with pairs of faults."""
     pairs = ["pairs_of_faults"] if run.minutes else []
-    output = run.command("cargo", "test", "--locked", "--package", "immuta", "--release", "--test", "faults", "--",
-                         "--nocapture", EVERY_FAULT, *pairs, env=environment(run))
+    output = rust_tests(run, "--package", "immuta", "--test", "faults", "--", "--nocapture", EVERY_FAULT, *pairs,
+                        env=environment(run))
     return "\n" + "\n".join(line for line in output.splitlines() if " runs" in line or "pairs" in line)
 
 
