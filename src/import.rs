@@ -237,8 +237,9 @@ impl Target<'_> {
         let Fit { start, end, count, .. } = source.fit;
         let point = Point { count, end: log::HEADER_SIZE_BYTES + (end - start), time_ns: 0 };
         let (epoch, codecs) = (random::epoch()?, chain.ids());
-        let (index, newest, slot) =
-            rebuild::create_index(self.storage, self.name, log, point, Mode::Fast, epoch, &codecs)?;
+        let (prepared, newest, slot) =
+            rebuild::prepare_new(self.storage, self.name, log, point, Mode::Fast, epoch, &codecs)?;
+        let index = prepared.install(self.storage, self.name)?;
         let recorded = if codecs.is_empty() || count == 0 {
             Ok(())
         } else {

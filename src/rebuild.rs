@@ -16,9 +16,55 @@ use std::sync::Arc;
 /// Entries gathered before they are written.
 const RUN_BYTES: usize = 64 << 10;
 
-/// Creates the side file of `namespace` for the records of `log` up to `to`, with an open checkpoint of `epoch`, and makes both durable.
-/// `codecs` are those that whoever creates it asks for.
-pub fn create_index(
+/// A side file that is complete and durable under a temporary name.
+#[derive(Debug)]
+pub struct PreparedIndex(Index);
+
+impl PreparedIndex {
+    /// Gives it its name, in place of the one that may be there.
+    pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Index> {
+        let name = index::file_name(namespace);
+        let renamed = storage.rename(&temporary_name(namespace), &name).and_then(|()| storage.sync_directory());
+        renamed
+            .map_err(|error| Error::os(format_args!("installing {}", storage.path().join(&name).display()), &error))?;
+        Ok(self.0)
+    }
+}
+
+fn temporary_name(namespace: &str) -> String {
+    format!("{}.tmp", index::file_name(namespace))
+}
+
+/// Makes a side file as `fill` does, to be installed; a failure leaves nothing of it.
+pub fn prepare(
+    storage: &dyn Storage,
+    namespace: &str,
+    fill: impl FnOnce(Arc<dyn File>) -> Result<Index>,
+) -> Result<PreparedIndex> {
+    let temporary = temporary_name(namespace);
+    let failed =
+        |error: io::Error| Error::os(format_args!("making {}", storage.path().join(&temporary).display()), &error);
+    remove_if_there(storage, &temporary).map_err(failed)?;
+    let filled = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|file| {
+        let index = fill(file)?;
+        index.file.sync().map_err(failed)?;
+        Ok(index)
+    });
+    if filled.is_err() {
+        // What was written of it may be what fills the disk.
+        discard(storage, namespace);
+    }
+    filled.map(PreparedIndex)
+}
+
+/// Removes what was prepared and will not be installed.
+pub fn discard(storage: &dyn Storage, namespace: &str) {
+    let _ = storage.remove(&temporary_name(namespace));
+}
+
+/// Prepares the side file of `namespace` for the records of `log` up to `to`, with an open checkpoint of `epoch` in the slot answered;
+/// the record file is synced first. `codecs` are those that whoever creates it asks for.
+pub fn prepare_new(
     storage: &dyn Storage,
     namespace: &str,
     log: &dyn File,
@@ -26,13 +72,13 @@ pub fn create_index(
     mode: Mode,
     epoch: u64,
     codecs: &[u32],
-) -> Result<(Index, Checkpoint, usize)> {
+) -> Result<(PreparedIndex, Checkpoint, usize)> {
     log.sync().map_err(|error| Error::os("syncing a record file before it is indexed", &error))?;
     let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch };
     // Of records that are there nobody knows yet what they went through.
     let codecs = (to.count == 0).then(|| codecs.to_vec());
-    let index = replace_file(storage, &index::file_name(namespace), |file| fill_index(file, log, newest, codecs))?;
-    Ok((index, newest, 1))
+    let prepared = prepare(storage, namespace, |file| fill_index(file, log, newest, codecs))?;
+    Ok((prepared, newest, 1))
 }
 
 /// An index in memory, for reading records that have no side file, up to `to`.
@@ -62,47 +108,25 @@ fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint, codecs: O
     Ok(index)
 }
 
-/// Replaces the side file `index` of `namespace` by a copy that has entries for the records of `log` from `from` to `to`, too, and none
-/// behind; durable when it returns. Cut at any instant, the one is there or the other.
-pub fn complete_index(
+/// Prepares a copy of the side file `index` that has entries for the records of `log` from `from` to `to`, too, and none behind.
+pub fn prepare_completed(
     storage: &dyn Storage,
     namespace: &str,
     log: &dyn File,
     index: &Index,
     from: Point,
     to: Point,
-) -> Result<Index> {
-    let name = index::file_name(namespace);
-    let failed =
-        |error: io::Error| Error::os(format_args!("completing {}", storage.path().join(&name).display()), &error);
-    replace_file(storage, &name, |file| {
+) -> Result<PreparedIndex> {
+    let failed = |error: io::Error| {
+        let path = storage.path().join(index::file_name(namespace));
+        Error::os(format_args!("completing {}", path.display()), &error)
+    };
+    prepare(storage, namespace, |file| {
         let completed = Index { file, log_id: index.log_id };
         copy(index.file.as_ref(), completed.file.as_ref(), entries_end(from.count)).map_err(failed)?;
         write_entries(&completed, log, from, to)?;
         Ok(completed)
     })
-}
-
-/// Makes a file under a temporary name, durable, and renames it to `name`; a failure leaves nothing of it.
-pub fn replace_file(
-    storage: &dyn Storage,
-    name: &str,
-    fill: impl FnOnce(Arc<dyn File>) -> Result<Index>,
-) -> Result<Index> {
-    let temporary = format!("{name}.tmp");
-    let failed = |error: io::Error| Error::os(format_args!("creating {}", storage.path().join(name).display()), &error);
-    remove_if_there(storage, &temporary).map_err(failed)?;
-    let created = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|file| {
-        let index = fill(file)?;
-        index.file.sync().and_then(|()| storage.rename(&temporary, name)).map_err(failed)?;
-        Ok(index)
-    });
-    if created.is_err() {
-        // What was written of it may be what fills the disk.
-        let _ = storage.remove(&temporary);
-    }
-    storage.sync_directory().map_err(failed)?;
-    created
 }
 
 fn copy(from: &dyn File, to: &dyn File, size_bytes: u64) -> io::Result<()> {
@@ -112,7 +136,7 @@ fn copy(from: &dyn File, to: &dyn File, size_bytes: u64) -> io::Result<()> {
         let most = usize::try_from(size_bytes - at).unwrap_or(usize::MAX).min(buffer.len());
         let read = from.read_at(at, &mut buffer[..most])?;
         if read == 0 {
-            // Entries that it does not have yet are those of the journal's frames, which are laid over later.
+            // What it does not have is damaged, and made anew, or comes with the journal's frames, which are laid over later.
             break;
         }
         to.write_at(at, &buffer[..read])?;

@@ -18,6 +18,11 @@ pub fn keep(storage: &dyn Storage, namespace: &str, file: &dyn File, from: u64, 
     keep_as(storage, &format!("{namespace}.salvage"), file, from..to)
 }
 
+/// Removes what a copy that was cut has left.
+pub fn discard(storage: &dyn Storage, namespace: &str) {
+    let _ = storage.remove(&format!("{namespace}.salvage.tmp"));
+}
+
 /// Copies the whole file called `name` to `name.bad-K` in the same way; `None` when there is no such file.
 pub fn keep_whole(storage: &dyn Storage, name: &str) -> Result<Option<String>> {
     let failed =

@@ -138,7 +138,14 @@ impl<'a> Bytes<'a> {
                 return Ok(None);
             }
             checksum.update(piece);
+            let is_zeros = piece.iter().all(|byte| *byte == 0);
             at += piece.len() as u64;
+            if is_zeros && at < end {
+                // A size word may lay claim to a hole of any size: what is not there is not read.
+                let next = self.next_not_zero(at)?.min(end);
+                checksum.update_zeros(next - at);
+                at = next;
+            }
         }
         Ok(Some(Found { end, crc: checksum.finish() }))
     }

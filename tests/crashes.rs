@@ -486,6 +486,12 @@ fn a_side_file_older_than_its_log() {
 #[test]
 fn entries_cut_off_below_the_checkpoint() {
     let files = three_closed();
+    for bytes in [0, 1, 4095, 4096, 8191, 8192, 12_288, 16_383] {
+        let mut cut = files.clone();
+        cut.index().truncate(bytes);
+        let (report, found) = recover(&cut.on_disk(), Mode::Fast, &format!("{bytes} bytes left"));
+        assert_eq!((report.adopted, found), (3, records(0, 3, 300)), "{bytes} bytes left");
+    }
     for entries in 0..3 {
         let mut cut = files.clone();
         cut.index().truncate(16384 + entries * 24 + 7);
@@ -601,5 +607,127 @@ fn a_cache_lost_while_a_log_is_recovered_takes_nothing_that_was_synced() {
                 break;
             }
         }
+    }
+}
+
+/// A fast log of 20 records, the first ten covered by a checkpoint, as a kill left it.
+fn ten_covered_of_twenty() -> Files {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(0, 10, 300)).unwrap();
+    log.sync(0).unwrap();
+    append_batch(&log, &records(10, 10, 300)).unwrap();
+    disk.kill();
+    Files::of(&disk)
+}
+
+#[test]
+fn damage_to_both_checkpoints_never_cuts_a_record() {
+    let files = ten_covered_of_twenty();
+    let mut without_entries = files.clone();
+    without_entries.index().truncate(5000);
+    let (report, found) = recover(&without_entries.on_disk(), Mode::Fast, "no checkpoint, no entry");
+    assert_eq!((report.finding, report.adopted, found), (Some(ErrorKind::Corrupt), 20, records(0, 20, 300)));
+    let mut damaged = files;
+    for page in CHECKPOINTS {
+        damaged.index()[page + 9] ^= 1;
+    }
+    damaged.index()[16384 + 5 * 24] ^= 1;
+    let error = refused(&damaged.on_disk(), Mode::Fast, ErrorKind::Corrupt, "entries behind the damaged one are good");
+    assert_eq!((error.number, error.offset), (0, 8), "the batch it is in");
+}
+
+#[test]
+fn records_behind_lost_entries_are_never_taken_unverified() {
+    let mut files = ten_covered_of_twenty();
+    files.index().truncate(16384 + 5 * 24);
+    refused(&files.on_disk(), Mode::Fast, ErrorKind::Truncated, "nothing tells of the records behind the checkpoint");
+    files.log()[0] = 10;
+    let (report, found) = recover(&files.on_disk(), Mode::Fast, "there are none");
+    assert_eq!((report.adopted, found), (5, records(0, 10, 300)));
+}
+
+#[test]
+fn the_original_appending_beside_a_damaged_checkpoint() {
+    for fill in [15, 720] {
+        let mut files = three_closed();
+        let newest = files.newest_checkpoint();
+        // Of two that say the same the other one was written by closing, too.
+        let clean = files.index()[newest..newest + PAGE_BYTES].to_vec();
+        let other = CHECKPOINTS[0] + CHECKPOINTS[1] - newest;
+        files.index()[other..other + PAGE_BYTES].copy_from_slice(&clean);
+        files.index()[other + 9] ^= 1;
+        let size = files.log().len();
+        append_as_the_original(files.log(), &vec![7; fill]);
+        let (report, found) = recover(&files.on_disk(), Mode::Fast, &format!("{} bytes", size + 8 + fill));
+        assert_eq!((found.len(), report.adopted), (4, 1));
+    }
+}
+
+#[test]
+fn records_adopted_after_a_failed_sync_reach_the_disk() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(0, 10, 300)).unwrap();
+    disk.fail_call(disk.calls(), libc::EIO, false);
+    log.sync(0).unwrap_err();
+    disk.clear_faults();
+    disk.kill();
+    disk.storage().remove(INDEX).unwrap();
+    let log = open(&disk, Mode::Fast).unwrap();
+    assert_eq!(log.report(0).unwrap().outcome, Outcome::Adopted);
+    log.shutdown().unwrap();
+    for seed in 0..POWER_CUTS {
+        let (_, found) = recover(&after_power_loss(&disk, seed), Mode::Fast, &format!("seed {seed}"));
+        assert_eq!(found, records(0, 10, 300), "seed {seed}");
+    }
+}
+
+#[test]
+fn adopting_beside_a_journal_cut_at_any_call_keeps_an_empty_last_record() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Durable).unwrap();
+    append(&log, b"first").unwrap();
+    append(&log, b"").unwrap();
+    disk.kill();
+    let files = Files { index: None, ..Files::of(&disk) };
+    for mode in [Mode::Fast, Mode::Durable] {
+        for call in 0.. {
+            let disk = files.on_disk();
+            disk.kill_at_call(disk.calls() + call);
+            let done = open(&disk, mode).is_ok();
+            for seed in 0..POWER_CUTS {
+                let context = format!("{mode:?}, call {call}, seed {seed}");
+                let (_, found) = recover(&after_power_loss(&disk, seed), mode, &context);
+                assert_eq!(found, [b"first".to_vec(), Vec::new()], "{context}");
+            }
+            if done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn no_room_to_adopt_changes_nothing() {
+    let mut files = three_closed();
+    files.index()[0] ^= 1;
+    for mode in [Mode::Fast, Mode::Durable] {
+        let used = (files.log().len() as u64).next_multiple_of(4096) + files.index().len() as u64;
+        let mut refusals = 0;
+        for room in (8192_u64..).step_by(4096) {
+            let disk = files.on_disk();
+            disk.set_capacity(used + room);
+            let opened = open(&disk, mode).map_err(|error| error.kind);
+            let moved_aside = disk.read_file("a.idx.bad-1");
+            if opened.is_ok() {
+                assert_eq!(moved_aside, files.index, "{mode:?}, {room} bytes of room");
+                break;
+            }
+            assert_eq!(opened.unwrap_err(), ErrorKind::NoSpace, "{mode:?}, {room} bytes of room");
+            assert_eq!((Files::of(&disk), moved_aside), (files.clone(), None), "{mode:?}, {room} bytes of room");
+            refusals += 1;
+        }
+        assert!(refusals > 0, "{mode:?}");
     }
 }

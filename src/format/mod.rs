@@ -31,6 +31,21 @@ impl Checksum {
         self.0.update(bytes);
     }
 
+    /// As [`Checksum::update`] with `count` zeros, which need not be there to be read.
+    pub fn update_zeros(&mut self, count: u64) {
+        let mut zeros = Digest::new(CrcAlgorithm::Crc32Iscsi);
+        zeros.update(&[0]);
+        let mut left = count;
+        while left > 0 {
+            if left % 2 == 1 {
+                self.0.combine(&zeros);
+            }
+            let half = zeros;
+            zeros.combine(&half);
+            left /= 2;
+        }
+    }
+
     pub fn finish(&self) -> u32 {
         u32::try_from(self.0.finalize()).unwrap_or(u32::MAX)
     }
@@ -66,5 +81,16 @@ mod tests {
     fn the_checksum_is_crc32c_whatever_the_split() {
         assert_eq!(super::crc32c(&[b"123456789"]), 0xE306_9283, "the check value of CRC-32C");
         assert_eq!(super::crc32c(&[b"1234", b"", b"56789"]), 0xE306_9283);
+    }
+
+    #[test]
+    fn zeros_that_are_not_read_count_like_those_that_are() {
+        for count in [0, 1, 2, 3, 7, 8, 255, 256, 4096, 65_537] {
+            let mut checksum = super::Checksum::new();
+            checksum.update(b"before");
+            checksum.update_zeros(count as u64);
+            checksum.update(b"behind");
+            assert_eq!(checksum.finish(), super::crc32c(&[b"before", &vec![0; count], b"behind"]), "{count} zeros");
+        }
     }
 }

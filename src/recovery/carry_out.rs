@@ -9,7 +9,7 @@ use crate::index::{self, Index};
 use crate::journal::{self, Found, Journal, Prepared};
 use crate::live::Live;
 use crate::random;
-use crate::rebuild;
+use crate::rebuild::{self, PreparedIndex};
 use crate::salvage;
 use crate::scan::{self, Bytes, Point};
 use crate::storage::File;
@@ -40,10 +40,7 @@ pub fn carry_out(
         }
         Plan::Recover(recovery) => recover(site, log.as_ref(), recovery, size_before, writer)?,
         Plan::Adopt { point, damaged_index, journal, .. } => {
-            if damaged_index {
-                salvage::move_aside(site.storage, &index::file_name(site.namespace))?;
-            }
-            adopt(site, log.as_ref(), point, journal, writer)?
+            adopt(site, log.as_ref(), point, damaged_index, journal.as_ref(), writer)?
         }
     };
     let journal = journal.zip(wanted.journal_size_bytes);
@@ -76,18 +73,19 @@ fn create(site: &Site<'_>, log: &dyn File, writer: NewWriter) -> Result<Mended> 
         .and_then(|()| log.write_at(log::COUNT_OFFSET, &log::word(0)))
         .map_err(site.failed("writing"))?;
     let journal = replace_journal(site, writer.prepared)?;
-    let (index, checkpoint, slot) = create_index(site, log, Point::START, writer.mode, writer.epoch)?;
+    let (prepared, checkpoint, slot) = prepare_index(site, log, Point::START, writer.mode, writer.epoch)?;
+    let index = prepared.install(site.storage, site.namespace)?;
     Ok(Mended { index, point: Point::START, checkpoint, slot, journal, salvage: String::new() })
 }
 
-fn create_index(
+fn prepare_index(
     site: &Site<'_>,
     log: &dyn File,
     point: Point,
     mode: Mode,
     epoch: u64,
-) -> Result<(Index, Checkpoint, usize)> {
-    rebuild::create_index(site.storage, site.namespace, log, point, mode, epoch, &site.named.ids())
+) -> Result<(PreparedIndex, Checkpoint, usize)> {
+    rebuild::prepare_new(site.storage, site.namespace, log, point, mode, epoch, &site.named.ids())
 }
 
 fn recover(
@@ -98,14 +96,18 @@ fn recover(
     mut writer: NewWriter,
 ) -> Result<Mended> {
     let Recovery { mut index, from, slot, point, journal, unindexed, salvage, .. } = recovery;
+    let complete = |Unindexed { from, to }: Unindexed| {
+        rebuild::prepare_completed(site.storage, site.namespace, log, &index, from, to)
+    };
+    let completed = unindexed.map(complete).transpose()?;
     let salvage = if salvage {
         let kept = salvage::keep(site.storage, site.namespace, log, point.end, size_before)?;
         site.storage.path().join(kept).display().to_string()
     } else {
         String::new()
     };
-    if let Some(Unindexed { from, to }) = unindexed {
-        index = rebuild::complete_index(site.storage, site.namespace, log, &index, from, to)?;
+    if let Some(completed) = completed {
+        index = completed.install(site.storage, site.namespace)?;
     }
     mend(site, log, &index, &from, slot, &point, journal.as_ref())?;
     // A checkpoint that says durable is never without a journal; one whose frames are needed stays until a checkpoint covers them.
@@ -119,28 +121,35 @@ fn recover(
     Ok(Mended { index, point, checkpoint, slot, journal, salvage })
 }
 
+/// Everything that can fail for lack of room comes before anything is given up.
 fn adopt(
     site: &Site<'_>,
     log: &dyn File,
     point: Point,
-    journal: Option<BesideRecords>,
+    damaged_index: bool,
+    journal: Option<&BesideRecords>,
     writer: NewWriter,
 ) -> Result<Mended> {
-    match journal {
-        None => {}
-        Some(BesideRecords::Stale) => salvage::move_aside(site.storage, &journal::file_name(site.namespace))?,
-        Some(BesideRecords::Continues(found)) => {
-            reach(site, log, point.end)?;
-            replay::lay(&found, |frame, records| {
-                log.write_at(frame.offset, records).map_err(site.failed("replaying the journal into"))
-            })?;
-            log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
-            log.sync().map_err(site.failed("syncing"))?;
-        }
+    reach(site, log, point.end)?;
+    // No checkpoint says which bytes a sync that failed has left in the cache only.
+    rewrite(site, log, 0, point.end)?;
+    if let Some(BesideRecords::Continues(found)) = journal {
+        replay::lay(found, |frame, records| {
+            log.write_at(frame.offset, records).map_err(site.failed("replaying the journal into"))
+        })?;
+        log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
+    }
+    let (prepared, checkpoint, slot) = prepare_index(site, log, point, writer.mode, writer.epoch)?;
+    // Without the journal only its size tells that empty records at the end are some.
+    log.set_size(point.end).and_then(|()| log.sync()).map_err(site.failed("cutting"))?;
+    if let Some(BesideRecords::Stale) = journal {
+        salvage::move_aside(site.storage, &journal::file_name(site.namespace))?;
     }
     let journal = replace_journal(site, writer.prepared)?;
-    let (index, checkpoint, slot) = create_index(site, log, point, writer.mode, writer.epoch)?;
-    log.set_size(point.end).and_then(|()| log.sync()).map_err(site.failed("cutting"))?;
+    if damaged_index {
+        salvage::move_aside(site.storage, &index::file_name(site.namespace))?;
+    }
+    let index = prepared.install(site.storage, site.namespace)?;
     Ok(Mended { index, point, checkpoint, slot, journal, salvage: String::new() })
 }
 
@@ -232,12 +241,15 @@ fn write_checkpoint(
     mode: Mode,
     epoch: u64,
 ) -> Result<(Checkpoint, usize)> {
-    let checkpoint =
-        Checkpoint { seq: from.seq + 1, count: point.count, end: point.end, state: State::Open, mode, epoch };
+    let older = Checkpoint { seq: from.seq + 1, count: point.count, end: point.end, state: State::Open, mode, epoch };
+    let checkpoint = Checkpoint { seq: from.seq + 2, ..older };
+    let write =
+        |slot: usize, page: Checkpoint| index.file.write_at(CHECKPOINT_OFFSETS[slot], &page.encode(&index.log_id));
+    // Where no page could be read, both are made anew.
+    let mended = if from.seq == 0 { write(slot, older) } else { Ok(()) };
     let slot = 1 - slot;
-    index
-        .file
-        .write_at(CHECKPOINT_OFFSETS[slot], &checkpoint.encode(&index.log_id))
+    mended
+        .and_then(|()| write(slot, checkpoint))
         .and_then(|()| index.file.sync())
         .map_err(site.failed("writing a checkpoint of"))?;
     Ok((checkpoint, slot))
@@ -247,17 +259,14 @@ fn write_checkpoint(
 fn rewrite(site: &Site<'_>, file: &dyn File, from: u64, to: u64) -> Result<()> {
     let mut buffer = vec![0; COPY_CHUNK_BYTES];
     let mut at = from;
-    while at < to {
-        let most = usize::try_from(to - at).unwrap_or(usize::MAX).min(buffer.len());
-        let read = file.read_at(at, &mut buffer[..most]).map_err(site.failed("reading"))?;
+    while let Some(data) = file.next_data(at).map_err(site.failed("reading"))?.filter(|data| *data < to) {
+        let most = usize::try_from(to - data).unwrap_or(usize::MAX).min(buffer.len());
+        let read = file.read_at(data, &mut buffer[..most]).map_err(site.failed("reading"))?;
         if read == 0 {
-            return Err(Error::new(
-                ErrorKind::Io,
-                format!("{} or its side file ends while it is recovered", site.log_path.display()),
-            ));
+            break;
         }
-        file.write_at(at, &buffer[..read]).map_err(site.failed("rewriting"))?;
-        at += read as u64;
+        file.write_at(data, &buffer[..read]).map_err(site.failed("rewriting"))?;
+        at = data + read as u64;
     }
     Ok(())
 }

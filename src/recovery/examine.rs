@@ -190,17 +190,18 @@ fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal:
     if header_count <= point.count {
         return seen.recover(site, point, journal, false);
     }
-    let file_size = bytes.file_end;
-    let has_sector_size = file_size.is_multiple_of(SECTOR_BYTES);
-    // A size of whole sectors is what a power loss leaves, and then sizes prove nothing about the bytes between them.
-    if !has_sector_size
-        && !has_entry_behind(&seen.index, point.count, header_count)?
-        && let Some(to) = layout::leads_to_end(bytes, point, header_count)?
-    {
-        seen.unindexed = Some(Unindexed { from: seen.unindexed.map_or(point, |unindexed| unindexed.from), to });
+    if seen.unindexed.is_some() {
+        return Err(refusals::lost_entries(site, &seen.from, seen.header.entries_in_file()));
+    }
+    if let Some(to) = seen.unknown_to_side_file(bytes, point)? {
+        seen.unindexed = Some(Unindexed { from: point, to });
         return seen.recover(site, to, journal, false);
     }
-    if !has_sector_size && file_size != seen.from.end {
+    if seen.header.newest().is_none() {
+        return Err(refusals::without_checkpoint(site, header_count, &point));
+    }
+    let file_size = bytes.file_end;
+    if !file_size.is_multiple_of(SECTOR_BYTES) && file_size != seen.from.end {
         return Err(refusals::ahead_with_foreign_size(site, header_count, &point, file_size));
     }
     if seen.may_be_durable(site)? {
@@ -213,9 +214,6 @@ fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal:
 impl Seen {
     fn recover(self, site: &Site<'_>, point: Point, journal: Option<Found>, salvage: bool) -> Result<Plan> {
         let finding = self.finding(site, &point)?;
-        if let Some(Unindexed { to, .. }) = &self.unindexed {
-            refusals::without_room(site, to.count)?;
-        }
         let Seen { index, from, slot, header_count, unindexed, .. } = self;
         Ok(Plan::Recover(Recovery { index, from, slot, point, header_count, journal, unindexed, salvage, finding }))
     }
@@ -232,6 +230,36 @@ impl Seen {
         } else {
             None
         })
+    }
+
+    /// Where the records end that the count knows behind `point` and no entry does: the side file is older than they are, or was damaged.
+    fn unknown_to_side_file(&self, bytes: &mut Bytes<'_>, point: Point) -> Result<Option<Point>> {
+        if self.has_entry_behind(point.count)? {
+            return Ok(None);
+        }
+        // No crash takes both checkpoints, so that is damage; and one that says clean was made for a file of exactly its records.
+        let [a, b] = self.header.checkpoints;
+        if a.is_none() && b.is_none() {
+            return layout::leads_to_end_or_zeros(bytes, point, self.header_count);
+        }
+        let was_closed = a.xor(b).is_some_and(|only| only.state == State::Clean);
+        // A size of whole sectors is what a power loss leaves, and then sizes prove nothing about the bytes between them.
+        if was_closed || !bytes.file_end.is_multiple_of(SECTOR_BYTES) {
+            return layout::leads_to_end(bytes, point, self.header_count);
+        }
+        Ok(None)
+    }
+
+    /// Whether the side file knows any of the records behind `count` that the header counts.
+    fn has_entry_behind(&self, count: u64) -> Result<bool> {
+        let mut run = Run::default();
+        let end = self.header_count.min(self.header.entries_in_file());
+        for number in count..end {
+            if run.entry(&self.index, number, end)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the writer that left the log may have been a durable one. With a checkpoint damaged, its journal tells: a fast
@@ -257,9 +285,9 @@ pub fn journal_beside(site: &Site<'_>, header: &Header, from: &Checkpoint, index
     journal::find_of(site.storage, site.namespace, &index.log_id, is_newest.then_some(from.epoch))
 }
 
-/// The records whose entries are cut off although the checkpoint covers them, and those behind them that the count knows.
+/// The records whose entries are cut off although the checkpoint covers them.
 fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Seen) -> Result<Option<Unindexed>> {
-    let Seen { header, index, from, header_count, .. } = seen;
+    let Seen { header, index, from, .. } = seen;
     let entries = header.entries_in_file();
     if entries >= from.count {
         return Ok(None);
@@ -273,22 +301,8 @@ fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Seen) -> Result<O
             Point { count: entries, end: found.end, time_ns: entry.time_ns }
         }
     };
-    let checkpoint = layout::leads_to(bytes, begin, from.count)?.filter(|point| point.end == from.end);
-    let checkpoint = checkpoint.ok_or_else(refusal)?;
-    let all = layout::leads_to_end_or_zeros(bytes, checkpoint, *header_count)?;
-    Ok(Some(Unindexed { from: begin, to: all.unwrap_or(checkpoint) }))
-}
-
-/// Whether the side file knows any of the records `from..to`.
-fn has_entry_behind(index: &Index, from: u64, to: u64) -> Result<bool> {
-    let mut run = Run::default();
-    let entries = Header::read(index.file.as_ref()).map_or(0, |header| header.entries_in_file());
-    for number in from..to.min(entries) {
-        if run.entry(index, number, entries)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let to = layout::leads_to(bytes, begin, from.count)?.filter(|point| point.end == from.end);
+    Ok(Some(Unindexed { from: begin, to: to.ok_or_else(refusal)? }))
 }
 
 /// What recovery starts from when neither checkpoint can be read: everything is verified.

@@ -21,7 +21,9 @@ use crate::index::{self, Index};
 use crate::journal::{self, Journal};
 use crate::live::Live;
 use crate::namespace::log_file_name;
+use crate::rebuild;
 use crate::report::Report;
+use crate::salvage;
 use crate::scan::Point;
 use crate::storage::{File, OpenMode, Storage};
 use std::path::PathBuf;
@@ -124,12 +126,16 @@ impl Prepared<'_> {
     pub fn finish(self, wanted: Wanted) -> Result<Opened> {
         let Prepared { site, lock, log, plan, started } = self;
         let live = Live::attach_writer(site.storage, site.namespace)?;
+        // A recovery that was cut may have left half a copy.
+        salvage::discard(site.storage, site.namespace);
         // Before anything is written: no room for the journal is a refusal like any other.
         let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, size_bytes);
         let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
-        let opened = carry_out::carry_out(&site, plan, lock, log, live, wanted, prepared);
+        let opened = refusals::without_room(&site, &plan)
+            .and_then(|()| carry_out::carry_out(&site, plan, lock, log, live, wanted, prepared));
         if opened.is_err() {
             journal::discard(site.storage, site.namespace);
+            rebuild::discard(site.storage, site.namespace);
         }
         let mut opened = opened?;
         opened.report.seconds = started.elapsed().as_secs_f64();

@@ -1,6 +1,7 @@
 //! The refusals of opening for writing: each says what was found, what was expected, and the way on.
 
 use super::Site;
+use super::examine::{Plan, Recovery, Unindexed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{Checkpoint, entries_end, entry_offset};
 use crate::index::Index;
@@ -11,8 +12,9 @@ use std::path::Path;
 pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64>, file_size: u64) -> Result<()> {
     let Checkpoint { count, end, .. } = *from;
     if file_size < end && count > 0 {
+        let served = if header_count.is_some() { " (opening read-only serves what is left)" } else { "" };
         let message = format!(
-            "{} has {file_size} bytes, but {count} records up to offset {end} were synced; restore it from a copy (opening read-only serves what is left)",
+            "{} has {file_size} bytes, but {count} records up to offset {end} were synced; restore it from a copy{served}",
             site.log_path.display()
         );
         return Err(Error::new(ErrorKind::Truncated, message).at(count, file_size));
@@ -27,16 +29,28 @@ pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64
     Ok(())
 }
 
-/// The refusal of a side file that has only `entries` of those the checkpoint covers, where sizes do not lead to the records behind.
+/// The refusal of a side file that has only `entries` of those the checkpoint covers, where the record file does not tell the others
+/// for certain.
 pub fn lost_entries(site: &Site<'_>, from: &Checkpoint, entries: u64) -> Error {
     let message = format!(
-        "{} has room for {entries} entries, but {} records were synced, and the sizes in {} do not lead to where they ended, offset {}; restore both from a copy",
+        "{} has room for {entries} entries, but {} records were synced, up to offset {}, and {} does not tell where all of its records are; restore both from a copy, or have the log repaired",
         site.index_path.display(),
         from.count,
-        site.log_path.display(),
-        from.end
+        from.end,
+        site.log_path.display()
     );
     Error::new(ErrorKind::Truncated, message).at(entries, entries_end(entries))
+}
+
+/// The refusal of a log neither of whose checkpoints can be read, where entries or records are damaged, too.
+pub fn without_checkpoint(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
+    let Point { count, end, .. } = *point;
+    let message = format!(
+        "{}: neither checkpoint can be read, and of the {header_count} records that {} counts only {count} up to offset {end} verify; nothing was changed: restore both from a copy, or have the log repaired",
+        site.index_path.display(),
+        site.log_path.display()
+    );
+    Error::new(ErrorKind::Corrupt, message).at(count, end)
 }
 
 /// The refusal of a record file that is too short to have a count, beside a side file that knows a record.
@@ -80,7 +94,12 @@ pub fn ahead_of_durable(site: &Site<'_>, header_count: u64, point: &Point) -> Er
 }
 
 /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
-pub fn without_room(site: &Site<'_>, count: u64) -> Result<()> {
+pub fn without_room(site: &Site<'_>, plan: &Plan) -> Result<()> {
+    let count = match plan {
+        Plan::Adopt { point, .. } => point.count,
+        Plan::Recover(Recovery { unindexed: Some(Unindexed { to, .. }), .. }) => to.count,
+        _ => return Ok(()),
+    };
     let needed = entries_end(count);
     let free = site.storage.free_bytes().map_err(site.failed("asking for the free space beside"))?;
     if needed > free {

@@ -26,7 +26,6 @@ pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
         None if is_short => return Ok(Plan::Create),
         None => (layout::recognise(bytes, &site.log_path)?, None),
     };
-    refusals::without_room(site, point.count)?;
     Ok(Plan::Adopt { point, header_count, damaged_index, journal })
 }
 

@@ -28,7 +28,16 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
         SideFile::Mended(own) => install_mended(site, log.as_ref(), own, remedy.point),
         SideFile::Anew => {
             let (epoch, codecs) = (random::epoch()?, []);
-            rebuild::create_index(site.storage, site.namespace, log.as_ref(), remedy.point, Mode::Fast, epoch, &codecs)
+            let (index, newest, slot) = rebuild::prepare_new(
+                site.storage,
+                site.namespace,
+                log.as_ref(),
+                remedy.point,
+                Mode::Fast,
+                epoch,
+                &codecs,
+            )?;
+            Ok((index.install(site.storage, site.namespace)?, newest, slot))
         }
     });
     if installed.is_err() && side_file_id(site).is_ok_and(|now| now == before) {
@@ -72,11 +81,11 @@ fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<S
 fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> Result<(Index, Checkpoint, usize)> {
     let epoch = random::epoch()?;
     let newest = Checkpoint { seq: 2, count: point.count, end: point.end, state: State::Open, mode: Mode::Fast, epoch };
-    let index = rebuild::replace_file(site.storage, &index::file_name(site.namespace), |file| {
+    let prepared = rebuild::prepare(site.storage, site.namespace, |file| {
         fill_mended(site, log, own, &newest, file.as_ref())?;
         Ok(Index { file, log_id: own.index.log_id })
     })?;
-    Ok((index, newest, 1))
+    Ok((prepared.install(site.storage, site.namespace)?, newest, 1))
 }
 
 fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, file: &dyn File) -> Result<()> {

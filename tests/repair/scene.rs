@@ -227,7 +227,7 @@ fn damaged_scenes() -> Vec<Scene> {
             flip_entry(index, last);
             flip(log, offset_of(last));
         }),
-        damaged("both checkpoints and a payload", Mismatch, all_but(&[6]), |log, index| {
+        damaged("both checkpoints and a payload", Corrupt, all_but(&[6]), |log, index| {
             flip(index, 4096);
             flip(index, 8192);
             flip(log, offset_of(6) + 12);
