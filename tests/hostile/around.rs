@@ -5,6 +5,7 @@ use crate::support::{assert_good_but, closed, five, lay_image, verified};
 use immuta::options::check_name;
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Io, Log, Next, Options, Outcome, Payloads, Timeout};
+use std::os::unix::fs::FileExt;
 
 #[test]
 fn hostile_37_one_file_by_two_names() {
@@ -128,6 +129,35 @@ fn hostile_43_offsets_at_the_limit() {
         assert!(verified(directory.path()).finding.is_some());
         assert_eq!(open(directory.path()).unwrap_err().kind, ErrorKind::Corrupt);
     }
+}
+
+/// The size word of a record lays claim to a hole: nobody reads terabytes of zeros to find that out.
+#[test]
+fn hostile_43_a_hole_for_a_record() {
+    let lay_hole = |header_count: u64, files: &[(&str, &Vec<u8>)]| {
+        let directory = lay(&[("a.log", &Vec::new())]);
+        for (name, bytes) in files {
+            std::fs::write(directory.path().join(name), bytes).unwrap();
+        }
+        let file = std::fs::OpenOptions::new().write(true).open(directory.path().join("a.log")).unwrap();
+        let sizes = [(1 << 47) - 32, 1 << 43, 1 << 40];
+        let size = sizes.into_iter().find(|size| file.set_len(size + 16).is_ok()).unwrap();
+        file.write_all_at(&bytes(&[header_count, size], b""), 0).unwrap();
+        file.write_all_at(&bytes(&[3], b"abc"), size + 16).unwrap();
+        directory
+    };
+    let image = closed();
+    let directory = lay_hole(5, &[("a.idx", &image["a.idx"])]);
+    assert!(verified(directory.path()).finding.is_some());
+    let refused = open(directory.path()).unwrap_err().kind;
+    assert!(matches!(refused, ErrorKind::Corrupt | ErrorKind::Mismatch), "{refused:?}");
+
+    let directory = lay_hole(2, &[]);
+    let log = open(directory.path()).unwrap();
+    let mut stream = log.stream(0, 0).unwrap();
+    assert_eq!(stream.next(Timeout::Ns(0)).map(drop).unwrap_err().kind, ErrorKind::TooLarge);
+    stream.seek(1).unwrap();
+    assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(record)) if record.data() == b"abc"));
 }
 
 #[test]
