@@ -3,7 +3,7 @@
 use super::{Site, refusals, replay, unindexed};
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State};
+use crate::format::index::{Checkpoint, ENTRY_SIZE_BYTES, Identity, IdentityError, Mode, State, entries_end};
 use crate::format::log;
 use crate::index::{self, Header, Index, Run};
 use crate::journal::{self, Found};
@@ -16,6 +16,9 @@ use std::sync::Arc;
 
 /// Sizes that a crash leaves are multiples of this, and few others are.
 const SECTOR_BYTES: u64 = 512;
+
+/// Entries read before it is asked where the next are.
+const ENTRIES_BETWEEN_LOOKS: u64 = 512;
 
 /// What is to be done with the files, all refusals excluded.
 #[derive(Debug)]
@@ -250,13 +253,21 @@ impl Seen {
         Ok(None)
     }
 
-    /// Whether the side file knows any of the records behind `count` that the header counts.
+    /// Whether the side file knows any of the records behind `count` that the header counts; holes in it are not read.
     fn has_entry_behind(&self, count: u64) -> Result<bool> {
+        let failed = |error| Error::os("looking for index entries", &error);
         let mut run = Run::default();
         let end = self.header_count.min(self.header.entries_in_file());
-        for number in count..end {
+        let mut number = count;
+        while number < end {
             if run.entry(&self.index, number, end)?.is_some() {
                 return Ok(true);
+            }
+            number += 1;
+            if number.is_multiple_of(ENTRIES_BETWEEN_LOOKS) {
+                let data = self.index.file.next_data(entries_end(number)).map_err(failed)?;
+                let Some(data) = data else { return Ok(false) };
+                number = number.max(data.saturating_sub(entries_end(0)) / ENTRY_SIZE_BYTES);
             }
         }
         Ok(false)

@@ -101,8 +101,9 @@ fn after(reached: Point, frame: &Frame) -> Point {
 }
 
 fn missing(begins: Begin, reached: Point, journal: &Found, log_path: &Path) -> Error {
+    let what = if begins.number > reached.count { "acknowledged records are missing" } else { "it is damaged" };
     let message = format!(
-        "{}: the journal {} goes on at record {} and offset {}, but only {} records up to offset {} verify: acknowledged records are missing; nothing was changed (opening read-only serves those that are there)",
+        "{}: the journal {} goes on at record {} and offset {}, but {} records up to offset {} verify: {what}; nothing was changed (opening read-only serves those that are there)",
         log_path.display(),
         journal.path.display(),
         begins.number,
