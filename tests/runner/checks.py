@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from .engine import ROOT, TARGET_DIR, Failure, Run, Skip, Step, expect
+from .engine import LIBRARY, ROOT, TARGET_DIR, Failure, Run, Skip, Step, expect
 from .tools import c_compiler, library_dir, need, need_cargo_command
 
 HEADER = ROOT / "include" / "immuta.h"
@@ -153,7 +153,7 @@ FORMALITIES = [
 STEPS = [
     Step("header-drift", "include/immuta.h is what the Rust source generates", header_drift),
     Step("header-clean", "the header in C99, C11, C23, C++17, every warning an error", header_clean),
-    Step("symbols", "exported symbols, SONAME, nodelete, needed libraries", symbols),
-    Step("archive-symbols", "what else the static archive defines; a build without zstd", archive_symbols),
-    Step("static-libraries", "system libraries of the static archive are those written down", static_libraries),
+    Step("symbols", "exported symbols, SONAME, nodelete, needed libraries", symbols, LIBRARY),
+    Step("archive-symbols", "what else the static archive defines; a build without zstd", archive_symbols, LIBRARY),
+    Step("static-libraries", "system libraries of the static archive are those written down", static_libraries, LIBRARY),
 ]

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from .engine import ROOT, TARGET_DIR, Run, Skip, Step, expect
-from .suites import count_results
+from .crate import count_results
 
 # Formats, index, journal, writer and recovery, with what recovery is made of.
 CORE = ["format", "index.rs", "journal", "writer", "recovery", "layout.rs", "rebuild.rs", "salvage.rs", "scan.rs"]

@@ -1,4 +1,4 @@
-"""Runs named steps one after the other, each with a log of its own, and says what became of them.
+"""Runs named steps, two at a time, each with a log of its own, and says what became of them.
 
 A step is a function that takes a `Run`. It returns nothing or a remark, raises `Skip` when a tool is missing, and
 `Failure` when what it checks does not hold.
@@ -13,6 +13,9 @@ import tempfile
 import threading
 import time
 import traceback
+from collections import Counter
+from collections.abc import Collection
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -21,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGET_DIR = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
 LOG_DIR = ROOT / "build" / "test-logs"
 SHOWN_LINES = 60
+# What steps share that build the library as it is shipped, and programs that link it.
+LIBRARY = "library"
+PRINTING = threading.Lock()
+PROCESSES: set[subprocess.Popen] = set()
 COMMAND_LIMIT_S = 1800  # a hang must end the run, not the patience of whoever waits for it
 
 
@@ -42,6 +49,10 @@ class Step:
     name: str
     about: str
     function: Callable[["Run"], str | None]
+    # Of steps that share something only one runs at a time.
+    shares: str | None = None
+    # It measures, and so has the machine for itself, when all others are done.
+    alone: bool = False
 
 
 class Run:
@@ -69,6 +80,7 @@ class Run:
         process = subprocess.Popen(
             words, cwd=cwd, env={**os.environ, "CARGO_TARGET_DIR": str(TARGET_DIR), **(env or {})},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, start_new_session=True)
+        PROCESSES.add(process)
         hung = threading.Event()
         watchdog = threading.Timer(limit_s, lambda: (hung.set(), kill_group(process)))
         watchdog.start()
@@ -80,9 +92,15 @@ class Run:
             process.wait()
         finally:
             watchdog.cancel()
+            PROCESSES.discard(process)
             if process.returncode is None:
                 kill_group(process)
         return b"".join(output).decode(errors="replace"), None if hung.is_set() else process.returncode
+
+
+def kill_all() -> None:
+    for process in list(PROCESSES):
+        kill_group(process)
 
 
 def kill_group(process: subprocess.Popen) -> None:
@@ -93,7 +111,6 @@ def kill_group(process: subprocess.Popen) -> None:
 
 def run_step(step: Step, minutes: int | None) -> str:
     """Runs one step and prints its line. Returns "passed", "failed" or "skipped"."""
-    print(f"{step.name:<18} ", end="", flush=True)
     start = time.monotonic()
     remark, result = None, "passed"
     with tempfile.TemporaryDirectory(prefix="immuta-") as scratch:
@@ -107,15 +124,44 @@ def run_step(step: Step, minutes: int | None) -> str:
         except Exception:
             remark, result = traceback.format_exc(), "failed"
     seconds = time.monotonic() - start
-    if result == "skipped":
-        print(f"SKIPPED {step.name}: {remark}")
-    elif result == "failed":
-        print(f"FAILED  {seconds:7.1f} s\n{remark}")
-        show_log(run.log_path)
-    else:
-        indented = (remark or "").replace("\n", "\n    ")
-        print(f"ok      {seconds:7.1f} s  {indented}".rstrip())
+    with PRINTING:
+        if result == "skipped":
+            print(f"SKIPPED {step.name}: {remark}")
+        elif result == "failed":
+            print(f"{step.name:<18} FAILED  {seconds:7.1f} s\n{remark}")
+            show_log(run.log_path)
+        else:
+            indented = (remark or "").replace("\n", "\n    ")
+            print(f"{step.name:<18} ok      {seconds:7.1f} s  {indented}".rstrip())
+        sys.stdout.flush()
     return result
+
+
+def run_steps(steps: list[Step], minutes: int | None, jobs: int) -> Counter[str]:
+    """Runs the steps in their order, as far as what they share allows; how many passed, failed and were skipped."""
+    counts: Counter[str] = Counter(passed=0, failed=0, skipped=0)
+    waiting = sorted(steps, key=lambda step: step.alone)
+    running: dict[Future, Step] = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            while waiting or running:
+                for step in [step for step in waiting if may_start(step, running.values(), jobs)]:
+                    if may_start(step, running.values(), jobs):
+                        waiting.remove(step)
+                        running[pool.submit(run_step, step, minutes)] = step
+                for ended in wait(running, return_when=FIRST_COMPLETED).done:
+                    del running[ended]
+                    counts[ended.result()] += 1
+        except BaseException:
+            kill_all()
+            raise
+    return counts
+
+
+def may_start(step: Step, running: Collection[Step], jobs: int) -> bool:
+    if step.alone or any(other.alone for other in running):
+        return not running
+    return len(running) < jobs and not any(step.shares and step.shares == other.shares for other in running)
 
 
 def show_log(path: Path) -> None:
@@ -133,10 +179,13 @@ def main(steps: list[Step], arguments: list[str]) -> int:
     parser.add_argument("--list", action="store_true", help="print the steps and end")
     parser.add_argument("--minutes", type=int, metavar="N",
                         help="the long forms of the steps that have one; those without an end go on for N minutes")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="how many steps run at a time (2)")
     parser.add_argument("--strict", action="store_true", help="a skipped step is a failure")
     options = parser.parse_args(arguments)
     if options.minutes is not None and options.minutes < 1:
         parser.error("--minutes: 1 or more")
+    if options.jobs < 1:
+        parser.error("--jobs: 1 or more")
 
     unknown = set(options.names) - {step.name for step in steps}
     if unknown:
@@ -148,11 +197,9 @@ def main(steps: list[Step], arguments: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: programs being run are ended, too
     LOG_DIR.mkdir(parents=True, exist_ok=True)
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    chosen = [step for step in steps if not options.names or step.name in options.names]
     try:
-        for step in steps:
-            if not options.names or step.name in options.names:
-                counts[run_step(step, options.minutes)] += 1
+        counts = run_steps(chosen, options.minutes, options.jobs)
     except KeyboardInterrupt:
         print("\ninterrupted")
         return 130

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from .engine import ROOT, Run, Step, expect
+from .engine import LIBRARY, ROOT, Run, Step, expect
 from .tools import library_dir, need, need_module
 
 Codec = Callable[[Run, Path, Path], None]  # from one file into another
@@ -142,5 +142,5 @@ def interop(run: Run) -> str:
 
 
 STEPS = [
-    Step("interop", "frames written here read by zlib, zstd, lz4, cramjam, and theirs here", interop),
+    Step("interop", "frames written here read by zlib, zstd, lz4, cramjam, and theirs here", interop, LIBRARY),
 ]

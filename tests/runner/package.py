@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .engine import ROOT, Run, Step, expect
+from .engine import LIBRARY, ROOT, Run, Step, expect
 from .tools import c_compiler, need, need_wheel
 
 STAGED = tempfile.TemporaryDirectory(prefix="immuta-package-")  # removed when the runner ends
@@ -112,7 +112,7 @@ def pkg_config(run: Run) -> str:
 
 
 STEPS = [
-    Step("cmake-package", "cmake --install, moved, found with find_package, shared and static", cmake_package),
-    Step("cmake-subproject", "the same project with add_subdirectory", cmake_subproject),
-    Step("pkg-config", "the moved prefix found with pkg-config: shared, archive, -static", pkg_config),
+    Step("cmake-package", "cmake --install, moved, found with find_package, shared and static", cmake_package, LIBRARY),
+    Step("cmake-subproject", "the same project with add_subdirectory", cmake_subproject, LIBRARY),
+    Step("pkg-config", "the moved prefix found with pkg-config: shared, archive, -static", pkg_config, LIBRARY),
 ]

@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-from .engine import ROOT, Run, Step, expect
+from .engine import LIBRARY, ROOT, Run, Step, expect
 from .tools import c_compiler, library_dir
 
 RECORD = "size of the record: 11\ncontent: hello world\n"
@@ -143,10 +143,10 @@ def bench(run: Run) -> str:
 
 
 STEPS = [
-    Step("quickstart", "make run, twice, prints exactly what the README says", quickstart),
-    Step("tail", "the tail example follows a live writer until Ctrl-C", tail),
-    Step("compress", "the compress example: two codecs, two runs, and a third codec refused", compress),
-    Step("transaction", "the transaction example, twice", transaction),
-    Step("epoll", "the epoll example writes in one process and follows in another", epoll),
-    Step("bench", "quick form of the benchmark runs (figures, no verdict)", bench),
+    Step("quickstart", "make run, twice, prints exactly what the README says", quickstart, LIBRARY),
+    Step("tail", "the tail example follows a live writer until Ctrl-C", tail, LIBRARY),
+    Step("compress", "the compress example: two codecs, two runs, and a third codec refused", compress, LIBRARY),
+    Step("transaction", "the transaction example, twice", transaction, LIBRARY),
+    Step("epoll", "the epoll example writes in one process and follows in another", epoll, LIBRARY),
+    Step("bench", "quick form of the benchmark runs (figures, no verdict)", bench, LIBRARY, alone=True),
 ]
