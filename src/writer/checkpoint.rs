@@ -1,6 +1,6 @@
 //! Covering what was published: checkpoints, the mark of a poisoned namespace, the clean close.
 
-use super::{Unfinished, Writer};
+use super::{Tails, Unfinished, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, State, entries_end};
 use crate::journal;
@@ -95,6 +95,23 @@ impl Writer {
         self.covered_end.store(end, Ordering::Relaxed);
         self.namespace.counters.syncs.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Syncs the side file, in which entries of an append that failed were zeroed, and locks `tails` anew.
+    pub(super) fn sync_zeros<'a>(&'a self, tails: Tails<'a>) -> Result<Tails<'a>> {
+        drop(tails);
+        let mut checkpoints = self.sync.lock();
+        if checkpoints.closed.is_some() {
+            return Ok(self.tail.lock());
+        }
+        self.refuse_poisoned()?;
+        self.settle(&mut checkpoints, "syncing", || self.index.file.sync())?;
+        checkpoints.synced = true;
+        let mut tails = self.tail.lock();
+        if let Some(ends) = tails.state.as_mut() {
+            ends.zeros_unsynced = false;
+        }
+        Ok(tails)
     }
 
     /// Ends appending and leaves the files as exactly the records; repeatable, with the first answer.

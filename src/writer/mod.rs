@@ -46,6 +46,8 @@ struct Ends {
     covered_count: u64,
     /// Whether staged records have to be synced where they are, since their frame does not hold them.
     in_place: bool,
+    /// Whether entries of an append that failed may still be on disk: until their zeros are synced no entry takes their place.
+    zeros_unsynced: bool,
     /// A buffer for the journal's next frames.
     spare: Vec<u8>,
     closing: bool,
@@ -94,6 +96,7 @@ impl Writer {
             journal,
             covered_count: point.count,
             in_place: false,
+            zeros_unsynced: false,
             spare: Vec::new(),
             closing: false,
         };
@@ -132,6 +135,9 @@ impl Writer {
         }
         let mut tails = self.tail.lock();
         let (appended, end) = loop {
+            if self.open_ends(&mut tails)?.zeros_unsynced {
+                tails = self.sync_zeros(tails)?;
+            }
             let ends = self.open_ends(&mut tails)?;
             let (number, offset) = (ends.count, ends.end);
             if let Some(expected) = expected_number.filter(|expected| *expected != number) {
@@ -151,6 +157,8 @@ impl Writer {
         let ends = self.open_ends(&mut tails)?;
         self.make_room(ends, end, count)?;
         let committed = match self.stage(ends, payloads, end, count) {
+            // The error says that there is no trace: not even after a loss of power, and none that a later append could be mixed with.
+            Err(error) if ends.zeros_unsynced => self.sync_zeros(tails).map(drop).and(Err(error)),
             Err(error) => {
                 drop(tails);
                 Err(error)

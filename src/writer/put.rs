@@ -82,7 +82,8 @@ impl Writer {
 
     fn put_entries(&self, ends: &mut Ends, entries: &[u8]) -> Result<()> {
         let at = entries_end(ends.count);
-        ends.index.put(at, &[entries]).map_err(|error| self.failed_entries(at, entries.len(), &error))
+        let put = ends.index.put(at, &[entries]);
+        put.map_err(|error| self.failed_entries(ends, at, entries.len(), &error))
     }
 
     /// Record bytes beyond the end mean nothing without an entry, so a known lack of room leaves no trace.
@@ -97,13 +98,14 @@ impl Writer {
     /// Entries beyond the count could be taken for records after a crash: they are zeroed, or the namespace is poisoned.
     #[cold]
     #[inline(never)] // its zeros would have every append probe the stack
-    fn failed_entries(&self, at: u64, size: usize, error: &io::Error) -> Error {
+    fn failed_entries(&self, ends: &mut Ends, at: u64, size: usize, error: &io::Error) -> Error {
         let zeros = [0; 4096];
         let zeroed = (0..size).step_by(zeros.len()).all(|done| {
             let left = zeros.len().min(size - done);
             self.index.file.write_at(at + done as u64, &zeros[..left]).is_ok()
         });
         if is_lack_of_room(error) && zeroed {
+            ends.zeros_unsynced = true;
             return Error::os(format_args!("writing the side file of {}", self.namespace.log_path().display()), error);
         }
         self.poison("writing the side file of", error)

@@ -218,10 +218,8 @@ impl Disk {
 
     /// As [`Disk::begin`], for calls that change nothing when refused.
     pub(super) fn call(&mut self, epoch: u64) -> io::Result<()> {
-        match self.begin(epoch)? {
-            Some(Fault::Refuse(number)) => Err(sys::error(number)),
-            _ => Ok(()),
-        }
+        let refusal = self.begin(epoch)?.and_then(Fault::refusal);
+        refusal.map_or(Ok(()), |number| Err(sys::error(number)))
     }
 
     /// A number not given out before.

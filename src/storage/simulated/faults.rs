@@ -6,6 +6,8 @@ pub enum Fault {
     /// It is refused with this operating system error number. A refused write leaves the first half of its bytes, a refused sync makes
     /// nothing safe and forgets what was to be made so, as Linux does (see [`super::SyncFailure`]); every other call changes nothing.
     Refuse(i32),
+    /// As `Refuse`, but of a refused write nothing is left undone.
+    RefuseLate(i32),
     /// A signal interrupts it before it does anything; like the real engines this one makes it again, as another call.
     Interrupt,
     /// It transfers only a part; like the real engines this one goes on with the rest, as another call. What transfers nothing is not hurt.
@@ -21,10 +23,19 @@ pub enum Part {
 }
 
 impl Fault {
+    /// The error number of a refusal.
+    pub(super) fn refusal(self) -> Option<i32> {
+        match self {
+            Fault::Refuse(number) | Fault::RefuseLate(number) => Some(number),
+            Fault::Interrupt | Fault::Shorten(_) => None,
+        }
+    }
+
     /// How many of `bytes` are transferred.
     pub(super) fn part_of(self, bytes: usize) -> usize {
         match self {
             Fault::Refuse(_) => bytes / 2,
+            Fault::RefuseLate(_) => bytes,
             Fault::Interrupt => 0,
             Fault::Shorten(Part::One) => bytes.min(1),
             Fault::Shorten(Part::Half) => bytes.div_ceil(2),

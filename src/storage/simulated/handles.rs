@@ -169,7 +169,7 @@ impl SimulatedFile {
                 disk.inode(self.number)?.write(Disk::size(at)?, now);
                 disk.written_bytes += now.len() as u64;
             }
-            if let Some(Fault::Refuse(number)) = fault {
+            if let Some(number) = fault.and_then(Fault::refusal) {
                 return Err(sys::error(number));
             }
             if later.is_empty() {
@@ -205,7 +205,7 @@ impl File for SimulatedFile {
         let mut done = 0;
         loop {
             let fault = disk.begin(self.epoch)?;
-            if let Some(Fault::Refuse(number)) = fault {
+            if let Some(number) = fault.and_then(Fault::refusal) {
                 return Err(sys::error(number));
             }
             let cached = &disk.inode(self.number)?.cached;
@@ -239,15 +239,12 @@ impl File for SimulatedFile {
         let (fault, how) = (disk.begin(self.epoch)?, disk.sync_failure);
         let inode = disk.inode(self.number)?;
         let untold = std::mem::take(&mut inode.failure_untold);
-        let refused = match fault {
-            Some(Fault::Refuse(number)) => Some(number),
-            _ => untold.then_some(libc::EIO),
-        };
-        match fault {
-            Some(Fault::Refuse(_)) => inode.fail_sync(how),
-            _ => inode.sync(),
+        let refusal = fault.and_then(Fault::refusal);
+        match refusal {
+            Some(_) => inode.fail_sync(how),
+            None => inode.sync(),
         }
-        refused.map_or(Ok(()), |number| Err(sys::error(number)))
+        refusal.or(untold.then_some(libc::EIO)).map_or(Ok(()), |number| Err(sys::error(number)))
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
