@@ -383,9 +383,10 @@ typedef struct immuta_report {
     uint64_t trimmed_bytes;
     /// Records found bad. Only immuta_verify reads them all.
     uint64_t bad_records;
-    /// The first of them.
+    /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not 0.
     uint64_t first_bad_number;
-    /// Where it is in NAME.log, in bytes.
+    /// Where that is, in bytes: in NAME.log, or in NAME.idx where it is the record's entry that is missing or damaged. 0: the
+    /// finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
     uint64_t first_bad_offset;
     /// How long it took.
     double seconds;
@@ -866,7 +867,7 @@ immuta_status immuta_namespace_name(immuta_log *log,
 /// stats_size: sizeof(immuta_stats), 1 or more bytes.
 /// error:      NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace.
+/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_IO: read-only, NAME.idx cannot be read.
 ///
 /// Threads: any.
 immuta_status immuta_stats_get(immuta_log *log,

@@ -94,6 +94,19 @@ impl ErrorKind {
     pub(crate) fn is_of_the_system(self) -> bool {
         matches!(self, ErrorKind::NoSpace | ErrorKind::Limit | ErrorKind::NoMemory | ErrorKind::Io)
     }
+
+    /// Whether the files of a log are not what they should be, which a report says.
+    pub(crate) fn is_of_the_files(self) -> bool {
+        matches!(
+            self,
+            ErrorKind::Layout
+                | ErrorKind::Ambiguous
+                | ErrorKind::Corrupt
+                | ErrorKind::Truncated
+                | ErrorKind::Mismatch
+                | ErrorKind::Missing
+        )
+    }
 }
 
 /// A failure: its kind, a sentence with the way on, and where it happened.

@@ -80,7 +80,7 @@ impl Live {
 
     /// The pid the writer of `namespace` left in the page: a hint.
     pub fn writer_pid(storage: &dyn Storage, namespace: &str) -> Option<u32> {
-        let page = Live::open(storage, &file_name(namespace), OpenMode::Read)?.snapshot()?;
+        let page = Live::open(storage, &file_name(namespace), OpenMode::Read)?.snapshot().ok()??;
         (is_this_boot(&page.boot_id) && page.writer_pid != 0).then_some(page.writer_pid)
     }
 
@@ -118,18 +118,19 @@ impl Live {
         self.file.metadata().ok().map(|meta| meta.id)
     }
 
-    /// What the page says now; `None` when it is malformed or cannot be read.
-    pub fn snapshot(&self) -> Option<Snapshot> {
+    /// What the page says now; `None` when it is malformed.
+    pub fn snapshot(&self) -> io::Result<Option<Snapshot>> {
         let mut bytes = [0; SIZE_BYTES];
-        self.file.read_at(0, &mut bytes).ok().filter(|read| *read == SIZE_BYTES)?;
-        Snapshot::decode(&bytes)
+        let is_whole = self.file.read_at(0, &mut bytes)? == SIZE_BYTES;
+        Ok(if is_whole { Snapshot::decode(&bytes) } else { None })
     }
 
     /// The epoch of the writer that is ready, 0 for none: one load where the page is mapped.
     pub fn ready_epoch(&self) -> u64 {
         match &self.page {
             Some(page) => page.u64_at(READY_EPOCH_AT).load(Ordering::Acquire),
-            None => self.snapshot().map_or(0, |snapshot| snapshot.ready_epoch),
+            // Whoever cannot read it is told by the look that follows.
+            None => self.snapshot().ok().flatten().map_or(0, |snapshot| snapshot.ready_epoch),
         }
     }
 
@@ -149,7 +150,8 @@ impl Live {
     pub fn stamp(&self, rolled_back: Option<u64>) -> io::Result<()> {
         let wakes = u32::from(self.page.is_some());
         self.file.write_at(crate::format::live::BOOT_ID_AT as u64, &boot_id())?;
-        if let (Some(count), Some(before)) = (rolled_back, self.snapshot()) {
+        if let Some(count) = rolled_back {
+            let before = self.snapshot()?.unwrap_or_default();
             self.file.write_at(ROLLED_BACK_TO_AT as u64, &count.to_le_bytes())?;
             self.file.write_at(GENERATION_AT as u64, &(before.generation.wrapping_add(1)).to_le_bytes())?;
         }

@@ -195,11 +195,11 @@ impl Log {
     /// The figures of `ns`.
     ///
     /// # Errors
-    /// [`ErrorKind::Namespace`] for a number that was not given out.
+    /// [`ErrorKind::Namespace`] for a number that was not given out; read-only, those of a side file that cannot be read.
     pub fn stats(&self, ns: u32) -> Result<Stats> {
         let namespace = self.namespace(ns)?;
         namespace.refresh();
-        Ok(namespace.stats())
+        namespace.stats().map_err(|error| error.in_namespace(ns))
     }
 
     /// What opening `ns` found.

@@ -168,7 +168,7 @@ impl Namespace {
         self.index.read().clone()
     }
 
-    /// How often the files were opened anew.
+    /// How often what is held of the files became void.
     pub fn files_serial(&self) -> u64 {
         self.files_serial.load(Ordering::Acquire)
     }
@@ -180,6 +180,13 @@ impl Namespace {
         *current = OpenIndex { files_serial: current.files_serial + 1, ..opened };
         self.files_serial.store(current.files_serial, Ordering::Release);
         Ok(())
+    }
+
+    /// Has streams and readers forget what they hold of the files, which was rolled back.
+    pub fn forget_files(&self) {
+        let mut current = self.index.write();
+        current.files_serial += 1;
+        self.files_serial.store(current.files_serial, Ordering::Release);
     }
 
     /// The codecs the opener named.
@@ -264,18 +271,23 @@ impl Namespace {
     }
 
     /// The figures every namespace has; the writer adds its own.
-    pub fn stats(&self) -> Stats {
+    ///
+    /// # Errors
+    /// Of a read-only log: the side file cannot be read, which says what is durable.
+    pub fn stats(&self) -> Result<Stats> {
         let size = |name: String| self.storage.metadata(&name).ok().flatten().map_or(0, |meta| meta.size_bytes);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (mode, durable_count) = match &self.follower {
-            Some(follower) => follower.durability(),
+            Some(follower) => follower
+                .durability()
+                .map_err(|error| Error::os(format_args!("reading {}", self.index_path().display()), &error))?,
             None if self.counters.is_durable.load(Ordering::Relaxed) => (Mode::Durable, ALL_VISIBLE),
             None => (Mode::Fast, self.counters.flushed_count.load(Ordering::Acquire)),
         };
         // After the durable count, so that what became both meanwhile counts as visible only.
         let (count, end) = self.visible.get();
         let (readers, readers_in_use) = self.pool.usage();
-        Stats {
+        Ok(Stats {
             count,
             durable_count: durable_count.min(count),
             data_bytes: end,
@@ -295,7 +307,7 @@ impl Namespace {
             engine: if self.storage.maps_files() { 1 } else { 2 },
             poisoned: self.poisoned.load(Ordering::Relaxed).into(),
             read_only: self.is_read_only().into(),
-        }
+        })
     }
 }
 

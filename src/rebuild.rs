@@ -122,11 +122,27 @@ pub fn prepare_completed(
         Error::os(format_args!("completing {}", path.display()), &error)
     };
     prepare(storage, namespace, |file| {
+        copy(index.file.as_ref(), file.as_ref(), entries_end(from.count)).map_err(failed)?;
         let completed = Index { file, log_id: index.log_id };
-        copy(index.file.as_ref(), completed.file.as_ref(), entries_end(from.count)).map_err(failed)?;
         write_entries(&completed, log, from, to)?;
         Ok(completed)
     })
+}
+
+/// As [`prepare_completed`], in memory, for reading.
+pub fn scratch_completed(
+    storage: &dyn Storage,
+    log: &dyn File,
+    index: &Index,
+    from: Point,
+    to: Point,
+) -> Result<Index> {
+    let failed = |error: io::Error| Error::os("completing an index in memory", &error);
+    let file = storage.scratch().map_err(failed)?;
+    copy(index.file.as_ref(), file.as_ref(), entries_end(from.count)).map_err(failed)?;
+    let completed = Index { file, log_id: index.log_id };
+    write_entries(&completed, log, from, to)?;
+    Ok(completed)
 }
 
 fn copy(from: &dyn File, to: &dyn File, size_bytes: u64) -> io::Result<()> {

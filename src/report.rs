@@ -1,6 +1,6 @@
 //! What an open or a verification found, and the figures of an open namespace.
 
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 
 /// What a log was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -41,11 +41,26 @@ pub struct Report {
     pub trimmed_bytes: u64,
     /// Records that do not verify (only a verification reads them all).
     pub bad_records: u64,
+    /// The first of them, or the record at which the finding was made. Means something only if `first_bad_offset` is not 0.
     pub first_bad_number: u64,
+    /// Where that is, in the file that an error with this finding would name; 0: the finding is about no record.
     pub first_bad_offset: u64,
     pub seconds: f64,
     /// Where bytes beyond the end were kept; empty when none were.
     pub salvage: String,
+}
+
+impl Report {
+    /// That of files about which opening them for writing would answer `error`.
+    pub fn damaged(error: &Error) -> Report {
+        Report {
+            outcome: Outcome::Damaged,
+            finding: Some(error.kind),
+            first_bad_number: error.number,
+            first_bad_offset: error.offset,
+            ..Report::default()
+        }
+    }
 }
 
 /// The figures of one namespace since it was opened.

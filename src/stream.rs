@@ -107,7 +107,7 @@ impl Stream {
     /// None today; room for positions that are gone.
     pub fn seek(&mut self, number: u64) -> Result<()> {
         self.position = number;
-        self.rollbacks = self.namespace.rollback().0;
+        self.follow_rollbacks(self.namespace.rollback().0);
         Ok(())
     }
 
@@ -313,6 +313,8 @@ impl Stream {
         if rollbacks == self.rollbacks {
             return Ok(());
         }
+        // Of several only the last is known.
+        let rolled_back_to = if rollbacks == self.rollbacks + 1 { rolled_back_to } else { 0 };
         if self.position > rolled_back_to {
             let message = format!(
                 "rolled back to {rolled_back_to} records after a crash; this stream is at {}: seek to where you want to go on",
@@ -320,10 +322,17 @@ impl Stream {
             );
             return Err(self.failed(Error::new(ErrorKind::Replaced, message)));
         }
-        self.rollbacks = rollbacks;
-        self.visible = (0, 0);
-        self.run.clear();
+        self.follow_rollbacks(rollbacks);
         Ok(())
+    }
+
+    /// Forgets what was known before a rollback: where the records end, and their entries.
+    fn follow_rollbacks(&mut self, rollbacks: u64) {
+        if rollbacks != self.rollbacks {
+            self.rollbacks = rollbacks;
+            self.visible = (0, 0);
+            self.run.clear();
+        }
     }
 
     /// The entry of record `number`, reading on but never entry `limit` or beyond.

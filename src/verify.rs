@@ -3,6 +3,7 @@
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::follower::Follower;
+use crate::format::index::entries_end;
 use crate::index::{Header, Run};
 use crate::namespace::{Namespace, Parts, log_file_name};
 use crate::options::{Options, check_name};
@@ -40,7 +41,7 @@ pub fn verify_on(
 ) -> Result<Report> {
     let started = Instant::now();
     let (follower, index, events) = match Follower::open(storage.as_ref(), name, &Chain::new(&options.codecs)) {
-        Err(error) if is_finding(error.kind) => return Ok(unreadable(&error, started)),
+        Err(error) if error.kind.is_of_the_files() => return Ok(unreadable(&error, started)),
         opened => opened?,
     };
     // The records are read through one buffer of its own, so no reader is needed.
@@ -62,20 +63,8 @@ pub fn verify_on(
     Ok(report)
 }
 
-/// Whether an error that keeps the records from being read says something about the files.
-fn is_finding(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Layout | ErrorKind::Ambiguous | ErrorKind::Corrupt | ErrorKind::Truncated)
-}
-
 fn unreadable(error: &Error, started: Instant) -> Report {
-    Report {
-        outcome: Outcome::Damaged,
-        finding: Some(error.kind),
-        first_bad_number: error.number,
-        first_bad_offset: error.offset,
-        seconds: started.elapsed().as_secs_f64(),
-        ..Report::default()
-    }
+    Report { seconds: started.elapsed().as_secs_f64(), ..Report::damaged(error) }
 }
 
 fn check_records(
@@ -96,7 +85,7 @@ fn check_records(
     let entries = header.entries_in_file();
     report.bad_records += count.saturating_sub(entries);
     if entries < count {
-        (report.first_bad_number, report.first_bad_offset) = (entries, 0);
+        (report.first_bad_number, report.first_bad_offset) = (entries, entries_end(entries));
     }
     for number in 0..count.min(entries) {
         progress.step(number, count)?;

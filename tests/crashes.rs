@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+#[path = "crashes/agreement.rs"]
+mod agreement;
 #[path = "crashes/disk.rs"]
 mod disk;
 #[path = "support/records.rs"]

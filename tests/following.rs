@@ -241,6 +241,43 @@ fn a_rollback_is_told_to_readers_beyond_it() {
     assert_eq!(next(&mut below, LIMIT), Ok("another two".into()));
 }
 
+#[test]
+fn a_recovery_that_finds_fewer_records_than_were_shown_tells_readers_beyond_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    // Without mappings: the files are cut under the reader.
+    let log = writer(directory.path(), Io::Syscall);
+    append(&log, "zero");
+    append(&log, "one");
+    log.sync(0).unwrap();
+    let mut before = ["a.log", "a.idx"].map(|name| (name, std::fs::read(path(name)).unwrap()));
+    append(&log, "two");
+    append(&log, "three");
+    let following = reader(directory.path(), Io::Syscall);
+    let [mut beyond, mut within] = [0, 2].map(|start| following.stream(0, start).unwrap());
+    for record in ["zero", "one", "two", "three"] {
+        assert_eq!(next(&mut beyond, TRY), Ok(record.into()));
+    }
+    log.shutdown().unwrap();
+    // As a file system leaves it that lost its cache without a restart: of what was not synced only the count got to the disk.
+    before[0].1[0] = 4;
+    for (name, bytes) in before {
+        std::fs::File::options().write(true).truncate(true).open(path(name)).unwrap().write_all(&bytes).unwrap();
+    }
+    let log = writer(directory.path(), Io::Syscall);
+    let report = log.report(0).unwrap();
+    assert_eq!((report.count, report.header_count), (2, 4));
+    for record in ["TWO", "THREE", "four"] {
+        append(&log, record);
+    }
+    assert_eq!(next(&mut beyond, LIMIT), Err("Replaced".into()), "it has seen two that are gone");
+    assert_eq!(next(&mut within, LIMIT), Ok("TWO".into()));
+    beyond.seek(1).unwrap();
+    for record in ["one", "TWO", "THREE", "four"] {
+        assert_eq!(next(&mut beyond, TRY), Ok(record.into()), "nothing is left of what was read before");
+    }
+}
+
 const CHILD: &str = "IMMUTA_TEST_WITHOUT_DESCRIPTORS";
 
 /// Runs this binary's test [`without_descriptors`] again, as a process that may have few.

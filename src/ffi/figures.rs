@@ -111,9 +111,10 @@ pub struct immuta_report {
     pub trimmed_bytes: u64,
     /// Records found bad. Only immuta_verify reads them all.
     pub bad_records: u64,
-    /// The first of them.
+    /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not 0.
     pub first_bad_number: u64,
-    /// Where it is in NAME.log, in bytes.
+    /// Where that is, in bytes: in NAME.log, or in NAME.idx where it is the record's entry that is missing or damaged. 0: the
+    /// finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
     pub first_bad_offset: u64,
     /// How long it took.
     pub seconds: f64,
@@ -136,7 +137,7 @@ const _: () = {
 /// stats_size: sizeof(immuta_stats), 1 or more bytes.
 /// error:      NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace.
+/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_IO: read-only, NAME.idx cannot be read.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

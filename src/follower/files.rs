@@ -4,10 +4,12 @@ use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::log;
 use crate::index::{self, Header, Index};
+use crate::journal::Found;
 use crate::layout;
 use crate::namespace::log_file_name;
 use crate::rebuild;
-use crate::scan::Bytes;
+use crate::recovery::{self, BesideRecords, Plan, Site};
+use crate::scan::{Bytes, Point};
 use crate::storage::{CommitWord, File, FileId, OpenMode, Storage};
 use std::sync::Arc;
 
@@ -32,7 +34,7 @@ impl Files {
         let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
         if log_meta.size_bytes < log::HEADER_SIZE_BYTES {
             let message = format!(
-                "{} has {} bytes, a record file at least 8; opening it for writing creates it, or says what is missing",
+                "{} has {} bytes and no record to read, a record file at least 8; opening it for writing makes it an empty log, or says what is missing",
                 storage.path().join(&log_name).display(),
                 log_meta.size_bytes
             );
@@ -40,7 +42,7 @@ impl Files {
         }
         let (index, index_id) = match open_index(storage, namespace, named)? {
             Some((index, id)) => (index, Some(id)),
-            None => (index_records(storage, &log_name, log.as_ref(), log_meta.size_bytes)?, None),
+            None => (index_records(&Site::new(storage, namespace, named), log.as_ref(), log_meta.size_bytes)?, None),
         };
         let word =
             Arc::clone(&log).commit_word(false).map_err(|error| failed("mapping", storage, &log_name, &error))?;
@@ -67,23 +69,71 @@ fn open_index(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<O
     Ok(identity.map(|identity| (Index { file, log_id: identity.log_id }, id)))
 }
 
-/// Indexes in memory the records of a file that nobody writes.
-fn index_records(storage: &dyn Storage, name: &str, log: &dyn File, size_bytes: u64) -> Result<Index> {
-    let path = storage.path().join(name);
-    if log.is_locked().map_err(|error| failed("asking for the lock of", storage, name, &error))? {
-        let message = format!("{} has no side file yet and a writer holds it; try again", path.display());
+/// Indexes in memory the records of a file that nobody writes: those a writer would find, without what only the journal holds.
+fn index_records(site: &Site<'_>, log: &dyn File, size_bytes: u64) -> Result<Index> {
+    let path = site.log_path.display();
+    if log.is_locked().map_err(site.failed("asking for the lock of"))? {
+        let message = format!("{path} has no side file yet and a writer holds it; try again");
         return Err(Error::new(ErrorKind::NotFound, message));
     }
-    let point = layout::recognise(&mut Bytes::new(log, size_bytes)?, &path)?;
-    if point.count > SCRATCH_RECORDS_MAX {
-        let message = format!(
-            "{} has no side file and {} records, too many to index in memory; open it for writing once to index them on disk",
-            path.display(),
-            point.count
-        );
-        return Err(Error::new(ErrorKind::NoMemory, message));
+    let point = match recovery::examine(site, log, None)? {
+        Plan::Adopt { point, journal: Some(BesideRecords::Continues(journal)), .. } => {
+            in_file(&mut Bytes::new(log, size_bytes)?, &journal, point)?
+        }
+        Plan::Adopt { point, .. } => point,
+        // It became too short to hold a record just now.
+        _ => Point::START,
+    };
+    refuse_too_many(site, point.count)?;
+    rebuild::scratch_index(site.storage, log, point)
+}
+
+/// Indexes in memory the records that the side file does not know and a writer would index.
+pub(super) fn complete(site: &Site<'_>, files: &Files, from: Point, to: Point) -> Result<Index> {
+    refuse_too_many(site, to.count)?;
+    rebuild::scratch_completed(site.storage, files.log.as_ref(), &files.index, from, to)
+}
+
+fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
+    if count <= SCRATCH_RECORDS_MAX {
+        return Ok(());
     }
-    rebuild::scratch_index(storage, log, point)
+    let message = format!(
+        "{} has {count} records and no side file that knows them all, too many to index in memory; open it for writing once to index them on disk",
+        site.log_path.display()
+    );
+    Err(Error::new(ErrorKind::NoMemory, message))
+}
+
+/// How far the record file itself has the records up to `all`, which end with the frames of `journal` or behind them.
+fn in_file(bytes: &mut Bytes<'_>, journal: &Found, all: Point) -> Result<Point> {
+    let first_number = journal.halves.first().map_or(0, |half| half.header.first_number);
+    let Some(mut reached) = layout::leads_to(bytes, Point::START, first_number)? else { return Ok(Point::START) };
+    for half in &journal.halves {
+        let mut frames = journal.frames(half);
+        while let Some((frame, body)) = frames.next()? {
+            let (Some(count), Some(end)) = (frame.end_number(), frame.end()) else { return Ok(reached) };
+            if !holds(bytes, frame.offset, body)? {
+                return Ok(reached);
+            }
+            reached = Point { count, end, time_ns: 0 };
+        }
+    }
+    Ok(all)
+}
+
+/// Whether the file has `expected` at `offset`.
+fn holds(bytes: &mut Bytes<'_>, offset: u64, expected: &[u8]) -> Result<bool> {
+    let mut done = 0;
+    while done < expected.len() {
+        let rest = &expected[done..];
+        let piece = bytes.some(offset + done as u64, rest.len() as u64)?;
+        if piece.is_empty() || !rest.starts_with(piece) {
+            return Ok(false);
+        }
+        done += piece.len();
+    }
+    Ok(true)
 }
 
 fn open_file(storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {

@@ -6,6 +6,7 @@ mod sight;
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::Mode;
+use crate::format::live::Snapshot;
 use crate::index::{self, Header};
 use crate::live::{self, Live, is_this_boot};
 use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex, log_file_name};
@@ -16,6 +17,7 @@ use crate::storage::Storage;
 use crate::sync::{Mutex, RwLock};
 use files::Files;
 use sight::{Authority, Sight, end_of, of_checkpoint, of_files, of_writer};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -31,6 +33,9 @@ struct Following {
     authority: Authority,
     /// What the live page said at the last look.
     epoch_seen: u64,
+    generation_seen: Option<u64>,
+    /// Whether streams go by an index in memory that knows more than the side file.
+    is_completed: bool,
 }
 
 /// Follows one namespace from outside its writer.
@@ -44,6 +49,7 @@ pub struct Follower {
     started: Instant,
     /// Milliseconds after `started` of the last look, or [`FAILED`].
     last_look_ms: AtomicU64,
+    /// How often what was shown here may have been rolled back, and to how many records the last time.
     rollbacks: AtomicU64,
     rolled_back_to: AtomicU64,
 }
@@ -55,14 +61,21 @@ impl Follower {
         let live = Live::attach_reader(storage, namespace);
         let index = OpenIndex::new(files.index.clone(), named, &storage.path().join(index::file_name(namespace)))?;
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
-        let generation = live.as_ref().and_then(Live::snapshot).map_or(0, |snapshot| snapshot.generation);
+        let generation_seen = snapshot_of(live.as_ref(), storage, namespace)?.map(|snapshot| snapshot.generation);
         let follower = Follower {
-            following: RwLock::new(Following { files, live, authority: Authority::Recovery, epoch_seen: 0 }),
+            following: RwLock::new(Following {
+                files,
+                live,
+                authority: Authority::Recovery,
+                epoch_seen: 0,
+                generation_seen,
+                is_completed: false,
+            }),
             looking: Mutex::new(()),
             publishing: Mutex::new(()),
             started: Instant::now(),
             last_look_ms: AtomicU64::new(0),
-            rollbacks: AtomicU64::new(generation),
+            rollbacks: AtomicU64::new(0),
             rolled_back_to: AtomicU64::new(u64::MAX),
         };
         Ok((follower, index, events))
@@ -116,15 +129,15 @@ impl Follower {
     }
 
     /// The mode of the newest checkpoint on disk, and how many records it makes certain to be there.
-    pub fn durability(&self) -> (Mode, u64) {
+    pub fn durability(&self) -> io::Result<(Mode, u64)> {
         let following = self.following.read();
         // An index in memory has no checkpoint on disk.
         let index = following.files.index_id.map(|_| &following.files.index);
-        let header = index.and_then(|index| Header::read(index.file.as_ref()).ok());
-        let Some((newest, _)) = header.and_then(|header| header.newest()) else { return (Mode::Fast, 0) };
+        let header = index.map(|index| Header::read(index.file.as_ref())).transpose()?;
+        let Some((newest, _)) = header.and_then(|header| header.newest()) else { return Ok((Mode::Fast, 0)) };
         let is_at_work = following.authority == Authority::Writer { epoch: newest.epoch };
         let all = newest.mode == Mode::Durable && is_at_work;
-        (newest.mode, if all { ALL_VISIBLE } else { newest.count })
+        Ok((newest.mode, if all { ALL_VISIBLE } else { newest.count }))
     }
 
     /// Finds out anew who decides, and what is visible; wakes the sleepers of this process when that changed.
@@ -141,19 +154,23 @@ impl Follower {
         let before = namespace.visible.count();
         self.follow_paths(namespace)?;
         let sight = self.see(namespace)?;
+        self.follow_index(namespace, &sight)?;
         let mut following = self.following.write();
         following.authority = sight.authority;
         following.epoch_seen = sight.epoch;
         drop(following);
         let Point { count, end, .. } = sight.point;
         let publishing = self.publishing.lock();
-        let rolled_back = self.note_rollback();
+        let rolled_back = self.note_rollback(&sight, before);
+        if rolled_back {
+            namespace.forget_files();
+        }
         if count > namespace.visible.count() || rolled_back {
             namespace.visible.publish(count, end);
         }
         drop(publishing);
         drop(looking);
-        self.fill_report(namespace, &sight);
+        self.fill_report(namespace, sight.report);
         if rolled_back || namespace.visible.count() != before {
             namespace.events.notify_process();
         }
@@ -192,7 +209,8 @@ impl Follower {
                 Error::new(ErrorKind::Replaced, message)
             })?;
             namespace.replace_index(files.index.clone())?;
-            self.following.write().files = files;
+            let mut following = self.following.write();
+            (following.files, following.is_completed) = (files, false);
         }
         if !same_live && let Some(live) = Live::attach_reader(storage, &namespace.name) {
             if let Some(page) = live.page() {
@@ -203,17 +221,37 @@ impl Follower {
         Ok(())
     }
 
-    /// Whether a writer rolled back what readers may have seen, since the last look.
-    fn note_rollback(&self) -> bool {
-        let Some(now) = self.following.read().live.as_ref().and_then(Live::snapshot) else { return false };
-        let before = self.rollbacks.load(Ordering::Acquire);
-        if now.generation == before {
-            return false;
-        }
-        let missed_some = now.generation != before.wrapping_add(1);
-        let least = if missed_some { 0 } else { now.rolled_back_to };
+    /// Has streams go by the index in memory that a look made, and by the side file again when a writer came.
+    fn follow_index(&self, namespace: &Namespace, sight: &Sight) -> Result<()> {
+        let mut following = self.following.write();
+        let goes_by_files = matches!(sight.authority, Authority::Files { .. });
+        let index = match &sight.completed {
+            Some(completed) => completed,
+            None if following.is_completed && !goes_by_files => &following.files.index,
+            None => return Ok(()),
+        };
+        namespace.replace_index(index.clone())?;
+        following.is_completed = sight.completed.is_some();
+        Ok(())
+    }
+
+    /// Whether what was shown may have been rolled back since the last look, when `shown` records were: a writer says so, or has fewer.
+    fn note_rollback(&self, sight: &Sight, shown: u64) -> bool {
+        let mut following = self.following.write();
+        let said = match (following.generation_seen, sight.live) {
+            (Some(before), Some(now)) if now.generation == before => None,
+            (Some(before), Some(now)) if now.generation == before.wrapping_add(1) => Some(now.rolled_back_to),
+            // Some were missed.
+            (Some(_), Some(_)) => Some(0),
+            _ => None,
+        };
+        following.generation_seen = sight.live.map(|now| now.generation).or(following.generation_seen);
+        // The count that a file system brought back may be older than what was shown; the writer cannot know, nor can anybody here
+        // tell how far it went back.
+        let has_fewer = matches!(sight.authority, Authority::Writer { .. }) && sight.point.count < shown;
+        let Some(least) = said.or(has_fewer.then_some(0)) else { return false };
         self.rolled_back_to.store(least, Ordering::Release);
-        self.rollbacks.store(now.generation, Ordering::Release);
+        self.rollbacks.fetch_add(1, Ordering::Release);
         true
     }
 
@@ -226,18 +264,20 @@ impl Follower {
                     Error::os(format_args!("asking for the lock of {}", namespace.log_path().display()), &error)
                 })
             };
-            let ready_epoch = || match following.live.as_ref().and_then(Live::snapshot) {
-                Some(page) if is_this_boot(&page.boot_id) => page.ready_epoch,
-                _ => 0,
+            let live = || snapshot_of(following.live.as_ref(), namespace.storage.as_ref(), &namespace.name);
+            let ready_epoch = |live: Option<Snapshot>| {
+                live.filter(|page| is_this_boot(&page.boot_id)).map_or(0, |page| page.ready_epoch)
             };
-            let (locked, epoch) = (is_locked()?, ready_epoch());
+            let (locked, page) = (is_locked()?, live()?);
+            let epoch = ready_epoch(page);
             let sight = match (locked, epoch) {
                 (true, 0) => of_checkpoint(&following.files, namespace)?,
                 (true, epoch) => of_writer(&following.files, epoch, namespace)?,
                 (false, _) => of_files(&following, namespace)?,
             };
-            if is_locked()? == locked && ready_epoch() == epoch {
-                return Ok(Sight { epoch, ..sight });
+            let page = live()?;
+            if is_locked()? == locked && ready_epoch(page) == epoch {
+                return Ok(Sight { epoch, live: page, ..sight });
             }
         }
         let message = format!(
@@ -247,20 +287,17 @@ impl Follower {
         Err(Error::new(ErrorKind::Io, message))
     }
 
-    fn fill_report(&self, namespace: &Namespace, sight: &Sight) {
-        let mut report = namespace.report.lock();
-        let seconds = if report.seconds == 0.0 { self.started.elapsed().as_secs_f64() } else { report.seconds };
-        let first_bad = sight.finding.map_or((0, 0), |_| (sight.point.count, sight.point.end));
-        *report = Report {
-            outcome: sight.outcome,
-            finding: sight.finding,
-            count: sight.point.count,
-            header_count: sight.header_count,
-            recovered: sight.recovered,
-            first_bad_number: first_bad.0,
-            first_bad_offset: first_bad.1,
-            seconds,
-            ..Report::default()
-        };
+    fn fill_report(&self, namespace: &Namespace, report: Report) {
+        let mut known = namespace.report.lock();
+        let seconds = if known.seconds == 0.0 { self.started.elapsed().as_secs_f64() } else { known.seconds };
+        *known = Report { seconds, ..report };
     }
+}
+
+/// What the live page says now; `None` when there is none, or a malformed one.
+fn snapshot_of(live: Option<&Live>, storage: &dyn Storage, namespace: &str) -> Result<Option<Snapshot>> {
+    let Some(live) = live else { return Ok(None) };
+    live.snapshot().map_err(|error| {
+        Error::os(format_args!("reading {}", storage.path().join(live::file_name(namespace)).display()), &error)
+    })
 }

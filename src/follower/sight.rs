@@ -1,16 +1,17 @@
 //! What a look finds: who decides what is visible, and how far that reaches.
 
 use super::Following;
-use super::files::Files;
+use super::files::{Files, complete};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::in_memory;
-use crate::format::index::{Mode, State};
+use crate::format::live::Snapshot;
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
-use crate::index::{Header, Run};
-use crate::journal;
+use crate::index::{Header, Index, Run};
 use crate::namespace::Namespace;
+use crate::recovery::{self, Plan, Recovery, Site, Unindexed};
 use crate::report::{Outcome, Report};
 use crate::scan::{self, Bytes, Point};
+use std::sync::Arc;
 
 /// How many damaged entries at the end are passed over in search of a good one.
 const DAMAGED_ENTRIES_MAX: u64 = 1024;
@@ -27,16 +28,23 @@ pub(super) enum Authority {
 }
 
 /// What a look found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Sight {
     pub(super) authority: Authority,
     pub(super) point: Point,
-    pub(super) outcome: Outcome,
-    pub(super) finding: Option<ErrorKind>,
-    pub(super) header_count: u64,
-    pub(super) recovered: u64,
-    /// What the live page said.
+    /// What a report says of it; its count is that of `point`.
+    pub(super) report: Report,
+    /// What the live page said: the epoch of a writer that is ready, and the rest.
     pub(super) epoch: u64,
+    pub(super) live: Option<Snapshot>,
+    /// In place of a side file that does not know all records.
+    pub(super) completed: Option<Index>,
+}
+
+impl Sight {
+    fn new(authority: Authority, point: Point, report: Report) -> Sight {
+        Sight { authority, point, report, epoch: 0, live: None, completed: None }
+    }
 }
 
 /// The end of the last of `count` records. Where its entry is damaged, that of the last record before it whose entry is not: what
@@ -58,7 +66,7 @@ pub(super) fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Res
     let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let point = Point { count, end: end_of(files, count, namespace)?, time_ns: 0 };
     let authority = Authority::Writer { epoch };
-    Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count: count, recovered: 0, epoch: 0 })
+    Ok(Sight::new(authority, point, live(count, count)))
 }
 
 pub(super) fn of_checkpoint(files: &Files, namespace: &Namespace) -> Result<Sight> {
@@ -67,9 +75,14 @@ pub(super) fn of_checkpoint(files: &Files, namespace: &Namespace) -> Result<Sigh
     let point =
         header.newest().map_or(Point::START, |(newest, _)| Point { count: newest.count, end: newest.end, time_ns: 0 });
     let authority = Authority::Recovery;
-    Ok(Sight { authority, point, outcome: Outcome::Live, finding: None, header_count, recovered: 0, epoch: 0 })
+    Ok(Sight::new(authority, point, live(point.count, header_count)))
 }
 
+fn live(count: u64, header_count: u64) -> Report {
+    Report { outcome: Outcome::Live, count, header_count, ..Report::default() }
+}
+
+/// Goes by the files alone: what the next writer's recovery would find, without what only the journal holds.
 pub(super) fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
     let files = &following.files;
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
@@ -84,57 +97,48 @@ pub(super) fn of_files(following: &Following, namespace: &Namespace) -> Result<S
     };
     if authority == following.authority {
         let (count, end) = namespace.visible.get();
-        let known = namespace.report.lock();
         let point = Point { count, end, time_ns: 0 };
-        let Report { outcome, finding, recovered, .. } = *known;
-        return Ok(Sight { authority, point, outcome, finding, header_count, recovered, epoch: 0 });
+        return Ok(Sight::new(authority, point, namespace.report.lock().clone()));
     }
-    let from = newest.map_or(Point::START, |newest| Point { count: newest.count, end: newest.end, time_ns: 0 });
-    // An index in memory was made for this very file, zeros past its end included.
-    let clean = newest.is_some_and(|newest| {
-        let size_fits = newest.end == log_size_bytes || files.index_id.is_none();
-        newest.state == State::Clean && newest.count == header_count && size_fits
-    });
-    let mut bytes = Bytes::new(files.log.as_ref(), log_size_bytes)?;
-    let sound = scan::check_ends(&mut bytes, &files.index, from)? == scan::Ends::Agree;
-    if clean {
-        let (outcome, finding) = match (sound, files.index_id) {
-            (false, _) => (Outcome::Damaged, Some(ErrorKind::Corrupt)),
-            (true, None) => (Outcome::Adopted, None),
-            (true, Some(_)) => (Outcome::Clean, None),
-        };
-        return Ok(Sight { authority, point: from, outcome, finding, header_count, recovered: 0, epoch: 0 });
-    }
-    let reached = scan::forward(&mut bytes, &files.index, from, u64::MAX)?;
-    let finding = if log_size_bytes < from.end {
-        Some(ErrorKind::Truncated)
-    } else if !sound
-        || header_count < from.count
-        || header_count > reached.count && !is_in_journal(files, &header, namespace)?
-    {
-        Some(ErrorKind::Corrupt)
-    } else {
-        None
+    let site = Site::new(namespace.storage.as_ref(), &namespace.name, namespace.named_codecs());
+    let side_file = files.index_id.map(|_| (header, Arc::clone(&files.index.file)));
+    let plan = match recovery::examine(&site, files.log.as_ref(), side_file) {
+        Err(error) if !is_finding(error.kind) => return Err(error),
+        plan => plan,
     };
-    let outcome = if finding.is_some() { Outcome::Damaged } else { Outcome::Recovered };
-    Ok(Sight {
-        authority,
-        point: reached,
-        outcome,
-        finding,
+    let from = newest.map_or(Point::START, |newest| Point { count: newest.count, end: newest.end, time_ns: 0 });
+    let unindexed = match &plan {
+        // Those behind what the journal holds are out of reach.
+        Ok(Plan::Recover(Recovery { unindexed: Some(unindexed), journal, .. })) => {
+            (journal.is_none() || unindexed.from.count <= from.count).then_some(*unindexed)
+        }
+        _ => None,
+    };
+    let (point, completed) = match (&plan, unindexed) {
+        (Ok(Plan::Continue { point, .. }), _) => (*point, None),
+        (_, Some(Unindexed { from, to })) => (to, Some(complete(&site, files, from, to)?)),
+        (_, None) => {
+            let mut bytes = Bytes::new(files.log.as_ref(), log_size_bytes)?;
+            (scan::forward(&mut bytes, &files.index, from, u64::MAX)?, None)
+        }
+    };
+    let report = plan.map_or_else(|error| Report::damaged(&error), |plan| plan.report());
+    let report = Report {
+        // It stays as it is until somebody mends it.
+        outcome: if report.finding.is_some() { Outcome::Damaged } else { report.outcome },
+        count: point.count,
         header_count,
-        recovered: reached.count - from.count,
-        epoch: 0,
-    })
+        recovered: report.recovered.min(point.count),
+        adopted: report.adopted.min(point.count),
+        ..report
+    };
+    Ok(Sight { completed, ..Sight::new(authority, point, report) })
 }
 
-/// Whether the rest may be in the journal of the durable writer that left the log: the next writer will lay it over the files.
-fn is_in_journal(files: &Files, header: &Header, namespace: &Namespace) -> Result<bool> {
-    let Some((newest, _)) = header.newest().filter(|(newest, _)| newest.mode == Mode::Durable) else {
-        return Ok(false);
-    };
-    let storage = namespace.storage.as_ref();
-    Ok(journal::find_of(storage, &namespace.name, &files.index.log_id, Some(newest.epoch))?.is_some())
+/// Whether the refusal of a writer is what a reader reports, which goes on with what verifies.
+fn is_finding(kind: ErrorKind) -> bool {
+    // Of a newer version can be the journal only: a side file is refused when it is opened.
+    kind.is_of_the_files() || kind == ErrorKind::Version
 }
 
 fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {

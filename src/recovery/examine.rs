@@ -122,11 +122,11 @@ impl Recovery {
     }
 }
 
-/// Decides what to do; reads only.
-pub fn examine(site: &Site<'_>, log: &dyn File) -> Result<Plan> {
+/// Decides what to do with `log` and its side file, if it has one; reads only.
+pub fn examine(site: &Site<'_>, log: &dyn File, side_file: Option<(Header, Arc<dyn File>)>) -> Result<Plan> {
     let file_size = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     let mut bytes = Bytes::new(log, file_size)?;
-    let found = match read_index(site)? {
+    let found = match side_file {
         Some((header, file)) => {
             usable_identity(&header, site.named, &site.index_path)?.map(|identity| (header, file, identity))
         }
@@ -372,7 +372,7 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
 }
 
 /// The side file's header; `None` when there is no side file or an empty one.
-fn read_index(site: &Site<'_>) -> Result<Option<(Header, Arc<dyn File>)>> {
+pub fn read_index(site: &Site<'_>) -> Result<Option<(Header, Arc<dyn File>)>> {
     let failed = |error| Error::os(format_args!("reading {}", site.index_path.display()), &error);
     match site.storage.open(&index::file_name(site.namespace), OpenMode::Write) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -12,7 +12,7 @@ pub mod replay;
 mod tests;
 mod unindexed;
 
-pub use examine::{Plan, journal_beside, usable_identity};
+pub use examine::{BesideRecords, Plan, Recovery, Unindexed, examine, journal_beside, usable_identity};
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
@@ -102,7 +102,7 @@ pub fn prepare<'a>(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chai
     let lock = acquire_lock(&site, Absent::Create)?;
     Live::clear_ready(storage, namespace);
     let log = storage.open(&log_file_name(namespace), OpenMode::Write).map_err(site.failed("opening"))?;
-    let plan = examine::examine(&site, log.as_ref())?;
+    let plan = examine(&site, log.as_ref(), examine::read_index(&site)?)?;
     Ok(Prepared { site, lock, log, plan, started })
 }
 
@@ -117,7 +117,7 @@ pub struct Inspected {
 pub fn inspect(site: &Site<'_>) -> Result<Inspected> {
     let lock = acquire_lock(site, Absent::Refuse)?;
     let log = site.storage.open(&log_file_name(site.namespace), OpenMode::Write).map_err(site.failed("opening"))?;
-    let opening = examine::examine(site, log.as_ref());
+    let opening = examine::read_index(site).and_then(|index| examine(site, log.as_ref(), index));
     Ok(Inspected { lock, log, opening })
 }
 
@@ -128,6 +128,10 @@ impl Prepared<'_> {
         let live = Live::attach_writer(site.storage, site.namespace)?;
         // A recovery that was cut may have left half a copy.
         salvage::discard(site.storage, site.namespace);
+        let Report { header_count, count, .. } = plan.report();
+        // Readers may have seen all that the count says. They are told before it goes back: a crash in between leaves them told.
+        let rolled_back_to = (header_count > count).then_some(count);
+        live.stamp(rolled_back_to).map_err(site.failed("writing the live page of"))?;
         // Before anything is written: no room for the journal is a refusal like any other.
         let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, size_bytes);
         let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
@@ -139,7 +143,7 @@ impl Prepared<'_> {
         }
         let mut opened = opened?;
         opened.report.seconds = started.elapsed().as_secs_f64();
-        let ready = opened.live.stamp(None).and_then(|()| opened.live.set_ready_epoch(opened.checkpoint.epoch));
+        let ready = opened.live.set_ready_epoch(opened.checkpoint.epoch);
         ready.map_err(site.failed("writing the live page of"))?;
         Ok(opened)
     }

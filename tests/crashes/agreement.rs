@@ -1,0 +1,311 @@
+//! Readers agree with writers: what a read-only open and a verification say of files that nobody has open is what opening them for
+//! writing says, and what they serve is what that would find in the files; what readers were shown and is no more, they are told.
+
+use crate::disk::{CHECKPOINTS, Files, INDEX, LOG, Mode, append, append_batch, open, records};
+use crate::records::{Records, read_all};
+use immuta::storage::simulated::Simulated;
+use immuta::{ErrorKind, Log, Next, Options, Outcome, Report, Stream, Timeout};
+
+const ENTRIES_AT: usize = 16_384;
+const ENTRY_BYTES: usize = 24;
+/// The end of a record of `records(.., 300)`, counted from the end of the one before.
+const RECORD_BYTES: usize = 308;
+
+fn options() -> Options {
+    let mut options = Options { read_only: true, ..Options::default() };
+    options.add_namespace("a").unwrap();
+    options
+}
+
+fn reader(disk: &Simulated) -> immuta::Result<Log> {
+    Log::open_on(disk.storage(), &options())
+}
+
+fn verified(disk: &Simulated) -> Report {
+    immuta::verify_on(&disk.storage(), "a", &options(), &mut |_, _| true).unwrap()
+}
+
+/// What is wrong, and where.
+type Told = (Option<ErrorKind>, u64, u64);
+
+fn told(opened: &immuta::Result<Log>) -> Told {
+    match opened {
+        Ok(log) => told_by(&log.report(0).unwrap()),
+        Err(error) => (Some(error.kind), error.number, error.offset),
+    }
+}
+
+fn told_by(report: &Report) -> Told {
+    (report.finding, report.first_bad_number, report.first_bad_offset)
+}
+
+/// Records up to the first that cannot be read.
+fn readable(log: &Log) -> Records {
+    let (mut stream, mut records) = (log.stream(0, 0).unwrap(), Vec::new());
+    while let Ok(Next::Ready(record)) = stream.next(Timeout::Ns(0)) {
+        records.push(record.data().to_vec());
+    }
+    records
+}
+
+/// Checks that all who open `files` agree, and answers what they say.
+fn agreed(files: &Files, context: &str) -> Told {
+    let reading = reader(&files.on_disk());
+    let verified = verified(&files.on_disk());
+    let writing = open(&files.on_disk(), Mode::Durable);
+    assert_eq!(told(&reading), told(&writing), "{context}: reader and writer");
+    let expected = told(&writing);
+    if verified.bad_records == 0 {
+        assert_eq!(told_by(&verified), expected, "{context}: a verification");
+    } else {
+        assert!(verified.finding.is_some(), "{context}: a verification that finds bad records");
+    }
+    if let (Ok(reading), Ok(writing)) = (reading, writing) {
+        let (seen, all, report) = (readable(&reading), readable(&writing), writing.report(0).unwrap());
+        assert!(all.starts_with(&seen), "{context}: {} of {} records", seen.len(), all.len());
+        if files.journal.is_none() {
+            assert_eq!(seen.len(), all.len(), "{context}: {report:?}");
+        }
+        let outcome = reading.report(0).unwrap().outcome;
+        let is_damaged = report.finding.is_some();
+        assert_eq!(outcome, if is_damaged { Outcome::Damaged } else { report.outcome }, "{context}");
+    }
+    expected
+}
+
+/// Five synced records and five more, left by a writer that was killed.
+fn killed(mode: Mode) -> Files {
+    let disk = Simulated::new();
+    let log = open(&disk, mode).unwrap();
+    append_batch(&log, &records(0, 5, 300)).unwrap();
+    log.sync(0).unwrap();
+    append_batch(&log, &records(5, 5, 300)).unwrap();
+    disk.kill();
+    Files::of(&disk)
+}
+
+fn closed(count: usize) -> Files {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(0, count, 300)).unwrap();
+    log.shutdown().unwrap();
+    Files::of(&disk)
+}
+
+#[test]
+fn of_files_that_a_crash_or_somebody_damaged() {
+    let files = killed(Mode::Durable);
+    assert_eq!(agreed(&files, "as killed"), (None, 0, 0));
+    assert_eq!(agreed(&Files { journal: None, ..files.clone() }, "no journal"), (Some(ErrorKind::Missing), 0, 0));
+    let mut one_bad = files.clone();
+    let newest = one_bad.newest_checkpoint();
+    one_bad.index()[newest + 100] ^= 1;
+    assert_eq!(agreed(&one_bad, "newest checkpoint bad"), (Some(ErrorKind::Corrupt), 0, 0));
+    let mut both_bad = files.clone();
+    for at in CHECKPOINTS {
+        both_bad.index()[at + 100] ^= 1;
+    }
+    assert_eq!(agreed(&both_bad, "both checkpoints bad"), (Some(ErrorKind::Corrupt), 0, 0));
+    let mut in_journal = both_bad.clone();
+    in_journal.log()[8 + 5 * RECORD_BYTES..].fill(0);
+    in_journal.index()[ENTRIES_AT + 5 * ENTRY_BYTES..].fill(0);
+    let told = agreed(&in_journal, "both checkpoints bad, the rest only in the journal");
+    assert_eq!(told, (Some(ErrorKind::Corrupt), 0, 0));
+    let mut entries_cut = files.clone();
+    entries_cut.index().truncate(ENTRIES_AT + 2 * ENTRY_BYTES);
+    assert_eq!(agreed(&entries_cut, "entries cut off").0, Some(ErrorKind::Truncated));
+
+    let mut first_damaged = closed(5);
+    first_damaged.log()[8 + 20] ^= 1;
+    assert_eq!(agreed(&first_damaged, "record 0 of a closed log damaged"), (Some(ErrorKind::Corrupt), 0, 8));
+    let of_another = Files { index: closed(4).index, ..closed(5) };
+    assert_eq!(agreed(&of_another, "a side file that knows fewer records"), (None, 0, 0));
+}
+
+#[test]
+fn of_records_that_no_side_file_knows() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Durable).unwrap();
+    append_batch(&log, &records(0, 3, 300)).unwrap();
+    let three = Files::of(&disk);
+    append_batch(&log, &records(3, 3, 300)).unwrap();
+    append(&log, b"").unwrap();
+    disk.kill();
+    let files = Files { index: None, ..Files::of(&disk) };
+    assert_eq!(agreed(&files, "an empty record at the end, which the journal tells"), (None, 0, 0));
+    assert_eq!(read_all(&reader(&files.on_disk()).unwrap()).unwrap().len(), 7);
+    let in_journal = Files { log: three.log, ..files };
+    assert_eq!(agreed(&in_journal, "more in the journal"), (None, 0, 0));
+    let log = reader(&in_journal.on_disk()).unwrap();
+    assert_eq!((read_all(&log).unwrap(), log.report(0).unwrap().count), (records(0, 3, 300), 3));
+
+    let empty = closed(0);
+    let foreign = Files { index: empty.index, ..closed(5) };
+    assert_eq!(agreed(&foreign, "the side file of an empty log"), (None, 0, 0));
+    let mut appended = closed(5);
+    let more = records(5, 1, 300).remove(0);
+    appended.log().extend([300_u64.to_le_bytes().as_slice(), &more].concat());
+    appended.log()[0] += 1;
+    assert_eq!(agreed(&appended, "the original appended"), (None, 0, 0));
+}
+
+#[test]
+fn of_every_file_with_a_bit_flipped_or_cut_short() {
+    let mut count = 0;
+    for (name, files) in [
+        ("killed, durable", killed(Mode::Durable)),
+        ("killed, fast", killed(Mode::Fast)),
+        ("closed", closed(5)),
+        ("without a side file", Files { index: None, ..killed(Mode::Durable) }),
+    ] {
+        // Every bit of what is not zero would take minutes: these steps meet every field.
+        for at in (0..8 + 10 * RECORD_BYTES).step_by(7) {
+            let mut damaged = files.clone();
+            let Some(byte) = damaged.log().get_mut(at) else { break };
+            *byte ^= 1 << (at % 8);
+            agreed(&damaged, &format!("{name}: byte {at} of the record file"));
+            count += 1;
+            if at >= 8 {
+                damaged = files.clone();
+                damaged.log().truncate(at);
+                agreed(&damaged, &format!("{name}: record file of {at} bytes"));
+                count += 1;
+            }
+        }
+        let pages = (0..4).flat_map(|page| (0..72).step_by(5).map(move |at| page * 4096 + at));
+        for at in pages.chain((ENTRIES_AT..ENTRIES_AT + 10 * ENTRY_BYTES).step_by(5)) {
+            let mut damaged = files.clone();
+            let Some(byte) = damaged.index.as_mut().and_then(|index| index.get_mut(at)) else { break };
+            *byte ^= 1 << (at % 8);
+            agreed(&damaged, &format!("{name}: byte {at} of the side file"));
+            damaged = files.clone();
+            damaged.index().truncate(at);
+            agreed(&damaged, &format!("{name}: side file of {at} bytes"));
+            count += 2;
+        }
+        let halves = [0, 32 << 10].map(|half| half..half + 4096 + 1600);
+        for at in halves.into_iter().flatten().step_by(31) {
+            let mut damaged = files.clone();
+            let Some(byte) = damaged.journal.as_mut().and_then(|journal| journal.get_mut(at)) else { break };
+            *byte ^= 1 << (at % 8);
+            agreed(&damaged, &format!("{name}: byte {at} of the journal"));
+            count += 1;
+        }
+    }
+    assert!(count > 1000);
+    println!("agreement: {count} damaged logs");
+}
+
+/// Waits no longer than it has to.
+const LIMIT: Timeout = Timeout::Ns(120_000_000_000);
+
+fn next(stream: &mut Stream) -> Result<Vec<u8>, Option<ErrorKind>> {
+    match stream.next(LIMIT) {
+        Ok(Next::Ready(record)) => Ok(record.data().to_vec()),
+        Ok(_) => Err(None),
+        Err(error) => Err(Some(error.kind)),
+    }
+}
+
+/// A log whose file system loses its cache without a restart, under a reader that has seen 20 records: 10 are left, and a count.
+fn rolled_back(count: u64) -> (Simulated, Log, [Stream; 2]) {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(0, 10, 300)).unwrap();
+    log.sync(0).unwrap();
+    let mut before = Files::of(&disk);
+    append_batch(&log, &records(10, 10, 300)).unwrap();
+    let following = reader(&disk).unwrap();
+    let mut streams = [0, 10].map(|start| following.stream(0, start).unwrap());
+    for number in 0..20 {
+        assert_eq!(next(&mut streams[0]), Ok(records(number, 1, 300).remove(0)));
+    }
+    log.shutdown().unwrap();
+    before.log()[..8].copy_from_slice(&count.to_le_bytes());
+    disk.write_file(LOG, before.log());
+    disk.write_file(INDEX, before.index());
+    (disk, following, streams)
+}
+
+#[test]
+fn what_was_shown_and_is_no_more_is_told_to_streams_beyond_it() {
+    let (disk, _following, [mut beyond, mut at_the_end]) = rolled_back(20);
+    let log = open(&disk, Mode::Fast).unwrap();
+    let report = log.report(0).unwrap();
+    assert_eq!((report.count, report.header_count), (10, 20));
+    append_batch(&log, &records(100, 11, 300)).unwrap();
+    assert_eq!(next(&mut beyond), Err(Some(ErrorKind::Replaced)), "it has seen ten that are gone");
+    assert_eq!(next(&mut at_the_end), Ok(records(100, 1, 300).remove(0)));
+    beyond.seek(10).unwrap();
+    assert_eq!(next(&mut beyond), Ok(records(100, 1, 300).remove(0)), "sought to where it goes on");
+}
+
+/// Cut anywhere: the count may be lower by then.
+#[test]
+fn a_rollback_is_told_by_a_recovery_that_is_cut_anywhere() {
+    for call in 0.. {
+        let (disk, _following, [mut beyond, _]) = rolled_back(20);
+        // A kill would take the reader, too; an error that does not end is as good to the writer.
+        disk.fail_call(disk.calls() + call, libc::EIO, true);
+        let done = open(&disk, Mode::Fast).is_ok();
+        disk.clear_faults();
+        let log = open(&disk, Mode::Fast).unwrap();
+        append_batch(&log, &records(100, 11, 300)).unwrap();
+        assert_eq!(next(&mut beyond), Err(Some(ErrorKind::Replaced)), "cut at call {call}");
+        if done {
+            assert!(call > 10);
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_count_older_than_what_was_shown_is_a_rollback_without_a_word() {
+    let (disk, _following, [mut beyond, mut at_the_end]) = rolled_back(10);
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(100, 5, 300)).unwrap();
+    assert_eq!(next(&mut beyond), Err(Some(ErrorKind::Replaced)));
+    assert_eq!(next(&mut at_the_end), Err(Some(ErrorKind::Replaced)), "how far it goes nobody knows");
+}
+
+#[test]
+fn a_reader_that_is_refused_a_call_takes_nothing_for_a_rollback_and_gives_no_wrong_figures() {
+    let (disk, ..) = rolled_back(20);
+    let log = open(&disk, Mode::Durable).unwrap();
+    let all = records(0, 10, 300);
+    let mut refused = [0, 0];
+    for call in 0.. {
+        disk.fail_call(disk.calls() + call, libc::EIO, false);
+        let (met, opened) = (disk.faults_met(), reader(&disk));
+        let is_met = disk.faults_met() > met;
+        disk.clear_faults();
+        if let Ok(following) = opened {
+            assert_eq!(read_all(&following).unwrap(), all, "call {call}");
+        } else {
+            refused[0] += 1;
+        }
+        if !is_met {
+            break;
+        }
+    }
+    let following = reader(&disk).unwrap();
+    for call in 0.. {
+        disk.fail_call(disk.calls() + call, libc::EIO, false);
+        let (met, stats) = (disk.faults_met(), following.stats(0));
+        let is_met = disk.faults_met() > met;
+        disk.clear_faults();
+        match stats {
+            // A size that cannot be asked for is 0.
+            Ok(stats) => assert_eq!((stats.mode, stats.durable_count, stats.count), (0, 10, 10), "call {call}"),
+            Err(error) => {
+                assert_eq!(error.kind, ErrorKind::Io);
+                refused[1] += 1;
+            }
+        }
+        if !is_met {
+            break;
+        }
+    }
+    assert!(refused.iter().all(|refused| *refused > 1), "{refused:?}");
+    drop(log);
+}
