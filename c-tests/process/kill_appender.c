@@ -1,18 +1,19 @@
 /* The process that is killed: opens the log, tells how many records it found, then appends for ever from some threads and tells up to where
- * appends have returned (the acknowledgement the log must keep).
+ * appends have returned (the acknowledgement the log must keep). With IMMUTA_TEST_SYNC it syncs now and then, and tells SAFE | up to where.
  *
  *   kill_appender DIRECTORY SEED LIFE THREADS            until killed
  *   kill_appender DIRECTORY SEED LIFE THREADS APPENDS    so many appends by each, then a clean close and a verification */
 #include "payload.h"
 #include <pthread.h>
 
-enum { BATCH_LARGEST = 32, THREADS_MAX = 8 };
+enum { BATCH_LARGEST = 32, THREADS_MAX = 8, SYNC_ONE_IN = 32 };
+static const uint64_t SAFE = UINT64_C(1) << 63;
 
 typedef struct appender {
   immuta_log *log;
   uint64_t writer, sequence, random, appends;
   uint64_t end;         /* where the last append ended; alone, the next one goes there */
-  int is_alone;
+  int is_alone, is_syncing;
   unsigned char *arena; /* room for one batch */
   pthread_t thread;
 } appender;
@@ -88,11 +89,19 @@ static void acknowledge(uint64_t end) {
   REQUIRE(pthread_mutex_unlock(&lock) == 0);
 }
 
+/* Everything appended before the call is on disk when it returns. */
+static void sync_and_tell(const appender *self) {
+  immuta_error error = {0};
+  REQUIRE_OK(immuta_sync(self->log, 0, &error), &error);
+  tell(SAFE | self->end);
+}
+
 static void *append_on(void *argument) {
   appender *self = argument;
   for (uint64_t i = 0; i < self->appends; i++) {
     append_something(self);
     acknowledge(self->end);
+    if (self->is_syncing && (self->random >> 8) % SYNC_ONE_IN == 0) sync_and_tell(self);
   }
   return NULL;
 }
@@ -110,6 +119,7 @@ int main(int argc, char **argv) {
   for (uint64_t i = 0; i < threads; i++) {
     const uint64_t writer = life * THREADS_MAX + i;
     appenders[i] = (appender){.log = log, .writer = writer, .random = seed ^ writer, .end = found, .is_alone = threads == 1};
+    appenders[i].is_syncing = getenv("IMMUTA_TEST_SYNC") != NULL;
     appenders[i].appends = argc == 6 ? strtoull(argv[5], NULL, 10) : UINT64_MAX;
     appenders[i].arena = malloc((size_t)BATCH_LARGEST * PAYLOAD_LARGEST);
     REQUIRE(appenders[i].arena != NULL);

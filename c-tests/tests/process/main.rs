@@ -1,10 +1,13 @@
-//! The process tests: whole programs of `process/`, killed, crowded and traced.
+//! The process tests: whole programs of `process/`, killed, crowded, traced and unplugged.
 //!
 //! `cargo test -p immuta-c-tests --test process -- [NAME...] [--minutes N]`
 
 mod crowd;
+mod image;
 mod inject;
 mod kill;
+mod payload;
+mod power;
 mod quiet;
 mod support;
 
@@ -30,8 +33,8 @@ enum Length {
     Long(Duration),
 }
 
-const TESTS: [(&str, Run); 4] =
-    [("kill", kill::run), ("crowd", crowd::run), ("quiet", quiet::run), ("inject", inject::run)];
+const TESTS: [(&str, Run); 5] =
+    [("kill", kill::run), ("crowd", crowd::run), ("quiet", quiet::run), ("inject", inject::run), ("loop", power::run)];
 
 fn main() -> ExitCode {
     match run_selected() {
@@ -56,7 +59,11 @@ fn run_selected() -> Result<usize, String> {
                 length = Length::Long(Duration::from_secs(60 * minutes.ok_or("--minutes wants a number")?));
             }
             name if TESTS.iter().any(|(known, _)| *known == name) => names.push(argument),
-            _ => return Err(format!("unknown argument {argument}: [kill] [crowd] [quiet] [inject] [--minutes N]")),
+            _ => {
+                return Err(format!(
+                    "unknown argument {argument}: [kill] [crowd] [quiet] [inject] [loop] [--minutes N]"
+                ));
+            }
         }
     }
 

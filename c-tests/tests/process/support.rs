@@ -68,11 +68,16 @@ impl Random {
     }
 }
 
+/// A number with this bit tells what the process knows to be on disk.
+const SAFE: u64 = 1 << 63;
+
 /// What a process has told so far: its first number, its last, and whether it has ended.
 #[derive(Clone, Copy, Default)]
 pub struct Told {
     pub first: Option<u64>,
     pub last: Option<u64>,
+    /// The last of those about what is on disk.
+    pub safe: Option<u64>,
     pub ended: bool,
 }
 
@@ -114,6 +119,10 @@ impl Teller {
         Ok(*told)
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, now.
     pub fn kill(&mut self) -> Result<(), String> {
         self.child.kill().map_err(|e| e.to_string())
@@ -152,11 +161,13 @@ fn listen(mut output: ChildStdout, shared: &Shared) {
         let got = output.read_exact(&mut buffer);
         let mut told = lock.lock().unwrap_or_else(PoisonError::into_inner);
         match got {
-            Ok(()) => {
-                let number = u64::from_le_bytes(buffer);
-                told.first.get_or_insert(number);
-                told.last = Some(number);
-            }
+            Ok(()) => match u64::from_le_bytes(buffer) {
+                number if number & SAFE != 0 => told.safe = Some(number & !SAFE),
+                number => {
+                    told.first.get_or_insert(number);
+                    told.last = Some(number);
+                }
+            },
             Err(_) => told.ended = true,
         }
         let ended = told.ended;
