@@ -2,7 +2,7 @@
  * tells what became of each commit, so that the driver knows what the log must hold.
  *
  *   inject DIRECTORY work     tells commit << 2 | outcome, once before the commit and once after it
- *   inject DIRECTORY check    opens, checks every byte, tells the commit of each record, closes, and verifies
+ *   inject DIRECTORY check    opens, checks every byte, tells each commit and the number of records, closes, and verifies
  *
  * A record is its commit's number, its index in the commit and how many are in it, then bytes that follow from these. */
 #include "process.h"
@@ -111,6 +111,7 @@ static void check(const char *directory) {
   REQUIRE_OK(immuta_verify(directory, "events", NULL, NULL, NULL, &report, sizeof report, &error), &error);
   REQUIRE_EQ(report.finding, IMMUTA_OK);
   REQUIRE_EQ(report.count, count);
+  tell(count);
 }
 
 int main(int argc, char **argv) {
