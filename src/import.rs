@@ -183,12 +183,19 @@ impl Target<'_> {
         Ok(Claimed::Ours)
     }
 
-    /// Removes whatever this import made, the records last: without its side file a record file is a whole log.
+    /// Removes whatever this import made; the records last, and only when no side file comes back: one without records is refused, while
+    /// records without a side file are a whole log. What stays is in the way of the next import, which says so.
     fn clear(&self) {
         let side_file = index::file_name(self.name);
-        for name in [self.temporary(), format!("{side_file}.tmp"), side_file, log_file_name(self.name)] {
-            // What stays is in the way of the next import, which says so.
+        for name in [self.temporary(), format!("{side_file}.tmp")] {
             let _ = self.storage.remove(&name);
+        }
+        let is_without = match self.storage.remove(&side_file) {
+            Ok(()) => self.storage.sync_directory().is_ok(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if is_without {
+            let _ = self.storage.remove(&log_file_name(self.name));
         }
     }
 
