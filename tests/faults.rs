@@ -13,6 +13,8 @@ mod budget;
 mod fault;
 #[path = "faults/fixed.rs"]
 mod fixed;
+#[path = "faults/maintenance.rs"]
+mod maintenance;
 #[allow(dead_code, reason = "indices are all that is chosen here")]
 #[path = "support/random.rs"]
 mod random;

@@ -1,6 +1,9 @@
 //! What is done while calls fail: each scenario is a disk as somebody left it, and an application that goes on from there.
 
 use crate::application::{Application, Open, file_of, open, open_durable, open_named, options, payloads};
+use crate::maintenance::{
+    self, damaged_identity, damaged_killed_durable, damaged_records, open_imported, open_repaired, source,
+};
 use crate::records::read_all;
 use immuta::storage::simulated::Simulated;
 use immuta::{Log, Next, Options, Outcome, Result, Timeout, verify_on};
@@ -37,7 +40,7 @@ const fn within(
     Scenario { name, open, left, is_open: true, act }
 }
 
-pub const SCENARIOS: [Scenario; 38] = [
+pub const SCENARIOS: [Scenario; 43] = [
     new("create", open, nothing, Application::open_log),
     new("create, durable", open_durable, nothing, Application::open_log),
     new("create two namespaces, all or none", open_two, nothing, Application::open_log),
@@ -78,6 +81,11 @@ pub const SCENARIOS: [Scenario; 38] = [
     new("durable, then fast", open_durable, nothing, |app, disk| change_mode(app, disk, open)),
     new("fast, then durable", open, nothing, |app, disk| change_mode(app, disk, open_durable)),
     within("following", open, closed, follow),
+    new("repair, dry run", open_repaired, damaged_records, maintenance::try_dry_repair),
+    new("repair", open_repaired, damaged_records, maintenance::try_repair),
+    new("repair of what a durable writer left", open_repaired, damaged_killed_durable, maintenance::try_repair),
+    new("repair of a side file", open_repaired, damaged_identity, maintenance::try_repair),
+    new("import", open_imported, source, maintenance::try_import),
 ];
 
 fn open_two(disk: &Simulated) -> Result<Log> {
@@ -101,7 +109,7 @@ fn closed(app: &mut Application, disk: &Simulated) {
 }
 
 /// Some records are covered by a checkpoint, some are not.
-fn written(app: &mut Application, disk: &Simulated) {
+pub fn written(app: &mut Application, disk: &Simulated) {
     app.open_log(disk);
     app.append(disk, 5);
     app.sync();
@@ -109,19 +117,33 @@ fn written(app: &mut Application, disk: &Simulated) {
     app.append(disk, 3);
 }
 
+/// What a writer leaves that comes to `its_end` after `act`: not closed.
+pub fn left_by(
+    app: &mut Application,
+    disk: &Simulated,
+    open: Open,
+    act: fn(&mut Application, &Simulated),
+    its_end: fn(&Simulated),
+) {
+    app.opening_by(open, |app| {
+        act(app, disk);
+        its_end(disk);
+    });
+    assert!(disk.read_file("a.log").unwrap() != file_of(&app.acknowledged), "the log was closed");
+}
+
 fn killed(app: &mut Application, disk: &Simulated) {
-    app.opening_by(open, |app| written(app, disk));
-    disk.kill();
+    left_by(app, disk, open, written, Simulated::kill);
 }
 
 fn killed_durable(app: &mut Application, disk: &Simulated) {
-    app.opening_by(open_durable, |app| written(app, disk));
-    disk.kill();
+    left_by(app, disk, open_durable, written, Simulated::kill);
 }
 
 fn unplugged_durable(app: &mut Application, disk: &Simulated) {
-    app.opening_by(open_durable, |app| written(app, disk));
-    disk.power_loss(4);
+    left_by(app, disk, open_durable, written, |disk| {
+        disk.power_loss(4);
+    });
 }
 
 /// Records of which no side file knows.
