@@ -67,6 +67,6 @@ STEPS = [
     Step("states", "crash states of the simulated file system: a million opened, judged and walked over", states),
     Step("damage", "every bit flipped, every length, every block zeroed, duplicated, swapped: told or harmless", damage),
     Step("fuzz", "the fuzzer's corpus, replayed; with --minutes the fuzzer itself, under AddressSanitizer", fuzz),
-    Step("faults", "every fault at every call of 38 scenarios on the simulated engine", faults),
+    Step("faults", "every fault at every call of 43 scenarios on the simulated engine", faults),
     Step("models", "waiting, event loops and pool in every order of their threads, and mutants noticed", models),
 ]

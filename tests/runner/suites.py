@@ -1,5 +1,7 @@
 """The tests of the library as it is shipped: C suites, also under valgrind and sanitizers, and tests with processes."""
 
+import os
+
 from .engine import LIBRARY, Run, Skip, Step
 from .tools import c_compiler, need, need_std_source
 
@@ -18,9 +20,9 @@ def environment(run: Run) -> dict[str, str]:
     return {"IMMUTA_MINUTES": str(run.minutes)} if run.minutes else {}
 
 
-def c_tests(run: Run, test: str, *arguments: str) -> str:
+def c_tests(run: Run, test: str, *arguments: str, within: tuple[str, ...] = ()) -> str:
     c_compiler()
-    return run.command("cargo", "test", "--locked", "--release", "--package", "immuta-c-tests", "--test", test,
+    return run.command(*within, "cargo", "test", "--locked", "--release", "--package", "immuta-c-tests", "--test", test,
                        "--", *arguments, env=environment(run))
 
 
@@ -41,13 +43,18 @@ def sanitizer(run: Run, name: str) -> str:
     return f"{usual}\nsystem-call engine: {c_suites(run, f'--sanitizer={name}', '--syscall', *chosen)}"
 
 
-def process(run: Run, name: str) -> str:
+def process(run: Run, name: str, within: tuple[str, ...] = ()) -> str:
     """One of the process tests. What it prints is what it found out, so all of it is shown."""
-    output = c_tests(run, "process", name, *(["--minutes", run.minutes] if run.minutes else []))
+    output = c_tests(run, "process", name, *(["--minutes", run.minutes] if run.minutes else []), within=within)
     skipped = [line for line in output.splitlines() if line.startswith("SKIPPED")]
     if skipped:
         raise Skip(skipped[0].split(": ", 1)[-1])
     return "\n" + output.rstrip()
+
+
+def loop(run: Run) -> str:
+    """What is mounted in a namespace of one's own is gone with it, however the test ends."""
+    return process(run, "loop", ("unshare", "--mount") if os.geteuid() == 0 else ())
 
 
 STEPS = [
@@ -58,6 +65,7 @@ STEPS = [
     Step("tsan", "C suites under ThreadSanitizer", lambda run: sanitizer(run, "thread"), LIBRARY),
     Step("kill", "kill -9 of a writer 200 times with a reader attached; fast and durable, one thread and eight", lambda run: process(run, "kill"), LIBRARY),
     Step("inject", "system calls of a C host refused or its last, one after the other, by strace", lambda run: process(run, "inject"), LIBRARY),
+    Step("loop", "power cuts on real file systems: images of loop devices copied under a host, then opened", loop, LIBRARY),
     Step("crowd", "10 000 streams waiting in threads, and what waiting costs", lambda run: process(run, "crowd"), LIBRARY, alone=True),
     Step("quiet", "appends with nobody asleep make no system call", lambda run: process(run, "quiet"), LIBRARY, alone=True),
 ]
