@@ -107,16 +107,7 @@ impl File for RealFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut done = 0;
-        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, offset.saturating_add(done as u64)) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(failure) if failure.kind() == io::ErrorKind::Interrupted => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        Ok(done)
+        fill(buffer, |rest, done| self.file.read_at(rest, offset.saturating_add(done as u64)))
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -219,4 +210,21 @@ impl Drop for WriterLock {
             let _closing_releases_it_too = sys::unlock(descriptor);
         }
     }
+}
+
+/// Has `read` go on, told what it has read so far, until the buffer is full or there is no more. Returns how much it is.
+pub(super) fn fill(
+    buffer: &mut [u8],
+    mut read: impl FnMut(&mut [u8], usize) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match read(rest, done) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(failure) if failure.kind() == io::ErrorKind::Interrupted => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(done)
 }

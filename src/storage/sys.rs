@@ -22,7 +22,7 @@ pub(super) fn c_name(name: &str) -> io::Result<CString> {
 }
 
 /// The result of `call`, which answers less than zero and sets errno on failure; called again after EINTR.
-fn retried<T: Copy + PartialOrd + From<i8>>(mut call: impl FnMut() -> T) -> io::Result<T> {
+pub(super) fn retried<T: Copy + PartialOrd + From<i8>>(mut call: impl FnMut() -> T) -> io::Result<T> {
     loop {
         let result = call();
         if result >= T::from(0) {

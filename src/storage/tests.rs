@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 mod files;
+mod interrupted;
 mod limits;
 mod real;
 
