@@ -1,7 +1,7 @@
 // The sources under test, and every weakening of them that the models must notice. Read by build.rs.
 
 /// Files and directories of `src` that make up a copy.
-pub const SOURCES: &[&str] = &["publish", "pool.rs", "group.rs"];
+pub const SOURCES: &[&str] = &["publish", "pool.rs", "group.rs", "ffi/token.rs"];
 
 /// In `file`, `from` (which is there once) becomes `to`; then one of the models `caught_by` fails.
 #[derive(Debug)]
@@ -225,5 +225,68 @@ pub const MUTATIONS: &[Mutation] = &[
         from: "        drop(turns);\n        self.changed.notify_all();",
         to: "        drop(turns);",
         caught_by: &["group-poison-room"],
+    },
+    Mutation {
+        name: "slot_claimed_without_an_exchange",
+        file: "ffi/token.rs",
+        from: "self.turn.compare_exchange(turn, claimed, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| claimed)",
+        to: "(self.turn.load(Ordering::Acquire) == turn).then(|| {\n            self.turn.store(claimed, Ordering::Relaxed);\n            claimed\n        })",
+        caught_by: &["loans-twice", "loans-grow"],
+    },
+    Mutation {
+        name: "slot_claimed_relaxed",
+        file: "ffi/token.rs",
+        from: "self.turn.compare_exchange(turn, claimed, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| claimed)",
+        to: "self.turn.compare_exchange(turn, claimed, Ordering::Relaxed, Ordering::Relaxed).ok().map(|_| claimed)",
+        caught_by: &["loans-hand-over"],
+    },
+    Mutation {
+        name: "slot_lent_relaxed",
+        file: "ffi/token.rs",
+        from: "slot.turn.store(lent, Ordering::Release)",
+        to: "slot.turn.store(lent, Ordering::Relaxed)",
+        caught_by: &["loans-hand-over"],
+    },
+    Mutation {
+        name: "slot_lent_before_it_is_filled",
+        file: "ffi/token.rs",
+        from: "        slot.loan.with_mut(|place| unsafe { *place = Some(loan) });\n        let lent = filling.wrapping_add(1);\n        slot.turn.store(lent, Ordering::Release);\n",
+        to: "        let lent = filling.wrapping_add(1);\n        slot.turn.store(lent, Ordering::Release);\n        slot.loan.with_mut(|place| unsafe { *place = Some(loan) });\n",
+        caught_by: &["loans-hand-over", "loans-twice"],
+    },
+    Mutation {
+        name: "slot_freed_relaxed",
+        file: "ffi/token.rs",
+        from: "slot.turn.store(emptying.wrapping_add(1), Ordering::Release)",
+        to: "slot.turn.store(emptying.wrapping_add(1), Ordering::Relaxed)",
+        caught_by: &["loans-hand-over", "loans-twice"],
+    },
+    Mutation {
+        name: "token_of_any_turn",
+        file: "ffi/token.rs",
+        from: "slot.claim(lent)?",
+        to: "slot.claim(slot.turn.load(Ordering::Relaxed))?",
+        caught_by: &["loans-twice"],
+    },
+    Mutation {
+        name: "chunk_published_without_an_exchange",
+        file: "ffi/token.rs",
+        from: "chunk.compare_exchange(ptr::null_mut(), added.cast(), Ordering::Release, Ordering::Relaxed)",
+        to: "Ok::<_, ()>(chunk.swap(added.cast(), Ordering::Release))",
+        caught_by: &["loans-grow"],
+    },
+    Mutation {
+        name: "chunk_published_relaxed",
+        file: "ffi/token.rs",
+        from: "chunk.compare_exchange(ptr::null_mut(), added.cast(), Ordering::Release, Ordering::Relaxed)",
+        to: "chunk.compare_exchange(ptr::null_mut(), added.cast(), Ordering::Relaxed, Ordering::Relaxed)",
+        caught_by: &["loans-grow"],
+    },
+    Mutation {
+        name: "chunk_seen_relaxed",
+        file: "ffi/token.rs",
+        from: "self.chunks.get(chunk_index)?.load(Ordering::Acquire)",
+        to: "self.chunks.get(chunk_index)?.load(Ordering::Relaxed)",
+        caught_by: &["loans-grow"],
     },
 ];

@@ -1,8 +1,9 @@
-//! Locks. Those of the standard library: a futex word each, and no table that all locks of the process share, which a forked
-//! child would inherit with threads in it that are gone, and wait for them.
+//! Locks, atomics and cells, for which the models have stand-ins. The locks are those of the standard library: a futex word each,
+//! and no table that all locks of the process share, which a forked child would inherit with threads in it that are gone, and wait for.
 //!
 //! Their poison is passed over: a panic is contained at the boundary, and what it left half done the namespace's own poison tells.
 
+use std::cell;
 use std::sync::{self, PoisonError, TryLockError};
 use std::time::Instant;
 
@@ -76,5 +77,20 @@ impl Condvar {
 
     pub fn notify_all(&self) {
         self.0.notify_all();
+    }
+}
+
+/// A place that whoever uses it knows to have for itself; the models' stand-in notices when that is wrong.
+#[derive(Debug)]
+pub struct UnsafeCell<T>(cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    pub const fn new(value: T) -> Self {
+        UnsafeCell(cell::UnsafeCell::new(value))
+    }
+
+    /// Calls `act` with where the value is: the caller argues that nothing else touches it meanwhile.
+    pub fn with_mut<R>(&self, act: impl FnOnce(*mut T) -> R) -> R {
+        act(self.0.get())
     }
 }

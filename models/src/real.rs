@@ -8,3 +8,6 @@ pub mod models;
 pub mod pool;
 #[path = "../../src/publish/mod.rs"]
 pub mod publish;
+#[path = "../../src/ffi/token.rs"]
+#[allow(unsafe_code, reason = "as in the library: each block argues its soundness")]
+pub mod token;

@@ -15,9 +15,9 @@
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::storage::fork;
-use std::cell::UnsafeCell;
+use crate::sync::UnsafeCell;
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 // A token from its lowest bit: slot, fork generation, turn (which is never 0 when a slot is lent, and so no token is).
 const SLOT_BITS: u32 = 20;
@@ -71,7 +71,7 @@ impl<T: Send> Loans<T> {
         let (index, slot, filling) = self.claim_free(*preferred)?;
         *preferred = index;
         // SAFETY: the claim made this thread the only one to touch the loan until the next turn.
-        unsafe { *slot.loan.get() = Some(loan) };
+        slot.loan.with_mut(|place| unsafe { *place = Some(loan) });
         let lent = filling.wrapping_add(1);
         slot.turn.store(lent, Ordering::Release);
         Ok(u64::from(lent) << TURN_SHIFT | fork_number() << FORK_SHIFT | index as u64)
@@ -91,7 +91,7 @@ impl<T: Send> Loans<T> {
         let slot = self.slot(index)?;
         let emptying = slot.claim(lent)?;
         // SAFETY: the claim made this thread the only one to touch the loan until the next turn.
-        let loan = unsafe { (*slot.loan.get()).take() };
+        let loan = slot.loan.with_mut(|place| unsafe { (*place).take() });
         slot.turn.store(emptying.wrapping_add(1), Ordering::Release);
         loan.map(Returned::Loan)
     }

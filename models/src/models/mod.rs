@@ -2,6 +2,7 @@
 
 mod bells;
 mod group;
+mod loans;
 mod pool;
 mod waiting;
 
@@ -27,6 +28,9 @@ pub const ALL: &[Model] = &[
     model("group-failure", 3, group::failure),
     model("group-poison", 3, group::poison),
     model("group-poison-room", 3, group::poison_while_waiting_for_room),
+    model("loans-grow", 3, loans::grow),
+    model("loans-hand-over", 3, loans::hand_over),
+    model("loans-twice", 3, loans::take_back_twice),
     model("pool-give-back", 3, pool::give_back),
     model("pool-close", 3, pool::close),
 ];
