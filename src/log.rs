@@ -294,7 +294,7 @@ impl Log {
         self.members.get(ns as usize).ok_or_else(|| unknown_namespace(ns, self.members.count()))
     }
 
-    fn with_writer<T>(&self, ns: u32, act: impl FnOnce(&Writer) -> Result<T>) -> Result<T> {
+    pub(crate) fn with_writer<T>(&self, ns: u32, act: impl FnOnce(&Writer) -> Result<T>) -> Result<T> {
         let member = self.member(ns)?;
         self.refuse_closed().map_err(|error| error.in_namespace(ns))?;
         let Some(writer) = &member.writer else {

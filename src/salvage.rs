@@ -108,3 +108,26 @@ fn free_name(storage: &dyn Storage, name: &str) -> Result<String> {
     let message = format!("too many {}-K; remove some", storage.path().join(name).display());
     Err(Error::new(ErrorKind::Exists, message))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::simulated::Simulated;
+
+    #[test]
+    fn names_come_to_an_end_with_an_error_and_nothing_is_overwritten() {
+        let disk = Simulated::new();
+        for number in 1..KEPT_MAX {
+            disk.write_file(&format!("a.idx.bad-{number}"), b"kept");
+        }
+        disk.write_file("a.idx", b"damaged");
+        let storage = disk.storage();
+        assert_eq!(keep_whole(storage.as_ref(), "a.idx").map_err(|error| error.kind), Err(ErrorKind::Exists));
+        assert_eq!(move_aside(storage.as_ref(), "a.idx").map_err(|error| error.kind), Err(ErrorKind::Exists));
+        assert_eq!(disk.read_file("a.idx").as_deref(), Some(b"damaged".as_slice()));
+        storage.remove("a.idx.bad-77").unwrap();
+        move_aside(storage.as_ref(), "a.idx").unwrap();
+        assert_eq!(disk.read_file("a.idx.bad-77").as_deref(), Some(b"damaged".as_slice()), "the first number free");
+        assert_eq!(disk.read_file("a.idx"), None);
+    }
+}

@@ -140,3 +140,20 @@ fn the_chain_is_written_anew_by_each_writer_until_its_append_is_safe() {
         assert_eq!(expect_appended_records(&disk, &seed), 1);
     }
 }
+
+#[test]
+fn a_chain_that_was_recorded_and_is_damaged_is_not_guessed() {
+    let disk = adopted();
+    let (log, acknowledged) = session(&disk, 1);
+    assert_eq!(acknowledged, APPENDED);
+    log.unwrap().shutdown().unwrap();
+    let mut index = disk.read_file("a.idx").unwrap();
+    index[3 * 4096 + 20] ^= 1;
+    disk.write_file("a.idx", &index);
+    let log = open(&disk, deflate(), false).unwrap();
+    let error = append(&log, ADOPTED + APPENDED).unwrap_err();
+    assert_eq!((error.kind, error.offset), (ErrorKind::Corrupt, 3 * 4096), "{error}");
+    let mut stream = log.stream(0, i64::try_from(ADOPTED).unwrap()).unwrap();
+    let error = stream.next(Timeout::Ns(0)).unwrap_err();
+    assert_eq!((error.kind, error.number), (ErrorKind::Corrupt, ADOPTED as u64), "{error}");
+}

@@ -5,6 +5,8 @@
 
 #[path = "crashes/agreement.rs"]
 mod agreement;
+#[path = "crashes/beside.rs"]
+mod beside;
 #[path = "crashes/disk.rs"]
 mod disk;
 #[path = "support/records.rs"]
@@ -341,6 +343,11 @@ fn a_poison_mark_over_the_last_good_checkpoint() {
             killed.clear_faults();
             killed.kill();
             assert_eq!(recover(&killed, mode, &context).1, all, "{context}: killed");
+            // What the failed sync left in the cache only is on the disk, now that a recovery has said so.
+            let with_one_more = [all.as_slice(), &[b"one more".to_vec()]].concat();
+            let (_, found) =
+                recover(&after_power_loss(&killed, 0), mode, &format!("{context}: killed, then the power went"));
+            assert_eq!(found, with_one_more, "{context}: killed, then the power went");
             for seed in 0..POWER_CUTS {
                 let (_, found) = recover(&after_power_loss(&disk, seed), mode, &format!("{context}, seed {seed}"));
                 let least = if failed && mode == Mode::Fast { covered } else { covered + 10 };

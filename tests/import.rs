@@ -244,3 +244,43 @@ fn a_namespace_that_is_there_stays_as_it_is() {
     assert_eq!(import(&disk, &mut |_, _| true).unwrap_err().kind, ErrorKind::Locked);
     assert_eq!(disk.read_file("a.log").unwrap(), b"", "somebody else is making it");
 }
+
+#[test]
+fn a_source_that_fits_no_layout_or_two_is_refused_by_what_is_wrong_with_it() {
+    let (whole, last) = (payloads(), payloads().len() as u64 - 1);
+    let cut = |mut file: Vec<u8>| {
+        file.pop();
+        file
+    };
+    let zeros_behind = |mut file: Vec<u8>, count: u8| {
+        file[0] += count;
+        file.resize(file.len().next_multiple_of(512) + 512, 0);
+        file
+    };
+    let last_at = |file: &[u8]| file.len() - whole[whole.len() - 1].len() - 8;
+    let impossible = |mut file: Vec<u8>| {
+        let at = last_at(&file);
+        file[at..at + 8].fill(0xFF);
+        file
+    };
+    let byte_behind = [ours(&whole), b".".to_vec()].concat();
+    let either = [words(&[1, 1]), vec![0]].concat();
+    let both = [words(&[1, 16, 8]), b"8 bytes.".to_vec()].concat();
+    let cases: [(&str, Vec<u8>, ErrorKind, u64); 9] = [
+        ("cut in the last record", cut(ours(&whole)), ErrorKind::Truncated, last),
+        ("cut in the last record, 16-byte header", cut(header16(&whole)), ErrorKind::Truncated, last),
+        ("an impossible size", impossible(ours(&whole)), ErrorKind::Corrupt, last),
+        ("zeros where records are counted", zeros_behind(ours(&whole), 3), ErrorKind::Ambiguous, last + 1),
+        ("a byte behind the records", byte_behind, ErrorKind::Corrupt, last + 1),
+        ("text", b"this is no log of anything at all, it only is a file".to_vec(), ErrorKind::Layout, 0),
+        ("nothing", Vec::new(), ErrorKind::Layout, 0),
+        ("one record, or a 16-byte header", both, ErrorKind::Layout, 0),
+        ("ours, or no header", either, ErrorKind::Layout, 0),
+    ];
+    for (name, source, kind, number) in cases {
+        let disk = disk_with(&source);
+        let error = import(&disk, &mut |_, _| true).expect_err(name);
+        assert_eq!((error.kind, error.number), (kind, number), "{name}: {error}");
+        assert!(image_of(&disk).keys().eq([SOURCE]), "{name}: something was made");
+    }
+}

@@ -10,7 +10,7 @@ use image::{
     records_and_index,
 };
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Outcome, Report, verify};
+use immuta::{ErrorKind, Log, Outcome, Repair, Report, repair, verify};
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -277,4 +277,28 @@ fn a_flipped_bit_is_never_served_as_good() {
 #[test]
 fn a_file_cut_short_is_never_served_as_whole() {
     for_every_place(|bytes, at| bytes[..at].to_vec(), "cut to");
+}
+
+#[test]
+fn what_stands_where_the_record_file_should_be_is_told() {
+    let directory = lay(&[]);
+    std::fs::create_dir(directory.path().join("a.log")).unwrap();
+    for opened in [open(directory.path()), open_read_only(directory.path())] {
+        assert_eq!(opened.unwrap_err().kind, ErrorKind::NotRegular, "a directory");
+    }
+    let directory = lay(&[]);
+    let how = Repair { apply: true, ..Repair::default() };
+    let repaired = repair(directory.path(), "a", &options(false), how, &mut |_, _| true);
+    assert_eq!(repaired.unwrap_err().kind, ErrorKind::NotFound, "nothing to repair");
+    assert_eq!(open_read_only(directory.path()).unwrap_err().kind, ErrorKind::NotFound);
+    assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing was made");
+}
+
+#[test]
+fn a_record_file_cut_to_less_than_a_count_is_refused_when_an_entry_tells_of_a_record() {
+    let image = log_image(&[], &records(&["x"]), false);
+    for size in 0..8 {
+        let directory = lay(&[("a.idx", &image["a.idx"]), ("a.log", &image["a.log"][..size])]);
+        assert_refused(directory.path(), ErrorKind::Truncated, &format!("{size} bytes"));
+    }
 }

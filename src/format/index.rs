@@ -305,6 +305,17 @@ mod tests {
         assert_eq!(Checkpoint::decode(&damaged, &ID), None, "unused bytes are covered");
         let impossible = Checkpoint { end: 16, ..checkpoint }.encode(&ID);
         assert_eq!(Checkpoint::decode(&impossible, &ID), None, "two records need 24 bytes at least");
+        for (field, value) in [(24, 0), (24, 4), (28, 2)] {
+            let mut unknown = page;
+            set(&mut unknown, field, &[value, 0, 0, 0]);
+            let crc = crc32c(&[&ID, &unknown[..CRC_AT]]);
+            set(&mut unknown, CRC_AT, &crc.to_le_bytes());
+            assert_eq!(
+                Checkpoint::decode(&unknown, &ID),
+                None,
+                "a state or mode that nobody writes: {value} at {field}"
+            );
+        }
     }
 
     #[test]

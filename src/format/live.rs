@@ -70,3 +70,29 @@ impl Snapshot {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_reads_back_and_what_is_none_is_told() {
+        let snapshot = Snapshot {
+            boot_id: [7; BOOT_ID_BYTES],
+            ready_epoch: 1,
+            generation: 2,
+            rolled_back_to: 3,
+            writer_pid: 4,
+            wakes: true,
+        };
+        let page = snapshot.encode();
+        assert_eq!(Snapshot::decode(&page), Some(snapshot));
+        assert_eq!(Snapshot::decode(&page[..FIELDS_BYTES]), Some(snapshot), "the zeros behind say nothing");
+        assert_eq!(Snapshot::decode(&page[..FIELDS_BYTES - 1]), None, "cut short");
+        for at in 0..MAGIC.len() {
+            let mut foreign = page;
+            foreign[at] ^= 1;
+            assert_eq!(Snapshot::decode(&foreign), None, "byte {at}");
+        }
+    }
+}

@@ -306,3 +306,6 @@ pub enum FlushNeed {
 fn too_large(message: String) -> Error {
     Error::new(ErrorKind::TooLarge, message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! A journal beside records without a side file: what the two together prove, and what is refused.
+
+use crate::disk::{Files, Mode, SECTOR_BYTES, records, recover, refused};
+use crate::three_closed_then_three_more;
+use immuta::{ErrorKind, Outcome};
+
+const RECORD_BYTES: usize = 8 + 300;
+
+/// Six records, of which the journal has the last three, and no side file.
+fn without_side_file() -> Files {
+    let (_, crashed) = three_closed_then_three_more();
+    Files { index: None, ..crashed }
+}
+
+/// The same with the record file ending behind its records, and `more` behind them that only the count knows.
+fn followed_by(more: &[Vec<u8>]) -> Files {
+    let mut files = without_side_file();
+    let log = files.log();
+    log.truncate(8 + 6 * RECORD_BYTES);
+    log[0] = 6 + u8::try_from(more.len()).unwrap();
+    for record in more {
+        log.extend((record.len() as u64).to_le_bytes());
+        log.extend(record);
+    }
+    files
+}
+
+#[test]
+fn the_count_knows_records_behind_the_journals() {
+    let more = records(6, 2, 300);
+    let mut files = followed_by(&more);
+    let (report, found) = recover(&files.on_disk(), Mode::Durable, "they lead to the end");
+    assert_eq!((report.outcome, report.adopted, found), (Outcome::Adopted, 8, records(0, 8, 300)));
+    let padded_bytes = files.log().len().next_multiple_of(SECTOR_BYTES);
+    files.log().resize(padded_bytes, 0);
+    let (_, found) = recover(&files.on_disk(), Mode::Durable, "only zeros follow them");
+    assert_eq!(found, records(0, 8, 300));
+    let mut files = followed_by(&more);
+    files.log().pop();
+    let error = refused(&files.on_disk(), Mode::Durable, ErrorKind::Mismatch, "they leave the file");
+    assert_eq!(error.number, 6, "{error}");
+}
+
+#[test]
+fn other_bytes_follow_the_records_that_the_journal_and_the_count_know() {
+    let mut files = followed_by(&[]);
+    files.log().extend(b"what is this?");
+    let error = refused(&files.on_disk(), Mode::Durable, ErrorKind::Ambiguous, "they may be records or not");
+    assert_eq!((error.number, error.offset), (6, 8 + 6 * RECORD_BYTES as u64), "{error}");
+}
+
+#[test]
+fn a_record_file_too_short_for_a_count_beside_a_journal_of_later_records() {
+    for size in 0..8 {
+        let mut files = without_side_file();
+        files.log().truncate(size);
+        refused(&files.on_disk(), Mode::Durable, ErrorKind::Missing, &format!("{size} bytes"));
+    }
+}
+
+#[test]
+fn a_journal_cut_short_by_hand_counts_as_far_as_its_frames_are_whole() {
+    let files = without_side_file();
+    let whole = files.journal.clone().unwrap();
+    let frame_end = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    for cut in [frame_end / 2, frame_end - 1] {
+        let mut files = Files { journal: Some(whole[..cut].to_vec()), ..files.clone() };
+        let (_, found) = recover(&files.on_disk(), Mode::Durable, "all bytes are in the record file");
+        assert_eq!(found, records(0, 6, 300), "cut at {cut}");
+        files.log().truncate(8 + 3 * RECORD_BYTES);
+        files.log()[0] = 3;
+        let (_, found) = recover(&files.on_disk(), Mode::Durable, "what the frame had is gone");
+        assert_eq!(found, records(0, 3, 300), "cut at {cut}");
+    }
+}
