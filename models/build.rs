@@ -53,10 +53,13 @@ fn copy(library: &Path, source: &str, directory: &Path, mutation: &Mutation) {
 
 /// A copy of the library as a module, and the models beside it.
 fn module_of(directory: &Path, models: &Path) -> String {
-    let mut module = String::from("#![allow(warnings, unused, unsafe_code, clippy::all, clippy::pedantic)]\n");
+    let mut module = String::from(
+        "#![allow(warnings, unused, unsafe_code, clippy::all, clippy::pedantic, clippy::undocumented_unsafe_blocks)]\n",
+    );
     writeln!(module, "#[path = \"{}\"]\npub mod models;", models.display()).expect("memory");
     for source in SOURCES {
-        let file = if source.ends_with(".rs") { (*source).to_owned() } else { format!("{source}/mod.rs") };
+        let is_file = Path::new(source).extension().is_some();
+        let file = if is_file { (*source).to_owned() } else { format!("{source}/mod.rs") };
         let name = Path::new(source).file_stem().expect("a source has a name");
         writeln!(module, "#[path = \"{}\"]\nmod {};", directory.join(file).display(), name.display()).expect("memory");
     }
