@@ -25,6 +25,7 @@ fn main() {
             .expect("memory");
     }
     fs::write(out_dir.join("mutants.rs"), format!("{modules}\n{table}];\n")).expect("the output can be written");
+    println!("cargo::rustc-cfg=loom");
     println!("cargo::rerun-if-changed=mutations.rs");
     println!("cargo::rerun-if-changed=build.rs");
 }

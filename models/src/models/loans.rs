@@ -51,8 +51,8 @@ pub fn hand_over() {
     // Whoever does not see the chunk yet finds no loan in it.
     let before = lend(&loans, 0);
     assert_eq!(take_back(&loans, before), Some(0));
-    let (theirs, seen) = (Arc::clone(&loans), Arc::clone(&token));
-    let other = spawn(move || match seen.load(Ordering::Relaxed) {
+    let (theirs, mailbox) = (Arc::clone(&loans), Arc::clone(&token));
+    let other = spawn(move || match mailbox.load(Ordering::Relaxed) {
         NONE => false,
         seen => {
             assert_eq!(take_back(&theirs, seen), Some(1));
@@ -76,8 +76,8 @@ pub fn take_back_twice() {
         spawn(move || take_back(&theirs, token))
     });
     let mine = lend(&loans, 2);
-    let mut taken = others.map(|other| other.join().unwrap());
-    taken.sort_unstable();
-    assert_eq!(taken, [None, Some(1)]);
+    let mut outcomes = others.map(|other| other.join().unwrap());
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, [None, Some(1)]);
     assert_eq!(take_back(&loans, mine), Some(2));
 }
