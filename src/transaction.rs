@@ -26,7 +26,7 @@ impl Transaction {
     /// Stages one record, its parts one after the other.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`], [`ErrorKind::NoMemory`]: this record is not staged, those before it stay.
+    /// [`crate::ErrorKind::TooLarge`], [`crate::ErrorKind::NoMemory`]: this record is not staged, those before it stay.
     pub fn append(&mut self, parts: &[&[u8]]) -> Result<()> {
         self.stage(parts).map_err(|error| error.in_namespace(self.ns))
     }
