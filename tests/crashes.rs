@@ -16,8 +16,9 @@ use disk::{
     CHECKPOINTS, Files, INDEX, JOURNAL, LOG, Mode, PAGE_BYTES, SECTOR_BYTES, append, append_batch, open, records,
     recover, refused,
 };
+use immuta::storage::OpenMode;
 use immuta::storage::simulated::{Fault, Simulated};
-use immuta::{ErrorKind, Outcome};
+use immuta::{ErrorKind, Log, Next, Options, Outcome, Timeout};
 use records::read_all;
 
 const POWER_CUTS: u64 = 40;
@@ -774,4 +775,32 @@ fn no_room_to_adopt_changes_nothing() {
         }
         assert!(refusals > 0, "{mode:?}");
     }
+}
+
+#[test]
+fn a_lock_just_taken_beside_a_dead_writers_page_rolls_nothing_back() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append(&log, b"counted").unwrap();
+    append(&log, b"killed before it was counted").unwrap();
+    let live = disk.read_file("a.live").unwrap();
+    disk.kill();
+    let mut files = Files::of(&disk);
+    files.log()[0] = 1;
+    let disk = files.on_disk();
+    disk.write_file("a.live", &live);
+    let mut options = Options { read_only: true, ..Options::default() };
+    options.add_namespace("a").unwrap();
+    let reader = Log::open_on(disk.storage(), &options).unwrap();
+    let mut stream = reader.stream(0, 0).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(_))));
+    }
+    // The next writer has the lock, and has not come to say that it is not ready.
+    let next_writer = disk.storage().open(LOG, OpenMode::Write).unwrap();
+    assert!(next_writer.try_lock().unwrap());
+    let waited = stream.next(Timeout::Ns(100_000_000)).map(drop);
+    assert!(matches!(waited, Ok(())), "{waited:?}");
+    drop(next_writer);
+    assert_eq!(recover(&disk, Mode::Fast, "both are there").1.len(), 2);
 }

@@ -270,8 +270,11 @@ impl Follower {
             };
             let (locked, page) = (is_locked()?, live()?);
             let epoch = ready_epoch(page);
+            // Seen while nobody held the lock, it is a dead writer's, which the next one has not cleared yet.
+            let is_stale = epoch == following.epoch_seen && following.authority != Authority::Writer { epoch };
             let sight = match (locked, epoch) {
                 (true, 0) => of_checkpoint(&following.files, namespace)?,
+                (true, _) if is_stale => of_checkpoint(&following.files, namespace)?,
                 (true, epoch) => of_writer(&following.files, epoch, namespace)?,
                 (false, _) => of_files(&following, namespace)?,
             };

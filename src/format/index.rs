@@ -197,14 +197,8 @@ impl Checkpoint {
         };
         let (seq, count, end, epoch) = (u64_at(page, 0), u64_at(page, 8), u64_at(page, 16), u64_at(page, 32));
         let least_end = count.checked_mul(super::log::SIZE_WORD_BYTES)?.checked_add(super::log::HEADER_SIZE_BYTES)?;
-        (end >= least_end && end <= OFFSET_LIMIT_BYTES && seq < SEQ_LIMIT).then_some(Checkpoint {
-            seq,
-            count,
-            end,
-            state,
-            mode,
-            epoch,
-        })
+        let is_possible = if count == 0 { end == least_end } else { end >= least_end && end <= OFFSET_LIMIT_BYTES };
+        (is_possible && seq < SEQ_LIMIT).then_some(Checkpoint { seq, count, end, state, mode, epoch })
     }
 }
 
@@ -305,6 +299,8 @@ mod tests {
         assert_eq!(Checkpoint::decode(&damaged, &ID), None, "unused bytes are covered");
         let impossible = Checkpoint { end: 16, ..checkpoint }.encode(&ID);
         assert_eq!(Checkpoint::decode(&impossible, &ID), None, "two records need 24 bytes at least");
+        let impossible = Checkpoint { count: 0, ..checkpoint }.encode(&ID);
+        assert_eq!(Checkpoint::decode(&impossible, &ID), None, "no records end where they begin");
         for (field, value) in [(24, 0), (24, 4), (28, 2)] {
             let mut unknown = page;
             set(&mut unknown, field, &[value, 0, 0, 0]);

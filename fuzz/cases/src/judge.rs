@@ -110,7 +110,7 @@ fn check_opened(
     let file = disk.read_file("a.log").unwrap();
     if reading.bad.is_empty() {
         let (records, end) = walk(&file).expect("a closed log can be walked");
-        assert_eq!(end, file.len(), "a closed log ends with its records");
+        assert_eq!(end, file.len(), "a closed log ends with its records: {report:?}");
         assert!(records.iter().copied().eq(reading.good.values().map(Vec::as_slice)), "others see what was served");
     }
     let again = Log::open_on(disk.storage(), &options(false)).expect("a log that was closed can be opened");
