@@ -804,3 +804,22 @@ fn a_lock_just_taken_beside_a_dead_writers_page_rolls_nothing_back() {
     drop(next_writer);
     assert_eq!(recover(&disk, Mode::Fast, "both are there").1.len(), 2);
 }
+
+#[test]
+fn a_journal_that_came_back_makes_no_fast_writer_a_durable_one() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Durable).unwrap();
+    append_batch(&log, &records(0, 3, 300)).unwrap();
+    disk.kill();
+    let journal = disk.read_file(JOURNAL);
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(3, 3, 300)).unwrap();
+    disk.kill();
+    // The removal of the journal, a checkpoint and the last records did not reach the disk; the count did.
+    let mut files = Files { journal, ..Files::of(&disk) };
+    let older = CHECKPOINTS[0] + CHECKPOINTS[1] - files.newest_checkpoint();
+    files.index()[older + 100] ^= 1;
+    files.log()[8 + 3 * 308..].fill(0);
+    let (report, found) = recover(&files.on_disk(), Mode::Fast, "as a fast writer's");
+    assert_eq!((report.header_count, found), (6, records(0, 3, 300)));
+}

@@ -74,9 +74,17 @@ impl Found {
 
     /// Whether there is any frame.
     pub fn has_frames(&self) -> Result<bool> {
+        self.reaches_beyond(0)
+    }
+
+    /// Whether there is a frame with a record behind the first `count`.
+    pub fn reaches_beyond(&self, count: u64) -> Result<bool> {
         for half in &self.halves {
-            if self.frames(half).next()?.is_some() {
-                return Ok(true);
+            let mut frames = self.frames(half);
+            while let Some((frame, _)) = frames.next()? {
+                if frame.end_number().is_none_or(|end| end > count) {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

@@ -273,11 +273,15 @@ impl Seen {
         Ok(false)
     }
 
-    /// Whether the writer that left the log may have been a durable one. With a checkpoint damaged, its journal tells: a fast
-    /// one has none.
+    /// Whether the writer that left the log may have been a durable one. With a checkpoint damaged, a journal tells that goes on behind
+    /// the other one: what a fast writer removed may have come back, and does not.
     fn may_be_durable(&self, site: &Site<'_>) -> Result<bool> {
         let is_newest = self.header.checkpoints.iter().all(Option::is_some);
-        Ok(self.from.mode == Mode::Durable || !is_newest && has_journal(site)?)
+        if self.from.mode == Mode::Durable || is_newest {
+            return Ok(self.from.mode == Mode::Durable);
+        }
+        let journal = journal::find_of(site.storage, site.namespace, &self.index.log_id, None)?;
+        journal.map_or(Ok(false), |journal| journal.reaches_beyond(self.from.count))
     }
 }
 

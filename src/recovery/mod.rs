@@ -126,8 +126,9 @@ impl Prepared<'_> {
     pub fn finish(self, wanted: Wanted) -> Result<Opened> {
         let Prepared { site, lock, log, plan, started } = self;
         let live = Live::attach_writer(site.storage, site.namespace)?;
-        // A recovery that was cut may have left half a copy.
+        // A recovery that was cut may have left half of what it made.
         salvage::discard(site.storage, site.namespace);
+        rebuild::discard(site.storage, site.namespace);
         let Report { header_count, count, .. } = plan.report();
         // Readers may have seen all that the count says. They are told before it goes back: a crash in between leaves them told.
         let rolled_back_to = (header_count > count).then_some(count);
