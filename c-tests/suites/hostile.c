@@ -84,7 +84,9 @@ static void interrupted(int signal_number) {
 
 static void hostile_45_signals_at_every_call(void) {
   struct sigaction action = {.sa_handler = interrupted}; /* no SA_RESTART */
-  struct itimerval often = {.it_interval = {.tv_usec = 50}, .it_value = {.tv_usec = 50}}, never = {0};
+  /* Where all is slow a signal takes as long as this, and nothing else would happen. */
+  const suseconds_t interval_us = (suseconds_t)check_rounds(50, 20000);
+  struct itimerval often = {.it_interval = {.tv_usec = interval_us}, .it_value = {.tv_usec = interval_us}}, never = {0};
   CHECK(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
   uint64_t count = 0;
   for (int round = 0; round < 10 || atomic_load(&interruptions) < 100; round++) {

@@ -7,7 +7,9 @@
 #include "refusal.h"
 #include "small_disk.h"
 
+#include <signal.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
 enum { RECORDS = 10, DRY_RUN = 0 };
 
@@ -128,11 +130,14 @@ static void append_and_die(void *unused) {
   (void)unused;
   immuta_log *log = OPEN();
   for (uint64_t i = 0; i < RECORDS; i++) check_append(log, 0, RECORD_BYTES, i);
-  _exit(0);
+  raise(SIGKILL);
 }
 
 static void what_a_crash_left_is_recovered_and_closed(void) {
-  check_process_succeeds(check_fork(append_and_die, NULL));
+  int status;
+  pid_t pid = check_fork(append_and_die, NULL);
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   immuta_report report = repair(DRY_RUN);
   CHECK_EQ(report.outcome, IMMUTA_OUTCOME_RECOVERED);
   CHECK_EQ(report.count, RECORDS);
