@@ -49,13 +49,14 @@ def judge(exported: dict) -> str:
     excused = {(name, text) for name, text, _reason in excuses()}
     listing = "\n".join(f"{name} | {text}" for name, text in sorted(missed - excused))
     expect(missed <= excused, f"reached by no test, and not in {UNCOVERED.name}:\n{listing}")
-    stale = "\n".join(f"{name} | {text}" for name, text in sorted(excused - missed))
-    expect(excused <= missed, f"in {UNCOVERED.name}, and reached or gone:\n{stale}")
+    # Some are reached now and then, as threads happen to meet: only what is gone must leave the list.
+    gone = "\n".join(f"{name} | {text}" for name, text in sorted(excused) if text not in (ROOT / name).read_text())
+    expect(not gone, f"in {UNCOVERED.name}, but not in the source:\n{gone}")
     regions = [file["summary"]["regions"] for file in files]
     percent = 100 * sum(region["covered"] for region in regions) / sum(region["count"] for region in regions)
     expect(percent >= REGIONS_MIN_PERCENT, f"{percent:.2f} % of the regions are reached, {REGIONS_MIN_PERCENT} % are wanted")
     lines = sum(file["summary"]["lines"]["count"] for file in files)
-    return f"core: {percent:.2f} % of the regions, {lines} lines, all but {len(excused)} that are listed"
+    return f"core: {percent:.2f} % of the regions, {lines} lines, all but {len(missed)} that are listed"
 
 
 def missed_lines(file: dict) -> set[tuple[str, str]]:
