@@ -126,18 +126,22 @@ static void what_opens_is_opened_and_closed(void) {
   expect_closed_side_file(0);
 }
 
-static void append_and_die(void *unused) {
-  (void)unused;
+static void append_and_wait_to_be_killed(void *appended) {
   immuta_log *log = OPEN();
   for (uint64_t i = 0; i < RECORDS; i++) check_append(log, 0, RECORD_BYTES, i);
-  raise(SIGKILL);
+  check_gate_open(*(check_gate *)appended);
+  for (;;) pause();
 }
 
 static void what_a_crash_left_is_recovered_and_closed(void) {
   int status;
-  pid_t pid = check_fork(append_and_die, NULL);
+  check_gate appended = check_gate_new();
+  pid_t pid = check_fork(append_and_wait_to_be_killed, &appended);
+  check_gate_wait(appended);
+  CHECK_EQ(kill(pid, SIGKILL), 0);
   CHECK_EQ(waitpid(pid, &status, 0), pid);
   CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  check_gate_free(appended);
   immuta_report report = repair(DRY_RUN);
   CHECK_EQ(report.outcome, IMMUTA_OUTCOME_RECOVERED);
   CHECK_EQ(report.count, RECORDS);
