@@ -157,11 +157,12 @@ impl Follower {
         self.follow_index(namespace, &sight)?;
         let mut following = self.following.write();
         following.authority = sight.authority;
+        let is_new_writer = following.epoch_seen != sight.epoch;
         following.epoch_seen = sight.epoch;
         drop(following);
         let Point { count, end, .. } = sight.point;
         let publishing = self.publishing.lock();
-        let rolled_back = self.note_rollback(&sight, before);
+        let rolled_back = self.note_rollback(&sight, if is_new_writer { before } else { 0 });
         if rolled_back {
             namespace.forget_files();
         }
@@ -235,7 +236,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Whether what was shown may have been rolled back since the last look, when `shown` records were: a writer says so, or has fewer.
+    /// Whether what was shown may have been rolled back since the last look: a writer says so, or one that is new has fewer than the `shown`
+    /// records. (Of no other can that be said: a dead one's word stays until the next has cleared it.)
     fn note_rollback(&self, sight: &Sight, shown: u64) -> bool {
         let mut following = self.following.write();
         let said = match (following.generation_seen, sight.live) {
@@ -270,11 +272,8 @@ impl Follower {
             };
             let (locked, page) = (is_locked()?, live()?);
             let epoch = ready_epoch(page);
-            // Seen while nobody held the lock, it is a dead writer's, which the next one has not cleared yet.
-            let is_stale = epoch == following.epoch_seen && following.authority != Authority::Writer { epoch };
             let sight = match (locked, epoch) {
                 (true, 0) => of_checkpoint(&following.files, namespace)?,
-                (true, _) if is_stale => of_checkpoint(&following.files, namespace)?,
                 (true, epoch) => of_writer(&following.files, epoch, namespace)?,
                 (false, _) => of_files(&following, namespace)?,
             };
