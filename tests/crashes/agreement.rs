@@ -1,8 +1,9 @@
 //! Readers agree with writers: what a read-only open and a verification say of files that nobody has open is what opening them for
 //! writing says, and what they serve is what that would find in the files; what readers were shown and is no more, they are told.
 
-use crate::disk::{CHECKPOINTS, Files, INDEX, LOG, Mode, append, append_batch, open, records};
+use crate::disk::{CHECKPOINTS, Files, INDEX, LOG, Mode, append, append_batch, open, records, recover};
 use crate::records::{Records, read_all};
+use immuta::storage::OpenMode;
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Log, Next, Options, Outcome, Report, Stream, Timeout};
 
@@ -308,4 +309,32 @@ fn a_reader_that_is_refused_a_call_takes_nothing_for_a_rollback_and_gives_no_wro
     }
     assert!(refused.iter().all(|refused| *refused > 1), "{refused:?}");
     drop(log);
+}
+
+#[test]
+fn a_lock_just_taken_beside_a_dead_writers_page_rolls_nothing_back() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append(&log, b"counted").unwrap();
+    append(&log, b"killed before it was counted").unwrap();
+    let live = disk.read_file("a.live").unwrap();
+    disk.kill();
+    let mut files = Files::of(&disk);
+    files.log()[0] = 1;
+    let disk = files.on_disk();
+    disk.write_file("a.live", &live);
+    let mut options = Options { read_only: true, ..Options::default() };
+    options.add_namespace("a").unwrap();
+    let reader = Log::open_on(disk.storage(), &options).unwrap();
+    let mut stream = reader.stream(0, 0).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(_))));
+    }
+    // The next writer has the lock, and has not come to say that it is not ready.
+    let next_writer = disk.storage().open(LOG, OpenMode::Write).unwrap();
+    assert!(next_writer.try_lock().unwrap());
+    let waited = stream.next(Timeout::Ns(100_000_000)).map(drop);
+    assert!(matches!(waited, Ok(())), "{waited:?}");
+    drop(next_writer);
+    assert_eq!(recover(&disk, Mode::Fast, "both are there").1.len(), 2);
 }

@@ -1,7 +1,10 @@
 //! A journal beside records without a side file: what the two together prove, and what is refused.
 
-use crate::disk::{Files, Mode, SECTOR_BYTES, records, recover, refused};
-use crate::three_closed_then_three_more;
+use crate::disk::{
+    Files, Mode, SECTOR_BYTES, append, append_batch, cut_opening_anywhere, open, records, recover, refused,
+    three_closed_then_three_more,
+};
+use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Outcome};
 
 const RECORD_BYTES: usize = 8 + 300;
@@ -71,5 +74,56 @@ fn a_journal_cut_short_by_hand_counts_as_far_as_its_frames_are_whole() {
         files.log()[0] = 3;
         let (_, found) = recover(&files.on_disk(), Mode::Durable, "what the frame had is gone");
         assert_eq!(found, records(0, 3, 300), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_side_file_lost_beside_a_journal() {
+    let (_, crashed) = three_closed_then_three_more();
+    let mut all = Files { index: None, ..crashed };
+    let (report, found) = recover(&all.on_disk(), Mode::Durable, "all bytes are there");
+    assert_eq!((report.outcome, found), (Outcome::Adopted, records(0, 6, 300)));
+    // After a power loss the record file may have nothing of what the journal holds, not even the count.
+    all.log()[0] = 3;
+    all.log()[8 + 3 * 308..].fill(0);
+    let (report, found) = recover(&all.on_disk(), Mode::Fast, "the journal has it");
+    assert_eq!((report.outcome, found), (Outcome::Adopted, records(0, 6, 300)));
+    all.log().truncate(8 + 3 * 308);
+    cut_opening_anywhere(&all.on_disk(), Mode::Durable, |cut| {
+        let (_, found) = recover(&cut.left, Mode::Durable, &cut.context);
+        assert_eq!(found, records(0, 6, 300), "{}", cut.context);
+    });
+}
+
+#[test]
+fn a_side_file_lost_beside_a_journal_with_a_commit_in_place() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Durable).unwrap();
+    let sent = [records(0, 2, 300), records(2, 4, 20_000), records(6, 1, 300)].concat();
+    append_batch(&log, &sent[..2]).unwrap();
+    append_batch(&log, &sent[2..6]).unwrap();
+    append(&log, &sent[6]).unwrap();
+    disk.kill();
+    let mut files = Files { index: None, ..Files::of(&disk) };
+    let (_, found) = recover(&files.on_disk(), Mode::Durable, "whole");
+    assert_eq!(found, sent);
+    let at = 8 + 2 * 308;
+    files.log()[at..at + 8].copy_from_slice(&20_001_u64.to_le_bytes());
+    refused(&files.on_disk(), Mode::Durable, ErrorKind::Mismatch, "sizes that do not fill the frame");
+}
+
+#[test]
+fn adopting_beside_a_journal_cut_at_any_call_keeps_an_empty_last_record() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Durable).unwrap();
+    append(&log, b"first").unwrap();
+    append(&log, b"").unwrap();
+    disk.kill();
+    let files = Files { index: None, ..Files::of(&disk) };
+    for mode in [Mode::Fast, Mode::Durable] {
+        cut_opening_anywhere(&files.on_disk(), mode, |cut| {
+            let (_, found) = recover(&cut.left, mode, &cut.context);
+            assert_eq!(found, [b"first".to_vec(), Vec::new()], "{mode:?}, {}", cut.context);
+        });
     }
 }

@@ -13,6 +13,8 @@ pub const JOURNAL_BYTES: u64 = 64 << 10;
 pub const CHECKPOINTS: [usize; 2] = [4096, 8192];
 pub const PAGE_BYTES: usize = 4096;
 pub const SECTOR_BYTES: usize = 512;
+/// As many losses of power, each leaving something else, are tried after one and the same cut.
+pub const POWER_CUTS: u64 = 40;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -85,6 +87,80 @@ impl Files {
         let seq = |at: &usize| u64::from_le_bytes(index[*at..*at + 8].try_into().unwrap());
         CHECKPOINTS.into_iter().max_by_key(seq).unwrap()
     }
+}
+
+/// A log of three records, closed cleanly.
+pub fn three_closed() -> Files {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(0, 3, 300)).unwrap();
+    log.shutdown().unwrap();
+    Files::of(&disk)
+}
+
+/// A durable log closed with three records, and as a kill left it with three more.
+pub fn three_closed_then_three_more() -> (Files, Files) {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Durable).unwrap();
+    append_batch(&log, &records(0, 3, 300)).unwrap();
+    log.shutdown().unwrap();
+    let closed = Files::of(&disk);
+    let log = open(&disk, Mode::Durable).unwrap();
+    append_batch(&log, &records(3, 3, 300)).unwrap();
+    disk.kill();
+    (closed, Files::of(&disk))
+}
+
+/// What is left on the disk when the power goes with `seed`, after whatever became of the process.
+pub fn after_power_loss(disk: &Simulated, seed: u64) -> Simulated {
+    let left = after_kill(disk);
+    left.power_loss(seed);
+    left
+}
+
+/// What a process that was killed leaves, as the next one finds it.
+pub fn after_kill(disk: &Simulated) -> Simulated {
+    let left = disk.copy();
+    left.clear_faults();
+    left.kill();
+    left
+}
+
+/// Some work cut short, and what the next process finds.
+pub struct Cut {
+    pub left: Simulated,
+    /// The work came to its end before the cut.
+    pub is_done: bool,
+    pub lost_power: bool,
+    pub context: String,
+}
+
+/// Begins anew, and kills `work` at its first call, then at its second, and so on until it meets none; `judge` is shown what each kill left,
+/// with the power on, and with the power gone in [`POWER_CUTS`] ways.
+pub fn cut_anywhere<T>(
+    begin: impl Fn() -> (Simulated, T),
+    work: impl Fn(&Simulated, &T) -> bool,
+    judge: impl Fn(&Cut),
+) {
+    for call in 0.. {
+        let (disk, state) = begin();
+        disk.kill_at_call(disk.calls() + call);
+        let is_done = work(&disk, &state);
+        let context = format!("cut at call {call}");
+        judge(&Cut { left: after_kill(&disk), is_done, lost_power: false, context: format!("{context}, killed") });
+        for seed in 0..POWER_CUTS {
+            let left = after_power_loss(&disk, seed);
+            judge(&Cut { left, is_done, lost_power: true, context: format!("{context}, seed {seed}") });
+        }
+        if is_done {
+            break;
+        }
+    }
+}
+
+/// [`cut_anywhere`] for opening what a crash left, and closing it at once.
+pub fn cut_opening_anywhere(crashed: &Simulated, mode: Mode, judge: impl Fn(&Cut)) {
+    cut_anywhere(|| (crashed.copy(), ()), |disk, ()| open(disk, mode).is_ok(), judge);
 }
 
 /// What opening for writing finds, and then one more record is taken, the log closed, and opened again.
