@@ -15,7 +15,6 @@ use crate::index;
 use crate::journal;
 use crate::layout::Fit;
 use crate::live;
-use crate::namespace::log_file_name;
 use crate::options::{Io, Options, check_name};
 use crate::progress::Progress;
 use crate::random;
@@ -76,7 +75,7 @@ pub fn import_on(
 ) -> Result<Report> {
     let started = Instant::now();
     let source = Source::open(beside, file_name)?;
-    let target = Target { storage, name, log_path: storage.path().join(log_file_name(name)) };
+    let target = Target { storage, name, log_path: storage.path().join(log::file_name(name)) };
     target.refuse_existing()?;
     target.refuse_without_room(source.fit.count)?;
     let claim = target.claim()?;
@@ -104,7 +103,7 @@ impl Target<'_> {
     }
 
     fn temporary(&self) -> String {
-        format!("{}.tmp", log_file_name(self.name))
+        format!("{}.tmp", log::file_name(self.name))
     }
 
     fn exists(&self, name: &str) -> Error {
@@ -138,7 +137,7 @@ impl Target<'_> {
 
     /// An empty record file, locked: what a writer killed while creating it leaves is nothing yet, either.
     fn claim(&self) -> Result<Arc<dyn File>> {
-        let name = log_file_name(self.name);
+        let name = log::file_name(self.name);
         let failed = |error| self.failed(&error);
         for _ in 0..CLAIM_TRIES {
             let mode = match self.storage.metadata(&name).map_err(failed)? {
@@ -174,7 +173,7 @@ impl Target<'_> {
             return Ok(Claimed::Locked);
         }
         let held = file.metadata().map_err(failed)?;
-        let now = self.storage.metadata(&log_file_name(self.name)).map_err(failed)?;
+        let now = self.storage.metadata(&log::file_name(self.name)).map_err(failed)?;
         if now != Some(held) || held.size_bytes > 0 {
             return Ok(Claimed::Replaced);
         }
@@ -195,13 +194,13 @@ impl Target<'_> {
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if is_without {
-            let _ = self.storage.remove(&log_file_name(self.name));
+            let _ = self.storage.remove(&log::file_name(self.name));
         }
     }
 
     fn build(&self, source: &Source, chain: &Chain, options: &Options, progress: &mut Progress<'_>) -> Result<()> {
         let failed = |error| self.failed(&error);
-        let (temporary, name) = (self.temporary(), log_file_name(self.name));
+        let (temporary, name) = (self.temporary(), log::file_name(self.name));
         remove_if_there(self.storage, &temporary).map_err(failed)?;
         let log = self.storage.open(&temporary, OpenMode::CreateNew).map_err(failed)?;
         // It is the record file of this name as soon as it is renamed.

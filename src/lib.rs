@@ -1,8 +1,9 @@
 //! libimmuta: an embeddable append-only log. One writer, many readers, in one process or several.
 //!
 //! ```text
-//!   ffi -> log -> { writer, stream, recovery, verify } -> { namespace, follower }
-//!              -> { index, publish, pool, record, scan, layout } -> { format, storage } -> error
+//!   ffi -> log -> { writer, stream, verify, repair, import } -> { namespace, follower } -> recovery
+//!       -> { rebuild, salvage } -> { layout, scan, index, journal, live, publish, pool, record }
+//!       -> { format, codec, storage } -> error
 //! ```
 //!
 //! Each layer knows only those to its right. A *log* is a directory, a *namespace* one record file in it with a side file beside

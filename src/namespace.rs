@@ -20,11 +20,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The name of `namespace`'s record file.
-pub fn log_file_name(namespace: &str) -> String {
-    format!("{namespace}.{}", log::SUFFIX)
-}
-
 /// As a durable count: however many records are visible.
 pub const ALL_VISIBLE: u64 = u64::MAX;
 
@@ -156,7 +151,7 @@ impl Namespace {
 
     /// The path of the record file, for messages.
     pub fn log_path(&self) -> PathBuf {
-        self.storage.path().join(log_file_name(&self.name))
+        self.storage.path().join(log::file_name(&self.name))
     }
 
     /// The path of the side file, for messages.
@@ -291,7 +286,7 @@ impl Namespace {
             count,
             durable_count: durable_count.min(count),
             data_bytes: end,
-            file_bytes: size(log_file_name(&self.name)),
+            file_bytes: size(log::file_name(&self.name)),
             index_bytes: size(index::file_name(&self.name)),
             journal_bytes: size(journal::file_name(&self.name)),
             readers: readers.into(),
@@ -322,7 +317,7 @@ pub fn open_readers(storage: &dyn Storage, name: &str, count: u32) -> Result<Vec
 }
 
 fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<Reader> {
-    let file_name = log_file_name(name);
+    let file_name = log::file_name(name);
     let file = storage.open(&file_name, OpenMode::Read).map_err(|error| {
         Error::os(format_args!("opening a reader of {}", storage.path().join(&file_name).display()), &error)
     })?;

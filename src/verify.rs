@@ -4,8 +4,9 @@ use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::follower::Follower;
 use crate::format::index::entries_end;
+use crate::format::log;
 use crate::index::{Header, Run};
-use crate::namespace::{Namespace, Parts, log_file_name};
+use crate::namespace::{Namespace, Parts};
 use crate::options::{Options, check_name};
 use crate::progress::Progress;
 use crate::report::{Outcome, Report};
@@ -51,7 +52,7 @@ pub fn verify_on(
     let mut report = namespace.report.lock().clone();
     let (count, end) = namespace.visible.get();
     let log = storage
-        .open(&log_file_name(name), OpenMode::Read)
+        .open(&log::file_name(name), OpenMode::Read)
         .map_err(|error| Error::os(format_args!("opening {}", namespace.log_path().display()), &error))?;
     let mut bytes = Bytes::new(log.as_ref(), end)?;
     check_records(&namespace, &mut bytes, count, &mut report, &mut Progress(progress))?;

@@ -6,7 +6,6 @@ use crate::format::log;
 use crate::index::{self, Header, Index};
 use crate::journal::Found;
 use crate::layout;
-use crate::namespace::log_file_name;
 use crate::rebuild;
 use crate::recovery::{self, BesideRecords, Plan, Site};
 use crate::scan::{Bytes, Point};
@@ -29,7 +28,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn open(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<Files> {
-        let log_name = log_file_name(namespace);
+        let log_name = log::file_name(namespace);
         let log = open_file(storage, &log_name)?;
         let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
         if log_meta.size_bytes < log::HEADER_SIZE_BYTES {

@@ -7,9 +7,10 @@ use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::Mode;
 use crate::format::live::Snapshot;
+use crate::format::log;
 use crate::index::{self, Header};
 use crate::live::{self, Live, is_this_boot};
-use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex, log_file_name};
+use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex};
 use crate::publish::EventCount;
 use crate::report::Report;
 use crate::scan::Point;
@@ -189,7 +190,7 @@ impl Follower {
             Ok(meta) => Ok(meta.map(|meta| meta.id)),
             Err(error) => Err(Error::os(format_args!("looking at {}", storage.path().join(name).display()), &error)),
         };
-        let log_id = id(log_file_name(&namespace.name))?;
+        let log_id = id(log::file_name(&namespace.name))?;
         let index_id = id(index::file_name(&namespace.name))?;
         let live_id = id(live::file_name(&namespace.name))?;
         let following = self.following.read();

@@ -216,6 +216,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Of a record whose checksum was made when it was appended.
+    #[inline]
+    pub fn written(offset: u64, time_ns: i64, crc: u32, last_of_batch: bool) -> Entry {
+        Entry { offset, time_ns, crc, last_of_batch, adopted: false, quarantined: false }
+    }
+
     #[inline]
     pub fn encode(&self, log_id: &LogId, number: u64) -> [u8; ENTRY_BYTES] {
         let flag = |is_set, bit| if is_set { bit } else { 0 };
@@ -270,7 +276,7 @@ mod tests {
 
     #[test]
     fn an_entry_reads_back_and_is_bound_to_its_log_and_number() {
-        let entry = Entry { offset: 8, time_ns: -5, crc: 7, last_of_batch: true, adopted: false, quarantined: false };
+        let entry = Entry::written(8, -5, 7, true);
         for flagged in [Entry { adopted: true, ..entry }, Entry { quarantined: true, last_of_batch: false, ..entry }] {
             assert_eq!(Entry::decode(&flagged.encode(&ID, 3), &ID, 3), Some(flagged));
         }

@@ -20,6 +20,11 @@ pub const SIZE_WORD_BYTES: u64 = 8;
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "log";
 
+/// The name of `namespace`'s record file.
+pub fn file_name(namespace: &str) -> String {
+    format!("{namespace}.{SUFFIX}")
+}
+
 /// The offset just after the record at `offset` with a payload of `size_bytes`; `None` when no file can hold it.
 pub fn record_end(offset: u64, size_bytes: u64) -> Option<u64> {
     offset.checked_add(SIZE_WORD_BYTES)?.checked_add(size_bytes).filter(|end| *end <= crate::limits::OFFSET_LIMIT_BYTES)

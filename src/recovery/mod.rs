@@ -17,10 +17,10 @@ pub use examine::{BesideRecords, Plan, Recovery, Unindexed, examine, journal_bes
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{Checkpoint, Mode};
+use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal::{self, Journal};
 use crate::live::Live;
-use crate::namespace::log_file_name;
 use crate::rebuild;
 use crate::report::Report;
 use crate::salvage;
@@ -76,7 +76,7 @@ pub struct Site<'a> {
 impl<'a> Site<'a> {
     pub fn new(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Site<'a> {
         let path = storage.path();
-        let (log_path, index_path) = (path.join(log_file_name(namespace)), path.join(index::file_name(namespace)));
+        let (log_path, index_path) = (path.join(log::file_name(namespace)), path.join(index::file_name(namespace)));
         Site { storage, namespace, named, log_path, index_path }
     }
 
@@ -101,7 +101,7 @@ pub fn prepare<'a>(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chai
     let site = Site::new(storage, namespace, named);
     let lock = acquire_lock(&site, Absent::Create)?;
     Live::clear_ready(storage, namespace);
-    let log = storage.open(&log_file_name(namespace), OpenMode::Write).map_err(site.failed("opening"))?;
+    let log = storage.open(&log::file_name(namespace), OpenMode::Write).map_err(site.failed("opening"))?;
     let plan = examine(&site, log.as_ref(), examine::read_index(&site)?)?;
     Ok(Prepared { site, lock, log, plan, started })
 }
@@ -116,7 +116,7 @@ pub struct Inspected {
 /// Locks the namespace at `site`, which must be there, and looks; nothing is written, not even to the live page.
 pub fn inspect(site: &Site<'_>) -> Result<Inspected> {
     let lock = acquire_lock(site, Absent::Refuse)?;
-    let log = site.storage.open(&log_file_name(site.namespace), OpenMode::Write).map_err(site.failed("opening"))?;
+    let log = site.storage.open(&log::file_name(site.namespace), OpenMode::Write).map_err(site.failed("opening"))?;
     let opening = examine::read_index(site).and_then(|index| examine(site, log.as_ref(), index));
     Ok(Inspected { lock, log, opening })
 }
@@ -160,7 +160,7 @@ enum Absent {
 
 /// Locks the record file.
 fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<Arc<dyn File>> {
-    let name = log_file_name(site.namespace);
+    let name = log::file_name(site.namespace);
     for _ in 0..LOCK_TRIES {
         let known = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
         let mode = match known {

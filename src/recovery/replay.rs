@@ -122,14 +122,9 @@ pub fn entries(log_id: &LogId, frame: &Frame, body: &[u8]) -> Result<Vec<u8>> {
     let mut start = 0;
     for (number, size) in (frame.first_number..).zip(record_sizes(body, frame.count).flatten()) {
         let end = start + in_memory(SIZE_WORD_BYTES + size);
-        let entry = Entry {
-            offset: frame.offset + start as u64,
-            time_ns: frame.time_ns,
-            crc: crc32c(&[&body[start..end]]),
-            last_of_batch: Some(number + 1) == frame.end_number(),
-            adopted: false,
-            quarantined: false,
-        };
+        let (offset, crc) = (frame.offset + start as u64, crc32c(&[&body[start..end]]));
+        let last_of_batch = Some(number + 1) == frame.end_number();
+        let entry = Entry::written(offset, frame.time_ns, crc, last_of_batch);
         entries.extend_from_slice(&entry.encode(log_id, number));
         start = end;
     }

@@ -37,14 +37,7 @@ impl Writer {
     /// Puts one record, `bytes` being its size word and its parts.
     fn put_one(&self, ends: &mut Ends, bytes: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
         ends.log.put(ends.end, bytes).map_err(|error| self.failed_bytes(&error))?;
-        let entry = Entry {
-            offset: ends.end,
-            time_ns,
-            crc: crc32c(bytes),
-            last_of_batch: true,
-            adopted: false,
-            quarantined: false,
-        };
+        let entry = Entry::written(ends.end, time_ns, crc32c(bytes), true);
         self.put_entries(ends, &entry.encode(&self.index.log_id, ends.count))?;
         ends.push_frame(bytes, end, 1, time_ns);
         Ok(())
@@ -60,15 +53,8 @@ impl Writer {
         words.extend(records.iter().map(|record| word(record.len() as u64)));
         let mut offset = ends.end;
         for (index, (record, size_word)) in records.iter().zip(&words).enumerate() {
-            let crc = crc32c(&[size_word, record]);
-            let entry = Entry {
-                offset,
-                time_ns,
-                crc,
-                last_of_batch: index + 1 == records.len(),
-                adopted: false,
-                quarantined: false,
-            };
+            let last_of_batch = index + 1 == records.len();
+            let entry = Entry::written(offset, time_ns, crc32c(&[size_word, record]), last_of_batch);
             entries.extend_from_slice(&entry.encode(&self.index.log_id, ends.count + index as u64));
             all.push(size_word.as_slice());
             all.push(record);
