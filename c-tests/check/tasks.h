@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define CHECK_SECOND INT64_C(1000000000) /* in ns */
@@ -74,7 +75,7 @@ static inline void check_until_asleep(pid_t tid) {
   }
 }
 
-/* How often a race is run: less where each step takes long, as under valgrind or a sanitizer. */
+/* How often, or by what steps: other where each step takes long, as under valgrind or a sanitizer. */
 static inline uint64_t check_rounds(uint64_t usual, uint64_t slow) { return getenv("IMMUTA_TEST_SLOW") != NULL ? slow : usual; }
 
 /* Runs `function` in a child process, which ends with 0 unless a check fails. Fork before the library is used, as hosts do. */
@@ -93,6 +94,47 @@ static inline void check_process_succeeds(pid_t pid) {
   if (!WIFEXITED(status)) printf("\n    the process was ended by signal %d", WTERMSIG(status));
   CHECK(WIFEXITED(status));
   CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+/* The work of a child process, and the gate that says it is done. */
+typedef struct check_life {
+  void (*work)(void *);
+  void *argument;
+  check_gate done;
+} check_life;
+
+static inline void check_work_and_wait_to_be_killed(void *argument) {
+  check_life *self = argument;
+  self->work(self->argument);
+  check_gate_open(self->done);
+  for (;;) pause();
+}
+
+/* Runs `work` in a child process and kills that then: what it opened and did not close stays as a crash leaves it. */
+static inline void check_fork_and_kill(void (*work)(void *), void *argument) {
+  int status = 0;
+  check_life life = {work, argument, check_gate_new()};
+  pid_t pid = check_fork(check_work_and_wait_to_be_killed, &life);
+  check_gate_wait(life.done);
+  CHECK_EQ(kill(pid, SIGKILL), 0);
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  check_gate_free(life.done);
+}
+
+/* Gives up root, where the process has it. */
+static inline void check_become_nobody(void) {
+  if (geteuid() == 0) CHECK(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+}
+
+/* Sets a limit of this process, which it may lift again; what the limit was. */
+static inline rlim_t check_limit(__rlimit_resource_t resource, rlim_t value) {
+  struct rlimit limit;
+  CHECK(getrlimit(resource, &limit) == 0);
+  rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = value;
+  CHECK(setrlimit(resource, &limit) == 0);
+  return before;
 }
 
 /* Threads of this process. */

@@ -8,23 +8,6 @@
 
 enum { CHAIN_PAGE = 3 * IDX_PAGE };
 
-/* The stream gives the nine messages of the golden file as they were before the original compressed them. */
-static void expect_messages(immuta_log *log) {
-  unsigned char *bytes = malloc(MESSAGE_MAX);
-  CHECK(bytes != NULL);
-  immuta_stream *stream = check_stream(log, 0, 0);
-  for (uint64_t i = 0; i < MESSAGES; i++) {
-    immuta_record record;
-    size_t size = message(i, bytes);
-    CHECK_OK(immuta_stream_next(stream, 0, &record, ERR));
-    CHECK_EQ(record.flags & IMMUTA_RECORD_ADOPTED, IMMUTA_RECORD_ADOPTED);
-    CHECK_BYTES(record.data, record.size, bytes, size);
-    CHECK_OK(immuta_record_done(&record));
-  }
-  immuta_stream_done(stream);
-  free(bytes);
-}
-
 /* Record 0 as it stands in the golden file, and not "hello world". */
 static void expect_stored_bytes(immuta_log *log) {
   check_file file = check_read_file(golden("count8-deflate"));

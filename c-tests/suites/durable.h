@@ -77,28 +77,19 @@ static inline void expect_recovered(uint64_t count) { expect_mended(count, IMMUT
 typedef struct life {
   void (*live)(immuta_log *);
   int fast;
-  check_gate lived;
 } life;
 
-static inline void live_and_wait_to_be_killed(void *argument) {
-  life *self = argument;
+static inline void open_and_live(void *argument) {
+  const life *self = argument;
   immuta_log *log = self->fast ? OPEN(.flush_interval_ns = -1) : OPEN(DURABLE);
   check_copy_file(check_path("a.log"), check_path("log.start"));
   check_copy_file(check_path("a.idx"), check_path("idx.start"));
   self->live(log);
-  check_gate_open(self->lived);
-  for (;;) pause();
 }
 
 static inline void leave_killed_in(int fast, void (*live)(immuta_log *)) {
-  int status;
-  life self = {live, fast, check_gate_new()};
-  pid_t pid = check_fork(live_and_wait_to_be_killed, &self);
-  check_gate_wait(self.lived);
-  CHECK_EQ(kill(pid, SIGKILL), 0);
-  CHECK_EQ(waitpid(pid, &status, 0), pid);
-  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-  check_gate_free(self.lived);
+  life self = {live, fast};
+  check_fork_and_kill(open_and_live, &self);
   check_copy_file(check_path("a.log"), check_path("log.killed"));
   check_copy_file(check_path("a.idx"), check_path("idx.killed"));
   if (!fast) check_copy_file(check_path("a.wal"), check_path("wal.killed"));

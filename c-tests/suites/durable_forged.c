@@ -4,7 +4,6 @@
 
 #include "durable.h"
 
-#include <sys/resource.h>
 #include <sys/types.h>
 
 /* ---- Right checksums, lying numbers ---- */
@@ -139,8 +138,7 @@ static void a_huge_journal_takes_no_memory(void) {
   throw_back_beside(wal);
   if (truncate(check_path("a.wal"), INT64_C(1) << 30) != 0) CHECK_SKIP("no files of 1 GiB here");
   const rlim_t room = check_data_bytes() + (UINT64_C(1) << 27); /* half of what the frame says */
-  const struct rlimit limit = {room, room};
-  CHECK(setrlimit(RLIMIT_DATA, &limit) == 0);
+  check_limit(RLIMIT_DATA, room);
   expect_recovered(0);
 }
 

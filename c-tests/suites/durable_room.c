@@ -4,8 +4,6 @@
 #include "durable.h"
 #include "small_disk.h"
 
-#include <sys/resource.h>
-
 static void no_room_for_a_journal_changes_nothing(void) {
   const char *disk = mount_small_disk("2m");
   immuta_log *log = OPEN(.directory = disk);
@@ -54,31 +52,24 @@ static void count_file_size_signal(int signal) {
   file_size_signals++;
 }
 
-static void limit_file_size(rlim_t bytes) {
-  struct rlimit limit;
-  CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
-  limit.rlim_cur = bytes;
-  CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-}
-
 static void a_file_size_limit_below_the_journal_is_a_refusal(void) {
   CHECK(signal(SIGXFSZ, count_file_size_signal) != SIG_ERR);
   CHECK_OK(immuta_close(OPEN(), ERR));
   check_snapshot before = check_snapshot_take();
   immuta_log *log = NULL;
-  limit_file_size(1 << 20);
+  check_limit(RLIMIT_FSIZE, 1 << 20);
   CHECK_STATUS(IMMUTA_E_NO_SPACE, TRY_OPEN(&log, .durable = 1));
   CHECK_MESSAGE("limit");
   check_snapshot_unchanged(&before);
   CHECK_OK(TRY_OPEN(&log, DURABLE));
   append_records(log, 0, 3);
-  limit_file_size(4 << 10); /* now below what is there: refused before anything is written, as often as it is tried */
+  check_limit(RLIMIT_FSIZE, 4 << 10); /* now below what is there: refused before anything is written, as often as it is tried */
   for (int i = 0; i < 3; i++) {
     CHECK_STATUS(IMMUTA_E_NO_SPACE, immuta_append(log, 0, "x", 1, NULL, ERR));
     CHECK_EQ(check_error.os_error, EFBIG);
     CHECK_EQ(check_stats(log, 0).poisoned, 0);
   }
-  limit_file_size(RLIM_INFINITY);
+  check_limit(RLIMIT_FSIZE, RLIM_INFINITY);
   append_records(log, 3, 9);
   CHECK_EQ(check_stats(log, 0).durable_count, 9);
   CHECK_OK(immuta_close(log, ERR));

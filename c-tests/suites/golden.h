@@ -36,4 +36,21 @@ static inline size_t message(uint64_t number, unsigned char *bytes) {
   }
 }
 
+/* The log begins with those messages, adopted. */
+static inline void expect_messages(immuta_log *log) {
+  unsigned char *bytes = malloc(MESSAGE_MAX);
+  CHECK(bytes != NULL);
+  immuta_stream *stream = check_stream(log, 0, 0);
+  for (uint64_t i = 0; i < MESSAGES; i++) {
+    immuta_record record;
+    size_t size = message(i, bytes);
+    CHECK_OK(immuta_stream_next(stream, 0, &record, ERR));
+    CHECK_EQ(record.flags & IMMUTA_RECORD_ADOPTED, IMMUTA_RECORD_ADOPTED);
+    CHECK_BYTES(record.data, record.size, bytes, size);
+    CHECK_OK(immuta_record_done(&record));
+  }
+  immuta_stream_done(stream);
+  free(bytes);
+}
+
 #endif

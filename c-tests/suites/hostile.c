@@ -5,7 +5,6 @@
 #include "refusal.h"
 
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -60,12 +59,9 @@ static void hostile_45_descriptors_run_out(void) {
     check_snapshot before = check_snapshot_take();
     for (rlim_t room = 0; log == NULL; room++) {
       CHECK(room < 60);
-      struct rlimit usual;
-      CHECK(getrlimit(RLIMIT_NOFILE, &usual) == 0);
-      struct rlimit few = {.rlim_cur = (rlim_t)check_descriptors() + room, .rlim_max = usual.rlim_max};
-      CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+      rlim_t usual = check_limit(RLIMIT_NOFILE, (rlim_t)check_descriptors() + room);
       immuta_status status = TRY_OPEN(&log, .durable = durable);
-      CHECK(setrlimit(RLIMIT_NOFILE, &usual) == 0);
+      check_limit(RLIMIT_NOFILE, usual);
       if (status == IMMUTA_OK) break;
       CHECK_EQ(status, IMMUTA_E_LIMIT);
       CHECK_EQ(ERR->os_error, EMFILE);

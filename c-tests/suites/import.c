@@ -41,23 +41,6 @@ static void expect_not_imported(immuta_status expected, request this, const char
   check_snapshot_unchanged(&before);
 }
 
-static void expect_messages(immuta_log *log) {
-  unsigned char *bytes = malloc(MESSAGE_MAX);
-  CHECK(bytes != NULL);
-  immuta_stream *stream = check_stream(log, 0, 0);
-  for (uint64_t i = 0; i < MESSAGES; i++) {
-    immuta_record record;
-    size_t size = message(i, bytes);
-    CHECK_OK(immuta_stream_next(stream, 0, &record, ERR));
-    CHECK_EQ(record.flags & IMMUTA_RECORD_ADOPTED, IMMUTA_RECORD_ADOPTED);
-    CHECK_BYTES(record.data, record.size, bytes, size);
-    CHECK_OK(immuta_record_done(&record));
-  }
-  check_end(stream);
-  immuta_stream_done(stream);
-  free(bytes);
-}
-
 static void forget(void) { CHECK(unlink(check_path("a.log")) == 0 && unlink(check_path("a.idx")) == 0); }
 
 /* ---- What is imported -------------------------------------------------------------------------------------------------------- */

@@ -4,25 +4,17 @@
 
 enum { KILLED_SINGLES = 1000, KILLED_TOTAL = KILLED_SINGLES + 3 };
 
-static void append_and_wait_to_be_killed(void *acknowledged) {
+static void append_singles_and_a_batch(void *unused) {
+  (void)unused;
   immuta_log *log = OPEN(.flush_interval_ns = -1);
   for (uint64_t i = 0; i < KILLED_SINGLES; i++) check_append(log, 0, 100, i);
   const immuta_slice batch[] = {{"a", 1}, {NULL, 0}, {"ccc", 3}};
   CHECK_OK(immuta_append_batch(log, 0, batch, 3, NULL, ERR));
-  check_gate_open(*(check_gate *)acknowledged);
-  for (;;) pause();
 }
 
 /* Leaves the files as a writer killed after KILLED_TOTAL records does; what the record file must become. */
 static image leave_killed_log(void) {
-  int status;
-  check_gate acknowledged = check_gate_new();
-  pid_t pid = check_fork(append_and_wait_to_be_killed, &acknowledged);
-  check_gate_wait(acknowledged);
-  CHECK_EQ(kill(pid, SIGKILL), 0);
-  CHECK_EQ(waitpid(pid, &status, 0), pid);
-  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-  check_gate_free(acknowledged);
+  check_fork_and_kill(append_singles_and_a_batch, NULL);
   image expected = image_new();
   unsigned char bytes[100];
   for (uint64_t i = 0; i < KILLED_SINGLES; i++) {

@@ -4,7 +4,6 @@
 #include "polling.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 
 static immuta_log *open_polled(immuta_stream **stream_out) {
   immuta_log *log = OPEN();
@@ -53,19 +52,15 @@ static void the_descriptor_is_no_standard_stream(void) {
 }
 
 static void a_missing_descriptor_is_told(void) {
-  struct rlimit usual, none;
   immuta_stream *stream;
   immuta_log *log = open_polled(&stream);
-  CHECK(getrlimit(RLIMIT_NOFILE, &usual) == 0);
-  none = usual;
-  none.rlim_cur = 3;
-  CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  rlim_t usual = check_limit(RLIMIT_NOFILE, 3);
   int fd = -7;
   CHECK_STATUS(IMMUTA_E_LIMIT, immuta_stream_poll_fd(stream, &fd, ERR));
   CHECK_EQ(ERR->os_error, EMFILE);
   CHECK_EQ(fd, -7);
   CHECK_STATUS(IMMUTA_E_LIMIT, immuta_stream_poll_arm(stream, ERR));
-  CHECK(setrlimit(RLIMIT_NOFILE, &usual) == 0);
+  check_limit(RLIMIT_NOFILE, usual);
   CHECK_OK(immuta_stream_poll_arm(stream, ERR));
   check_append(log, 0, 10, 0);
   CHECK(is_readable(poll_fd(stream)));

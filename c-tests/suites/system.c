@@ -6,8 +6,6 @@
 #include "small_disk.h"
 #include "snapshot.h"
 
-#include <sys/resource.h>
-
 enum { MIB = 1 << 20, RECORD_BYTES = 40000 };
 
 /* Appends records until one is refused; returns how many are there. A refusal leaves the files as they were. */
@@ -62,14 +60,10 @@ static void expect_all_records(const char *directory, uint64_t count) {
 
 /* ---- Permission -------------------------------------------------------------------------------------------------------------- */
 
-static void become_nobody(void) {
-  if (geteuid() == 0) CHECK(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
-}
-
 static void expect_permission_errors(void *unused) {
   (void)unused;
   immuta_log *log = NULL;
-  become_nobody();
+  check_become_nobody();
   CHECK_STATUS(IMMUTA_E_PERMISSION, TRY_OPEN(&log, .names = {"readable"}));
   CHECK_MESSAGE("readable.log");
   CHECK_MESSAGE("read-only"); /* the way on */
@@ -152,15 +146,6 @@ static void a_read_only_file_system_is_read(void) {
 
 /* ---- Limits of the process --------------------------------------------------------------------------------------------------- */
 
-static rlim_t limit(__rlimit_resource_t resource, rlim_t value) {
-  struct rlimit now;
-  CHECK(getrlimit(resource, &now) == 0);
-  rlim_t before = now.rlim_cur;
-  now.rlim_cur = value;
-  CHECK(setrlimit(resource, &now) == 0);
-  return before;
-}
-
 static volatile sig_atomic_t file_size_signals;
 static void count_file_size_signal(int signal) {
   (void)signal;
@@ -170,17 +155,17 @@ static void count_file_size_signal(int signal) {
 static void the_file_size_limit_is_a_status_and_not_a_signal(void) {
   CHECK(signal(SIGXFSZ, count_file_size_signal) != SIG_ERR);
   immuta_log *log = OPEN(.flush_interval_ns = -1);
-  rlim_t before = limit(RLIMIT_FSIZE, 3 * MIB + 1000);
+  rlim_t before = check_limit(RLIMIT_FSIZE, 3 * MIB + 1000);
   uint64_t count = append_until_refused(log, check_dir());
   CHECK(count >= 2 * MIB / RECORD_BYTES);
   expect_no_part_of_a_batch(log, check_dir());
   CHECK_EQ(file_size_signals, 0);
-  limit(RLIMIT_FSIZE, before);
+  check_limit(RLIMIT_FSIZE, before);
   check_append(log, 0, RECORD_BYTES, count);
-  limit(RLIMIT_FSIZE, 64 << 10); /* now smaller than the record file that is there, which closing only makes shorter */
+  check_limit(RLIMIT_FSIZE, 64 << 10); /* now smaller than the record file that is there, which closing only makes shorter */
   CHECK_OK(immuta_close(log, ERR));
   CHECK_EQ(file_size_signals, 0);
-  limit(RLIMIT_FSIZE, before);
+  check_limit(RLIMIT_FSIZE, before);
   expect_all_records(check_dir(), count + 1);
 }
 
@@ -190,9 +175,9 @@ static void the_descriptor_limit_is_told_and_leaks_nothing(void) {
   check_snapshot before = check_snapshot_take();
   immuta_log *log = NULL;
   for (rlim_t room = 0; room < 60; room++) { /* every step of an open fails once */
-    rlim_t usual = limit(RLIMIT_NOFILE, (rlim_t)open_before + room);
+    rlim_t usual = check_limit(RLIMIT_NOFILE, (rlim_t)open_before + room);
     immuta_status status = TRY_OPEN(&log, .readers = 30);
-    limit(RLIMIT_NOFILE, usual);
+    check_limit(RLIMIT_NOFILE, usual);
     if (status == IMMUTA_OK) break;
     if (status != IMMUTA_E_LIMIT) printf("\n    with room for %d descriptors: %s", (int)room, ERR->message);
     CHECK_EQ(status, IMMUTA_E_LIMIT);
@@ -221,9 +206,9 @@ static void missing_memory_is_told_and_the_record_stays_readable(void) {
   log = OPEN(.read_only = 1, .max_record_size = PARTS * MIB);
   immuta_stream *stream = check_stream(log, 0, 1);
   immuta_record record;
-  rlim_t usual = limit(RLIMIT_AS, check_address_space_bytes() + 8 * MIB);
+  rlim_t usual = check_limit(RLIMIT_AS, check_address_space_bytes() + 8 * MIB);
   immuta_status status = immuta_stream_next(stream, 0, &record, ERR);
-  limit(RLIMIT_AS, usual);
+  check_limit(RLIMIT_AS, usual);
   CHECK_EQ(status, IMMUTA_E_NO_MEMORY);
   CHECK_MESSAGE("memory");
   CHECK_OK(immuta_stream_next(stream, 0, &record, ERR));

@@ -4,8 +4,6 @@
 
 #include "snapshot.h"
 
-#include <sys/resource.h>
-
 static immuta_txn *begin(immuta_log *log, uint32_t ns) {
   immuta_txn *txn = NULL;
   CHECK_OK(immuta_txn_begin(log, ns, &txn, ERR));
@@ -257,19 +255,15 @@ static void what_is_too_large_is_not_staged_and_the_rest_stays(void) {
 
 static void what_memory_cannot_hold_is_not_staged_and_the_rest_stays(void) {
   enum { SIZE = 48 << 20 };
-  struct rlimit usual, small = {0};
   unsigned char *data = malloc(SIZE);
   CHECK(data != NULL);
   check_fill(data, SIZE, 2);
   immuta_log *log = OPEN();
   immuta_txn *txn = begin(log, 0);
   stage(txn, 10, 1);
-  CHECK(getrlimit(RLIMIT_AS, &usual) == 0);
-  small.rlim_max = usual.rlim_max;
-  small.rlim_cur = 1 << 20; /* less than there is already */
-  CHECK(setrlimit(RLIMIT_AS, &small) == 0);
+  rlim_t usual = check_limit(RLIMIT_AS, 1 << 20); /* less than there is already */
   immuta_status status = immuta_txn_append(txn, data, SIZE, ERR);
-  CHECK(setrlimit(RLIMIT_AS, &usual) == 0);
+  check_limit(RLIMIT_AS, usual);
   CHECK_EQ(status, IMMUTA_E_NO_MEMORY);
   CHECK_MESSAGE("memory");
   CHECK_OK(immuta_txn_append(txn, data, SIZE, ERR));

@@ -122,8 +122,9 @@ pub unsafe extern "C" fn immuta_verify(
 /// IMMUTA_E_NOT_FOUND: there is no such namespace;
 /// IMMUTA_E_LOCKED: a writer has it open;
 /// IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy helps;
-/// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one
-/// record to begin with, or IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has;
+/// IMMUTA_E_CORRUPT, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one record to begin with, or
+/// IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has;
+/// IMMUTA_E_TRUNCATED: somebody else cuts NAME.log off during the call;
 /// IMMUTA_E_LAYOUT: a file of another layout, for immuta_import;
 /// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY:
 /// as immuta_open;
