@@ -82,6 +82,18 @@ fn a_repair_leaves_everything_that_verifies_and_a_dry_run_changes_nothing() {
 }
 
 #[test]
+fn a_file_that_is_no_log_is_left_alone() {
+    let disk = Simulated::new();
+    disk.write_file("a.log", b"This is no log at all, but a text of some length.");
+    let before = image_of(&disk);
+    for apply in [false, true] {
+        let error = repair(&disk, Repair { apply, accept_count: true }).expect_err("not one record");
+        assert_eq!((error.kind, error.number, error.offset), (ErrorKind::Corrupt, 0, 8), "{error}");
+        assert!(image_of(&disk) == before);
+    }
+}
+
+#[test]
 fn a_repair_cut_at_any_call_is_run_again_and_nothing_is_lost() {
     let mut cuts = 0;
     for scene in scenes() {

@@ -258,6 +258,36 @@ fn frames_whose_files_are_gone_are_not_forgotten() {
     assert_eq!((log.report(0).unwrap().outcome, read_all(&log)), (Outcome::Adopted, records));
 }
 
+/// Beside records without a side file a journal is believed only where it follows them, and itself.
+#[test]
+fn a_forged_journal_beside_records_without_a_side_file_is_refused() {
+    let (disk, _) = only_in_the_journal();
+    disk.storage().remove("a.idx").unwrap();
+    edit(&disk, "a.wal", |journal| {
+        let salt = first_header(journal).salt;
+        let head: [u8; FRAME_HEADER_BYTES] = journal[HEADER_BYTES..][..FRAME_HEADER_BYTES].try_into().unwrap();
+        let mut frame = Frame::decode(&head).unwrap();
+        frame.first_number += 1;
+        let body = journal[HEADER_BYTES + FRAME_HEADER_BYTES..][..in_memory(frame.length_bytes)].to_vec();
+        journal[HEADER_BYTES..][..FRAME_HEADER_BYTES].copy_from_slice(&frame.encode(salt, &[&body]));
+    });
+    let error = refused(&disk, ErrorKind::Mismatch, "a frame that does not follow");
+    assert_eq!((error.number, error.offset), (0, 8), "{error}");
+
+    let disk = Simulated::new();
+    let log = open(&disk).unwrap();
+    (0..40).for_each(|_| append(&log, &[1; 1000]));
+    disk.kill();
+    disk.storage().remove("a.idx").unwrap();
+    edit(&disk, "a.wal", |journal| {
+        let second = &mut journal[JOURNAL_BYTES / 2..][..HEADER_BYTES];
+        let mut header = first_header(second);
+        header.epoch += 1;
+        second.copy_from_slice(&header.encode());
+    });
+    refused(&disk, ErrorKind::Mismatch, "halves of two writers");
+}
+
 #[test]
 fn a_missing_journal_is_missed_when_the_count_says_so() {
     let (disk, _) = only_in_the_journal();

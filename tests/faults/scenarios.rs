@@ -40,7 +40,7 @@ const fn within(
     Scenario { name, open, left, is_open: true, act }
 }
 
-pub const SCENARIOS: [Scenario; 43] = [
+pub const SCENARIOS: [Scenario; 45] = [
     new("create", open, nothing, Application::open_log),
     new("create, durable", open_durable, nothing, Application::open_log),
     new("create two namespaces, all or none", open_two, nothing, Application::open_log),
@@ -71,6 +71,8 @@ pub const SCENARIOS: [Scenario; 43] = [
     new("replay into fast mode", open, killed_durable, Application::open_log),
     new("adoption", open, bare, Application::open_log),
     new("adoption, zeros behind, durable", open_durable, bare_with_zeros, Application::open_log),
+    new("adoption of what the original appended", open, appended_to, Application::open_log),
+    new("adoption of what the original appended, durable", open_durable, appended_to, Application::open_log),
     new("damaged side file moved aside", open, damaged, Application::open_log),
     new("salvage", open, with_garbage, Application::open_log),
     new("salvage, durable", open_durable, with_garbage, Application::open_log),
@@ -157,6 +159,13 @@ fn bare_with_zeros(app: &mut Application, disk: &Simulated) {
     let mut file = file_of(&payloads(12));
     file.resize(file.len().next_multiple_of(65_536), 0);
     disk.write_file("a.log", &file);
+}
+
+/// A clean close, and more records that only the count knows: the original appended them.
+fn appended_to(app: &mut Application, disk: &Simulated) {
+    closed(app, disk);
+    *app = Application::knowing(&payloads(12)).opened_by(app.open);
+    disk.write_file("a.log", &file_of(&payloads(12)));
 }
 
 fn damaged(app: &mut Application, disk: &Simulated) {
