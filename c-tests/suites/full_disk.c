@@ -147,7 +147,7 @@ static void try_with_little_room(void (*leave)(void), immuta_status (*act)(void)
   leave();
   mount_disk();
   uint64_t refused = 0;
-  for (uint64_t left_bytes = 0;; left_bytes += PAGE) {
+  for (uint64_t left_bytes = 0;; left_bytes += check_rounds(1, 3) * PAGE) {
     clear_disk();
     copy_files();
     fill_disk(left_bytes);

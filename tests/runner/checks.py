@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+from .crate import rust_tests
 from .engine import LIBRARY, ROOT, TARGET_DIR, Failure, Run, Skip, Step, expect
 from .tools import c_compiler, library_dir, need, need_cargo_command
 
@@ -31,7 +32,7 @@ def rustdoc(run: Run) -> None:
 
 
 def header_drift(run: Run) -> None:
-    run.command("cargo", "test", "--locked", "--package", "immuta", "--test", "header")
+    rust_tests(run, "--package", "immuta", "--test", "header")
 
 
 def accepts(run: Run, compiler: str, standard: str) -> bool:
@@ -117,8 +118,7 @@ def archive_symbols(run: Run) -> str:
                 "--target-dir", target)
     found = foreign_symbols(run, target / "release" / "libimmuta.a")
     expect(not found, f"without zstd there are still {sorted(found)}")
-    run.command("cargo", "test", "--locked", "--release", "--package", "immuta", "--lib", "--no-default-features",
-                "--target-dir", target, "codec")
+    rust_tests(run, "--package", "immuta", "--lib", "--no-default-features", "codec")
     suites = sorted(path.stem for path in (ROOT / "c-tests" / "suites").glob("codec*.c"))
     run.command("cargo", "test", "--locked", "--release", "--package", "immuta-c-tests", "--test", "suites", "--",
                 "--without-zstd", *suites)
@@ -154,6 +154,6 @@ STEPS = [
     Step("header-drift", "include/immuta.h is what the Rust source generates", header_drift),
     Step("header-clean", "the header in C99, C11, C23, C++17, every warning an error", header_clean),
     Step("symbols", "exported symbols, SONAME, nodelete, needed libraries", symbols, LIBRARY),
-    Step("archive-symbols", "what else the static archive defines; a build without zstd", archive_symbols, LIBRARY),
+    Step("archive-symbols", "what else the static archive defines; a build without zstd", archive_symbols),
     Step("static-libraries", "system libraries of the static archive are those written down", static_libraries, LIBRARY),
 ]
