@@ -30,6 +30,7 @@ mod layout;
 mod limits;
 mod live;
 mod log;
+mod memory;
 mod namespace;
 pub mod options;
 mod payloads;

@@ -2,6 +2,7 @@
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::memory;
 
 /// The payloads of one commit.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +76,7 @@ impl Payloads<'_> {
 /// The parts of a record in one piece.
 fn join(parts: &[&[u8]]) -> Result<Vec<u8>> {
     let size = parts.iter().map(|part| part.len()).sum();
-    let mut whole = Vec::new();
-    whole.try_reserve_exact(size).map_err(|_| no_memory("a record", size as u64))?;
+    let mut whole = memory::with_room(size, "a record")?;
     for part in parts {
         whole.extend_from_slice(part);
     }

@@ -7,6 +7,7 @@ use crate::format::index::{
     entries_end,
 };
 use crate::index::{self, Index};
+use crate::memory;
 use crate::random;
 use crate::scan::{self, Bytes, Found, Point};
 use crate::storage::{File, OpenMode, Storage, now_ns, remove_if_there};
@@ -98,7 +99,7 @@ fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint, codecs: O
     let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs };
     let index = Index { file, log_id: identity.log_id };
     write_entries(&index, log, Point::START, Point { count: newest.count, end: newest.end, time_ns: 0 })?;
-    let mut header = vec![0; in_memory(HEADER_SIZE_BYTES)];
+    let mut header = memory::zeroed(in_memory(HEADER_SIZE_BYTES), "the header of a side file")?;
     header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());
     for (seq, offset) in [newest.seq - 1, newest.seq].into_iter().zip(CHECKPOINT_OFFSETS) {
         let page = Checkpoint { seq, ..newest }.encode(&index.log_id);
@@ -122,7 +123,7 @@ pub fn prepare_completed(
         Error::os(format_args!("completing {}", path.display()), &error)
     };
     prepare(storage, namespace, |file| {
-        copy(index.file.as_ref(), file.as_ref(), entries_end(from.count)).map_err(failed)?;
+        copy(index.file.as_ref(), file.as_ref(), entries_end(from.count), failed)?;
         let completed = Index { file, log_id: index.log_id };
         write_entries(&completed, log, from, to)?;
         Ok(completed)
@@ -139,23 +140,23 @@ pub fn scratch_completed(
 ) -> Result<Index> {
     let failed = |error: io::Error| Error::os("completing an index in memory", &error);
     let file = storage.scratch().map_err(failed)?;
-    copy(index.file.as_ref(), file.as_ref(), entries_end(from.count)).map_err(failed)?;
+    copy(index.file.as_ref(), file.as_ref(), entries_end(from.count), failed)?;
     let completed = Index { file, log_id: index.log_id };
     write_entries(&completed, log, from, to)?;
     Ok(completed)
 }
 
-fn copy(from: &dyn File, to: &dyn File, size_bytes: u64) -> io::Result<()> {
-    let mut buffer = vec![0; RUN_BYTES];
+fn copy(from: &dyn File, to: &dyn File, size_bytes: u64, failed: impl Fn(io::Error) -> Error) -> Result<()> {
+    let mut buffer = memory::zeroed(RUN_BYTES, "a copy buffer")?;
     let mut at = 0;
     while at < size_bytes {
         let most = usize::try_from(size_bytes - at).unwrap_or(usize::MAX).min(buffer.len());
-        let read = from.read_at(at, &mut buffer[..most])?;
+        let read = from.read_at(at, &mut buffer[..most]).map_err(&failed)?;
         if read == 0 {
             // What it does not have is damaged, and made anew, or comes with the journal's frames, which are laid over later.
             break;
         }
-        to.write_at(at, &buffer[..read])?;
+        to.write_at(at, &buffer[..read]).map_err(&failed)?;
         at += read as u64;
     }
     Ok(())
@@ -166,7 +167,7 @@ fn copy(from: &dyn File, to: &dyn File, size_bytes: u64) -> io::Result<()> {
 fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point) -> Result<()> {
     let failed = |error: io::Error| Error::os("writing index entries", &error);
     let mut bytes = Bytes::new(log, to.end)?;
-    let mut run: Vec<u8> = Vec::with_capacity(RUN_BYTES);
+    let mut run = memory::with_room(RUN_BYTES, "index entries")?;
     let mut at = entries_end(from.count);
     let reached = scan::walk(&mut bytes, from, to.count, |number, offset, found| {
         let Found { crc, .. } = found;

@@ -1,6 +1,7 @@
 //! What opening or repairing takes out of a log's files is kept beside them, under the first number that is free.
 
-use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 use crate::storage::{File, OpenMode, Storage, remove_if_there};
 use std::io;
 use std::ops::Range;
@@ -69,9 +70,7 @@ pub fn copy(
     at: u64,
     failed: impl Fn(io::Error) -> Error,
 ) -> Result<()> {
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(COPY_CHUNK_BYTES).map_err(|_| no_memory("a copy buffer", COPY_CHUNK_BYTES as u64))?;
-    buffer.resize(COPY_CHUNK_BYTES, 0);
+    let mut buffer = memory::zeroed(COPY_CHUNK_BYTES, "a copy buffer")?;
     copy.set_size(at + (range.end - range.start)).map_err(&failed)?;
     let mut next = range.start;
     while let Some(data) = file.next_data(next).map_err(&failed)?.filter(|data| *data < range.end) {

@@ -1,9 +1,10 @@
 //! Reading records in order straight from the files, before anything is trusted: what verifies, and how sizes walk.
 
-use crate::error::{Error, Result, no_memory};
+use crate::error::{Error, Result};
 use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
 use crate::format::{Checksum, in_memory};
 use crate::index::{Index, Run};
+use crate::memory;
 use crate::storage::File;
 use std::ops::Range;
 
@@ -47,9 +48,7 @@ pub struct Bytes<'a> {
 
 impl<'a> Bytes<'a> {
     pub fn new(file: &'a dyn File, file_end: u64) -> Result<Bytes<'a>> {
-        let mut buffer = Vec::new();
-        buffer.try_reserve_exact(CHUNK_BYTES).map_err(|_| no_memory("a read buffer", CHUNK_BYTES as u64))?;
-        buffer.resize(CHUNK_BYTES, 0);
+        let buffer = memory::zeroed(CHUNK_BYTES, "a read buffer")?;
         Ok(Bytes { file, file_end, start: 0, buffer, filled: 0, zeros: 0..0 })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::in_memory;
+use crate::memory;
 use std::io;
 
 /// The output of one codec for one payload.
@@ -114,9 +115,7 @@ impl io::Write for Sink {
 
 /// A buffer of `capacity` bytes, all to be written: as large as a codec says, so the allocation may be refused.
 pub(super) fn buffer(capacity: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(in_memory(capacity)).map_err(|_| no_memory("a payload", capacity))?;
-    Ok(bytes)
+    memory::with_room(in_memory(capacity), "a payload")
 }
 
 #[cfg(test)]

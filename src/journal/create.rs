@@ -6,8 +6,8 @@ use crate::storage::{File, OpenMode, Storage, remove_if_there};
 use std::io;
 use std::sync::Arc;
 
-/// Zeros written by one call.
-const CHUNK_BYTES: usize = 256 << 10;
+/// What is written by one call.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A journal of zeros under a temporary name, on disk as a whole.
 #[derive(Debug)]
@@ -44,11 +44,10 @@ pub fn discard(storage: &dyn Storage, namespace: &str) {
 
 fn fill(storage: &dyn Storage, name: &str, size_bytes: u64) -> io::Result<Arc<dyn File>> {
     let file = storage.open(name, OpenMode::CreateNew)?;
-    let zeros = vec![0; CHUNK_BYTES];
     let mut at = 0;
     while at < size_bytes {
-        let count = usize::try_from(size_bytes - at).unwrap_or(usize::MAX).min(zeros.len());
-        file.write_at(at, &zeros[..count])?;
+        let count = usize::try_from(size_bytes - at).unwrap_or(usize::MAX).min(ZEROS.len());
+        file.write_at(at, &ZEROS[..count])?;
         at += count as u64;
     }
     file.sync()?;

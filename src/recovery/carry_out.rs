@@ -8,6 +8,7 @@ use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal::{self, Found, Journal, Prepared};
 use crate::live::Live;
+use crate::memory;
 use crate::random;
 use crate::rebuild::{self, PreparedIndex};
 use crate::salvage;
@@ -257,7 +258,7 @@ fn write_checkpoint(
 
 /// Writes the bytes that are there once more: after a failed sync they may be only in the cache, and clean.
 fn rewrite(site: &Site<'_>, file: &dyn File, from: u64, to: u64) -> Result<()> {
-    let mut buffer = vec![0; COPY_CHUNK_BYTES];
+    let mut buffer = memory::zeroed(COPY_CHUNK_BYTES, "a copy buffer")?;
     let mut at = from;
     while let Some(data) = file.next_data(at).map_err(site.failed("reading"))?.filter(|data| *data < to) {
         let most = usize::try_from(to - data).unwrap_or(usize::MAX).min(buffer.len());

@@ -1,12 +1,13 @@
 //! Laying the journal over the files: which frames continue the records, and where the records end with them.
 
-use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{ENTRY_BYTES, Entry, LogId};
 use crate::format::journal::{Frame, record_sizes};
 use crate::format::log::SIZE_WORD_BYTES;
 use crate::format::{crc32c, in_memory};
 use crate::index::Index;
 use crate::journal::Found;
+use crate::memory;
 use crate::scan::{self, Bytes, Point};
 use std::path::Path;
 
@@ -116,9 +117,7 @@ fn missing(begins: Begin, reached: Point, journal: &Found, log_path: &Path) -> E
 
 /// The entries of the records of a frame, which `body` holds.
 pub fn entries(log_id: &LogId, frame: &Frame, body: &[u8]) -> Result<Vec<u8>> {
-    let mut entries = Vec::new();
-    let bytes = in_memory(frame.count).saturating_mul(ENTRY_BYTES);
-    entries.try_reserve_exact(bytes).map_err(|_| no_memory("index entries", bytes as u64))?;
+    let mut entries = memory::with_room(in_memory(frame.count).saturating_mul(ENTRY_BYTES), "index entries")?;
     let mut start = 0;
     for (number, size) in (frame.first_number..).zip(record_sizes(body, frame.count).flatten()) {
         let end = start + in_memory(SIZE_WORD_BYTES + size);

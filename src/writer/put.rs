@@ -5,6 +5,7 @@ use crate::error::{Error, Result, no_memory};
 use crate::format::crc32c;
 use crate::format::index::{ENTRY_BYTES, Entry, entries_end};
 use crate::format::log::{SIZE_WORD_BYTES, word};
+use crate::memory;
 use crate::payloads::Payloads;
 use crate::storage::now_ns;
 use std::io;
@@ -46,8 +47,8 @@ impl Writer {
     /// Puts the records of a batch.
     fn put_records(&self, ends: &mut Ends, records: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
         let refused = |_| no_memory("a batch", records.len() as u64 * 64);
-        let (mut entries, mut words, mut all) = (Vec::new(), Vec::new(), Vec::new());
-        entries.try_reserve_exact(records.len() * ENTRY_BYTES).map_err(refused)?;
+        let mut entries = memory::with_room(records.len() * ENTRY_BYTES, "index entries")?;
+        let (mut words, mut all) = (Vec::new(), Vec::new());
         words.try_reserve_exact(records.len()).map_err(refused)?;
         all.try_reserve_exact(records.len() * 2).map_err(refused)?;
         words.extend(records.iter().map(|record| word(record.len() as u64)));
