@@ -51,7 +51,7 @@ enum Kind {
 }
 
 /// Taken in turns.
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 18] = [
     Kind::PowerCut(Modes::Durable, Trouble::Kill),
     Kind::PowerCut(Modes::Fast, Trouble::Kill),
     Kind::PowerCut(Modes::Changing, Trouble::Kill),
@@ -68,6 +68,8 @@ const KINDS: [Kind; 16] = [
     Kind::PowerCut(Modes::Changing, Trouble::LostWriteback),
     Kind::Swapped(Modes::Changing),
     Kind::ManyThreads(Trouble::Kill),
+    Kind::ManyThreads(Trouble::Refusal),
+    Kind::ManyThreads(Trouble::LostWriteback),
 ];
 
 /// Says how to see a failure again.

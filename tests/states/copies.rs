@@ -64,13 +64,21 @@ fn open_or_be_refused(
 /// A log whose files were copied at some moments of its life.
 pub struct Copied {
     known: Known,
-    moments: Vec<Files>,
+    moments: Vec<Moment>,
+}
+
+/// The files, and how many records were acknowledged by then.
+struct Moment {
+    files: Files,
+    acknowledged: usize,
 }
 
 impl Copied {
     pub fn live(random: &mut Random, modes: Modes) -> Copied {
         let (disk, mut known, mut moments) = (Simulated::new(), Known::new("a"), Vec::new());
         let process = disk.storage();
+        let moment =
+            |known: &Known| Moment { files: files_of(&disk, known.namespace), acknowledged: known.acknowledged };
         let mut log = known.open_again(&process, modes.is_fast(random)).unwrap();
         for _ in 0..STEPS {
             match random.below(20) {
@@ -78,30 +86,42 @@ impl Copied {
                 2 => {
                     assert!(known.close(&log));
                     if random.one_in(2) {
-                        moments.push(files_of(&disk, known.namespace));
+                        moments.push(moment(&known));
                     }
                     log = known.open_again(&process, modes.is_fast(random)).unwrap();
                 }
-                3..8 => moments.push(files_of(&disk, known.namespace)),
+                3..8 => moments.push(moment(&known)),
                 _ => assert!(known.commit(&log, random, Trouble::Kill)),
             }
         }
-        moments.push(files_of(&disk, known.namespace));
+        moments.push(moment(&known));
         Copied { known, moments }
     }
 
-    /// Every file of some moment; mostly all of one but for one older or newer.
+    /// Every file of some moment; mostly all of one but for one older or newer. Those of one moment alone are what a kill leaves.
     pub fn mix(&self, random: &mut Random, counted: &mut Counted) {
         counted.state();
         let moment =
             |random: &mut Random| &self.moments[usize::try_from(random.below(self.moments.len() as u64)).unwrap()];
-        let mut files = moment(random).clone();
-        let (odd, other) = (usize::try_from(random.below(4)).unwrap(), moment(random));
-        match odd {
-            3 => files = [files[0].clone(), other[1].clone(), moment(random)[2].clone()],
-            odd => files[odd].clone_from(&other[odd]),
-        }
+        let (chosen, other) = (moment(random), moment(random));
+        let mut files = chosen.files.clone();
         let disk = Simulated::new();
+        match usize::try_from(random.below(5)).unwrap() {
+            4 => {
+                place(&disk, "a", &files);
+                let (log, found) = judge::reopen(&disk, "a", random, counted);
+                assert!(
+                    self.known.has_prefix(&found) && found.len() >= chosen.acknowledged,
+                    "of {} there are {}",
+                    chosen.acknowledged,
+                    found.len()
+                );
+                judge::go_on(&disk, "a", &log, found, random);
+                return;
+            }
+            3 => files = [files[0].clone(), other.files[1].clone(), moment(random).files[2].clone()],
+            odd => files[odd].clone_from(&other.files[odd]),
+        }
         place(&disk, "a", &files);
         open_or_be_refused(&disk, "a", random, counted, |found| self.known.has_prefix(found));
     }

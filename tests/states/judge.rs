@@ -19,23 +19,42 @@ pub fn cut_power(disk: &Simulated, known: &Known, random: &mut Random, counted: 
     counted.mood(loss.mood);
     let mut known = known.clone();
     known.lose_power();
+    cut_recoveries(disk, known.namespace, random, counted, |event| match event {
+        Event::Found(found) => known.learn(found),
+        Event::LostPower => known.lose_power(),
+    });
+    let (log, found) = reopen(disk, known.namespace, random, counted);
+    known.check(&found);
+    go_on(disk, known.namespace, &log, found, random);
+}
+
+enum Event {
+    Found(Records),
+    LostPower,
+}
+
+/// Kills recoveries in their midst, none mostly, and perhaps the power goes again.
+fn cut_recoveries(
+    disk: &Simulated,
+    namespace: &str,
+    random: &mut Random,
+    counted: &mut Counted,
+    mut tell: impl FnMut(Event),
+) {
     while random.one_in(4) {
         counted.cut();
         disk.kill_at_call(disk.calls() + random.below(60));
-        let recovered = open(disk.storage(), known.namespace, random.one_in(2));
+        let recovered = open(disk.storage(), namespace, random.one_in(2));
         if let Ok(found) = recovered.and_then(|log| read_all(&log)) {
-            known.learn(found);
+            tell(Event::Found(found));
         }
         if random.one_in(2) {
             disk.power_loss(random.next());
-            known.lose_power();
+            tell(Event::LostPower);
         }
         disk.kill();
     }
     disk.clear_faults();
-    let (log, found) = reopen(disk, known.namespace, random, counted);
-    known.check(&found);
-    go_on(disk, known.namespace, &log, found, random);
 }
 
 /// As [`cut_power`], of a log of many threads that were told `acknowledged`, by number.
@@ -47,17 +66,24 @@ pub fn cut_power_of_many(
 ) {
     counted.state();
     counted.mood(disk.power_loss(random.next()).mood);
+    let check = |found: &Records| {
+        for (number, record) in acknowledged {
+            let there = usize::try_from(*number).ok().and_then(|number| found.get(number));
+            assert!(there == Some(record), "record {number} of {} is gone", found.len());
+        }
+        threads::check_batches(found);
+    };
+    cut_recoveries(disk, "a", random, counted, |event| match event {
+        Event::Found(found) => check(&found),
+        Event::LostPower => {}
+    });
     let (log, found) = reopen(disk, "a", random, counted);
-    for (number, record) in acknowledged {
-        let there = usize::try_from(*number).ok().and_then(|number| found.get(number));
-        assert!(there == Some(record), "record {number} of {} is gone", found.len());
-    }
-    threads::check_batches(&found);
+    check(&found);
     go_on(disk, "a", &log, found, random);
 }
 
-/// Opens after a power cut, which no log may refuse, and reads all.
-fn reopen(disk: &Simulated, namespace: &str, random: &mut Random, counted: &mut Counted) -> (Log, Records) {
+/// Opens what a power cut or a kill left, which no log may refuse, and reads all.
+pub fn reopen(disk: &Simulated, namespace: &str, random: &mut Random, counted: &mut Counted) -> (Log, Records) {
     let before = disk.read_file(&format!("{namespace}.log")).unwrap_or_default();
     match open(disk.storage(), namespace, random.one_in(3)) {
         Ok(log) => {
