@@ -10,7 +10,7 @@ use image::{
     records_and_index,
 };
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Outcome, Repair, Report, repair, verify};
+use immuta::{ErrorKind, Log, Options, Outcome, Repair, Report, Timeout, repair, verify};
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -272,6 +272,23 @@ fn a_flipped_bit_is_never_served_as_good() {
         },
         "with a bit flipped at",
     );
+}
+
+/// Reads that verify nothing go by the index; a size word that says otherwise is a record of another size, or another file.
+#[test]
+fn a_size_word_that_disagrees_with_the_index_is_told_even_where_nothing_is_verified() {
+    let written = records(&["x", "yy", "zzz"]);
+    for size in [0, 1, 3, u64::MAX] {
+        let mut image = log_image(&written, &[], true);
+        image.get_mut("a.log").unwrap()[17..25].copy_from_slice(&size.to_le_bytes());
+        let directory = lay(&[("a.log", &image["a.log"]), ("a.idx", &image["a.idx"])]);
+        for engine in engines() {
+            let log = Log::open(directory.path(), &Options { verify_reads: false, ..engine }).unwrap();
+            let mut stream = log.stream(0, 1).unwrap();
+            let error = stream.next(Timeout::Ns(0)).map(drop).unwrap_err();
+            assert_eq!((error.kind, error.number, error.offset), (ErrorKind::Corrupt, 1, 17), "size {size}: {error}");
+        }
+    }
 }
 
 #[test]

@@ -41,6 +41,8 @@ fn assert_healed(scene: &Scene, disk: &Simulated, context: &str) {
         append(&log, b"more");
         left.push(Some(b"more".to_vec()));
         log.shutdown().unwrap();
+        let walked = immuta_walker::walk_closed(&disk.read_file("a.log").unwrap()).map(|walked| walked.count);
+        assert_eq!(walked, Ok(left.len() as u64), "{context}: the walk");
     }
     for left_over in ["a.idx.tmp", "a.wal", "a.wal.tmp"] {
         assert!(disk.read_file(left_over).is_none(), "{context}: {left_over} is left");

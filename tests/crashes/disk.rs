@@ -169,8 +169,13 @@ pub fn recover(disk: &Simulated, mode: Mode, context: &str) -> (Report, Records)
     let report = log.report(0).unwrap();
     let found = read_all(&log).unwrap();
     assert_eq!(report.count, found.len() as u64, "{context}: the report's count");
+    let walked = immuta_walker::walk_open(&disk.read_file(LOG).unwrap()).expect(context);
+    let end = 8 + found.iter().map(|record| 8 + record.len() as u64).sum::<u64>();
+    assert_eq!((walked.count, walked.end), (report.count, end), "{context}: the walk");
     append(&log, b"one more").unwrap();
     log.shutdown().unwrap();
+    let walked = immuta_walker::walk_closed(&disk.read_file(LOG).unwrap()).expect(context);
+    assert_eq!(walked.count, report.count + 1, "{context}: the walk after closing");
     let log = open(disk, mode).unwrap();
     let mut with_one_more = read_all(&log).unwrap();
     assert_eq!(with_one_more.pop().unwrap(), b"one more", "{context}");

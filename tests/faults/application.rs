@@ -243,7 +243,10 @@ impl Application {
         append(&log, &[b"more".to_vec()]).unwrap();
         self.acknowledged.push(b"more".to_vec());
         log.shutdown().unwrap();
-        assert!(disk.read_file("a.log").unwrap() == file_of(&self.acknowledged), "{context:?}: the file");
+        let file = disk.read_file("a.log").unwrap();
+        assert!(file == file_of(&self.acknowledged), "{context:?}: the file");
+        let walked = immuta_walker::walk_closed(&file).map(|walked| walked.count);
+        assert_eq!(walked, Ok(self.acknowledged.len() as u64), "{context:?}: the walk");
         for left_over in ["a.idx.tmp", "a.wal.tmp", "a.wal"] {
             assert!(disk.read_file(left_over).is_none(), "{context:?}: {left_over} is left");
         }

@@ -174,5 +174,13 @@ fn hostile_44_unreadable_sectors() {
     assert_eq!((error.kind, error.number, error.os_error), (ErrorKind::Io, 1, libc::EIO));
     disk.clear_faults();
     assert_eq!(stream.position(), 1, "the position stays");
+    // The sector of one record only: those around it are served, and it is, once it can be read.
+    disk.fail_call(disk.calls(), libc::EIO, false);
+    assert_eq!(stream.next(Timeout::Ns(0)).map(drop).unwrap_err().number, 1);
+    stream.seek(2).unwrap();
+    for number in [2, 3, 4] {
+        let next = stream.next(Timeout::Ns(0)).unwrap();
+        assert!(matches!(next, Next::Ready(record) if record.data() == five()[number]), "record {number}");
+    }
     assert_good_but(&log, &five(), &[]);
 }

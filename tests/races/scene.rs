@@ -135,7 +135,10 @@ fn options() -> Options {
 /// What a new process finds on `disk`.
 pub fn reopen(disk: &Simulated) -> (Outcome, Records) {
     let log = Log::open_on(disk.storage(), &options()).unwrap_or_else(|error| panic!("refused: {error}"));
-    (log.report(0).unwrap().outcome, read_all(&log).unwrap())
+    let found = read_all(&log).unwrap();
+    let walked = immuta_walker::walk_open(&disk.read_file("a.log").unwrap()).map(|walked| walked.count);
+    assert_eq!(walked, Ok(found.len() as u64), "the walk");
+    (log.report(0).unwrap().outcome, found)
 }
 
 /// Records of which three fill a half of the journal.
