@@ -3,9 +3,10 @@
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::follower::Follower;
+use crate::format::codecs::CHAIN_PAGE_OFFSET;
 use crate::format::index::entries_end;
 use crate::format::log;
-use crate::index::{Header, Run};
+use crate::index::{CodecsIn, Header, Run};
 use crate::namespace::{Namespace, Parts};
 use crate::options::{Options, check_name};
 use crate::progress::Progress;
@@ -83,7 +84,7 @@ fn check_records(
     let header = header.map_err(|error| {
         Error::os(format_args!("reading the side file of {}", namespace.log_path().display()), &error)
     })?;
-    let entries = header.entries_in_file();
+    let (entries, has_no_codecs) = (header.entries_in_file(), header.codecs_in() == CodecsIn::Nowhere);
     report.bad_records += count.saturating_sub(entries);
     if entries < count {
         (report.first_bad_number, report.first_bad_offset) = (entries, entries_end(entries));
@@ -96,12 +97,14 @@ fn check_records(
             _ => None,
         };
         let good = entry.zip(found).filter(|(entry, found)| entry.crc == found.crc);
-        // One that a repair quarantined is bad, but where it ends is known.
-        if good.is_none_or(|(entry, _)| entry.quarantined) {
+        // One that a repair quarantined is bad, but where it ends is known; so is one whose codecs nobody knows any more.
+        let is_lost = has_no_codecs && good.is_some_and(|(entry, _)| !entry.adopted);
+        if is_lost || good.is_none_or(|(entry, _)| entry.quarantined) {
             if !has_found {
                 has_found = true;
                 report.first_bad_number = number;
-                report.first_bad_offset = entry.map(|entry| entry.offset).or(expected).unwrap_or(0);
+                let offset = entry.map(|entry| entry.offset).or(expected).unwrap_or(0);
+                report.first_bad_offset = if is_lost { CHAIN_PAGE_OFFSET } else { offset };
             }
             report.bad_records += 1;
         }

@@ -168,6 +168,10 @@ static void a_lost_chain_is_not_guessed(void) {
     check_snapshot_unchanged(&before);
     CHECK_OK(immuta_close(log, ERR));
   }
+  immuta_report report;
+  CHECK_OK(immuta_verify(check_dir(), "a", NULL, NULL, NULL, &report, sizeof report, ERR));
+  CHECK(report.outcome == IMMUTA_OUTCOME_DAMAGED && report.finding == IMMUTA_E_CORRUPT && report.bad_records == 3);
+  CHECK(report.first_bad_number == MESSAGES && report.first_bad_offset == CHAIN_PAGE);
   immuta_codec_free(deflate);
 }
 

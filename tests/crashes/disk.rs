@@ -23,9 +23,13 @@ pub enum Mode {
 }
 
 pub fn open(disk: &Simulated, mode: Mode) -> Result<Log> {
-    let fast_write = mode == Mode::Fast;
     // No checkpoint but those a test asks for.
-    let flush_interval = Duration::from_hours(1);
+    open_flushing(disk, mode, Duration::from_hours(1))
+}
+
+/// With a checkpoint after every `flush_interval` in which there was something to flush.
+pub fn open_flushing(disk: &Simulated, mode: Mode, flush_interval: Duration) -> Result<Log> {
+    let fast_write = mode == Mode::Fast;
     let mut options = Options { fast_write, flush_interval, journal_size_bytes: JOURNAL_BYTES, ..Options::default() };
     options.add_namespace("a")?;
     Log::open_on(disk.storage(), &options)

@@ -1,12 +1,13 @@
 //! Losses of power: what a writer that syncs now and then leaves, what recovery keeps of it, and closing and recovery cut in their midst.
 
 use crate::disk::{
-    Cut, Files, Mode, SECTOR_BYTES, append, append_batch, cut_anywhere, cut_opening_anywhere, open, records, recover,
-    refused,
+    Cut, Files, Mode, SECTOR_BYTES, after_power_loss, append, append_batch, cut_anywhere, cut_opening_anywhere, open,
+    open_flushing, records, recover, refused,
 };
 use crate::records::Records;
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Outcome};
+use std::time::Duration;
 
 /// A fast log of 10 synced records and 500 more, before and after those.
 fn ten_synced_then_more() -> (Files, Files) {
@@ -66,6 +67,20 @@ fn fast_mode_power_loss_with_the_header_page_on_disk_before_the_size() {
     let (report, found) = recover(&entries_of_lost_records.on_disk(), Mode::Fast, "entries of lost records");
     assert!(found.len() >= 10 && found.len() <= whole_records && records(0, 510, 400).starts_with(&found));
     assert_eq!(report.header_count, 510);
+}
+
+#[test]
+fn what_the_flusher_has_covered_outlasts_a_loss_of_power() {
+    let disk = Simulated::new();
+    let log = open_flushing(&disk, Mode::Fast, Duration::from_millis(1)).unwrap();
+    for number in 0..3 {
+        append(&log, &records(number, 1, 300)[0]).unwrap();
+        while log.stats(0).unwrap().durable_count != number as u64 + 1 {
+            std::thread::yield_now();
+        }
+        let (_, found) = recover(&after_power_loss(&disk, number as u64), Mode::Fast, &format!("{number} flushed"));
+        assert_eq!(found, records(0, number + 1, 300));
+    }
 }
 
 #[test]

@@ -9,6 +9,8 @@ use immuta::{Log, Payloads};
 const OPERATIONS_MAX: usize = 60;
 const OS_ERRORS: [i32; 5] = [libc::EIO, libc::ENOSPC, libc::EINTR, libc::EMFILE, libc::ENOMEM];
 
+/// # Panics
+/// When a promise is broken.
 pub fn run(data: &[u8]) {
     let mut life = Life::default();
     let mut u = Unstructured::new(data);
