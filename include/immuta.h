@@ -78,13 +78,13 @@
 /// This log has no such namespace.
 #define IMMUTA_E_NAMESPACE (-4)
 
-/// The namespace was added before.
+/// The namespace was added before, or there are files of it; or too many files were set aside under one name: remove some.
 #define IMMUTA_E_EXISTS (-5)
 
 /// There is nothing to open at this path.
 #define IMMUTA_E_NOT_FOUND (-6)
 
-/// The side file knows records, but the record file is gone. Restore it; an empty log is never made in its place.
+/// The side file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its place.
 #define IMMUTA_E_MISSING (-7)
 
 /// Another writer has the namespace open; the message names its process where it can.
@@ -743,7 +743,8 @@ immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *co
 /// Returns IMMUTA_OK;
 /// IMMUTA_E_LOCKED: another writer has a namespace open;
 /// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there;
-/// IMMUTA_E_MISSING: a record file is gone although its side file knows records;
+/// IMMUTA_E_MISSING: a record file is gone although its side file or its journal knows records, or the side file cannot be
+/// read to tell; or it is shorter than its count, and the journal goes on behind it, or the side file cannot be read;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
 /// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
 /// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them;
@@ -754,7 +755,7 @@ immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *co
 /// this library can write;
 /// IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named (immuta_options_add_codec); if
 /// one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED;
-/// IMMUTA_E_EXISTS: too many side files were set aside as NAME.idx.bad-K; remove some;
+/// IMMUTA_E_EXISTS: too many files were set aside as NAME.salvage-K, NAME.idx.bad-K or NAME.wal.bad-K; remove some;
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Ownership: the log is the caller's until immuta_close. Threads: any.
@@ -1351,8 +1352,10 @@ immuta_status immuta_verify(const char *directory,
 /// Mends a namespace that immuta_open refuses, or one with damaged records; without IMMUTA_REPAIR_APPLY it only says what it
 /// would do, and changes nothing.
 ///
-/// Nothing is deleted: before anything is changed, the bytes of NAME.log that will not stay as they are are copied to
-/// NAME.salvage-K, and NAME.idx and a NAME.wal with records that cannot be placed to NAME.idx.bad-K and NAME.wal.bad-K.
+/// Nothing that may be of use is deleted. Before anything is changed, the records of NAME.log that will be quarantined and
+/// what will be cut off behind the others are copied to NAME.salvage-K, NAME.idx to NAME.idx.bad-K, and a NAME.wal with
+/// records that cannot be placed to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, size words that
+/// are proven wrong, and a NAME.wal of which every frame that verifies is in the other files then.
 /// Records keep their numbers. What is done:
 /// a wrong size word or count that the side file proves is written back;
 /// a damaged entry whose record fits between its neighbours is made anew, as adopted;

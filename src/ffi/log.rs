@@ -39,7 +39,8 @@ impl Opaque for immuta_log {
 /// Returns IMMUTA_OK;
 /// IMMUTA_E_LOCKED: another writer has a namespace open;
 /// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there;
-/// IMMUTA_E_MISSING: a record file is gone although its side file knows records;
+/// IMMUTA_E_MISSING: a record file is gone although its side file or its journal knows records, or the side file cannot be
+/// read to tell; or it is shorter than its count, and the journal goes on behind it, or the side file cannot be read;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
 /// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
 /// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them;
@@ -50,7 +51,7 @@ impl Opaque for immuta_log {
 /// this library can write;
 /// IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named (immuta_options_add_codec); if
 /// one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED;
-/// IMMUTA_E_EXISTS: too many side files were set aside as NAME.idx.bad-K; remove some;
+/// IMMUTA_E_EXISTS: too many files were set aside as NAME.salvage-K, NAME.idx.bad-K or NAME.wal.bad-K; remove some;
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Ownership: the log is the caller's until immuta_close. Threads: any.

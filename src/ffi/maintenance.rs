@@ -86,8 +86,10 @@ pub unsafe extern "C" fn immuta_verify(
 /// Mends a namespace that immuta_open refuses, or one with damaged records; without IMMUTA_REPAIR_APPLY it only says what it
 /// would do, and changes nothing.
 ///
-/// Nothing is deleted: before anything is changed, the bytes of NAME.log that will not stay as they are are copied to
-/// NAME.salvage-K, and NAME.idx and a NAME.wal with records that cannot be placed to NAME.idx.bad-K and NAME.wal.bad-K.
+/// Nothing that may be of use is deleted. Before anything is changed, the records of NAME.log that will be quarantined and
+/// what will be cut off behind the others are copied to NAME.salvage-K, NAME.idx to NAME.idx.bad-K, and a NAME.wal with
+/// records that cannot be placed to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, size words that
+/// are proven wrong, and a NAME.wal of which every frame that verifies is in the other files then.
 /// Records keep their numbers. What is done:
 /// a wrong size word or count that the side file proves is written back;
 /// a damaged entry whose record fits between its neighbours is made anew, as adopted;

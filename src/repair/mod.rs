@@ -1,4 +1,4 @@
-//! Mending what opening refuses: nothing is deleted, what has to give way is copied aside first, and the record numbers stay.
+//! Mending what opening refuses: what has to give way and may be of use is copied aside first, and the record numbers stay.
 //!
 //! `assess` finds out what is wrong with every record, `remedy` decides, `mend` carries it out, in an order that leaves something to be
 //! repaired again, with nothing lost, wherever it is cut. Without [`Repair::apply`] it ends with the report.
