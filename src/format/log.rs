@@ -9,7 +9,7 @@
 //! ```
 //!
 //! No padding, no checksum, no magic. H, the commit word, is the number of records; a record's number counts from 0 and its
-//! offset is that of its size word. Closed cleanly the file ends at E; open, it is longer, to a multiple of 64 KiB.
+//! offset is that of its size word. Closed cleanly the file ends at E; open, from the first append on, at a multiple of 64 KiB.
 
 /// Where the commit word lies.
 pub const COUNT_OFFSET: u64 = 0;
