@@ -87,9 +87,8 @@ pub unsafe extern "C" fn immuta_verify(
 /// would do, and changes nothing.
 ///
 /// Nothing that may be of use is deleted. Before anything is changed, the records of NAME.log that will be quarantined and
-/// what will be cut off behind the others are copied to NAME.salvage-K, NAME.idx to NAME.idx.bad-K, and a NAME.wal with
-/// records that cannot be placed to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, size words that
-/// are proven wrong, and a NAME.wal of which every frame that verifies is in the other files then.
+/// what will be cut off behind the others are copied to NAME.salvage-K, NAME.idx to NAME.idx.bad-K, and a NAME.wal that was
+/// used to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, and size words that are proven wrong.
 /// Records keep their numbers. What is done:
 /// a wrong size word or count that the side file proves is written back;
 /// a damaged entry whose record fits between its neighbours is made anew, as adopted;

@@ -212,8 +212,7 @@ pub fn end_by_count(bytes: &mut Bytes<'_>, index: &Index, header_count: u64) -> 
     Ok(found.filter(|found| found.crc == entry.crc).map(|found| found.end))
 }
 
-/// Goes on from `from` through files and journal for as long as records verify, calling `lay` with the frames on the way; whether
-/// nothing was missing.
+/// Goes on from `from` through files and journal for as long as records verify, calling `lay` with the frames on the way.
 pub fn follow(
     bytes: &mut Bytes<'_>,
     index: &Index,
@@ -221,8 +220,8 @@ pub fn follow(
     journal: Option<&Found>,
     log_path: &Path,
     mut lay: impl FnMut(&Frame, &[u8]) -> Result<()>,
-) -> Result<(Point, bool)> {
-    let Some(journal) = journal else { return Ok((scan::forward(bytes, index, from, u64::MAX)?, true)) };
+) -> Result<Point> {
+    let Some(journal) = journal else { return scan::forward(bytes, index, from, u64::MAX) };
     let mut laid = from;
     let followed = replay::follow(bytes, index, from, journal, log_path, |frame, records| {
         lay(frame, records)?;
@@ -231,7 +230,7 @@ pub fn follow(
         Ok(())
     });
     match followed {
-        Err(error) if error.kind == ErrorKind::Corrupt => Ok((scan::forward(bytes, index, laid, u64::MAX)?, false)),
-        reached => Ok((reached?, true)),
+        Err(error) if error.kind == ErrorKind::Corrupt => scan::forward(bytes, index, laid, u64::MAX),
+        reached => reached,
     }
 }

@@ -15,8 +15,9 @@ use crate::random;
 use crate::rebuild;
 use crate::recovery::{Site, replay};
 use crate::salvage;
-use crate::scan::{Bytes, Point};
-use crate::storage::{File, FileId};
+use crate::scan::{Bytes, Point, only_zeros};
+use crate::storage::{File, FileId, OpenMode};
+use std::io;
 use std::sync::Arc;
 
 /// Makes the files what `remedy` says; the name of the first copy of what had to give way.
@@ -68,13 +69,22 @@ fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<S
         kept.push(salvage::keep(site.storage, site.namespace, log, range.start, range.end)?);
     }
     kept.extend(salvage::keep_whole(site.storage, &index::file_name(site.namespace))?);
-    let is_laid = matches!(&remedy.index, SideFile::Mended(own) if own.journal.is_some() && own.journal_is_whole);
-    if let Some(found) = journal::find(site.storage, site.namespace)?.filter(|_| !is_laid)
-        && found.has_frames()?
-    {
+    // Whatever was laid of it: behind a damaged frame there may be more, which nobody can tell.
+    if !is_unused(site, &journal::file_name(site.namespace))? {
         kept.extend(salvage::keep_whole(site.storage, &journal::file_name(site.namespace))?);
     }
     Ok(())
+}
+
+/// Whether the file called `name` is not there, or has nothing but zeros.
+fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
+    let failed = site.failed("looking beside");
+    let file = match site.storage.open(name, OpenMode::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        opened => opened.map_err(&failed)?,
+    };
+    let size_bytes = file.metadata().map_err(&failed)?.size_bytes;
+    only_zeros(&mut Bytes::new(file.as_ref(), size_bytes)?, 0)
 }
 
 /// Puts a side file with the mended entries, and those of the journal's records, in the place of the one that is there.

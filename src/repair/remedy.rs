@@ -48,8 +48,6 @@ pub struct Own {
     pub assessment: Assessment,
     /// What is laid over the files from the end of what was assessed on.
     pub journal: Option<Found>,
-    /// Whether the journal has nothing that cannot be laid.
-    pub journal_is_whole: bool,
 }
 
 /// Finds out how the log is: `opening` is what opening it would do.
@@ -142,7 +140,7 @@ fn assess_own(
     refuse_without_room(site, from.count)?;
     let journal = journal_beside(site, header, &from, &index)?;
     let assessment = assess(bytes, &index, &from, header.entries_in_file(), progress)?;
-    Ok((from, Own { index, assessment, journal, journal_is_whole: true }))
+    Ok((from, Own { index, assessment, journal }))
 }
 
 /// In place of a checkpoint: the count, if the last record proves it, else nothing.
@@ -194,10 +192,9 @@ fn is_of_this_log(
 }
 
 /// The records keep their places and numbers.
-fn mend_own(site: &Site<'_>, bytes: &mut Bytes<'_>, mut own: Own, report: &mut Report) -> Result<Remedy> {
+fn mend_own(site: &Site<'_>, bytes: &mut Bytes<'_>, own: Own, report: &mut Report) -> Result<Remedy> {
     let base = own.assessment.base;
-    let (point, is_whole) = follow(bytes, &own.index, base, own.journal.as_ref(), &site.log_path, |_, _| Ok(()))?;
-    own.journal_is_whole = is_whole;
+    let point = follow(bytes, &own.index, base, own.journal.as_ref(), &site.log_path, |_, _| Ok(()))?;
     if let Some(first) = own.assessment.damages.first() {
         (report.first_bad_number, report.first_bad_offset) = (first.number, first.entry.offset);
     }

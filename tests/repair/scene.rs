@@ -158,23 +158,24 @@ fn bare(name: &'static str, finding: ErrorKind, left: Found, accept_count: bool,
     Scene { name, disk, how, finding, left, kept: kept.to_vec() }
 }
 
-/// A durable log with a hole in its journal, and nothing of what that holds in its files.
-fn journal_with_a_hole() -> Scene {
+/// A durable log whose journal has `appended` records, a byte at `damaged_at` of which is wrong, and nothing of them in its files but the
+/// count.
+fn damaged_journal(name: &'static str, appended: u64, damaged_at: usize, left: usize) -> Scene {
     let disk = Simulated::new();
     let log = Log::open_on(disk.storage(), &options(false)).unwrap();
     let before = ["a.log", "a.idx"].map(|name| disk.read_file(name).unwrap());
-    for _ in 0..40 {
+    for _ in 0..appended {
         append(&log, &[1; 1000]);
     }
     disk.kill();
     for (name, bytes) in ["a.log", "a.idx"].iter().zip(before) {
         disk.write_file(name, &bytes);
     }
-    edit(&disk, "a.wal", |journal| journal[4096 + 5000] ^= 1);
+    edit(&disk, "a.log", |log| set_count(log, appended));
+    edit(&disk, "a.wal", |journal| journal[damaged_at] ^= 1);
     settle(&disk);
-    let left = vec![Some(vec![1; 1000]); 4];
-    let (name, finding) = ("a hole in the journal", ErrorKind::Corrupt);
-    Scene { name, disk, how: Repair::default(), finding, left, kept: Vec::new() }
+    let left = vec![Some(vec![1; 1000]); left];
+    Scene { name, disk, how: Repair::default(), finding: ErrorKind::Corrupt, left, kept: Vec::new() }
 }
 
 /// One with a side file that cannot be read, and a record file that disagrees with the journal.
@@ -271,6 +272,12 @@ fn bare_scenes() -> Vec<Scene> {
 }
 
 pub fn scenes() -> Vec<Scene> {
-    let journals = vec![journal_with_a_hole(), journal_without_a_side_file()];
+    let journals = vec![
+        damaged_journal("a hole in the journal", 40, 4096 + 5000, 4),
+        // Nothing behind it counts as a frame, and yet may be of use.
+        damaged_journal("a damaged frame in the half written last", 5, 4096 + 2500, 2),
+        damaged_journal("the first frame damaged", 5, 4096 + 100, 0),
+        journal_without_a_side_file(),
+    ];
     damaged_scenes().into_iter().chain(bare_scenes()).chain(journals).collect()
 }
