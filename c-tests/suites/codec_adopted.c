@@ -161,6 +161,7 @@ static void a_lost_chain_is_not_guessed(void) {
     CHECK_STATUS(IMMUTA_E_CORRUPT, immuta_stream_next(stream, 0, &record, ERR));
     CHECK_EQ(ERR->number, MESSAGES);
     CHECK_EQ(ERR->offset, CHAIN_PAGE);
+    CHECK_MESSAGE("import");
     CHECK_STATUS(IMMUTA_E_CORRUPT, immuta_stream_next_batch(stream, 10, SIZE_MAX, 0, &batch, ERR));
     immuta_stream_done(stream);
     check_snapshot before = check_snapshot_take();
@@ -172,6 +173,16 @@ static void a_lost_chain_is_not_guessed(void) {
   CHECK_OK(immuta_verify(check_dir(), "a", NULL, NULL, NULL, &report, sizeof report, ERR));
   CHECK(report.outcome == IMMUTA_OUTCOME_DAMAGED && report.finding == IMMUTA_E_CORRUPT && report.bad_records == 3);
   CHECK(report.first_bad_number == MESSAGES && report.first_bad_offset == CHAIN_PAGE);
+  /* The way on that the message names. */
+  immuta_options *options = check_options((check_setup){.codecs = {deflate}});
+  CHECK_OK(immuta_import(check_path("a.log"), check_dir(), "b", options, NULL, NULL, &report, sizeof report, ERR));
+  immuta_options_free(options);
+  log = OPEN(.names = {"b"});
+  expect_messages(log);
+  immuta_stream *stream = check_stream(log, 0, MESSAGES);
+  for (uint64_t i = 0; i < 3; i++) check_next(stream, MESSAGES + i, 1000, i);
+  immuta_stream_done(stream);
+  CHECK_OK(immuta_close(log, ERR));
   immuta_codec_free(deflate);
 }
 
