@@ -85,11 +85,18 @@ pub fn copy(
     Ok(())
 }
 
-/// Renames `name` to `name.bad-K`, durably.
-pub fn move_aside(storage: &dyn Storage, name: &str) -> Result<()> {
-    let aside = free_name(storage, &format!("{name}.bad"))?;
+/// What the file called `name` is to be called when it is moved aside: `name.bad-K`.
+///
+/// # Errors
+/// `E_EXISTS` when there are too many of them.
+pub fn aside(storage: &dyn Storage, name: &str) -> Result<String> {
+    free_name(storage, &format!("{name}.bad"))
+}
+
+/// Renames `name` to `aside`, durably.
+pub fn move_aside(storage: &dyn Storage, name: &str, aside: &str) -> Result<()> {
     storage
-        .rename(name, &aside)
+        .rename(name, aside)
         .and_then(|()| storage.sync_directory())
         .map_err(|error| Error::os(format_args!("moving {} aside", storage.path().join(name).display()), &error))
 }
@@ -122,10 +129,10 @@ mod tests {
         disk.write_file("a.idx", b"damaged");
         let storage = disk.storage();
         assert_eq!(keep_whole(storage.as_ref(), "a.idx").map_err(|error| error.kind), Err(ErrorKind::Exists));
-        assert_eq!(move_aside(storage.as_ref(), "a.idx").map_err(|error| error.kind), Err(ErrorKind::Exists));
+        assert_eq!(aside(storage.as_ref(), "a.idx").map_err(|error| error.kind), Err(ErrorKind::Exists));
         assert_eq!(disk.read_file("a.idx").as_deref(), Some(b"damaged".as_slice()));
         storage.remove("a.idx.bad-77").unwrap();
-        move_aside(storage.as_ref(), "a.idx").unwrap();
+        move_aside(storage.as_ref(), "a.idx", &aside(storage.as_ref(), "a.idx").unwrap()).unwrap();
         assert_eq!(disk.read_file("a.idx.bad-77").as_deref(), Some(b"damaged".as_slice()), "the first number free");
         assert_eq!(disk.read_file("a.idx"), None);
     }

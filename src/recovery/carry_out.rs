@@ -122,7 +122,7 @@ fn recover(
     Ok(Mended { index, point, checkpoint, slot, journal, salvage })
 }
 
-/// Everything that can fail for lack of room comes before anything is given up.
+/// Everything that can fail for lack of room, or of a name, comes before anything is given up.
 fn adopt(
     site: &Site<'_>,
     log: &dyn File,
@@ -131,6 +131,10 @@ fn adopt(
     journal: Option<&BesideRecords>,
     writer: NewWriter,
 ) -> Result<Mended> {
+    let (index_name, journal_name) = (index::file_name(site.namespace), journal::file_name(site.namespace));
+    let aside = |name: &str, is_wanted: bool| is_wanted.then(|| salvage::aside(site.storage, name)).transpose();
+    let index_aside = aside(&index_name, damaged_index)?;
+    let journal_aside = aside(&journal_name, matches!(journal, Some(BesideRecords::Stale)))?;
     reach(site, log, point.end)?;
     // No checkpoint says which bytes a sync that failed has left in the cache only.
     rewrite(site, log, 0, point.end)?;
@@ -143,12 +147,12 @@ fn adopt(
     let (prepared, checkpoint, slot) = prepare_index(site, log, point, writer.mode, writer.epoch)?;
     // Without the journal only its size tells that empty records at the end are some.
     log.set_size(point.end).and_then(|()| log.sync()).map_err(site.failed("cutting"))?;
-    if let Some(BesideRecords::Stale) = journal {
-        salvage::move_aside(site.storage, &journal::file_name(site.namespace))?;
+    if let Some(aside) = journal_aside {
+        salvage::move_aside(site.storage, &journal_name, &aside)?;
     }
     let journal = replace_journal(site, writer.prepared)?;
-    if damaged_index {
-        salvage::move_aside(site.storage, &index::file_name(site.namespace))?;
+    if let Some(aside) = index_aside {
+        salvage::move_aside(site.storage, &index_name, &aside)?;
     }
     let index = prepared.install(site.storage, site.namespace)?;
     Ok(Mended { index, point, checkpoint, slot, journal, salvage: String::new() })

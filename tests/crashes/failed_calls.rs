@@ -1,8 +1,8 @@
 //! Calls that the system refuses, and the crash that follows: poisoned logs, aborted batches, a lost cache, no room to adopt.
 
 use crate::disk::{
-    Files, INDEX, Mode, POWER_CUTS, after_kill, after_power_loss, append, append_batch, open, records, recover,
-    three_closed,
+    Files, INDEX, LOG, Mode, POWER_CUTS, after_kill, after_power_loss, append, append_batch, open, records, recover,
+    refused, three_closed,
 };
 use immuta::storage::simulated::{Fault, Simulated};
 use immuta::{ErrorKind, Outcome};
@@ -148,6 +148,24 @@ fn records_adopted_after_a_failed_sync_reach_the_disk() {
         let (_, found) = recover(&after_power_loss(&disk, seed), Mode::Fast, &format!("seed {seed}"));
         assert_eq!(found, records(0, 10, 300), "seed {seed}");
     }
+}
+
+#[test]
+fn no_name_to_move_a_file_aside_to_changes_nothing() {
+    let mut files = three_closed();
+    files.index()[0] ^= 1;
+    let disk = files.on_disk();
+    for number in 1..10_000 {
+        disk.write_file(&format!("a.idx.bad-{number}"), b"kept");
+    }
+    // Zeros behind the records would be cut.
+    disk.write_file(LOG, &[files.log().clone(), vec![0; 512 - files.log().len() % 512]].concat());
+    let error = refused(&disk, Mode::Fast, ErrorKind::Exists, "too many");
+    assert!(error.message.contains("a.idx.bad-"), "{error}");
+    disk.storage().remove("a.idx.bad-77").unwrap();
+    let (report, found) = recover(&disk, Mode::Fast, "one was removed");
+    assert_eq!((report.outcome, found), (Outcome::Adopted, records(0, 3, 300)));
+    assert_eq!(disk.read_file("a.idx.bad-77"), files.index);
 }
 
 #[test]
