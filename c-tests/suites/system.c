@@ -89,6 +89,31 @@ static void missing_permission_is_told_and_changes_nothing(void) {
   check_snapshot_unchanged(&before);
 }
 
+/* ---- Locks -------------------------------------------------------------------------------------------------------------------- */
+
+/* As on some network file systems. Who writes could not be told, so readers are refused, too. */
+static void without_locks_a_log_is_refused_and_not_changed(void) {
+  immuta_log *log = OPEN();
+  check_append(log, 0, RECORD_BYTES, 0);
+  CHECK_OK(immuta_close(log, ERR));
+  check_snapshot before = check_snapshot_take();
+  log = NULL;
+  forbid_call(SYS_fcntl, ENOLCK);
+  for (int read_only = 0; read_only < 2; read_only++) {
+    CHECK_STATUS(IMMUTA_E_UNSUPPORTED, TRY_OPEN(&log, .read_only = read_only));
+    CHECK_EQ(ERR->os_error, ENOLCK);
+    CHECK_MESSAGE("lock");
+    CHECK_MESSAGE("a.log");
+    CHECK_MESSAGE("local file system"); /* the way on */
+    CHECK(log == NULL);
+    check_snapshot_unchanged(&before);
+  }
+  const char *directory = check_path("new");
+  CHECK_STATUS(IMMUTA_E_UNSUPPORTED, TRY_OPEN(&log, .directory = directory));
+  check_snapshot left = check_snapshot_of(directory);
+  CHECK(left.count <= 1 && left.files[0].size == 0); /* the empty file that was to be locked */
+}
+
 /* ---- File systems: a small one of our own, in a mount namespace nobody else sees ---------------------------------------------- */
 
 static void a_full_disk_gets_room_again(void) {
@@ -291,6 +316,7 @@ static void a_failed_flush_poisons_until_reopened(void) { expect_kept_over(flush
 
 static const check_case cases[] = {
     CASE(missing_permission_is_told_and_changes_nothing),
+    CASE(without_locks_a_log_is_refused_and_not_changed),
     CASE(a_full_disk_gets_room_again),
     CASE(a_log_is_not_created_by_halves_on_a_full_disk),
     CASE(a_read_only_file_system_is_read),
