@@ -8,7 +8,7 @@
 #include "process.h"
 
 enum { BEGUN, ACKNOWLEDGED, REFUSED, UNKNOWN };
-enum { HEAD = 16, LARGEST = 70000, BATCH = 5, SESSIONS = 3, JOURNAL_SIZE = 128 << 10 };
+enum { HEAD = 16, LARGEST = 70000, BATCH = 5, SESSIONS = 3, JOURNAL_SIZE = 128 << 10, SECONDS_MAX = 60 };
 
 typedef struct record_head {
   uint64_t commit;
@@ -116,6 +116,7 @@ static void check(const char *directory) {
 
 int main(int argc, char **argv) {
   REQUIRE(argc == 3);
+  alarm(SECONDS_MAX); /* a hang is a failure */
   if (strcmp(argv[2], "check") == 0) {
     check(argv[1]);
     return 0;

@@ -1,5 +1,5 @@
-//! System calls of a host of the real library that fail, or are its last: strace refuses the N-th of a kind, or kills the process at it, for
-//! every N until a run meets nothing. What was acknowledged is there afterwards, what was refused is not, and in between all or nothing; and
+//! System calls of a host of the real library that fail, or are its last: strace refuses the N-th of a kind, once or from then on, or kills
+//! the process at it, for every N until a run meets nothing. What was acknowledged is there afterwards, what was refused is not, and in between all or nothing; and
 //! the walker finds as many records in the closed file as the host did.
 //!
 //! The program is `process/inject.c`.
@@ -36,6 +36,12 @@ const FAULTS: [(&str, &[&str]); 20] = [
     ("close", &["error=EIO", "signal=SIGKILL"]),
 ];
 const ENGINES: [&str; 2] = ["auto", "syscall"];
+
+/// How long a fault lasts, as strace has it behind the index of the call: this one, or all from then on. Who is interrupted tries again, without
+/// end; and who is killed makes no more calls.
+fn forms(fault: &str) -> &'static [&'static str] {
+    if ["error=EINTR", "signal=SIGKILL"].contains(&fault) { &[""] } else { &["", "+"] }
+}
 
 /// What became of a commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,7 +90,7 @@ pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
     )];
     // Another C library may know them by other names.
     let unmade = FAULTS.iter().filter(|(call, _)| !made.contains(call));
-    figures.extend(unmade.map(|(call, _)| format!("not tested: {call}, which no host called")));
+    figures.extend(unmade.map(|(call, _)| format!("NOT HERE: {call}, which no host called")));
     Ok(Verdict::Passed(figures))
 }
 
@@ -96,13 +102,18 @@ impl Injector {
             for (call, faults) in FAULTS {
                 let Some((loaders, all)) = calls.get(call).filter(|(loaders, all)| all > loaders) else { continue };
                 self.made.insert(call);
-                for fault in faults {
+                for (fault, how_long) in
+                    faults.iter().flat_map(|fault| forms(fault).iter().map(move |form| (fault, form)))
+                {
+                    let strike = |injector: &mut Self, index| {
+                        injector.strike(engine, call, &format!("{fault}:when={index}{how_long}"))
+                    };
                     if length == Length::Usual {
-                        self.strike(engine, call, fault, loaders + 1 + random.below(all - loaders))?;
+                        strike(self, loaders + 1 + random.below(all - loaders))?;
                         continue;
                     }
                     let mut index = loaders + 1;
-                    while self.strike(engine, call, fault, index)? {
+                    while strike(self, index)? {
                         index += 1;
                     }
                 }
@@ -111,9 +122,9 @@ impl Injector {
         Ok(())
     }
 
-    /// One run that suffers a fault at the call with this index; whether it met it.
-    fn strike(&mut self, engine: &str, call: &str, fault: &str, index: u64) -> Result<bool, String> {
-        let inject = format!("{call}:{fault}:when={index}");
+    /// One run that suffers a fault; whether it met it.
+    fn strike(&mut self, engine: &str, call: &str, fault: &str) -> Result<bool, String> {
+        let inject = format!("{call}:{fault}");
         let is_met = self.suffer(engine, call, &inject).map_err(|why| format!("engine {engine}, {inject}: {why}"))?;
         self.runs += 1;
         self.met += u64::from(is_met);
