@@ -61,6 +61,8 @@ class Run:
     def __init__(self, log_path: Path, scratch: Path, minutes: int | None):
         self.log_path, self.scratch, self.minutes = log_path, scratch, minutes
         self.log = log_path.open("wb", buffering=0)
+        # What is built first, is done once, or was begun when the minutes were over comes on top of them.
+        self.limit_s = COMMAND_LIMIT_S + 60 * (minutes or 0)
 
     def write(self, text: str) -> None:
         self.log.write(text.encode())
@@ -68,12 +70,12 @@ class Run:
     def command(self, *words, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
         """Runs a program to its end and returns its standard output; standard error goes to the log only."""
         output, status = self.outcome(*words, cwd=cwd, env=env)
-        expect(status is not None, f"{words[0]} did not end within {COMMAND_LIMIT_S} s")
+        expect(status is not None, f"{words[0]} did not end within {self.limit_s} s")
         expect(status == 0, f"{' '.join(map(str, words))}: exit status {status}")
         return output
 
     def outcome(self, *words, cwd: Path = ROOT, env: dict[str, str] | None = None,
-                limit_s: int = COMMAND_LIMIT_S) -> tuple[str, int | None]:
+                limit_s: int | None = None) -> tuple[str, int | None]:
         """As `command`, whatever the end: the exit status is None for a program that had to be killed."""
         words = [str(word) for word in words]
         self.write(f"$ {' '.join(words)}\n")
@@ -82,7 +84,7 @@ class Run:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, start_new_session=True)
         PROCESSES.add(process)
         hung = threading.Event()
-        watchdog = threading.Timer(limit_s, lambda: (hung.set(), kill_group(process)))
+        watchdog = threading.Timer(limit_s or self.limit_s, lambda: (hung.set(), kill_group(process)))
         watchdog.start()
         output = []
         try:
