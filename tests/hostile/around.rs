@@ -4,8 +4,10 @@ use crate::image::{bytes, engines, lay, log_image, open, open_read_only, options
 use crate::support::{assert_good_but, closed, five, lay_image, verified};
 use immuta::options::check_name;
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Io, Log, Next, Options, Outcome, Payloads, Timeout};
+use immuta::{ErrorKind, Io, Log, Next, Options, Outcome, Payloads, Stream, Timeout};
 use std::os::unix::fs::FileExt;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn hostile_37_one_file_by_two_names() {
@@ -27,30 +29,49 @@ fn hostile_38_names() {
 /// Without a mapping, which truncation from outside may raise SIGBUS in.
 #[test]
 fn hostile_39_cut_to_nothing_while_it_is_read_and_written() {
+    const READERS: u32 = 8;
+    const WHOLE: u64 = 100;
     let directory = lay(&[]);
     let writer = Log::open(directory.path(), &Options { io: Io::Syscall, ..options(false) }).unwrap();
-    let reader = Log::open(directory.path(), &Options { io: Io::Syscall, reader_count: 8, ..options(true) }).unwrap();
+    let reader_options = Options { io: Io::Syscall, reader_count: READERS, ..options(true) };
+    let reader = Log::open(directory.path(), &reader_options).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(directory.path().join("a.log")).unwrap();
+    let (about_to_be_cut, cut_for_good) = (Barrier::new(READERS as usize + 1), AtomicBool::new(false));
+    let append = |number: u64| writer.append(0, Payloads::One(&[&number.to_le_bytes()]), None).is_ok();
+    let read = |stream: &mut Stream, timeout| match stream.next(timeout) {
+        Ok(Next::Ready(record)) => {
+            assert_eq!(record.data(), record.info().number.to_le_bytes(), "served wrong");
+            true
+        }
+        _ => false,
+    };
     std::thread::scope(|scope| {
-        for _ in 0..8 {
+        for _ in 0..READERS {
             scope.spawn(|| {
                 let mut stream = reader.stream(0, 0).unwrap();
-                for number in 0..2000 {
-                    if let Ok(Next::Ready(record)) = stream.next(Timeout::Ns(0)) {
-                        let payload = record.info().number.to_le_bytes();
-                        assert_eq!(record.data(), payload, "served wrong");
-                    } else {
-                        stream.seek(number % 500).unwrap();
+                let read_whole = (0..WHOLE).filter(|_| read(&mut stream, Timeout::Ns(5_000_000_000))).count();
+                about_to_be_cut.wait(); // before it is judged: who fails must not leave the others waiting
+                assert_eq!(read_whole as u64, WHOLE, "read before the first cut");
+                for number in (0..500).cycle() {
+                    if !read(&mut stream, Timeout::Ns(0)) {
+                        stream.seek(number).unwrap();
+                    }
+                    if cut_for_good.load(Ordering::Relaxed) {
+                        break;
                     }
                 }
             });
         }
-        for number in 0..2000_u64 {
-            let _ = writer.append(0, Payloads::One(&[&number.to_le_bytes()]), None);
-            if number % 100 == 99 {
+        let appended_whole = (0..WHOLE).filter(|number| append(*number)).count();
+        about_to_be_cut.wait();
+        for number in WHOLE..2000 {
+            if number % WHOLE == 0 {
                 file.set_len(0).unwrap();
             }
+            append(number);
         }
+        cut_for_good.store(true, Ordering::Relaxed);
+        assert_eq!(appended_whole as u64, WHOLE, "appended before the first cut");
     });
     drop((writer, reader));
     // Whatever is left of it, nothing wrong is served.
