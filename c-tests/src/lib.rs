@@ -165,7 +165,8 @@ impl fmt::Display for Outcome {
             Ok(output) => {
                 let checks = output.lines().last().unwrap_or("no output");
                 write!(f, "{} ... ok ({seconds:.2} s, {checks})", self.name)?;
-                output.lines().filter(|line| line.contains("SKIPPED")).try_for_each(|line| write!(f, "\n{line}"))
+                let is_told = |line: &&str| ["SKIPPED: ", "NOT HERE: "].iter().any(|how| line.contains(how));
+                output.lines().filter(is_told).try_for_each(|line| write!(f, "\n{line}"))
             }
             Err(why) => write!(f, "{} ... FAILED ({seconds:.2} s)\n{}", self.name, why.trim_end()),
         }

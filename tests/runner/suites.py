@@ -2,7 +2,7 @@
 
 import shutil
 
-from .engine import LIBRARY, Run, Skip, Step
+from .engine import LIBRARY, SKIPPED, Run, Skip, Step
 from .tools import c_compiler, need, need_std_source
 
 
@@ -11,9 +11,9 @@ ENGINE_SUITES = ["append_threads", "durable", "fd_pool", "fork", "record", "stre
 
 
 def summary(output: str) -> str:
-    """The closing line of a test program, which has its counts, and the cases it could not run."""
+    """The closing line of a test program, which has its counts, and the cases that make no sense here."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return "\n".join(lines[-1:] + [line for line in lines if "SKIPPED" in line])
+    return "\n".join(lines[-1:] + [line for line in lines if "NOT HERE: " in line])
 
 
 def environment(run: Run) -> dict[str, str]:
@@ -46,9 +46,9 @@ def sanitizer(run: Run, name: str) -> str:
 def process(run: Run, name: str, within: tuple[str, ...] = ()) -> str:
     """One of the process tests. What it prints is what it found out, so all of it is shown."""
     output = c_tests(run, "process", name, *(["--minutes", run.minutes] if run.minutes else []), within=within)
-    skipped = [line for line in output.splitlines() if line.startswith("SKIPPED")]
+    skipped = [line for line in output.splitlines() if line.startswith(SKIPPED)]
     if skipped:
-        raise Skip(skipped[0].split(": ", 1)[-1])
+        raise Skip(skipped[0].removeprefix(f"{SKIPPED}{name}: "))
     return "\n" + output.rstrip()
 
 

@@ -84,7 +84,7 @@ fn run_selected() -> Result<usize, String> {
                 }
                 passed += 1;
             }
-            Ok(Verdict::Skipped(why)) => println!("SKIPPED {name}: {why}"),
+            Ok(Verdict::Skipped(why)) => println!("SKIPPED: {name}: {why}"),
             Err(why) => {
                 println!("{name} ... FAILED ({seconds:.1} s)\n  {}", why.trim_end());
                 failed += 1;

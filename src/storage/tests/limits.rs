@@ -1,6 +1,6 @@
 //! Full disks and limits of the process: refusals that change nothing, and success once there is room.
 
-use super::{UNIT_BYTES, create, open, os_error, read, size};
+use super::{UNIT_BYTES, create, open, os_error, read, size, skipped};
 use crate::options::Io;
 use crate::storage::simulated::Simulated;
 use crate::storage::{OpenMode, Storage};
@@ -104,7 +104,7 @@ fn a_full_simulated_disk_refuses_and_recovers() -> io::Result<()> {
 /// Runs the test `path` again, alone, with a new file system of type `kind` on [`MOUNTED`]; says so where that is not allowed.
 fn run_mounted(path: &str, kind: &str, options: &str) -> io::Result<()> {
     if !Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success()) {
-        println!("not tested: no mount name spaces here");
+        skipped(path, "no mount name spaces here");
         return Ok(());
     }
     let directory = tempfile::tempdir()?;
@@ -112,7 +112,7 @@ fn run_mounted(path: &str, kind: &str, options: &str) -> io::Result<()> {
     let script = format!(r#"exec unshare -rm sh -c '{mount}' sh "$@""#);
     let status = child(path, kind, &script)?.env(MOUNTED, directory.path()).status()?;
     if status.code() == Some(CANNOT_MOUNT) {
-        println!("not tested: cannot mount {kind} here");
+        skipped(path, format_args!("cannot mount {kind} here"));
     } else {
         assert!(status.success(), "the child failed: {status}");
     }

@@ -1,6 +1,6 @@
 //! What only real files can show: kinds of files, descriptors, shared pages, forks.
 
-use super::{UNIT_BYTES, create, open, os_error, read};
+use super::{UNIT_BYTES, create, open, os_error, read, skipped};
 use crate::error::ErrorKind;
 use crate::options::Io;
 use crate::storage::{OpenMode, open_directory};
@@ -109,7 +109,7 @@ fn the_shared_page_is_shared() -> io::Result<()> {
     let storage = open(directory.path(), Io::Auto)?;
     let file = create(&storage, "a")?;
     if !storage.maps_files() {
-        println!("not tested: no mappings on this file system");
+        skipped("the shared page", "no mappings on this file system");
         return Ok(());
     }
     file.set_size(4095)?;
