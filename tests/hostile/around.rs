@@ -49,7 +49,7 @@ fn hostile_39_cut_to_nothing_while_it_is_read_and_written() {
         for _ in 0..READERS {
             scope.spawn(|| {
                 let mut stream = reader.stream(0, 0).unwrap();
-                let read_whole = (0..WHOLE).filter(|_| read(&mut stream, Timeout::Ns(5_000_000_000))).count();
+                let read_whole = (0..WHOLE).take_while(|_| read(&mut stream, Timeout::Ns(5_000_000_000))).count();
                 about_to_be_cut.wait(); // before it is judged: who fails must not leave the others waiting
                 assert_eq!(read_whole as u64, WHOLE, "read before the first cut");
                 for number in (0..500).cycle() {
@@ -62,7 +62,7 @@ fn hostile_39_cut_to_nothing_while_it_is_read_and_written() {
                 }
             });
         }
-        let appended_whole = (0..WHOLE).filter(|number| append(*number)).count();
+        let appended_whole = (0..WHOLE).take_while(|number| append(*number)).count();
         about_to_be_cut.wait();
         for number in WHOLE..2000 {
             if number % WHOLE == 0 {
