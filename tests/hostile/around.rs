@@ -38,23 +38,23 @@ fn hostile_39_cut_to_nothing_while_it_is_read_and_written() {
     let file = std::fs::OpenOptions::new().write(true).open(directory.path().join("a.log")).unwrap();
     let (about_to_be_cut, cut_for_good) = (Barrier::new(READERS as usize + 1), AtomicBool::new(false));
     let append = |number: u64| writer.append(0, Payloads::One(&[&number.to_le_bytes()]), None).is_ok();
-    let read = |stream: &mut Stream, timeout| match stream.next(timeout) {
-        Ok(Next::Ready(record)) => {
-            assert_eq!(record.data(), record.info().number.to_le_bytes(), "served wrong");
-            true
-        }
-        _ => false,
+    let is_right = |stream: &mut Stream, timeout| match stream.next(timeout) {
+        Ok(Next::Ready(record)) => Some(record.data() == record.info().number.to_le_bytes()),
+        _ => None,
     };
+    let streams: Vec<Stream> = (0..READERS).map(|_| reader.stream(0, 0).unwrap()).collect();
     std::thread::scope(|scope| {
-        for _ in 0..READERS {
-            scope.spawn(|| {
-                let mut stream = reader.stream(0, 0).unwrap();
-                let read_whole = (0..WHOLE).take_while(|_| read(&mut stream, Timeout::Ns(5_000_000_000))).count();
+        for mut stream in streams {
+            let (about_to_be_cut, cut_for_good) = (&about_to_be_cut, &cut_for_good);
+            scope.spawn(move || {
+                let patience = Timeout::Ns(5_000_000_000);
+                let read_whole = (0..WHOLE).take_while(|_| is_right(&mut stream, patience) == Some(true)).count();
                 about_to_be_cut.wait(); // before it is judged: who fails must not leave the others waiting
                 assert_eq!(read_whole as u64, WHOLE, "read before the first cut");
                 for number in (0..500).cycle() {
-                    if !read(&mut stream, Timeout::Ns(0)) {
-                        stream.seek(number).unwrap();
+                    match is_right(&mut stream, Timeout::Ns(0)) {
+                        Some(right) => assert!(right, "served wrong"),
+                        None => stream.seek(number).unwrap(),
                     }
                     if cut_for_good.load(Ordering::Relaxed) {
                         break;
