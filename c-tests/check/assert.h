@@ -31,7 +31,7 @@ static _Thread_local immuta_error check_error; /* what the last call through ERR
 #define CHECK_OK(call) CHECK_STATUS(IMMUTA_OK, call)
 /* The message of the last failure through ERR names `part`. */
 #define CHECK_MESSAGE(part) check_contains(__FILE__, __LINE__, check_error.message, (part))
-/* Ends the case as skipped: for what this machine refuses and another would allow. tests/run counts it, and fails with --strict. */
+/* Ends the case as skipped: for what this machine refuses and another would allow. tests/run shows and counts it. */
 #define CHECK_SKIP(reason) check_skip("SKIPPED", reason)
 /* Ends the case where it makes no sense on whatever machine, as under a checker that is in its way. It is shown, not counted. */
 #define CHECK_NOT_HERE(reason) check_skip("NOT HERE", reason)

@@ -189,7 +189,7 @@ def main(steps: list[Step], arguments: list[str]) -> int:
     parser.add_argument("--minutes", type=int, metavar="N",
                         help="the long forms of the steps that have one; those without an end go on for N minutes")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="how many steps run at a time (2)")
-    parser.add_argument("--strict", action="store_true", help="a skipped step, or something skipped inside one, is a failure")
+    parser.add_argument("--strict", action="store_true", help="a skipped step is a failure")
     options = parser.parse_args(arguments)
     if options.minutes is not None and options.minutes < 1:
         parser.error("--minutes: 1 or more")
@@ -214,5 +214,5 @@ def main(steps: list[Step], arguments: list[str]) -> int:
         return 130
     print(", ".join(f"{count} {result}" for result, count in counts.items()))
     sys.stdout.flush()
-    skipped = counts["skipped"] + counts[SKIPPED_INSIDE]
-    return 1 if counts["failed"] or (options.strict and skipped) else 0
+    # Tools can be had everywhere; mounts, other users and large files only where the machine allows them.
+    return 1 if counts["failed"] or (options.strict and counts["skipped"]) else 0

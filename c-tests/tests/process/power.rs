@@ -77,11 +77,8 @@ pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
             Err(why) => reasons.push(format!("{}: {why}", kind.name)),
         }
     }
-    if usable.is_empty() {
-        return Ok(Verdict::Skipped(reasons.join("; ")));
-    }
     let begun = Instant::now();
-    loop {
+    while !usable.is_empty() {
         for (kind, figures) in &mut usable {
             cut_each_variant(&programs, kind, directory.path(), figures)?;
         }
