@@ -11,8 +11,8 @@
 
 enum { RECORDS = 10, RECORD_BYTES = 100 };
 
-/* Where the logs of a case are, and with what options its calls are made. */
-static const char *directory;
+/* Where the logs of a case are, what is imported there, and with what options its calls are made. */
+static const char *directory, *source;
 static immuta_options *options;
 
 static const char *in_directory(const char *name) {
@@ -30,19 +30,18 @@ static immuta_status repair(uint32_t flags) {
 static immuta_status dry_run(void) { return repair(0); }
 static immuta_status apply(void) { return repair(IMMUTA_REPAIR_APPLY); }
 
-static immuta_status import_from(const char *source) {
+static immuta_status import(void) {
   immuta_report report;
   check_error = (immuta_error){0};
   return immuta_import(source, directory, "b", options, NULL, NULL, &report, sizeof report, ERR);
 }
-
-static immuta_status import(void) { return import_from(golden("count16-plain")); }
 
 static immuta_status (*const calls[])(void) = {dry_run, apply, import};
 
 /* Namespace "a" has a damaged record, so that there is something to repair; there is no "b". */
 static void begin(const char *where) {
   directory = where;
+  source = golden("count16-plain");
   options = check_options((check_setup){.no_names = 1});
   immuta_log *log = OPEN(.directory = directory);
   for (uint64_t i = 0; i < RECORDS; i++) check_append(log, 0, RECORD_BYTES, i);
@@ -71,18 +70,17 @@ static void expect_all_succeed(void) {
 /* ---- File systems ------------------------------------------------------------------------------------------------------------ */
 
 static void try_without_permission(void *secret) {
-  static immuta_options *of_the_parent; /* not for a child, and its memory not a leak */
-  of_the_parent = options;
-  CHECK(of_the_parent != NULL);
+  immuta_options *of_the_parent = options; /* not for a child */
   check_become_nobody();
   options = check_options((check_setup){.no_names = 1});
   expect_all_refused(IMMUTA_E_PERMISSION, directory);
   CHECK_EQ(ERR->os_error, EACCES);
-  directory = check_path("open");
-  CHECK_STATUS(IMMUTA_E_PERMISSION, import_from(secret));
+  directory = check_path("open"), source = secret;
+  CHECK_STATUS(IMMUTA_E_PERMISSION, import());
   CHECK_MESSAGE("secret");
   CHECK_EQ(check_snapshot_of(directory).count, 0);
   immuta_options_free(options);
+  options = of_the_parent; /* known to the end, so no leak */
 }
 
 static void without_permission(void) {
@@ -139,7 +137,7 @@ static void without_descriptors(void) {
       check_snapshot_same(&before, directory);
       refusals++;
     }
-    CHECK(refusals > 0);
+    CHECK(refusals > 0 || getenv("IMMUTA_TEST_SLOW") != NULL); /* valgrind has descriptors of its own among those counted */
   }
 }
 
@@ -171,8 +169,9 @@ static void *call_until_busy(void *call) {
 }
 
 static void while_another_thread_uses_the_options(void) {
+  if (getenv("IMMUTA_TEST_SLOW") != NULL) CHECK_NOT_HERE("threads take turns that are too long to meet by chance");
   begin(check_path("log"));
-  for (int i = 0; i < (int)check_rounds(2000, 300); i++) { /* copying them takes longer than a thread's turn, also where threads take turns */
+  for (int i = 0; i < 2000; i++) { /* so that copying the options takes a while */
     char name[200];
     snprintf(name, sizeof name, "%0199d", i);
     CHECK_OK(immuta_options_add_namespace(options, name));
