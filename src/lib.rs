@@ -1,7 +1,7 @@
 //! libimmuta: an embeddable append-only log. One writer, many readers, in one process or several.
 //!
 //! ```text
-//!   ffi -> log -> { writer, stream, verify, repair, import } -> { namespace, follower } -> recovery
+//!   ffi -> { verify, repair, import } -> log -> { writer, stream } -> { namespace, follower } -> recovery
 //!       -> { rebuild, salvage } -> { layout, scan, index, journal, live, publish, pool, record }
 //!       -> { format, codec, storage } -> error
 //! ```
