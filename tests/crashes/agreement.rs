@@ -1,7 +1,7 @@
 //! Readers agree with writers: what a read-only open and a verification say of files that nobody has open is what opening them for
 //! writing says, and what they serve is what that would find in the files; what readers were shown and is no more, they are told.
 
-use crate::disk::{CHECKPOINTS, Files, INDEX, LOG, Mode, append, append_batch, open, records, recover};
+use crate::disk::{CHECKPOINTS, Files, INDEX, LOG, Mode, append, append_batch, killed_after, open, records, recover};
 use crate::records::{Records, read_all};
 use immuta::storage::OpenMode;
 use immuta::storage::simulated::Simulated;
@@ -76,12 +76,7 @@ fn agreed(files: &Files, context: &str) -> Told {
 
 /// Five synced records and five more, left by a writer that was killed.
 fn killed(mode: Mode) -> Files {
-    let disk = Simulated::new();
-    let log = open(&disk, mode).unwrap();
-    append_batch(&log, &records(0, 5, 300)).unwrap();
-    log.sync(0).unwrap();
-    append_batch(&log, &records(5, 5, 300)).unwrap();
-    disk.kill();
+    let disk = killed_after(mode, &records(0, 5, 300), &records(5, 5, 300));
     Files::of(&disk)
 }
 

@@ -115,6 +115,19 @@ pub fn three_closed_then_three_more() -> (Files, Files) {
     (closed, Files::of(&disk))
 }
 
+/// What a writer left that was killed after `synced`, and `later`, of which only the cache knows in fast mode.
+pub fn killed_after(mode: Mode, synced: &[Vec<u8>], later: &[Vec<u8>]) -> Simulated {
+    let disk = Simulated::new();
+    let log = open(&disk, mode).unwrap();
+    if !synced.is_empty() {
+        append_batch(&log, synced).unwrap();
+        log.sync(0).unwrap();
+    }
+    append_batch(&log, later).unwrap();
+    disk.kill();
+    disk
+}
+
 /// What is left on the disk when the power goes with `seed`, after whatever became of the process.
 pub fn after_power_loss(disk: &Simulated, seed: u64) -> Simulated {
     let left = after_kill(disk);

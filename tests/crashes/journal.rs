@@ -2,7 +2,7 @@
 
 use crate::disk::{
     CHECKPOINTS, Files, JOURNAL, Mode, PAGE_BYTES, POWER_CUTS, after_power_loss, append, append_batch, cut_anywhere,
-    cut_opening_anywhere, open, records, recover, refused, three_closed_then_three_more,
+    cut_opening_anywhere, killed_after, open, records, recover, refused, three_closed_then_three_more,
 };
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Outcome};
@@ -133,10 +133,7 @@ fn a_stale_journal_beside_a_restored_log() {
 
 #[test]
 fn a_recovery_for_durable_writes_cut_anywhere_misses_no_journal() {
-    let crashed = Simulated::new();
-    let log = open(&crashed, Mode::Fast).unwrap();
-    append_batch(&log, &records(0, 3, 100)).unwrap();
-    crashed.kill();
+    let crashed = killed_after(Mode::Fast, &[], &records(0, 3, 100));
     cut_opening_anywhere(&crashed, Mode::Durable, |cut| {
         let (report, _) = recover(&cut.left, Mode::Durable, &cut.context);
         assert_ne!(report.finding, Some(ErrorKind::Missing), "{}", cut.context);
@@ -145,10 +142,7 @@ fn a_recovery_for_durable_writes_cut_anywhere_misses_no_journal() {
 
 #[test]
 fn a_journal_that_a_fast_writer_removed_does_not_come_back() {
-    let disk = Simulated::new();
-    let log = open(&disk, Mode::Durable).unwrap();
-    append_batch(&log, &records(0, 3, 100)).unwrap();
-    disk.kill();
+    let disk = killed_after(Mode::Durable, &[], &records(0, 3, 100));
     let _fast = open(&disk, Mode::Fast).unwrap();
     for seed in 0..POWER_CUTS {
         assert_eq!(Files::of(&after_power_loss(&disk, seed)).journal, None, "seed {seed}");
@@ -157,10 +151,7 @@ fn a_journal_that_a_fast_writer_removed_does_not_come_back() {
 
 #[test]
 fn a_journal_that_came_back_makes_no_fast_writer_a_durable_one() {
-    let disk = Simulated::new();
-    let log = open(&disk, Mode::Durable).unwrap();
-    append_batch(&log, &records(0, 3, 300)).unwrap();
-    disk.kill();
+    let disk = killed_after(Mode::Durable, &[], &records(0, 3, 300));
     let journal = disk.read_file(JOURNAL);
     let log = open(&disk, Mode::Fast).unwrap();
     append_batch(&log, &records(3, 3, 300)).unwrap();

@@ -1,8 +1,8 @@
 //! Losses of power: what a writer that syncs now and then leaves, what recovery keeps of it, and closing and recovery cut in their midst.
 
 use crate::disk::{
-    Cut, Files, Mode, SECTOR_BYTES, after_power_loss, append, append_batch, cut_anywhere, cut_opening_anywhere, open,
-    open_flushing, records, recover, refused,
+    Cut, Files, Mode, SECTOR_BYTES, after_power_loss, append, append_batch, cut_anywhere, cut_opening_anywhere,
+    killed_after, open, open_flushing, records, recover, refused,
 };
 use crate::records::Records;
 use immuta::storage::simulated::Simulated;
@@ -142,12 +142,7 @@ fn closing_and_recovery_cut_between_any_two_of_their_steps() {
                 assert!(is_right(&recover(&cut.left, next_mode, &context).1, cut), "{context}");
             },
         );
-        let crashed = Simulated::new();
-        let log = open(&crashed, mode).unwrap();
-        append_batch(&log, &sent[..10]).unwrap();
-        log.sync(0).unwrap();
-        append_batch(&log, &sent[10..]).unwrap();
-        crashed.kill();
+        let crashed = killed_after(mode, &sent[..10], &sent[10..]);
         cut_opening_anywhere(&crashed, next_mode, |cut| {
             let context = format!("{mode:?}, then {next_mode:?}, recovery {}", cut.context);
             assert!(is_right(&recover(&cut.left, mode, &context).1, cut), "{context}");

@@ -1,7 +1,8 @@
 //! A side file older than its log, cut short or damaged: what is adopted, and what is refused.
 
 use crate::disk::{
-    CHECKPOINTS, Files, INDEX, JOURNAL, LOG, Mode, append_batch, open, records, recover, refused, three_closed,
+    CHECKPOINTS, Files, INDEX, JOURNAL, LOG, Mode, append_batch, killed_after, open, records, recover, refused,
+    three_closed,
 };
 use crate::records::read_all;
 use immuta::storage::simulated::Simulated;
@@ -61,12 +62,7 @@ fn entries_cut_off_below_the_checkpoint() {
 #[test]
 fn checkpoints_that_cannot_be_read() {
     for mode in [Mode::Fast, Mode::Durable] {
-        let disk = Simulated::new();
-        let log = open(&disk, mode).unwrap();
-        append_batch(&log, &records(0, 3, 300)).unwrap();
-        log.sync(0).unwrap();
-        append_batch(&log, &records(3, 3, 300)).unwrap();
-        disk.kill();
+        let disk = killed_after(mode, &records(0, 3, 300), &records(3, 3, 300));
         let files = Files::of(&disk);
         for damaged in [&CHECKPOINTS[..1], &CHECKPOINTS[1..], &CHECKPOINTS[..]] {
             let mut files = files.clone();
@@ -83,10 +79,7 @@ fn checkpoints_that_cannot_be_read() {
 
 #[test]
 fn a_damaged_checkpoint_beside_a_durable_count_that_is_ahead() {
-    let disk = Simulated::new();
-    let log = open(&disk, Mode::Durable).unwrap();
-    append_batch(&log, &records(0, 3, 300)).unwrap();
-    disk.kill();
+    let disk = killed_after(Mode::Durable, &[], &records(0, 3, 300));
     let mut files = Files::of(&disk);
     files.log()[8..].fill(0);
     files.journal().fill(0);
@@ -102,12 +95,7 @@ fn a_damaged_checkpoint_beside_a_durable_count_that_is_ahead() {
 
 /// A fast log of 20 records, the first ten covered by a checkpoint, as a kill left it.
 fn ten_covered_of_twenty() -> Files {
-    let disk = Simulated::new();
-    let log = open(&disk, Mode::Fast).unwrap();
-    append_batch(&log, &records(0, 10, 300)).unwrap();
-    log.sync(0).unwrap();
-    append_batch(&log, &records(10, 10, 300)).unwrap();
-    disk.kill();
+    let disk = killed_after(Mode::Fast, &records(0, 10, 300), &records(10, 10, 300));
     Files::of(&disk)
 }
 
