@@ -11,17 +11,19 @@ TEST_FLAGS ?=
 CFLAGS ?= -O2
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Werror
 
-LIB_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
+# One word of the shell, whatever is in it: $(abspath) and unquoted words end at a space.
+quote = '$(subst ','\'',$1)'
+LIB_DIR := $(shell realpath --canonicalize-missing -- $(call quote,$(or $(CARGO_TARGET_DIR),target)))/release
 BUILD := build/make
 # The name programs ask the loader for; cargo does not make the link.
 SONAME := $(shell sed -n 's/^version = "\(0\.[0-9]*\|[1-9][0-9]*\)\..*/libimmuta.so.\1/p' Cargo.toml)
-LINK := -Iinclude -L$(LIB_DIR) -limmuta -Wl,-rpath,$(LIB_DIR)
+LINK := -Iinclude -L$(call quote,$(LIB_DIR)) -limmuta -Xlinker -rpath -Xlinker $(call quote,$(LIB_DIR))
 EXAMPLES := $(patsubst examples-c/%.c,$(BUILD)/%,$(wildcard examples-c/*.c))
 
 .PHONY: run test bench tools clean lib examples print-lib-dir print-examples-dir
 
 run: $(BUILD)/quickstart
-	@$(BUILD)/quickstart $(DIRECTORY)
+	@$(BUILD)/quickstart $(call quote,$(DIRECTORY))
 
 test:
 	@tests/run $(TEST_FLAGS)
@@ -38,7 +40,7 @@ clean:
 
 lib:
 	@cargo build --locked --release --package immuta --lib
-	@ln -sf libimmuta.so $(LIB_DIR)/$(SONAME)
+	@ln -sf libimmuta.so $(call quote,$(LIB_DIR)/$(SONAME))
 
 examples: $(EXAMPLES)
 
@@ -52,7 +54,7 @@ $(BUILD)/bench: $(wildcard benches/*.c) lib
 	@$(CC) $(WARNINGS) -O3 $(filter %.c,$^) $(LINK) -pthread -o $@
 
 print-lib-dir:
-	@echo $(LIB_DIR)
+	@printf '%s\n' $(call quote,$(LIB_DIR))
 
 print-examples-dir:
-	@echo $(abspath $(BUILD))
+	@printf '%s\n' $(call quote,$(CURDIR)/$(BUILD))

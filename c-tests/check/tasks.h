@@ -127,6 +127,18 @@ static inline void check_become_nobody(void) {
   if (geteuid() == 0) CHECK(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
 }
 
+/* No user may open these files of the test's directory for writing but root. */
+static inline void check_make_read_only(const char *const *names, size_t count) {
+  for (size_t i = 0; i < count; i++) CHECK(chmod(check_path(names[i]), 0444) == 0);
+}
+
+/* From here on this process may read these files of the test's directory, and write nothing there. */
+static inline void check_write_no_more(const char *const *names, size_t count) {
+  check_make_read_only(names, count);
+  CHECK(chmod(check_dir(), 0555) == 0);
+  check_become_nobody();
+}
+
 /* Sets a limit of this process, which it may lift again; what the limit was. */
 static inline rlim_t check_limit(__rlimit_resource_t resource, rlim_t value) {
   struct rlimit limit;

@@ -190,12 +190,11 @@ static void a_kernel_that_waits_for_one_word_only_will_do(void) {
 }
 
 static void a_loop_needs_no_permission_to_write(void) {
-  if (geteuid() != 0) CHECK_SKIP("changing the user id needs root");
   writer w = {0};
   umask(022);
   writer_start(&w, append_in_steps);
   writer_step(&w);
-  check_become_nobody();
+  check_write_no_more((const char *[]){"a.log", "a.idx", "a.live", "b.log", "b.idx", "b.live"}, 6);
   immuta_log *log = OPEN(.names = {"a", "b"}, .read_only = 1);
   immuta_stream *stream = check_stream(log, 0, 0);
   follow_one(&w, stream, 10);
