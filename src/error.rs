@@ -2,7 +2,12 @@
 //!
 //! The numbers are the C interface's status codes: explicit, never reused.
 
+use std::borrow::Cow;
+use std::ffi::CStr;
+use std::fmt::{self, Display, Write as _};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -90,6 +95,49 @@ impl ErrorKind {
         self as i32
     }
 
+    /// What it means, in one sentence: all there is to say where memory for more was refused.
+    pub(crate) const fn sentence(self) -> &'static CStr {
+        match self {
+            ErrorKind::Argument => c"An argument is missing, out of bounds or unknown.",
+            ErrorKind::Handle => c"The handle is of the wrong kind or was released, or the record token is stale.",
+            ErrorKind::Name => c"The namespace name is illegal.",
+            ErrorKind::Namespace => c"There is no such namespace in this log.",
+            ErrorKind::Exists => c"The namespace, a file of it, or every name for a copy is there already.",
+            ErrorKind::NotFound => c"There is nothing to open at this path.",
+            ErrorKind::Missing => c"The record file is gone although side file or journal know records; restore it.",
+            ErrorKind::Locked => c"Another writer has the namespace open.",
+            ErrorKind::ReadOnly => c"The log or the file system is read-only.",
+            ErrorKind::Permission => c"The operating system denies access.",
+            ErrorKind::NotRegular => c"Not a regular file, or not a directory where one is needed.",
+            ErrorKind::Unsupported => c"This file system, kernel or build of the library cannot do it.",
+            ErrorKind::NoSpace => c"There is no room; nothing changed, make room and try again.",
+            ErrorKind::NoMemory => c"There is not enough memory; nothing changed.",
+            ErrorKind::Limit => c"A limit on descriptors, threads or mappings was reached.",
+            ErrorKind::Io => c"Input or output failed.",
+            ErrorKind::Poisoned => c"An earlier write or sync failed; close the log and open it again.",
+            ErrorKind::Closed => c"The log was shut down or closed.",
+            ErrorKind::Busy => c"Another thread is using this object.",
+            ErrorKind::Pool => {
+                c"Every reader descriptor was held until the deadline; release records or allow more readers."
+            }
+            ErrorKind::TooLarge => c"The record is larger than the largest allowed.",
+            ErrorKind::Conflict => c"The next record has another number than expected.",
+            ErrorKind::Corrupt => c"Bytes do not match their checksum or their neighbours.",
+            ErrorKind::Truncated => c"The record file is shorter than what was once synced.",
+            ErrorKind::Ambiguous => c"The file ends in zeros that may or may not be empty records.",
+            ErrorKind::Layout => c"The file has another layout.",
+            ErrorKind::Version => c"The format is newer than this library.",
+            ErrorKind::Mismatch => c"The side file belongs to another log or to another time.",
+            ErrorKind::Replaced => c"The files were replaced or rolled back under a reader.",
+            ErrorKind::Codec => c"The log was written with another chain of codecs.",
+            ErrorKind::CodecFailed => c"The record could not be encoded or decoded.",
+            ErrorKind::Callback => c"A callback failed.",
+            ErrorKind::Cancelled => c"A progress callback asked to stop.",
+            ErrorKind::Forked => c"The object was made before a fork, in the parent process.",
+            ErrorKind::Panic => c"A bug in the library, contained; please report it.",
+        }
+    }
+
     /// Whether the system could not do now what it was asked for: that says nothing about the files.
     pub(crate) fn is_of_the_system(self) -> bool {
         matches!(self, ErrorKind::NoSpace | ErrorKind::Limit | ErrorKind::NoMemory | ErrorKind::Io)
@@ -109,37 +157,67 @@ impl ErrorKind {
     }
 }
 
-/// A failure: its kind, a sentence with the way on, and where it happened.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
+/// A failure: its kind, what a person should know, and where it happened.
+///
+/// Making, completing and cloning one never ends the process: where memory for its words is refused, the sentence of its kind stays.
+#[derive(Debug)]
 pub struct Error {
     /// What the caller can act on.
     pub kind: ErrorKind,
-    /// File, offset, expected, found and the next step, for a person.
-    pub message: String,
     /// The operating system's error number, or a callback's value; 0 if neither.
     pub os_error: i32,
     /// The namespace, in the order added; 0 where there is none.
     pub ns: u32,
+    /// How much of the text is the path that it begins with.
+    path_bytes: u32,
     /// The record number concerned; 0 where there is none.
     pub number: u64,
-    /// The byte offset concerned in the file named by the message; 0 where there is none.
+    /// The byte offset concerned in the file that the message names; 0 where there is none.
     pub offset: u64,
+    /// One line: `PATH: cause; advice`, or without a path `cause; advice`.
+    text: Cow<'static, str>,
 }
 
+const _: () = assert!(size_of::<Error>() <= 56, "every Result is as large");
+
 impl Error {
-    /// An error of `kind` with a message for a person.
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), os_error: 0, ns: 0, number: 0, offset: 0 }
+    /// An error of `kind`: `cause` says offset, expected, found and the next step. It does not name the file: see `of`.
+    pub fn new(kind: ErrorKind, cause: impl Display) -> Self {
+        let bare = Error { kind, os_error: 0, ns: 0, path_bytes: 0, number: 0, offset: 0, text: sentence(kind) };
+        bare.saying(line("", format_args!("{cause}")))
     }
 
-    /// The error for a failed operating system call: `doing` says what was attempted, on which file.
-    pub fn os(doing: impl std::fmt::Display, error: &io::Error) -> Self {
+    /// The error for a failed operating system call: `doing` says what was attempted.
+    pub fn os(doing: impl Display, error: &io::Error) -> Self {
         let number = error.raw_os_error().unwrap_or(0);
         let (kind, advice) = classify(number, error.kind());
-        let mut made = Error::new(kind, format!("{doing}: {error}{advice}"));
+        let mut made = Error::new(kind, format_args!("{doing}: {}{advice}", Reason(error)));
         made.os_error = number;
         made
+    }
+
+    /// The same error, about the file or directory at `path`, unless it is about one already.
+    #[must_use]
+    pub fn of(self, path: &Path) -> Self {
+        if self.path_bytes > 0 {
+            return self;
+        }
+        let text = line(Bytewise(path.as_os_str().as_bytes()), format_args!("{}", self.text));
+        self.saying(text)
+    }
+
+    /// The same error with `part` before its cause: which part of what was done failed.
+    #[must_use]
+    pub fn about(self, part: impl Display) -> Self {
+        let text = line(self.path(), format_args!("{part}: {}", self.cause()));
+        self.saying(text)
+    }
+
+    /// The same error with more advice.
+    #[must_use]
+    pub fn advising(self, advice: impl Display) -> Self {
+        let text = line(self.path(), format_args!("{}; {advice}", self.cause()));
+        self.saying(text)
     }
 
     /// The same error, about record `number` at `offset`.
@@ -155,6 +233,120 @@ impl Error {
     pub fn in_namespace(mut self, ns: u32) -> Self {
         self.ns = ns;
         self
+    }
+
+    /// One line for a person: the file, what is wrong with it, and the next step.
+    pub fn message(&self) -> &str {
+        &self.text
+    }
+
+    fn path(&self) -> &str {
+        &self.text[..self.path_bytes as usize]
+    }
+
+    fn cause(&self) -> &str {
+        let rest = &self.text[self.path_bytes as usize..];
+        rest.strip_prefix(AFTER_PATH).unwrap_or(rest)
+    }
+
+    /// The same error with a new text, or with the one it has where memory was refused.
+    fn saying(mut self, line: Result<Line, fmt::Error>) -> Self {
+        if let Ok(Line { text, path_bytes }) = line {
+            (self.text, self.path_bytes) = (Cow::Owned(text), path_bytes);
+        }
+        self
+    }
+}
+
+impl Clone for Error {
+    fn clone(&self) -> Self {
+        let Error { kind, os_error, ns, number, offset, .. } = *self;
+        let bare = Error { kind, os_error, ns, path_bytes: 0, number, offset, text: sentence(kind) };
+        if matches!(self.text, Cow::Borrowed(_)) {
+            return bare; // of every kind there is one such text
+        }
+        bare.saying(line(self.path(), format_args!("{}", self.cause())))
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn sentence(kind: ErrorKind) -> Cow<'static, str> {
+    Cow::Borrowed(kind.sentence().to_str().unwrap_or_default())
+}
+
+/// Between a path and what is said of it.
+const AFTER_PATH: &str = ": ";
+
+/// A message in the making. Memory for it may be refused; control characters in it are escaped.
+#[derive(Default)]
+struct Line {
+    text: String,
+    path_bytes: u32,
+}
+
+fn line(path: impl Display, cause: fmt::Arguments<'_>) -> Result<Line, fmt::Error> {
+    let mut line = Line::default();
+    write!(line, "{path}")?;
+    line.path_bytes = u32::try_from(line.text.len()).map_err(|_| fmt::Error)?;
+    if line.path_bytes > 0 {
+        line.write_str(AFTER_PATH)?;
+    }
+    line.write_fmt(cause)?;
+    Ok(line)
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for piece in part.split_inclusive(is_control) {
+            let escaped = piece.chars().next_back().filter(|last| is_control(*last));
+            let plain = escaped.map_or(piece, |last| &piece[..piece.len() - last.len_utf8()]);
+            let escape = escaped.map(char::escape_default).into_iter().flatten();
+            self.text.try_reserve(plain.len() + escape.clone().count()).map_err(|_| fmt::Error)?;
+            self.text.push_str(plain);
+            self.text.extend(escape);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a terminal may take `letter` for something other than a letter: it moves, colours, breaks or reorders what it shows.
+fn is_control(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text with `\xNN` for each byte that is no UTF-8.
+struct Bytewise<'a>(&'a [u8]);
+
+impl Display for Bytewise<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the operating system says of an error, without the memory that `io::Error` takes to say it.
+pub(crate) struct Reason<'a>(pub &'a io::Error);
+
+impl Display for Reason<'_> {
+    #[allow(unsafe_code, reason = "strerror_r")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(number) = self.0.raw_os_error() else { return write!(f, "{}", self.0) };
+        let mut text = [0_u8; 128];
+        // SAFETY: the text is writable for as many bytes as it has; the function ends what it writes there with a NUL.
+        let written = unsafe { libc::strerror_r(number, text.as_mut_ptr().cast(), text.len()) };
+        let text = CStr::from_bytes_until_nul(&text).ok().filter(|text| written == 0 && !text.is_empty());
+        let text = text.map_or("an error without a name".as_bytes(), CStr::to_bytes);
+        write!(f, "{} (os error {number})", Bytewise(text))
     }
 }
 
@@ -180,5 +372,36 @@ fn classify(number: i32, kind: io::ErrorKind) -> (ErrorKind, &'static str) {
 
 /// The error for an allocation of `bytes` that was refused.
 pub fn no_memory(what: &str, bytes: u64) -> Error {
-    Error::new(ErrorKind::NoMemory, format!("no memory for {bytes} bytes of {what}"))
+    Error::new(ErrorKind::NoMemory, format_args!("no memory for {bytes} bytes of {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn a_message_is_one_line_that_names_the_file_first() {
+        let made = Error::new(ErrorKind::Corrupt, "3 records, not 4").at(3, 80);
+        assert_eq!(made.message(), "3 records, not 4");
+        let path = Path::new(OsStr::from_bytes(b"/d\n\x1b[31m/caf\xc3\xa9\xff/\xe2\x80\xae.log"));
+        let made = made.of(path).of(Path::new("/other")).about("the codec\tx").advising("restore\nit");
+        let words = r"/d\n\u{1b}[31m/caf\u{e9}\xff/\u{202e}.log: the codec\tx: 3 records, not 4; restore\nit";
+        assert_eq!(made.message(), words.replace(r"\u{e9}", "\u{e9}"));
+        assert_eq!(made.clone().message(), made.message());
+        assert_eq!((made.clone().number, made.offset, made.clone().to_string()), (3, 80, made.message().to_owned()));
+    }
+
+    #[test]
+    fn the_reason_is_worded_as_the_standard_library_does() {
+        for number in [libc::EIO, libc::ENOSPC, 4095] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(Reason(&error).to_string(), error.to_string());
+            assert_eq!(Error::os("reading", &error).os_error, number);
+        }
+        assert_eq!(
+            Error::os("reading", &io::ErrorKind::UnexpectedEof.into()).message(),
+            "reading: unexpected end of file"
+        );
+    }
 }

@@ -51,7 +51,7 @@ pub fn import(
     check_name(name)?;
     options.check()?;
     let file_name = source_file.file_name().and_then(|file_name| file_name.to_str()).ok_or_else(|| {
-        Error::new(ErrorKind::Argument, format!("{} has no file name in UTF-8", source_file.display()))
+        Error::new(ErrorKind::Argument, format_args!("{} has no file name in UTF-8", source_file.display()))
     })?;
     let parent = source_file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let beside = open_directory(parent, Io::Syscall, false)?;
@@ -108,7 +108,7 @@ impl Target<'_> {
 
     fn exists(&self, name: &str) -> Error {
         let path = self.storage.path().join(name);
-        let message = format!("{} is there already; import into a new namespace", path.display());
+        let message = format_args!("{} is there already; import into a new namespace", path.display());
         Error::new(ErrorKind::Exists, message)
     }
 
@@ -127,7 +127,7 @@ impl Target<'_> {
         if entries_end(count) <= free {
             return Ok(());
         }
-        let message = format!(
+        let message = format_args!(
             "{}: a side file for {count} records takes {} bytes, {free} are free: make room and try again",
             self.log_path.display(),
             entries_end(count)
@@ -159,7 +159,7 @@ impl Target<'_> {
                 Claimed::Ours => return Ok(file),
                 Claimed::Replaced => {}
                 Claimed::Locked => {
-                    let message = format!("{} is just being made by somebody else", self.log_path.display());
+                    let message = format_args!("{} is just being made by somebody else", self.log_path.display());
                     return Err(Error::new(ErrorKind::Locked, message));
                 }
             }

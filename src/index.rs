@@ -87,7 +87,7 @@ impl Header {
 
 /// The refusal when record `number` was appended under a chain that the side file does not tell any more.
 pub fn lost_codecs(number: u64) -> Error {
-    let message = format!(
+    let message = format_args!(
         "record {number} went through codecs that the side file named at offset {CHAIN_PAGE_OFFSET}, which is damaged; restore the side file, or import the record file with its codecs named"
     );
     Error::new(ErrorKind::Corrupt, message).at(number, CHAIN_PAGE_OFFSET)

@@ -96,7 +96,7 @@ pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
             Err(nearest(bytes, path, header_count, [Some(ours), header16])?)
         }
         several => {
-            let message = format!(
+            let message = format_args!(
                 "{} ({size_bytes} bytes) fits the layout with {}; there is no way to tell which it is: nothing was imported",
                 path.display(),
                 name_all(several)
@@ -117,7 +117,8 @@ fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option
     let weight = |walk: &Walk| (matches!(walk, Walk::Zeros { .. }), reached(walk).0);
     let furthest = walks.into_iter().flatten().max_by_key(weight).filter(|walk| reached(walk).0 > 0);
     let Some(furthest) = furthest else {
-        let message = format!("{path} ({size_bytes} bytes) fits no layout that a log may have; nothing was imported");
+        let message =
+            format_args!("{path} ({size_bytes} bytes) fits no layout that a log may have; nothing was imported");
         return Ok(Error::new(ErrorKind::Layout, message));
     };
     let (number, offset) = reached(&furthest);
@@ -127,7 +128,7 @@ fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option
         Walk::Zeros { .. } => ErrorKind::Ambiguous,
         _ => ErrorKind::Corrupt,
     };
-    let message = format!(
+    let message = format_args!(
         "{path}: {number} records of {header_count} end at offset {offset}, and what follows up to {size_bytes} is not the rest; nothing was imported: restore the file from a copy"
     );
     Ok(Error::new(kind, message).at(number, offset))
@@ -147,7 +148,7 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
         (Some(point), _) if others.is_empty() => Ok(point),
         (_, _) if !others.is_empty() => {
             let also = if fits.is_some() { ", and also to our own" } else { "" };
-            let message = format!(
+            let message = format_args!(
                 "{} ({file_size} bytes) fits the layout with {}{also}, as other versions of the original wrote; it is left untouched: import it into a new namespace",
                 path.display(),
                 name_all(&others),
@@ -158,18 +159,18 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
             path,
             count,
             end,
-            &format!("after the {count} records counted end at offset {end}, other bytes follow up to {file_size}"),
+            format_args!("after the {count} records counted end at offset {end}, other bytes follow up to {file_size}"),
         )),
         (_, Walk::Zeros { number, offset }) => Err(ambiguous(
             path,
             number,
             offset,
-            &format!(
+            format_args!(
                 "from record {number} at offset {offset} on there are only zeros, which may or may not be empty records"
             ),
         )),
         (_, Walk::Leaves { number, offset }) => {
-            let message = format!(
+            let message = format_args!(
                 "{}: record {number} at offset {offset} does not lie in the file of {file_size} bytes, the count is {header_count}; restore the file or its side file from a copy",
                 path.display()
             );
@@ -196,8 +197,8 @@ pub fn extent(bytes: &mut Bytes<'_>, count_holds: bool) -> Result<Option<Point>>
     })
 }
 
-fn ambiguous(path: &Path, number: u64, offset: u64, what: &str) -> Error {
-    let message = format!(
+fn ambiguous(path: &Path, number: u64, offset: u64, what: std::fmt::Arguments<'_>) -> Error {
+    let message = format_args!(
         "{}: {what}; there is no side file to tell: restore it, or cut the file where the records end",
         path.display()
     );

@@ -123,7 +123,7 @@ impl Log {
         self.refuse_closed()?;
         let number = self.namespace_count();
         if self.members.iter().any(|(_, member)| member.namespace.name == name) {
-            return Err(Error::new(ErrorKind::Exists, format!("namespace {name:?} is open already")));
+            return Err(Error::new(ErrorKind::Exists, format_args!("namespace {name:?} is open already")));
         }
         let opened =
             if self.options.read_only { self.open_follower(number, name) } else { self.open_writer(number, name) };
@@ -168,7 +168,7 @@ impl Log {
     pub fn find_namespace(&self, name: &str) -> Result<u32> {
         let found = self.members.iter().find(|(_, member)| member.namespace.name == name);
         found.map(|(_, member)| member.namespace.number).ok_or_else(|| {
-            Error::new(ErrorKind::Namespace, format!("no namespace {name:?} is open here; add it first"))
+            Error::new(ErrorKind::Namespace, format_args!("no namespace {name:?} is open here; add it first"))
         })
     }
 
@@ -243,13 +243,13 @@ impl Log {
             let got = read(&mut payload[filled..]).map_err(|value| {
                 let mut error = Error::new(
                     ErrorKind::Callback,
-                    format!("the read callback gave up with {value}; nothing was appended"),
+                    format_args!("the read callback gave up with {value}; nothing was appended"),
                 );
                 error.os_error = i32::try_from(value).unwrap_or(i32::MIN);
                 error.in_namespace(ns)
             })?;
             if got > room {
-                let message = format!("the read callback says {got} bytes for a buffer of {room}");
+                let message = format_args!("the read callback says {got} bytes for a buffer of {room}");
                 return Err(Error::new(ErrorKind::Callback, message).in_namespace(ns));
             }
             filled += got;
@@ -298,16 +298,15 @@ impl Log {
         let member = self.member(ns)?;
         self.refuse_closed().map_err(|error| error.in_namespace(ns))?;
         let Some(writer) = &member.writer else {
-            let message =
-                format!("{} is open read-only; open it for writing to append", member.namespace.log_path().display());
-            return Err(Error::new(ErrorKind::ReadOnly, message).in_namespace(ns));
+            let message = "it is open read-only; open it for writing to append";
+            return Err(Error::new(ErrorKind::ReadOnly, message).of(member.namespace.log_path()).in_namespace(ns));
         };
         act(writer).map_err(|error| error.in_namespace(ns))
     }
 
     fn refuse_closed(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            let message = format!("the log in {} was shut down; open it again", self.storage.path().display());
+            let message = format_args!("the log in {} was shut down; open it again", self.storage.path().display());
             return Err(Error::new(ErrorKind::Closed, message));
         }
         Ok(())
@@ -332,7 +331,7 @@ impl Drop for Log {
 }
 
 fn unknown_namespace(ns: u32, count: usize) -> Error {
-    Error::new(ErrorKind::Namespace, format!("no namespace {ns}; this log has {count}, numbered from 0"))
+    Error::new(ErrorKind::Namespace, format_args!("no namespace {ns}; this log has {count}, numbered from 0"))
         .in_namespace(ns)
 }
 

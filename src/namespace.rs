@@ -94,6 +94,8 @@ pub struct Namespace {
     pub verify_reads: bool,
     pub poisoned: AtomicBool,
     pub report: Mutex<Report>,
+    log_path: PathBuf,
+    index_path: PathBuf,
     index: RwLock<OpenIndex>,
     named: Chain,
     /// The serial in `index`, to be compared without a lock.
@@ -111,6 +113,8 @@ impl Namespace {
         Namespace {
             number,
             name: name.to_owned(),
+            log_path: storage.path().join(log::file_name(name)),
+            index_path: storage.path().join(index::file_name(name)),
             storage,
             visible: Visible::new(),
             events,
@@ -141,7 +145,7 @@ impl Namespace {
     }
 
     pub fn closed_error(&self) -> Error {
-        Error::new(ErrorKind::Closed, format!("namespace {:?} was shut down; open the log again", self.name))
+        Error::new(ErrorKind::Closed, format_args!("namespace {:?} was shut down; open the log again", self.name))
             .in_namespace(self.number)
     }
 
@@ -150,13 +154,13 @@ impl Namespace {
     }
 
     /// The path of the record file, for messages.
-    pub fn log_path(&self) -> PathBuf {
-        self.storage.path().join(log::file_name(&self.name))
+    pub fn log_path(&self) -> &Path {
+        &self.log_path
     }
 
     /// The path of the side file, for messages.
-    pub fn index_path(&self) -> PathBuf {
-        self.storage.path().join(index::file_name(&self.name))
+    pub fn index_path(&self) -> &Path {
+        &self.index_path
     }
 
     pub fn open_index(&self) -> OpenIndex {
@@ -170,7 +174,7 @@ impl Namespace {
 
     /// Goes over to files opened anew under the same paths.
     pub fn replace_index(&self, index: Index) -> Result<()> {
-        let opened = OpenIndex::new(index, &self.named, &self.index_path())?;
+        let opened = OpenIndex::new(index, &self.named, self.index_path())?;
         let mut current = self.index.write();
         *current = OpenIndex { files_serial: current.files_serial + 1, ..opened };
         self.files_serial.store(current.files_serial, Ordering::Release);

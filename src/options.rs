@@ -3,6 +3,7 @@
 use crate::codec::Codec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::CODECS_MAX;
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 pub use crate::limits::{CHECKPOINT_BYTES_MAX, JOURNAL_BYTES, NAME_BYTES_MAX, OFFSET_LIMIT_BYTES, READER_COUNT_MAX};
@@ -72,7 +73,7 @@ impl Options {
     pub fn add_namespace(&mut self, name: &str) -> Result<()> {
         check_name(name)?;
         if self.namespaces.iter().any(|known| known == name) {
-            return Err(Error::new(ErrorKind::Exists, format!("namespace {name:?} was added before")));
+            return Err(Error::new(ErrorKind::Exists, format_args!("namespace {name:?} was added before")));
         }
         self.namespaces.push(name.to_owned());
         Ok(())
@@ -98,7 +99,7 @@ impl Options {
 
     fn check_codecs(&self) -> Result<()> {
         if self.codecs.len() > CODECS_MAX {
-            return Err(argument(format!("a chain has at most {CODECS_MAX} codecs")));
+            return Err(argument(format_args!("a chain has at most {CODECS_MAX} codecs")));
         }
         Ok(())
     }
@@ -108,25 +109,31 @@ impl Options {
         for (index, name) in self.namespaces.iter().enumerate() {
             check_name(name)?;
             if self.namespaces[..index].contains(name) {
-                return Err(Error::new(ErrorKind::Exists, format!("namespace {name:?} is named twice")));
+                return Err(Error::new(ErrorKind::Exists, format_args!("namespace {name:?} is named twice")));
             }
         }
         if self.reader_count == 0 || self.reader_count > READER_COUNT_MAX {
-            return Err(argument(format!("reader count {} is not in 1..={READER_COUNT_MAX}", self.reader_count)));
+            return Err(argument(format_args!("reader count {} is not in 1..={READER_COUNT_MAX}", self.reader_count)));
         }
         if self.max_record_size_bytes == 0 || self.max_record_size_bytes >= OFFSET_LIMIT_BYTES {
-            return Err(argument(format!("largest record {} is not in 1..2^47 bytes", self.max_record_size_bytes)));
+            return Err(argument(format_args!(
+                "largest record {} is not in 1..2^47 bytes",
+                self.max_record_size_bytes
+            )));
         }
         self.check_codecs()?;
         if !JOURNAL_BYTES.contains(&self.journal_size_bytes) {
             let (least, most) = (JOURNAL_BYTES.start(), JOURNAL_BYTES.end());
-            return Err(argument(format!("a journal of {} bytes is not in {least}..={most}", self.journal_size_bytes)));
+            return Err(argument(format_args!(
+                "a journal of {} bytes is not in {least}..={most}",
+                self.journal_size_bytes
+            )));
         }
         Ok(())
     }
 }
 
-fn argument(message: String) -> Error {
+fn argument(message: impl Display) -> Error {
     Error::new(ErrorKind::Argument, message)
 }
 
@@ -149,7 +156,7 @@ pub fn check_name(name: &str) -> Result<()> {
         return Ok(());
     };
     let shown: String = name.chars().take(40).collect();
-    Err(Error::new(ErrorKind::Name, format!("illegal namespace name {shown:?}: {broken}")))
+    Err(Error::new(ErrorKind::Name, format_args!("illegal namespace name {shown:?}: {broken}")))
 }
 
 /// When a wait ends; `None`: never (or beyond what the clock can say).

@@ -34,10 +34,10 @@ impl Payloads<'_> {
 
     /// The sum of the sizes, no payload being over the limit.
     pub(crate) fn check_sizes(&self, limit_bytes: u64) -> Result<u64> {
-        let too_large = |message: String| Error::new(ErrorKind::TooLarge, message);
-        let (largest, sum) = self.sizes().ok_or_else(|| too_large("the sizes overflow".into()))?;
+        let too_large = |message: std::fmt::Arguments<'_>| Error::new(ErrorKind::TooLarge, message);
+        let (largest, sum) = self.sizes().ok_or_else(|| too_large(format_args!("the sizes overflow")))?;
         if largest > limit_bytes {
-            return Err(too_large(format!(
+            return Err(too_large(format_args!(
                 "a record of {largest} bytes; the largest allowed is {limit_bytes} (max_record_size)"
             )));
         }

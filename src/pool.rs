@@ -61,7 +61,7 @@ impl<R> Pool<R> {
     fn exhausted(&self) -> Error {
         Error::new(
             ErrorKind::Pool,
-            format!(
+            format_args!(
                 "all {} readers were held until the deadline; call done on records, or open with more readers",
                 self.size
             ),

@@ -22,7 +22,7 @@ impl Progress<'_> {
         if (self.0)(done, total) {
             return Ok(());
         }
-        let message = format!("stopped by the progress callback at {done} of {total}; nothing was changed");
+        let message = format_args!("stopped by the progress callback at {done} of {total}; nothing was changed");
         Err(Error::new(ErrorKind::Cancelled, message))
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub fn bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
-        .map_err(|error| Error::new(ErrorKind::Io, format!("the system gives no random bytes: {error}")))?;
+        .map_err(|error| Error::new(ErrorKind::Io, format_args!("the system gives no random bytes: {error}")))?;
     Ok(bytes)
 }
 

@@ -116,7 +116,7 @@ impl Place {
     /// The refusal of a record that a repair found damaged: whatever its bytes are now, they are not what was appended.
     #[cold]
     pub fn quarantined(number: u64, offset: u64) -> Error {
-        let message = format!(
+        let message = format_args!(
             "record {number} at offset {offset} was found damaged by a repair and is quarantined; seek to {} to pass over it",
             number + 1
         );
@@ -173,7 +173,7 @@ impl Place {
     #[cold]
     fn misplaced(&self, end: u64, committed_end: u64) -> Error {
         let RecordInfo { number, offset, .. } = self.info;
-        let message = format!(
+        let message = format_args!(
             "record {number} at offset {offset} would end at {end}, the records end at {committed_end}; seek to {} to pass over it",
             number + 1
         );
@@ -183,16 +183,19 @@ impl Place {
     #[cold]
     fn too_large(&self, limit_bytes: u64) -> Error {
         let RecordInfo { number, offset, stored_size, .. } = self.info;
-        let message =
-            format!("record {number} has {stored_size} bytes; the largest allowed is {limit_bytes} (max_record_size)");
+        let message = format_args!(
+            "record {number} has {stored_size} bytes; the largest allowed is {limit_bytes} (max_record_size)"
+        );
         Error::new(ErrorKind::TooLarge, message).at(number, offset)
     }
 
     #[cold]
     fn corrupt(&self, what: std::fmt::Arguments<'_>) -> Error {
         let RecordInfo { number, offset, .. } = self.info;
-        let message =
-            format!("record {number} at offset {offset} is damaged: {what}; seek to {} to pass over it", number + 1);
+        let message = format_args!(
+            "record {number} at offset {offset} is damaged: {what}; seek to {} to pass over it",
+            number + 1
+        );
         Error::new(ErrorKind::Corrupt, message).at(number, offset)
     }
 }
@@ -203,7 +206,7 @@ pub fn end_by_size_word(reader: &mut Reader, committed_end: u64) -> Result<u64> 
     let RecordInfo { number, offset, .. } = reader.place.info;
     let body = record_end(offset, 0).filter(|body| *body <= committed_end);
     let Some(body) = body else {
-        let message = format!(
+        let message = format_args!(
             "record {number} would begin at offset {offset}, the records end at {committed_end}; seek to {} to pass over it",
             number + 1
         );
@@ -265,7 +268,7 @@ fn load(reader: &mut Reader, number: u64, range: Range<u64>, committed_end: u64)
 fn unread(error: &io::Error, number: u64, offset: u64) -> Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         let message =
-            format!("the record file ends before record {number} at offset {offset} does; restore it from a copy");
+            format_args!("the record file ends before record {number} at offset {offset} does; restore it from a copy");
         return Error::new(ErrorKind::Truncated, message).at(number, offset);
     }
     Error::os(format_args!("reading record {number} at offset {offset}"), error).at(number, offset)

@@ -111,8 +111,8 @@ fn free_name(storage: &dyn Storage, name: &str) -> Result<String> {
             return Ok(free);
         }
     }
-    let message = format!("too many {}-K; remove some", storage.path().join(name).display());
-    Err(Error::new(ErrorKind::Exists, message))
+    let message = "there are too many such files with a number after the name; remove some";
+    Err(Error::new(ErrorKind::Exists, message).of(&storage.path().join(name)))
 }
 
 #[cfg(test)]

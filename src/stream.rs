@@ -316,7 +316,7 @@ impl Stream {
         // Of several only the last is known.
         let rolled_back_to = if rollbacks == self.rollbacks + 1 { rolled_back_to } else { 0 };
         if self.position > rolled_back_to {
-            let message = format!(
+            let message = format_args!(
                 "rolled back to {rolled_back_to} records after a crash; this stream is at {}: seek to where you want to go on",
                 self.position
             );
@@ -395,13 +395,8 @@ impl Stream {
         if error.kind == ErrorKind::Corrupt {
             self.namespace.counters.checksum_failures.fetch_add(1, Ordering::Relaxed);
         }
-        let path = self.namespace.log_path();
-        let path = path.to_string_lossy();
-        if !error.message.contains(path.as_ref()) {
-            error.message = format!("{path}: {}", error.message);
-        }
         error.number = self.position;
-        error.in_namespace(self.namespace.number)
+        error.of(self.namespace.log_path()).in_namespace(self.namespace.number)
     }
 }
 
@@ -415,7 +410,7 @@ impl Drop for Stream {
 #[cold]
 fn damaged_entry(number: u64) -> Error {
     let at = entry_offset(number).unwrap_or(0);
-    let message = format!(
+    let message = format_args!(
         "the index entry of record {number}, at offset {at} of the side file, is damaged; seek to {} to pass over it",
         number + 1
     );

@@ -236,7 +236,7 @@ fn a_namespace_that_is_there_stays_as_it_is() {
         let before = image_of(&disk);
         let error = import(&disk, &mut |_, _| true).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Exists, "{there}: {error}");
-        assert!(error.message.contains(there) && image_of(&disk) == before, "{there}: {error}");
+        assert!(error.message().contains(there) && image_of(&disk) == before, "{there}: {error}");
     }
     let disk = disk_with(&header16(&payloads()));
     let writer = disk.storage().open("a.log", immuta::storage::OpenMode::CreateNew).unwrap();

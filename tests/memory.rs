@@ -7,8 +7,8 @@
 #[path = "memory/refusing.rs"]
 mod refusing;
 
-use immuta::{ErrorKind, Io, Log, Next, Options, Payloads, Repair, Result, Timeout, import, repair, verify};
-use refusing::refusing;
+use immuta::{Error, ErrorKind, Io, Log, Next, Options, Payloads, Repair, Result, Timeout, import, repair, verify};
+use refusing::{refusing, refusing_all};
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -226,4 +226,20 @@ fn every_large_allocation_may_be_refused() {
         }
         println!("{}: {refusals} refusals", scenario.name);
     }
+}
+
+/// What is wrong is said, as far as memory goes: never is the process ended because there is none for the words.
+#[test]
+fn an_error_needs_no_memory() {
+    let (path, full) = (Path::new("/d/a.log"), std::io::Error::from_raw_os_error(28));
+    let worded = Error::os("writing", &full).of(path);
+    let (without, kept) = refusing_all(|| {
+        let without = Error::os(format_args!("writing {}", 7), &full).of(path).about("x").advising("y").at(1, 8);
+        (without.clone(), worded.clone())
+    });
+    assert_eq!((without.kind, without.os_error, without.number, without.offset), (ErrorKind::NoSpace, 28, 1, 8));
+    assert_eq!(without.message(), "There is no room; nothing changed, make room and try again.");
+    assert_eq!((kept.kind, kept.os_error, kept.message()), (worded.kind, 28, without.message()));
+    let kept = refusing_all(|| worded.about("x").advising("y"));
+    assert!(kept.message().starts_with("/d/a.log: writing: "), "{kept}");
 }

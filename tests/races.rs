@@ -23,7 +23,7 @@ const JOURNAL: &str = "a.wal";
 /// The answer to an append that may or may not be there later.
 fn assert_in_doubt(error: &Error) {
     assert!(matches!(error.kind, ErrorKind::Io | ErrorKind::Poisoned), "{:?}: {error}", error.kind);
-    assert!(error.message.contains("may or may not"), "{error}");
+    assert!(error.message().contains("may or may not"), "{error}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Builtin, Codec, Sink, Transform, about};
 use crate::error::{Error, ErrorKind, Result};
+use std::fmt::{self, Display};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,28 +51,23 @@ impl Chain {
             return Ok(self.clone());
         }
         if !self.codecs.is_empty() {
-            let message = format!(
-                "{}: the log was written with the codecs {}, opened with {}; name the same ones in the same order",
-                path.display(),
-                describe(recorded),
-                describe(&self.ids())
+            let message = format_args!(
+                "the log was written with the codecs {}, opened with {}; name the same ones in the same order",
+                Ids(recorded),
+                Ids(&self.ids())
             );
-            return Err(Error::new(ErrorKind::Codec, message));
+            return Err(Error::new(ErrorKind::Codec, message).of(path));
         }
         let builtin = |id: &u32| {
             let Some(kind) = Builtin::from_id(*id) else {
-                let message = format!(
-                    "{}: the log was written with the codecs {}, opened with none; name them, those from {:#x} on do not come with the library",
-                    path.display(),
-                    describe(recorded),
+                let message = format_args!(
+                    "the log was written with the codecs {}, opened with none; name them, those from {:#x} on do not come with the library",
+                    Ids(recorded),
                     super::CUSTOM_ID_MIN
                 );
-                return Err(Error::new(ErrorKind::Codec, message));
+                return Err(Error::new(ErrorKind::Codec, message).of(path));
             };
-            Codec::builtin(kind, 0).map_err(|mut error| {
-                error.message = format!("{}: {}", path.display(), error.message);
-                error
-            })
+            Codec::builtin(kind, 0).map_err(|error| error.of(path))
         };
         Ok(Chain { codecs: recorded.iter().map(builtin).collect::<Result<_>>()? })
     }
@@ -101,11 +97,20 @@ fn pass<'a>(
 }
 
 /// A chain for a message: names where the library has them.
-fn describe(ids: &[u32]) -> String {
-    let name = |id: &u32| Builtin::from_id(*id).map_or_else(|| format!("{id:#x}"), |kind| kind.name().to_owned());
-    if ids.is_empty() {
-        "none".to_owned()
-    } else {
-        format!("[{}]", ids.iter().map(name).collect::<Vec<_>>().join(", "))
+struct Ids<'a>(&'a [u32]);
+
+impl Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (index, id) in self.0.iter().enumerate() {
+            f.write_str(if index == 0 { "[" } else { ", " })?;
+            match Builtin::from_id(*id) {
+                Some(kind) => f.write_str(kind.name())?,
+                None => write!(f, "{id:#x}")?,
+            }
+        }
+        f.write_str("]")
     }
 }

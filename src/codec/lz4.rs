@@ -42,8 +42,8 @@ impl Lz4 {
 impl Transform for Lz4 {
     fn encode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
         let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().block_size(BlockSize::Max64KB), out);
-        encoder.write_all(data).map_err(|error| failed(&error.to_string()))?;
-        encoder.finish().map(drop).map_err(|error| failed(&error.to_string()))
+        encoder.write_all(data).map_err(|error| failed(error))?;
+        encoder.finish().map(drop).map_err(|error| failed(error))
     }
 
     fn decode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
@@ -132,7 +132,7 @@ impl Frame {
                 out.put(made)
             }
             Err(DecompressError::OutputTooSmall { .. }) if room < most => Err(out.overflow()),
-            Err(error) => Err(failed(&error.to_string())),
+            Err(error) => Err(failed(error)),
         }
     }
 }

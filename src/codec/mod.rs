@@ -19,7 +19,7 @@ pub(crate) use chain::Chain;
 pub use sink::Sink;
 
 use crate::error::{Error, ErrorKind, Result};
-use std::fmt;
+use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -127,11 +127,12 @@ impl Codec {
 
     fn foreign(id: u32, name: &str, transform: Option<Box<dyn Transform>>) -> Result<Codec> {
         if id < CUSTOM_ID_MIN {
-            let message = format!("codec id {id:#x}: those below {CUSTOM_ID_MIN:#x} are the library's");
+            let message = format_args!("codec id {id:#x}: those below {CUSTOM_ID_MIN:#x} are the library's");
             return Err(Error::new(ErrorKind::Argument, message));
         }
         if name.is_empty() || name.len() > CODEC_NAME_BYTES_MAX || name.chars().any(char::is_control) {
-            let message = format!("a codec's name has 1 to {CODEC_NAME_BYTES_MAX} bytes, none a control character");
+            let message =
+                format_args!("a codec's name has 1 to {CODEC_NAME_BYTES_MAX} bytes, none a control character");
             return Err(Error::new(ErrorKind::Argument, message));
         }
         Ok(Codec(Arc::new(Body { id, name: name.to_owned(), transform })))
@@ -157,13 +158,12 @@ impl fmt::Debug for Codec {
 }
 
 /// The same error, said of the codec `name`.
-fn about(name: &str, mut error: Error) -> Error {
-    error.message = format!("codec {name}: {}", error.message);
-    error
+fn about(name: &str, error: Error) -> Error {
+    error.about(format_args!("codec {name}"))
 }
 
 /// The failure of a built-in codec.
-fn failed(what: &str) -> Error {
+fn failed(what: impl Display) -> Error {
     Error::new(ErrorKind::CodecFailed, what)
 }
 
@@ -173,12 +173,11 @@ fn level_in(level: i32, bounds: RangeInclusive<i32>, default: i32) -> Result<i32
         return Ok(default);
     }
     if !bounds.contains(&level) {
-        let message = if *bounds.start() == *bounds.end() {
-            format!("it has no levels; pass 0, not {level}")
+        return Err(if bounds.start() == bounds.end() {
+            Error::new(ErrorKind::Argument, format_args!("it has no levels; pass 0, not {level}"))
         } else {
-            format!("level {level} is not in {bounds:?}; 0 is the default")
-        };
-        return Err(Error::new(ErrorKind::Argument, message));
+            Error::new(ErrorKind::Argument, format_args!("level {level} is not in {bounds:?}; 0 is the default"))
+        });
     }
     Ok(level)
 }

@@ -95,7 +95,10 @@ impl Sink {
         match refusal {
             Refusal::TooLarge => {
                 let limit = self.limit_bytes;
-                Error::new(ErrorKind::TooLarge, format!("the result is larger than {limit} bytes (max_record_size)"))
+                Error::new(
+                    ErrorKind::TooLarge,
+                    format_args!("the result is larger than {limit} bytes (max_record_size)"),
+                )
             }
             Refusal::NoMemory { bytes } => no_memory("a payload", bytes),
         }

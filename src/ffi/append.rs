@@ -151,7 +151,7 @@ pub unsafe extern "C" fn immuta_append_from(
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
     run(&call, log, appended_out, |log| {
-        let read = read.ok_or_else(|| argument("read is NULL".into()))?;
+        let read = read.ok_or_else(|| argument("read is NULL"))?;
         log.append_from(ns, &mut |buffer| {
             // SAFETY: a function of the caller's, called as its documentation says, with a buffer it may write.
             let given = unsafe { read(user, buffer.as_mut_ptr().cast(), buffer.len()) };

@@ -95,7 +95,7 @@ pub unsafe extern "C" fn immuta_codec_builtin(
     call.run(|| {
         let codec_out = call.out("codec_out", codec_out)?;
         let builtin = u32::try_from(kind).ok().and_then(Builtin::from_id);
-        let builtin = builtin.ok_or_else(|| argument(format!("codec kind {kind} is unknown")))?;
+        let builtin = builtin.ok_or_else(|| argument(format_args!("codec kind {kind} is unknown")))?;
         codec_out.set(give(Codec::builtin(builtin, level)?)?);
         Ok(IMMUTA_OK)
     })
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn immuta_codec_custom(
             return Err(Error::new(ErrorKind::Version, message));
         }
         if vtable.encode.is_none() || vtable.decode.is_none() || vtable.reserved != 0 {
-            return Err(argument("vtable: encode and decode must not be NULL, reserved must be 0".into()));
+            return Err(argument("vtable: encode and decode must not be NULL, reserved must be 0"));
         }
         let name = call.utf8("vtable.name", vtable.name)?;
         codec_out.set(give(Codec::custom(vtable.id, name, custom)?)?);
@@ -198,13 +198,13 @@ impl Custom {
         data: &[u8],
         out: &mut Sink,
     ) -> Result<()> {
-        let function = function.ok_or_else(|| argument("a codec without functions".into()))?;
+        let function = function.ok_or_else(|| argument("a codec without functions"))?;
         // SAFETY: a function of the caller's, called as its documentation says, with bytes and a sink that live during the call.
         let value = lend(out, |sink| unsafe { function(self.0.user, first_byte(data), data.len(), sink) });
         if value == 0 {
             return Ok(());
         }
-        let mut error = Error::new(ErrorKind::CodecFailed, format!("its function returned {value}"));
+        let mut error = Error::new(ErrorKind::CodecFailed, format_args!("its function returned {value}"));
         error.os_error = value;
         Err(error)
     }

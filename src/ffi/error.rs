@@ -38,7 +38,7 @@ impl From<&Error> for immuta_error {
             reserved: 0,
             number: error.number,
             offset: error.offset,
-            message: fixed_text(&error.message),
+            message: fixed_text(error.message()),
         }
     }
 }

@@ -46,7 +46,7 @@ pub fn contain<R>(body: impl FnOnce() -> R) -> Result<R> {
     contained.map_err(|payload| {
         let error = Error::new(
             ErrorKind::Panic,
-            format!("a bug in libimmuta was contained: {}; please report it", text_of(payload.as_ref())),
+            format_args!("a bug in libimmuta was contained: {}; please report it", text_of(payload.as_ref())),
         );
         std::mem::forget(payload); // its destructor may be anything, a second panic included
         error

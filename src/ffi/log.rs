@@ -140,7 +140,7 @@ pub unsafe extern "C" fn immuta_sync(log: *mut immuta_log, ns: u32, error: *mut 
 /// The path of a log, as the bytes the caller gave.
 pub fn directory_of(path: &CStr) -> Result<&Path> {
     if path.is_empty() {
-        return Err(argument("the directory is an empty string; name one, or \".\"".into()));
+        return Err(argument("the directory is an empty string; name one, or \".\""));
     }
     Ok(Path::new(OsStr::from_bytes(path.to_bytes())))
 }

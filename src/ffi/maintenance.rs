@@ -156,7 +156,7 @@ pub unsafe extern "C" fn immuta_repair(
         let name = call.name(name)?;
         let options = options::read(&call, options)?;
         if flags & !(IMMUTA_REPAIR_APPLY | IMMUTA_REPAIR_ACCEPT_COUNT) != 0 {
-            return Err(argument(format!("flags {flags:#x}: only IMMUTA_REPAIR_* are known")));
+            return Err(argument(format_args!("flags {flags:#x}: only IMMUTA_REPAIR_* are known")));
         }
         let how =
             Repair { apply: flags & IMMUTA_REPAIR_APPLY != 0, accept_count: flags & IMMUTA_REPAIR_ACCEPT_COUNT != 0 };

@@ -95,7 +95,7 @@ pub unsafe extern "C" fn immuta_options_set_reader_count(options: *mut immuta_op
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
         if !(1..=READER_COUNT_MAX).contains(&count) {
-            return Err(argument(format!("reader count {count} is not in 1..={READER_COUNT_MAX}")));
+            return Err(argument(format_args!("reader count {count} is not in 1..={READER_COUNT_MAX}")));
         }
         options.reader_count = count;
         Ok(())
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn immuta_options_set_flush_interval(
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
-        let interval_ns = u64::try_from(interval_ns).map_err(|_| argument("the flush interval is negative".into()))?;
+        let interval_ns = u64::try_from(interval_ns).map_err(|_| argument("the flush interval is negative"))?;
         options.flush_interval = Duration::from_nanos(interval_ns);
         Ok(())
     })
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn immuta_options_set_max_record_size(options: *mut immuta
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
         if !(1..OFFSET_LIMIT_BYTES).contains(&bytes) {
-            return Err(argument(format!("largest record {bytes} is not in 1..2^47 bytes")));
+            return Err(argument(format_args!("largest record {bytes} is not in 1..2^47 bytes")));
         }
         options.max_record_size_bytes = bytes;
         Ok(())
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn immuta_options_set_journal_size(options: *mut immuta_op
     change(&call, options, |options| {
         if !JOURNAL_BYTES.contains(&bytes) {
             let (least, most) = (JOURNAL_BYTES.start(), JOURNAL_BYTES.end());
-            return Err(argument(format!("a journal of {bytes} bytes is not in {least}..={most}")));
+            return Err(argument(format_args!("a journal of {bytes} bytes is not in {least}..={most}")));
         }
         options.journal_size_bytes = bytes;
         Ok(())
@@ -231,7 +231,7 @@ pub unsafe extern "C" fn immuta_options_set_io(options: *mut immuta_options, eng
             IMMUTA_IO_AUTO => Io::Auto,
             IMMUTA_IO_MMAP => Io::Mmap,
             IMMUTA_IO_SYSCALL => Io::Syscall,
-            _ => return Err(argument(format!("engine {engine} is unknown"))),
+            _ => return Err(argument(format_args!("engine {engine} is unknown"))),
         };
         Ok(())
     })
@@ -323,6 +323,6 @@ fn switch(on: i32) -> Result<bool> {
     match on {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(argument(format!("{on} is neither 0 nor 1"))),
+        _ => Err(argument(format_args!("{on} is neither 0 nor 1"))),
     }
 }

@@ -7,6 +7,7 @@ use super::append::immuta_slice;
 use super::guard::Call;
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use std::ffi::{CStr, c_char, c_void};
+use std::fmt::Display;
 use std::marker::PhantomData;
 
 /// Where a result goes: checked before the work is done, written after it succeeded, never read.
@@ -38,7 +39,7 @@ impl Call {
     pub fn out_growing<T: Copy>(&self, name: &str, pointer: *mut T, size: usize) -> Result<GrowingOut<'_, T>> {
         check_not_null(name, pointer)?; // written bytewise, so it may lie anywhere
         if size == 0 || isize::try_from(size).is_err() {
-            return Err(argument(format!("{name}: {size} is not the size of a struct; pass sizeof")));
+            return Err(argument(format_args!("{name}: {size} is not the size of a struct; pass sizeof")));
         }
         Ok(GrowingOut { pointer, size, call: PhantomData })
     }
@@ -47,7 +48,7 @@ impl Call {
     pub fn out_string(&self, name: &str, buffer: *mut c_char, capacity: usize, text: &str) -> Result<()> {
         check_not_null(name, buffer)?;
         if capacity <= text.len() {
-            return Err(argument(format!("{name}: {capacity} bytes are too few for {} and a NUL", text.len())));
+            return Err(argument(format_args!("{name}: {capacity} bytes are too few for {} and a NUL", text.len())));
         }
         // SAFETY: the buffer is writable for `capacity` bytes by the caller's contract (`Call::new`), which are more
         // than those of the text; a string of ours does not overlap the caller's memory.
@@ -73,7 +74,7 @@ impl Call {
         }
         check_pointer(name, pointer)?;
         if count.checked_mul(size_of::<T>()).is_none_or(|bytes| isize::try_from(bytes).is_err()) {
-            return Err(argument(format!("{name}: {count} of them cannot be in memory")));
+            return Err(argument(format_args!("{name}: {count} of them cannot be in memory")));
         }
         // SAFETY: not NULL, aligned, and no larger than an allocation can be; readable, initialised and unchanged
         // during the call by the caller's contract (`Call::new`).
@@ -99,13 +100,13 @@ impl Call {
     pub fn packed(&self, data: *const c_void, sizes: *const usize, count: usize) -> Result<Vec<&[u8]>> {
         let sizes = self.array("sizes", sizes, count)?;
         let total = sizes.iter().try_fold(0_usize, |sum, size| sum.checked_add(*size));
-        let total = total.ok_or_else(|| argument("sizes: their sum cannot be in memory".into()))?;
+        let total = total.ok_or_else(|| argument("sizes: their sum cannot be in memory"))?;
         let mut rest = self.bytes("data", data, total)?;
         let mut list = list_of("sizes", count)?;
         for size in sizes {
             // The sum was checked, and the caller keeps the sizes as they are during the call; if not, it ends here.
             let (bytes, after) =
-                rest.split_at_checked(*size).ok_or_else(|| argument("sizes: changed during the call".into()))?;
+                rest.split_at_checked(*size).ok_or_else(|| argument("sizes: changed during the call"))?;
             list.push(bytes);
             rest = after;
         }
@@ -121,7 +122,7 @@ impl Call {
 
     /// A string of the caller's that must be UTF-8.
     pub fn utf8(&self, name: &str, text: *const c_char) -> Result<&str> {
-        self.string(name, text)?.to_str().map_err(|_| argument(format!("{name} is not UTF-8")))
+        self.string(name, text)?.to_str().map_err(|_| argument(format_args!("{name} is not UTF-8")))
     }
 
     /// A struct of the caller's that begins with its own size, a `size_t`: as much of it as this library knows.
@@ -130,7 +131,10 @@ impl Call {
         // SAFETY: not NULL, aligned; the first field is readable by the caller's contract (`Call::new`).
         let size = unsafe { pointer.cast::<usize>().read() };
         if size < size_of::<T>() {
-            return Err(argument(format!("{name}: its struct_size is {size}, not {}; pass sizeof", size_of::<T>())));
+            return Err(argument(format_args!(
+                "{name}: its struct_size is {size}, not {}; pass sizeof",
+                size_of::<T>()
+            )));
         }
         // SAFETY: as above, and it says itself that it is this large.
         Ok(unsafe { pointer.read() })
@@ -181,18 +185,18 @@ pub fn fixed_text<const N: usize>(text: &str) -> [c_char; N] {
     fixed
 }
 
-pub fn argument(message: String) -> Error {
+pub fn argument(message: impl Display) -> Error {
     Error::new(ErrorKind::Argument, message)
 }
 
 fn check_not_null<T>(name: &str, pointer: *const T) -> Result<()> {
-    if pointer.is_null() { Err(argument(format!("{name} is NULL"))) } else { Ok(()) }
+    if pointer.is_null() { Err(argument(format_args!("{name} is NULL"))) } else { Ok(()) }
 }
 
 fn check_pointer<T>(name: &str, pointer: *const T) -> Result<()> {
     check_not_null(name, pointer)?;
     if !pointer.is_aligned() {
-        return Err(argument(format!("{name} is not aligned to {} bytes", align_of::<T>())));
+        return Err(argument(format_args!("{name} is not aligned to {} bytes", align_of::<T>())));
     }
     Ok(())
 }

@@ -98,9 +98,9 @@ const RESULTS: [Entry; 4] = [
     (IMMUTA_READY, c"IMMUTA_READY", c"There is something to read now."),
 ];
 
-/// From lines `Kind CODE "sentence"`: the errors' table, the status of a kind, and the proof that the numbers agree.
+/// From lines `Kind CODE`: the errors' table, the status of a kind, and the proof that the numbers agree.
 macro_rules! errors {
-    ($($kind:ident $code:ident $sentence:literal)*) => {
+    ($($kind:ident $code:ident)*) => {
         /// The status that reports an error of `kind`. A kind without a status does not compile.
         pub const fn of(kind: ErrorKind) -> immuta_status {
             match kind {
@@ -118,50 +118,47 @@ macro_rules! errors {
                 Ok(name) => name,
                 Err(_) => c"",
             },
-            match CStr::from_bytes_with_nul(concat!($sentence, "\0").as_bytes()) {
-                Ok(sentence) => sentence,
-                Err(_) => c"",
-            },
+            ErrorKind::$kind.sentence(),
         )),*];
     };
 }
 
 errors! {
-    Argument IMMUTA_E_ARGUMENT "An argument is missing, out of bounds or unknown."
-    Handle IMMUTA_E_HANDLE "The handle is of the wrong kind or was released, or the record token is stale."
-    Name IMMUTA_E_NAME "The namespace name is illegal."
-    Namespace IMMUTA_E_NAMESPACE "There is no such namespace in this log."
-    Exists IMMUTA_E_EXISTS "The namespace, a file of it, or every name for a copy is there already."
-    NotFound IMMUTA_E_NOT_FOUND "There is nothing to open at this path."
-    Missing IMMUTA_E_MISSING "The record file is gone although side file or journal know records; restore it."
-    Locked IMMUTA_E_LOCKED "Another writer has the namespace open."
-    ReadOnly IMMUTA_E_READ_ONLY "The log or the file system is read-only."
-    Permission IMMUTA_E_PERMISSION "The operating system denies access."
-    NotRegular IMMUTA_E_NOT_REGULAR "Not a regular file, or not a directory where one is needed."
-    Unsupported IMMUTA_E_UNSUPPORTED "This file system, kernel or build of the library cannot do it."
-    NoSpace IMMUTA_E_NO_SPACE "There is no room; nothing changed, make room and try again."
-    NoMemory IMMUTA_E_NO_MEMORY "There is not enough memory; nothing changed."
-    Limit IMMUTA_E_LIMIT "A limit on descriptors, threads or mappings was reached."
-    Io IMMUTA_E_IO "Input or output failed."
-    Poisoned IMMUTA_E_POISONED "An earlier write or sync failed; close the log and open it again."
-    Closed IMMUTA_E_CLOSED "The log was shut down or closed."
-    Busy IMMUTA_E_BUSY "Another thread is using this object."
-    Pool IMMUTA_E_POOL "Every reader descriptor was held until the deadline; release records or allow more readers."
-    TooLarge IMMUTA_E_TOO_LARGE "The record is larger than the largest allowed."
-    Conflict IMMUTA_E_CONFLICT "The next record has another number than expected."
-    Corrupt IMMUTA_E_CORRUPT "Bytes do not match their checksum or their neighbours."
-    Truncated IMMUTA_E_TRUNCATED "The record file is shorter than what was once synced."
-    Ambiguous IMMUTA_E_AMBIGUOUS "The file ends in zeros that may or may not be empty records."
-    Layout IMMUTA_E_LAYOUT "The file has another layout."
-    Version IMMUTA_E_VERSION "The format is newer than this library."
-    Mismatch IMMUTA_E_MISMATCH "The side file belongs to another log or to another time."
-    Replaced IMMUTA_E_REPLACED "The files were replaced or rolled back under a reader."
-    Codec IMMUTA_E_CODEC "The log was written with another chain of codecs."
-    CodecFailed IMMUTA_E_CODEC_FAILED "The record could not be encoded or decoded."
-    Callback IMMUTA_E_CALLBACK "A callback failed."
-    Cancelled IMMUTA_E_CANCELLED "A progress callback asked to stop."
-    Forked IMMUTA_E_FORKED "The object was made before a fork, in the parent process."
-    Panic IMMUTA_E_PANIC "A bug in the library, contained; please report it."
+    Argument IMMUTA_E_ARGUMENT
+    Handle IMMUTA_E_HANDLE
+    Name IMMUTA_E_NAME
+    Namespace IMMUTA_E_NAMESPACE
+    Exists IMMUTA_E_EXISTS
+    NotFound IMMUTA_E_NOT_FOUND
+    Missing IMMUTA_E_MISSING
+    Locked IMMUTA_E_LOCKED
+    ReadOnly IMMUTA_E_READ_ONLY
+    Permission IMMUTA_E_PERMISSION
+    NotRegular IMMUTA_E_NOT_REGULAR
+    Unsupported IMMUTA_E_UNSUPPORTED
+    NoSpace IMMUTA_E_NO_SPACE
+    NoMemory IMMUTA_E_NO_MEMORY
+    Limit IMMUTA_E_LIMIT
+    Io IMMUTA_E_IO
+    Poisoned IMMUTA_E_POISONED
+    Closed IMMUTA_E_CLOSED
+    Busy IMMUTA_E_BUSY
+    Pool IMMUTA_E_POOL
+    TooLarge IMMUTA_E_TOO_LARGE
+    Conflict IMMUTA_E_CONFLICT
+    Corrupt IMMUTA_E_CORRUPT
+    Truncated IMMUTA_E_TRUNCATED
+    Ambiguous IMMUTA_E_AMBIGUOUS
+    Layout IMMUTA_E_LAYOUT
+    Version IMMUTA_E_VERSION
+    Mismatch IMMUTA_E_MISMATCH
+    Replaced IMMUTA_E_REPLACED
+    Codec IMMUTA_E_CODEC
+    CodecFailed IMMUTA_E_CODEC_FAILED
+    Callback IMMUTA_E_CALLBACK
+    Cancelled IMMUTA_E_CANCELLED
+    Forked IMMUTA_E_FORKED
+    Panic IMMUTA_E_PANIC
 }
 
 fn entry(status: immuta_status) -> Option<&'static Entry> {

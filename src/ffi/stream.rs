@@ -190,7 +190,7 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
     call.run(|| {
         let (stream, batch_out) = (call.handle(stream)?, call.out("batch_out", batch_out)?);
         if max_records == 0 || max_bytes == 0 {
-            return Err(argument("max_records and max_bytes are at least 1".into()));
+            return Err(argument("max_records and max_bytes are at least 1"));
         }
         let mut position = stream.lock()?;
         let Position { stream, slot } = &mut *position;

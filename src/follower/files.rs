@@ -32,12 +32,11 @@ impl Files {
         let log = open_file(storage, &log_name)?;
         let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
         if log_meta.size_bytes < log::HEADER_SIZE_BYTES {
-            let message = format!(
-                "{} has {} bytes and no record to read, a record file at least 8; opening it for writing makes it an empty log, or says what is missing",
-                storage.path().join(&log_name).display(),
+            let message = format_args!(
+                "it has {} bytes and no record to read, a record file at least 8; opening it for writing makes it an empty log, or says what is missing",
                 log_meta.size_bytes
             );
-            return Err(Error::new(ErrorKind::Truncated, message));
+            return Err(Error::new(ErrorKind::Truncated, message).of(&storage.path().join(&log_name)));
         }
         let (index, index_id) = match open_index(storage, namespace, named)? {
             Some((index, id)) => (index, Some(id)),
@@ -72,7 +71,7 @@ fn open_index(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<O
 fn index_records(site: &Site<'_>, log: &dyn File, size_bytes: u64) -> Result<Index> {
     let path = site.log_path.display();
     if log.is_locked().map_err(site.failed("asking for the lock of"))? {
-        let message = format!("{path} has no side file yet and a writer holds it; try again");
+        let message = format_args!("{path} has no side file yet and a writer holds it; try again");
         return Err(Error::new(ErrorKind::NotFound, message));
     }
     let point = match recovery::examine(site, log, None)? {
@@ -97,7 +96,7 @@ fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
     if count <= SCRATCH_RECORDS_MAX {
         return Ok(());
     }
-    let message = format!(
+    let message = format_args!(
         "{} has {count} records and no side file that knows them all, too many to index in memory; open it for writing once to index them on disk",
         site.log_path.display()
     );

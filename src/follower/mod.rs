@@ -204,11 +204,8 @@ impl Follower {
                 opened => opened.ok(),
             };
             let files = files.filter(|files| files.continue_from(&self.following.read().files)).ok_or_else(|| {
-                let message = format!(
-                    "{} was replaced by another log, or removed; open it again",
-                    namespace.log_path().display()
-                );
-                Error::new(ErrorKind::Replaced, message)
+                let message = "it was replaced by another log, or removed; open it again";
+                Error::new(ErrorKind::Replaced, message).of(namespace.log_path())
             })?;
             namespace.replace_index(files.index.clone())?;
             let mut following = self.following.write();
@@ -283,11 +280,8 @@ impl Follower {
                 return Ok(Sight { epoch, live: page, ..sight });
             }
         }
-        let message = format!(
-            "writers of {} come and go faster than a reader can look; try again",
-            namespace.log_path().display()
-        );
-        Err(Error::new(ErrorKind::Io, message))
+        let message = "writers come and go faster than a reader can look; try again";
+        Err(Error::new(ErrorKind::Io, message).of(namespace.log_path()))
     }
 
     fn fill_report(&self, namespace: &Namespace, report: Report) {

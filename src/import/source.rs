@@ -41,7 +41,7 @@ impl Source {
 
     /// The refusal of a source that is not what it was.
     pub fn changed(&self) -> Error {
-        let message = format!(
+        let message = format_args!(
             "{} changed while it was imported; nothing was imported: stop whoever writes it",
             self.path.display()
         );
@@ -88,15 +88,14 @@ pub fn decode_all(source: &Source, log: &dyn File, chain: &Chain, limit_bytes: u
     let mut bytes = Bytes::new(log, log.metadata().map_err(|error| source.failed(&error))?.size_bytes)?;
     for number in 0..count {
         let offset = start + (at - log::HEADER_SIZE_BYTES);
-        let about = |mut error: Error| {
-            error.message = format!("{}: record {number} at offset {offset}: {}", source.path.display(), error.message);
-            error.at(number, offset)
+        let about = |error: Error| {
+            error.about(format_args!("record {number} at offset {offset}")).of(&source.path).at(number, offset)
         };
         let end = bytes.record_end(at)?.ok_or_else(|| source.changed())?;
         let stored_bytes = end - at - SIZE_WORD_BYTES;
         if stored_bytes > limit_bytes {
             let message =
-                format!("it has {stored_bytes} bytes, the largest allowed is {limit_bytes} (max_record_size)");
+                format_args!("it has {stored_bytes} bytes, the largest allowed is {limit_bytes} (max_record_size)");
             return Err(about(Error::new(ErrorKind::TooLarge, message)));
         }
         payload.clear();

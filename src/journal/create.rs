@@ -28,11 +28,8 @@ pub fn prepare(storage: &dyn Storage, namespace: &str, size_bytes: u64) -> Resul
         let _ = storage.remove(&temporary);
     }
     let file = made.map_err(|error| {
-        let mut made = failed("creating the journal", storage, &temporary)(error);
-        if made.kind == ErrorKind::NoSpace {
-            made.message.push_str("; opened in fast mode a log needs none");
-        }
-        made
+        let made = failed("creating the journal", storage, &temporary)(error);
+        if made.kind == ErrorKind::NoSpace { made.advising("opened in fast mode a log needs none") } else { made }
     })?;
     Ok(Prepared { file })
 }

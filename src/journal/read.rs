@@ -112,7 +112,7 @@ impl Found {
             Ok(header) => Ok(Some(header)),
             Err(HalfError::Torn) => Ok(None),
             Err(HalfError::Newer { version, journal_size_bytes }) => {
-                let message = format!(
+                let message = format_args!(
                     "{}: journal version {version}, {journal_size_bytes} bytes, in the header at offset {offset}; this library reads version {VERSION}, up to {} bytes: use a newer library",
                     self.path.display(),
                     JOURNAL_BYTES.end()

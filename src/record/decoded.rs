@@ -47,9 +47,8 @@ impl Batch {
 
 fn decode(chain: &Chain, data: &[u8], info: &RecordInfo, limit_bytes: u64) -> Result<Box<[u8]>> {
     let RecordInfo { number, offset, .. } = *info;
-    chain.decode(data, limit_bytes).map(Vec::into_boxed_slice).map_err(|mut error: Error| {
-        error.message =
-            format!("record {number} at offset {offset}: {}; seek to {} to pass over it", error.message, number + 1);
-        error.at(number, offset)
+    chain.decode(data, limit_bytes).map(Vec::into_boxed_slice).map_err(|error: Error| {
+        let error = error.about(format_args!("record {number} at offset {offset}"));
+        error.advising(format_args!("seek to {} to pass over it", number + 1)).at(number, offset)
     })
 }

@@ -204,7 +204,7 @@ fn refuse_if_gone(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpo
     if (there.count, there.end) == (point.count, point.end) {
         return Ok(());
     }
-    let message = format!(
+    let message = format_args!(
         "{}: {} records verified, of which only {} are there now: what a failed sync had left in memory only is lost; open it again",
         site.log_path.display(),
         point.count,

@@ -338,7 +338,7 @@ pub fn usable_identity(header: &Header, named: &Chain, path: &Path) -> Result<Op
     match &header.identity {
         Err(IdentityError::Damaged) => Ok(None),
         Err(IdentityError::Newer { version, incompatible }) => {
-            let message = format!(
+            let message = format_args!(
                 "{}: format version {version}, incompatible flags {incompatible:#x} at offset 8; this library reads version {} without flags: use a newer library",
                 path.display(),
                 crate::format::index::VERSION
@@ -366,7 +366,7 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
     if counted == 0 && first.is_none() {
         return Ok(());
     }
-    let message = format!(
+    let message = format_args!(
         "{} is missing, but {} knows {} records; restore the record file, or move the side file away to begin anew",
         site.log_path.display(),
         site.index_path.display(),

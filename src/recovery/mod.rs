@@ -165,14 +165,14 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<Arc<dyn File>> {
         let known = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
         let mode = match known {
             Some(meta) if !meta.is_regular => {
-                let message = format!("{} is not a regular file; move it out of the way", site.log_path.display());
+                let message = format_args!("{} is not a regular file; move it out of the way", site.log_path.display());
                 return Err(Error::new(ErrorKind::NotRegular, message));
             }
             Some(_) => OpenMode::Write,
             None => {
                 examine::refuse_if_index_knows_records(site)?;
                 if absent == Absent::Refuse {
-                    let message = format!("there is no {}; check directory and name", site.log_path.display());
+                    let message = format_args!("there is no {}; check directory and name", site.log_path.display());
                     return Err(Error::new(ErrorKind::NotFound, message));
                 }
                 OpenMode::CreateNew
@@ -194,8 +194,10 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<Arc<dyn File>> {
         }
     }
     let pid = Live::writer_pid(site.storage, site.namespace);
-    let hint = pid.map_or(String::new(), |pid| format!(" (process {pid}, by its own word)"));
-    let message =
-        format!("{} is locked by another writer{hint}; open read-only, or close that writer", site.log_path.display());
-    Err(Error::new(ErrorKind::Locked, message))
+    let message = "it is locked by another writer; open read-only, or close that writer";
+    let error = Error::new(ErrorKind::Locked, message).of(&site.log_path);
+    Err(match pid {
+        Some(pid) => error.advising(format_args!("it is process {pid}, by its own word")),
+        None => error,
+    })
 }

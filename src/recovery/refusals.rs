@@ -13,14 +13,14 @@ pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64
     let Checkpoint { count, end, .. } = *from;
     if file_size < end && count > 0 {
         let served = if header_count.is_some() { " (opening read-only serves what is left)" } else { "" };
-        let message = format!(
+        let message = format_args!(
             "{} has {file_size} bytes, but {count} records up to offset {end} were synced; restore it from a copy{served}",
             site.log_path.display()
         );
         return Err(Error::new(ErrorKind::Truncated, message).at(count, file_size));
     }
     if let Some(header_count) = header_count.filter(|header_count| *header_count < count) {
-        let message = format!(
+        let message = format_args!(
             "{}: the count at offset 0 is {header_count}, but {count} records were synced; restore it from a copy (opening read-only serves what verifies)",
             site.log_path.display()
         );
@@ -32,7 +32,7 @@ pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64
 /// The refusal of a side file that has only `entries` of those the checkpoint covers, where the record file does not tell the others
 /// for certain.
 pub fn lost_entries(site: &Site<'_>, from: &Checkpoint, entries: u64) -> Error {
-    let message = format!(
+    let message = format_args!(
         "{} has room for {entries} entries, but {} records were synced, up to offset {}, and {} does not tell where all of its records are; restore both from a copy, or have the log repaired",
         site.index_path.display(),
         from.count,
@@ -45,7 +45,7 @@ pub fn lost_entries(site: &Site<'_>, from: &Checkpoint, entries: u64) -> Error {
 /// The refusal of a log neither of whose checkpoints can be read, where entries or records are damaged, too.
 pub fn without_checkpoint(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
-    let message = format!(
+    let message = format_args!(
         "{}: neither checkpoint can be read, and of the {header_count} records that {} counts only {count} up to offset {end} verify; nothing was changed: restore both from a copy, or have the log repaired",
         site.index_path.display(),
         site.log_path.display()
@@ -55,7 +55,7 @@ pub fn without_checkpoint(site: &Site<'_>, header_count: u64, point: &Point) -> 
 
 /// The refusal of a record file that is too short to have a count, beside a side file that knows a record.
 pub fn short(site: &Site<'_>, file_size: u64) -> Error {
-    let message = format!(
+    let message = format_args!(
         "{} has {file_size} bytes, but its side file knows a record; restore it from a copy",
         site.log_path.display()
     );
@@ -65,7 +65,7 @@ pub fn short(site: &Site<'_>, file_size: u64) -> Error {
 /// The refusal of a log that was closed cleanly and whose count is ahead, where sizes do not lead there.
 pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
-    let message = format!(
+    let message = format_args!(
         "{}: the count at offset 0 is {header_count}, but it was closed with {count} records up to offset {end}, and what follows is not {} more: the side file is of another time or another log; restore the one that belongs to it",
         site.log_path.display(),
         header_count - count
@@ -76,7 +76,7 @@ pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Erro
 /// The refusal of an open log whose count is ahead and whose size is none that a writer gives an open log.
 pub fn ahead_with_foreign_size(site: &Site<'_>, header_count: u64, point: &Point, file_size: u64) -> Error {
     let Point { count, end, .. } = *point;
-    let message = format!(
+    let message = format_args!(
         "{}: the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify, and a file of {file_size} bytes is none that a writer left open: the side file is of another time or another log; restore the one that belongs to it",
         site.log_path.display()
     );
@@ -86,7 +86,7 @@ pub fn ahead_with_foreign_size(site: &Site<'_>, header_count: u64, point: &Point
 /// The refusal of a durable log whose count, stored after the sync, is beyond what verifies.
 pub fn ahead_of_durable(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
-    let message = format!(
+    let message = format_args!(
         "{}: the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify: acknowledged records are missing; nothing was changed (opening read-only serves those that are there)",
         site.log_path.display()
     );
@@ -103,7 +103,7 @@ pub fn without_room(site: &Site<'_>, plan: &Plan) -> Result<()> {
     let needed = entries_end(count);
     let free = site.storage.free_bytes().map_err(site.failed("asking for the free space beside"))?;
     if needed > free {
-        let message = format!(
+        let message = format_args!(
             "{} has {count} records to be indexed anew; that takes {needed} bytes, {free} are free: make room and try again",
             site.log_path.display()
         );
@@ -118,20 +118,20 @@ pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Poi
     let refusal = match scan::check_ends(bytes, index, to)? {
         scan::Ends::Agree => return Ok(()),
         scan::Ends::Entry { number } => {
-            let message = format!(
+            let message = format_args!(
                 "{}: the entry of record {number} is damaged; restore the side file, or move it away to have the records indexed anew",
                 site.index_path.display()
             );
             Error::new(ErrorKind::Corrupt, message).at(number, entry_offset(number).unwrap_or(0))
         }
         scan::Ends::Record { number, offset, all: true } => {
-            let message = format!(
+            let message = format_args!(
                 "{path}: neither the first nor the last record matches its entry; the side file is of another log: restore the one that belongs to it"
             );
             Error::new(ErrorKind::Mismatch, message).at(number, offset)
         }
         scan::Ends::Record { number, offset, all: false } => {
-            let message = format!(
+            let message = format_args!(
                 "{path}: record {number} at offset {offset} does not match its checksum; restore it from a copy (opening read-only serves the others)"
             );
             Error::new(ErrorKind::Corrupt, message).at(number, offset)
@@ -142,7 +142,7 @@ pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Poi
 
 /// The refusal when a side file that cannot be read may know records of a record file that is not there, or empty.
 pub fn unknown_records(site: &Site<'_>) -> Error {
-    let message = format!(
+    let message = format_args!(
         "{} is missing or empty, and {} cannot be read to tell whether that is right; restore the record file, or move the side file away to begin anew",
         site.log_path.display(),
         site.index_path.display()
@@ -152,7 +152,7 @@ pub fn unknown_records(site: &Site<'_>) -> Error {
 
 /// The refusal of a record file of which only the journal at `journal` knows something.
 pub fn known_to_journal(site: &Site<'_>, journal: &Path) -> Error {
-    let message = format!(
+    let message = format_args!(
         "{} holds records, but {} is missing or ends before them; restore it, or move the journal away to go on without them",
         journal.display(),
         site.log_path.display()

@@ -103,7 +103,7 @@ fn after(reached: Point, frame: &Frame) -> Point {
 
 fn missing(begins: Begin, reached: Point, journal: &Found, log_path: &Path) -> Error {
     let what = if begins.number > reached.count { "acknowledged records are missing" } else { "it is damaged" };
-    let message = format!(
+    let message = format_args!(
         "{}: the journal {} goes on at record {} and offset {}, but {} records up to offset {} verify: {what}; nothing was changed (opening read-only serves those that are there)",
         log_path.display(),
         journal.path.display(),

@@ -144,8 +144,8 @@ fn a_half_that_lies_under_valid_checksums_is_refused() {
         });
         let error = refused(&disk, ErrorKind::Corrupt, context);
         assert!(
-            error.message.contains("a.wal")
-                && (error.message.contains("acknowledged") || error.message.contains("damaged")),
+            error.message().contains("a.wal")
+                && (error.message().contains("acknowledged") || error.message().contains("damaged")),
             "{context}: {error}"
         );
     }
@@ -249,7 +249,7 @@ fn frames_whose_files_are_gone_are_not_forgotten() {
     let (disk, _) = only_in_the_journal();
     disk.storage().remove("a.log").unwrap();
     let error = refused(&disk, ErrorKind::Missing, "no record file");
-    assert!(error.message.contains("a.wal"), "{error}");
+    assert!(error.message().contains("a.wal"), "{error}");
     disk.storage().remove("a.idx").unwrap();
     refused(&disk, ErrorKind::Missing, "nor a side file");
     let (disk, records) = only_in_the_journal();
@@ -324,7 +324,7 @@ fn a_journal_of_a_newer_version_is_not_taken_for_an_empty_one() {
             journal[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
         });
         let error = refused(&disk, ErrorKind::Version, context);
-        assert!(error.message.contains("a.wal"), "{error}");
+        assert!(error.message().contains("a.wal"), "{error}");
     }
 }
 
@@ -349,7 +349,7 @@ fn no_room_for_a_second_journal_leaves_the_first_and_fast_mode() {
     let used: usize = ["a.log", "a.idx", "a.wal"].iter().map(|name| disk.read_file(name).unwrap().len()).sum();
     disk.set_capacity(used as u64 + 30_000);
     let error = refused(&disk, ErrorKind::NoSpace, "no room");
-    assert!(error.message.contains("fast mode"), "{error}");
+    assert!(error.message().contains("fast mode"), "{error}");
     assert!(disk.read_file("a.wal.tmp").is_none(), "nothing half made is left");
     let mut options = Options::default();
     options.add_namespace("a").unwrap();

@@ -63,7 +63,7 @@ fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &F
     }
     if !only_zeros(bytes, reached.end)? {
         let Point { count, end, .. } = reached;
-        let message = format!(
+        let message = format_args!(
             "{}: after the {count} records that the count and the journal {} know, which end at offset {end}, other bytes follow; there is no side file to tell: restore it, or have the log repaired",
             site.log_path.display(),
             journal.path.display()
@@ -105,7 +105,7 @@ fn agrees(bytes: &mut Bytes<'_>, offset: u64, expected: &[u8]) -> Result<bool> {
 
 fn disagrees(site: &Site<'_>, journal: &Found, reached: &Point) -> Error {
     let Point { count, end, .. } = *reached;
-    let message = format!(
+    let message = format_args!(
         "{}: from record {count} at offset {end} on, the journal {} and the record file disagree, and there is no side file to tell; restore it, or have the log repaired",
         site.log_path.display(),
         journal.path.display()

@@ -156,7 +156,7 @@ fn from_count(bytes: &mut Bytes<'_>, index: &Index, header_count: u64) -> Result
 fn refuse_without_room(site: &Site<'_>, count: u64) -> Result<()> {
     let free = site.storage.free_bytes().map_err(site.failed("asking for the free space beside"))?;
     if entries_end(count) > free {
-        let message = format!(
+        let message = format_args!(
             "{}: a new side file for {count} records takes {} bytes, {free} are free: make room and try again",
             site.log_path.display(),
             entries_end(count)

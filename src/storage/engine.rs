@@ -27,7 +27,10 @@ pub(super) fn choose(magic: u32, path: &Path, io: Io) -> Result<Engine, Error> {
         (Io::Auto | Io::Mmap, None) => Ok(Engine::Mapping),
         (Io::Mmap, Some(obstacle)) => Err(Error::new(
             ErrorKind::Unsupported,
-            format!("mapped files are not safe in {}: {obstacle}; use automatic or system-call io", path.display()),
+            format_args!(
+                "mapped files are not safe in {}: {obstacle}; use automatic or system-call io",
+                path.display()
+            ),
         )),
     }
 }

@@ -120,7 +120,7 @@ impl Writer {
         let mut checkpoints = self.sync.lock();
         if let Some(outcome) = checkpoints.closed {
             return outcome.map_err(|kind| {
-                Error::new(kind, format!("closing {} failed before", self.namespace.log_path().display()))
+                Error::new(kind, format_args!("closing {} failed before", self.namespace.log_path().display()))
             });
         }
         let published = self.tail.lock().state.take().map(|ends| ends.published);

@@ -71,11 +71,8 @@ impl Commit<Option<Ends>> for Writer {
 
     fn refuse(&self) -> Result<()> {
         if self.namespace.poisoned.load(Ordering::Acquire) {
-            let message = format!(
-                "{}: a write or sync failed while this append was in flight; it may or may not be there when the log is opened again",
-                self.namespace.log_path().display()
-            );
-            return Err(Error::new(ErrorKind::Poisoned, message));
+            let message = "a write or sync failed while this append was in flight; it may or may not be there when the log is opened again";
+            return Err(Error::new(ErrorKind::Poisoned, message).of(self.namespace.log_path()));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ mod codecs;
 mod durable;
 mod put;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::format::index::{entries_end, entry_offset};
 use crate::format::log::{SIZE_WORD_BYTES, record_end};
 use crate::group::{Groups, Turns};
@@ -141,7 +141,8 @@ impl Writer {
             let ends = self.open_ends(&mut tails)?;
             let (number, offset) = (ends.count, ends.end);
             if let Some(expected) = expected_number.filter(|expected| *expected != number) {
-                let message = format!("the next record is {number}, not {expected}; read up to there and decide again");
+                let message =
+                    format_args!("the next record is {number}, not {expected}; read up to there and decide again");
                 return Err(Error::new(ErrorKind::Conflict, message).at(number, offset));
             }
             let appended = Appended { number, offset, stored_size, count };
@@ -215,26 +216,23 @@ impl Writer {
 
     #[cold]
     fn poisoned_error(&self) -> Error {
-        let message = format!(
-            "{}: an earlier write or sync failed, so nothing more is appended; close and open the log again",
-            self.namespace.log_path().display()
-        );
-        Error::new(ErrorKind::Poisoned, message)
+        let message = "an earlier write or sync failed, so nothing more is appended; close and open the log again";
+        Error::new(ErrorKind::Poisoned, message).of(self.namespace.log_path())
     }
 
     /// Room in both files before anything is written: a full disk changes nothing.
     fn make_room(&self, ends: &mut Ends, end: u64, count: u64) -> Result<()> {
         let failed = |what: &str, error: &io::Error| {
-            Error::os(format_args!("making room in {what}{}", self.namespace.log_path().display()), error)
+            Error::os(format_args!("making room{what}"), error).of(self.namespace.log_path())
         };
         if end > ends.log.room_end() {
             ends.log.make_room(ends.end, end).map_err(|error| failed("", &error))?;
         }
         let to = ends.count.checked_add(count).and_then(entry_offset);
-        let to = to.ok_or_else(|| too_large("the side file would pass 2^63 bytes".into()))?;
+        let to = to.ok_or_else(|| too_large("the side file would pass 2^63 bytes"))?;
         if to > ends.index.room_end() {
             let from = entries_end(ends.count);
-            ends.index.make_room(from, to).map_err(|error| failed("the side file of ", &error))?;
+            ends.index.make_room(from, to).map_err(|error| failed(" in the side file", &error))?;
         }
         Ok(())
     }
@@ -261,12 +259,12 @@ impl Writer {
     fn poison(&self, doing: &str, error: &io::Error) -> Error {
         self.namespace.poisoned.store(true, Ordering::Release);
         self.namespace.events.notify_all();
-        let message = format!(
-            "{doing} {}: {error}; the namespace is poisoned: an append in flight may or may not be there when the log is opened again, reads go on",
-            self.namespace.log_path().display()
+        let message = format_args!(
+            "{doing}: {}; the namespace is poisoned: an append in flight may or may not be there when the log is opened again, reads go on",
+            Reason(error)
         );
         // Whatever the cause: to try again, as after a lack of room, is not the way on.
-        let mut made = Error::new(ErrorKind::Io, message);
+        let mut made = Error::new(ErrorKind::Io, message).of(self.namespace.log_path());
         made.os_error = error.raw_os_error().unwrap_or(0);
         made
     }
@@ -278,7 +276,7 @@ fn end_of(appended: Appended) -> Result<u64> {
     let end = count
         .checked_mul(SIZE_WORD_BYTES)
         .and_then(|words| record_end(offset, stored_size.checked_add(words - SIZE_WORD_BYTES)?));
-    end.ok_or_else(|| too_large("the record file would pass 2^47 bytes".into()))
+    end.ok_or_else(|| too_large("the record file would pass 2^47 bytes"))
 }
 
 /// Poisons the namespace when a panic unwinds through a commit or a checkpoint: nobody knows how far it came.
@@ -303,7 +301,7 @@ pub enum FlushNeed {
     Now,
 }
 
-fn too_large(message: String) -> Error {
+fn too_large(message: &str) -> Error {
     Error::new(ErrorKind::TooLarge, message)
 }
 

@@ -161,7 +161,7 @@ fn no_name_to_move_a_file_aside_to_changes_nothing() {
     // Zeros behind the records would be cut.
     disk.write_file(LOG, &[files.log().clone(), vec![0; 512 - files.log().len() % 512]].concat());
     let error = refused(&disk, Mode::Fast, ErrorKind::Exists, "too many");
-    assert!(error.message.contains("a.idx.bad-"), "{error}");
+    assert!(error.message().contains("a.idx.bad-"), "{error}");
     disk.storage().remove("a.idx.bad-77").unwrap();
     let (report, found) = recover(&disk, Mode::Fast, "one was removed");
     assert_eq!((report.outcome, found), (Outcome::Adopted, records(0, 3, 300)));

@@ -80,7 +80,7 @@ fn a_damaged_frame_in_the_older_half_with_a_newer_half_behind_it() {
         let mut damaged = files.clone();
         damaged.journal()[at] ^= 1;
         let error = refused(&damaged.on_disk(), Mode::Durable, ErrorKind::Corrupt, "a frame of the older half");
-        assert!(error.message.contains("acknowledged"), "{error}");
+        assert!(error.message().contains("acknowledged"), "{error}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! An allocator that refuses one large allocation of the thread that asks for it; small ones it never refuses.
+//! An allocator that refuses one large allocation of the thread that asks for it, or all allocations.
 
 #![allow(unsafe_code, reason = "an allocator is unsafe to implement; this one passes on what it does not refuse")]
 
@@ -15,11 +15,16 @@ struct Refusing;
 static REFUSING: Refusing = Refusing;
 
 thread_local! {
+    /// Whether every allocation of this thread is refused.
+    static ALL: Cell<bool> = const { Cell::new(false) };
     /// How many large allocations of this thread are granted before one is refused; `None`: all.
     static GRANTED: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 fn is_refused(size_bytes: usize) -> bool {
+    if ALL.get() {
+        return true;
+    }
     if size_bytes < LARGE_BYTES {
         return false;
     }
@@ -66,4 +71,12 @@ pub fn refusing<T>(number: u64, work: impl FnOnce() -> T) -> (T, bool) {
     GRANTED.set(Some(number));
     let done = work();
     (done, GRANTED.replace(None).is_none())
+}
+
+/// Runs `work` with every allocation of this thread refused.
+pub fn refusing_all<T>(work: impl FnOnce() -> T) -> T {
+    ALL.set(true);
+    let done = work();
+    ALL.set(false);
+    done
 }

@@ -54,7 +54,7 @@ fn open_or_be_refused(
         }
         Err(error) => {
             counted.outcome(format!("refused {:?}", error.kind));
-            assert!(REFUSALS.contains(&error.kind), "refused, {:?}: {}", error.kind, error.message);
+            assert!(REFUSALS.contains(&error.kind), "refused, {:?}: {}", error.kind, error.message());
             assert!(files_of(disk, namespace) == files, "refused, {:?}, and changed", error.kind);
             assert_eq!(names(), names_before, "refused, {:?}, and other files", error.kind);
         }

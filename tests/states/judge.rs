@@ -95,7 +95,7 @@ pub fn reopen(disk: &Simulated, namespace: &str, random: &mut Random, counted: &
             );
             (log, found)
         }
-        Err(error) => panic!("refused, {:?}: {}", error.kind, error.message),
+        Err(error) => panic!("refused, {:?}: {}", error.kind, error.message()),
     }
 }
 
