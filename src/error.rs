@@ -342,10 +342,10 @@ impl Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(number) = self.0.raw_os_error() else { return write!(f, "{}", self.0) };
         let mut text = [0_u8; 128];
-        // SAFETY: the text is writable for as many bytes as it has; the function ends what it writes there with a NUL.
-        let written = unsafe { libc::strerror_r(number, text.as_mut_ptr().cast(), text.len()) };
-        let text = CStr::from_bytes_until_nul(&text).ok().filter(|text| written == 0 && !text.is_empty());
-        let text = text.map_or("an error without a name".as_bytes(), CStr::to_bytes);
+        // SAFETY: the text is writable for as many bytes as it has. The function ends with a NUL what it writes there, also of a number
+        // that it does not know, which is all it can fail for.
+        unsafe { libc::strerror_r(number, text.as_mut_ptr().cast(), text.len()) };
+        let text = CStr::from_bytes_until_nul(&text).map_or(&[][..], CStr::to_bytes);
         write!(f, "{} (os error {number})", Bytewise(text))
     }
 }
