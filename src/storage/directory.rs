@@ -29,7 +29,9 @@ pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Sto
     }
     let magic = sys::file_system_magic(descriptor.as_fd()).map_err(failed)?;
     let engine = engine::choose(magic, path, io)?;
-    Ok(Arc::new(RealStorage(Arc::new(RealDirectory { descriptor, path: path.to_owned(), engine }))))
+    let has_costly_holes = engine::has_costly_holes(magic);
+    let directory = RealDirectory { descriptor, path: path.to_owned(), engine, has_costly_holes };
+    Ok(Arc::new(RealStorage(Arc::new(directory))))
 }
 
 /// An open directory.
@@ -38,6 +40,7 @@ pub(super) struct RealDirectory {
     descriptor: OwnedFd,
     path: PathBuf,
     engine: Engine,
+    has_costly_holes: bool,
 }
 
 impl RealDirectory {
@@ -47,6 +50,10 @@ impl RealDirectory {
 
     pub(super) fn engine(&self) -> Engine {
         self.engine
+    }
+
+    pub(super) fn has_costly_holes(&self) -> bool {
+        self.has_costly_holes
     }
 }
 

@@ -17,7 +17,14 @@ pub(super) enum Engine {
 /// Not here, on purpose: btrfs, bcachefs and ZFS (a store may need new blocks), NFS, SMB, FUSE and 9p (another host or
 /// process behind them), overlay (what lies below is not told), and whatever is unknown.
 const SAFE_FOR_MAPPING: [(u32, &str); 4] =
-    [(0xEF53, "ext2/3/4"), (0x5846_5342, "xfs"), (0x0102_1994, "tmpfs"), (0xF2F5_2010, "f2fs")];
+    [(0xEF53, "ext2/3/4"), (0x5846_5342, "xfs"), (TMPFS, "tmpfs"), (0xF2F5_2010, "f2fs")];
+
+const TMPFS: u32 = 0x0102_1994;
+
+/// Whether reading a hole through a mapping takes a page of the file system, which may be full: SIGBUS. Others show zeros of the cache.
+pub(super) fn has_costly_holes(magic: u32) -> bool {
+    magic == TMPFS
+}
 
 /// The engine for the directory `path`, on a file system with this magic number.
 pub(super) fn choose(magic: u32, path: &Path, io: Io) -> Result<Engine, Error> {

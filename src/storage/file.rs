@@ -65,6 +65,16 @@ impl RealFile {
         Ok(self.file.metadata()?.len())
     }
 
+    /// Whether touching a hole of it in memory takes a page of the file system.
+    pub(super) fn has_costly_holes(&self) -> bool {
+        self.directory.has_costly_holes()
+    }
+
+    /// Whether the word at the beginning can be mapped to be read.
+    fn has_first_page(&self) -> bool {
+        !self.has_costly_holes() || matches!(sys::next_hole(self.descriptor(), 0), Ok(Some(1..)))
+    }
+
     /// How far room can reach at most.
     pub(super) fn reach(&self) -> u64 {
         self.reach_bytes.load(Ordering::Relaxed)
@@ -171,8 +181,8 @@ impl File for RealFile {
 
     fn commit_word(self: Arc<Self>, writable: bool) -> io::Result<Box<dyn CommitWord>> {
         Ok(match self.directory.engine() {
-            Engine::Mapping => Box::new(MappedWord::new(&self, writable)?),
-            Engine::SystemCalls => Box::new(CallWord::new(self, writable)?),
+            Engine::Mapping if writable || self.has_first_page() => Box::new(MappedWord::new(&self, writable)?),
+            Engine::Mapping | Engine::SystemCalls => Box::new(CallWord::new(self, writable)?),
         })
     }
 

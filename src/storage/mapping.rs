@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "mapped memory")]
 
 use super::file::RealFile;
+use super::syscall::BufferedView;
 use super::{Tail, View, room, sys};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::io;
@@ -174,25 +175,44 @@ impl Tail for MappedTail {
     }
 }
 
-/// A reader's window.
+/// A reader's window; bytes in which a page could be missing come through a buffer.
 #[derive(Debug)]
 pub(super) struct MappedView {
     file: Arc<RealFile>,
     window: Option<Window>,
     /// The file was at least this long when last asked.
     known_bytes: u64,
-    /// The loaded bytes, within the window.
+    /// Where touching a page is known to need no room; everywhere, but on tmpfs.
+    dense: Range<u64>,
+    /// The loaded bytes, within the window; none where the buffer has them.
     loaded: Range<usize>,
+    buffered: Option<BufferedView>,
 }
 
 impl MappedView {
     pub(super) fn new(file: Arc<RealFile>) -> MappedView {
-        MappedView { file, window: None, known_bytes: 0, loaded: 0..0 }
+        let dense = if file.has_costly_holes() { 0..0 } else { 0..u64::MAX };
+        MappedView { file, window: None, known_bytes: 0, dense, loaded: 0..0, buffered: None }
+    }
+
+    /// Whether no page of `range` lies in a hole. What is known of a file only grows, so following a writer asks once for all the
+    /// pages that it has made writable.
+    fn is_dense(&mut self, range: &Range<u64>) -> bool {
+        if self.dense.start <= range.start && range.end <= self.dense.end {
+            return true;
+        }
+        let continues = self.dense.start <= range.start && range.start <= self.dense.end;
+        let start = if continues { self.dense.start } else { range.start };
+        let asked = if continues { self.dense.end } else { range.start };
+        // Without an answer it is read as if there were a hole.
+        let hole = sys::next_hole(self.file.descriptor(), asked).ok().flatten().unwrap_or(asked);
+        self.dense = start..hole;
+        range.end <= hole
     }
 }
 
 impl View for MappedView {
-    fn load(&mut self, offset: u64, size_bytes: usize, _committed_end: u64) -> io::Result<()> {
+    fn load(&mut self, offset: u64, size_bytes: usize, committed_end: u64) -> io::Result<()> {
         self.loaded = 0..0;
         let end = offset.checked_add(size_bytes as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
         let covered = self.window.as_ref().is_some_and(|window| window.covers(&(offset..end)));
@@ -202,6 +222,11 @@ impl View for MappedView {
         if end > self.known_bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        if !self.is_dense(&(offset..end)) {
+            let buffered = self.buffered.get_or_insert_with(|| BufferedView::new(Arc::clone(&self.file)));
+            return buffered.load(offset, size_bytes, committed_end);
+        }
+        self.buffered = None;
         if !covered {
             self.window = None; // first, so that the address space of one is enough
             self.window = Some(Window::open(&self.file, &(offset..end), false)?);
@@ -213,11 +238,14 @@ impl View for MappedView {
     }
 
     fn loaded(&self) -> &[u8] {
+        if let Some(buffered) = &self.buffered {
+            return buffered.loaded();
+        }
         let Some(window) = &self.window else {
             return &[];
         };
-        // SAFETY: `load` checked that the range lies in the window and in the file, its caller that it is committed and so
-        // never changes again. The window stays mapped until the next `load` or the drop, which borrow the view mutably.
+        // SAFETY: `load` checked that the range lies in the window and in the file and that its pages are there, its caller that it is
+        // committed and so never changes again. The window stays mapped until the next `load` or the drop, which borrow the view mutably.
         unsafe { std::slice::from_raw_parts(window.map.as_ptr().add(self.loaded.start), self.loaded.len()) }
     }
 }

@@ -167,9 +167,18 @@ pub(super) fn sync(file: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Where the next data lies at or after `offset` (`SEEK_DATA`); `None` when only zeros follow.
 pub(super) fn next_data(file: BorrowedFd<'_>, offset: u64) -> io::Result<Option<u64>> {
+    seek(file, offset, libc::SEEK_DATA)
+}
+
+/// Where the next hole begins at or after `offset` (`SEEK_HOLE`), the end of the file being one; `None` beyond that.
+pub(super) fn next_hole(file: BorrowedFd<'_>, offset: u64) -> io::Result<Option<u64>> {
+    seek(file, offset, libc::SEEK_HOLE)
+}
+
+fn seek(file: BorrowedFd<'_>, offset: u64, whence: i32) -> io::Result<Option<u64>> {
     let start = signed(offset)?;
     // SAFETY: takes integers only; nothing here uses the file's position, which it moves.
-    match retried(|| unsafe { libc::lseek(file.as_raw_fd(), start, libc::SEEK_DATA) }) {
+    match retried(|| unsafe { libc::lseek(file.as_raw_fd(), start, whence) }) {
         Ok(found) => Ok(u64::try_from(found).ok()),
         Err(failure) if failure.raw_os_error() == Some(libc::ENXIO) => Ok(None),
         Err(failure) => Err(failure),
