@@ -78,6 +78,7 @@ pub fn import_on(
     let target = Target { storage, name, log_path: storage.path().join(log::file_name(name)) };
     target.refuse_existing()?;
     target.refuse_without_room(source.fit.count)?;
+    storage.sync_own_name().map_err(|error| target.failed(&error))?;
     let claim = target.claim()?;
     let made = target.build(&source, &Chain::new(&options.codecs), options, &mut Progress(progress));
     if made.is_err() {

@@ -7,6 +7,8 @@
 mod agreement;
 #[path = "crashes/beside.rs"]
 mod beside;
+#[path = "crashes/directory.rs"]
+mod directory;
 #[path = "crashes/disk.rs"]
 mod disk;
 #[path = "crashes/failed_calls.rs"]

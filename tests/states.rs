@@ -90,7 +90,7 @@ fn live_and_judge(seed: u64, figures: &mut Figures) {
     let counted = figures.of(format!("{kind:?}"));
     match kind {
         Kind::PowerCut(modes, trouble) => {
-            let disk = Simulated::new();
+            let disk = Simulated::in_new_directory();
             let mut known = Known::new("a");
             for _ in 0..=random.below(4) {
                 disk.kill();
@@ -102,7 +102,7 @@ fn live_and_judge(seed: u64, figures: &mut Figures) {
             }
         }
         Kind::ManyThreads(trouble) => {
-            let disk = Simulated::new();
+            let disk = Simulated::in_new_directory();
             let acknowledged = threads::live(&disk, &mut random, trouble);
             disk.clear_faults();
             for _ in 0..STATES_PER_LIFE {

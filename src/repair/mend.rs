@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 /// Makes the files what `remedy` says; the name of the first copy of what had to give way.
 pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Option<String>> {
+    site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
     Live::clear_ready(site.storage, site.namespace);
     let before = side_file_id(site)?;
     let mut kept = Vec::new();

@@ -3,7 +3,7 @@
 
 use super::engine::{self, Engine};
 use super::file::RealFile;
-use super::{File, Meta, OpenMode, Storage, fork, sys};
+use super::{File, Meta, OpenMode, Storage, create, fork, sys};
 use crate::error::{Error, ErrorKind};
 use crate::options::Io;
 use std::ffi::CString;
@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Opens the directory `path` with the engine asked for, or the one its file system allows.
 ///
@@ -30,7 +31,8 @@ pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Sto
     let magic = sys::file_system_magic(descriptor.as_fd()).map_err(failed)?;
     let engine = engine::choose(magic, path, io)?;
     let has_costly_holes = engine::has_costly_holes(magic);
-    let directory = RealDirectory { descriptor, path: path.to_owned(), engine, has_costly_holes };
+    let own_name_is_durable = AtomicBool::new(false);
+    let directory = RealDirectory { descriptor, path: path.to_owned(), engine, has_costly_holes, own_name_is_durable };
     Ok(Arc::new(RealStorage(Arc::new(directory))))
 }
 
@@ -41,6 +43,8 @@ pub(super) struct RealDirectory {
     path: PathBuf,
     engine: Engine,
     has_costly_holes: bool,
+    /// Whether this process has made it so: once is enough.
+    own_name_is_durable: AtomicBool,
 }
 
 impl RealDirectory {
@@ -91,11 +95,15 @@ impl Storage for RealStorage {
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        match sys::sync(self.0.descriptor()) {
-            // Some network and user-space file systems have no such thing as a directory's own sync.
-            Err(refusal) if refusal.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-            other => other,
+        create::sync_names_in(self.0.descriptor())
+    }
+
+    fn sync_own_name(&self) -> io::Result<()> {
+        if !self.0.own_name_is_durable.load(Ordering::Acquire) {
+            create::sync_names_above(self.0.descriptor(), create::sync_names_in, sys::sync_file_system)?;
+            self.0.own_name_is_durable.store(true, Ordering::Release);
         }
+        Ok(())
     }
 
     fn path(&self) -> &Path {

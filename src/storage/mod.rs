@@ -71,6 +71,8 @@ pub trait Storage: Send + Sync + Debug {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Makes creations, renames and removals in the directory durable.
     fn sync_directory(&self) -> io::Result<()>;
+    /// Makes the directory's own name durable, and the names of the directories above it, as far up as its file system goes.
+    fn sync_own_name(&self) -> io::Result<()>;
     /// How many bytes are free for new files, as far as the file system says.
     fn free_bytes(&self) -> io::Result<u64>;
     /// The directory's path, for messages.

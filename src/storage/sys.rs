@@ -70,6 +70,11 @@ fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
+/// Opens the directory that `directory` lies in.
+pub(super) fn open_parent(directory: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    open_at(directory, c"..", libc::O_RDONLY | libc::O_DIRECTORY)
+}
+
 /// An empty file in memory.
 pub(super) fn memory_file() -> io::Result<OwnedFd> {
     // SAFETY: the name is a constant C string, and the kernel keeps no pointer to it.
@@ -163,6 +168,12 @@ pub(super) fn allocate(file: BorrowedFd<'_>, from: u64, to: u64) -> io::Result<(
 pub(super) fn sync(file: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: takes an integer only.
     retried(|| unsafe { libc::fsync(file.as_raw_fd()) }).map(drop)
+}
+
+/// Makes everything on the file system that `file` is on durable.
+pub(super) fn sync_file_system(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes an integer only.
+    retried(|| unsafe { libc::syncfs(file.as_raw_fd()) }).map(drop)
 }
 
 /// Where the next data lies at or after `offset` (`SEEK_DATA`); `None` when only zeros follow.

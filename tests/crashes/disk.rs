@@ -64,7 +64,11 @@ impl Files {
 
     /// A disk with these files and no others.
     pub fn on_disk(&self) -> Simulated {
-        let disk = Simulated::new();
+        self.on(Simulated::new())
+    }
+
+    /// `disk`, with these files.
+    pub fn on(&self, disk: Simulated) -> Simulated {
         for (name, bytes) in [(LOG, &self.log), (INDEX, &self.index), (JOURNAL, &self.journal)] {
             if let Some(bytes) = bytes {
                 disk.write_file(name, bytes);

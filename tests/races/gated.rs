@@ -105,6 +105,10 @@ impl Storage for Gated {
         self.inner.sync_directory()
     }
 
+    fn sync_own_name(&self) -> io::Result<()> {
+        self.inner.sync_own_name()
+    }
+
     fn free_bytes(&self) -> io::Result<u64> {
         self.inner.free_bytes()
     }

@@ -8,6 +8,7 @@ use crate::support::{OwnDir, Random, compile};
 use crate::{Length, Verdict};
 use immuta_c_tests::Toolbox;
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
@@ -73,6 +74,7 @@ pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
         }
         Err(_) => return Ok(Verdict::Skipped("strace is missing; `apt-get install strace` brings it".to_owned())),
     }
+    injector.names_above_are_synced()?;
     let (mut random, seed) = Random::seeded();
     let (begun, mut rounds) = (Instant::now(), 0_u64);
     loop {
@@ -95,6 +97,25 @@ pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
 }
 
 impl Injector {
+    /// A directory that is there already, made by an opener that was killed perhaps, is synced by name, and so is every one above it on the
+    /// same file system.
+    fn names_above_are_synced(&mut self) -> Result<(), String> {
+        let log = self.directory.path().join("log");
+        std::fs::create_dir(&log).map_err(|e| format!("{}: {e}", log.display()))?;
+        let device = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev()).map_err(|e| e.to_string());
+        let log = log.canonicalize().map_err(|e| e.to_string())?;
+        let (_, trace) = self.trace("auto", &["-f", "-y", "-e", "trace=fsync"])?;
+        for parent in log.ancestors().skip(1) {
+            if device(parent)? != device(&log)? {
+                break;
+            }
+            if !trace.contains(&format!("<{}>)", parent.display())) {
+                return Err(format!("the name of a directory in {} is never made durable:\n{trace}", parent.display()));
+            }
+        }
+        self.check("auto").map(drop)
+    }
+
     /// Every fault with each engine: at one call of its kind, or at every one until a run meets none.
     fn round(&mut self, length: Length, random: &mut Random) -> Result<(), String> {
         for engine in ENGINES {
@@ -168,10 +189,16 @@ impl Injector {
 
     /// Runs the host under strace in an empty directory; what it did, and its trace.
     fn work(&self, engine: &str, options: &[&str]) -> Result<(Output, String), String> {
-        let (log, trace) = (self.directory.path().join("log"), self.directory.path().join("trace"));
+        let log = self.directory.path().join("log");
         if log.exists() {
             std::fs::remove_dir_all(&log).map_err(|e| format!("{}: {e}", log.display()))?;
         }
+        self.trace(engine, options)
+    }
+
+    /// Runs the host under strace on the directory as it is.
+    fn trace(&self, engine: &str, options: &[&str]) -> Result<(Output, String), String> {
+        let (log, trace) = (self.directory.path().join("log"), self.directory.path().join("trace"));
         let mut command = Command::new("strace");
         command.args(options).arg("-o").arg(&trace).arg(&self.program).arg(&log).arg("work");
         let output = command.env("IMMUTA_TEST_IO", engine).output().map_err(|e| format!("strace: {e}"))?;

@@ -135,6 +135,8 @@ pub(super) struct Disk {
     pub(super) durable_names: BTreeMap<String, u64>,
     /// Changes of names since the directory was last synced; each happens whole or not at all.
     pub(super) name_changes: Vec<NameChange>,
+    /// Whether a loss of power leaves the directory itself.
+    pub(super) own_name_is_durable: bool,
     epoch: u64,
     numbers: u64,
     calls: u64,
@@ -156,6 +158,7 @@ impl Default for Disk {
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
             name_changes: Vec::new(),
+            own_name_is_durable: true,
             epoch: 0,
             numbers: 0,
             calls: 0,

@@ -111,6 +111,13 @@ impl Storage for SimulatedStorage {
         Ok(())
     }
 
+    fn sync_own_name(&self) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        disk.own_name_is_durable = true;
+        Ok(())
+    }
+
     fn path(&self) -> &Path {
         Path::new("simulated")
     }

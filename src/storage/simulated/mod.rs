@@ -33,6 +33,14 @@ impl Simulated {
         Simulated::default()
     }
 
+    /// As [`Simulated::new`], the directory just made by a process that was killed before it made the directory's own name durable.
+    #[must_use]
+    pub fn in_new_directory() -> Self {
+        let simulated = Simulated::new();
+        simulated.disk.lock().own_name_is_durable = false;
+        simulated
+    }
+
     /// The directory, as a process started now sees it.
     #[must_use]
     pub fn storage(&self) -> Arc<dyn Storage> {

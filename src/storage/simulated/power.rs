@@ -90,6 +90,13 @@ impl Disk {
     pub(super) fn lose_power(&mut self, loss: Loss, seed: u64) {
         self.kill();
         let mut chance = Chance(seed);
+        if !self.own_name_is_durable && chance.below(2) == 0 {
+            // Whoever comes next makes another directory.
+            self.durable_names.clear();
+            self.name_changes.clear();
+        } else {
+            self.own_name_is_durable = true;
+        }
         self.names.clone_from(&self.durable_names);
         let names_mood = chance.below(4);
         for change in self.name_changes.drain(..) {
