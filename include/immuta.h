@@ -27,8 +27,12 @@
  * Threads   any:    at any time, from any threads, also on the same object.
  *           one:    one thread at a time for each object; a second one gets IMMUTA_E_BUSY and changes nothing.
  *           signal: from a signal handler, too.
- * Callbacks Run on the calling thread, without a library lock held (a codec's functions: with that of the stream that
- *           reads); they may call the library on other objects, and must return normally: no longjmp, no exception.
+ * Callbacks Run on the calling thread, without a library lock held, and may call the library, also on the objects in use:
+ *           the log, the options and the codecs of the call around them may even be released; an append whose log is
+ *           closed so answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call on it answers
+ *           IMMUTA_E_BUSY, but immuta_stream_interrupt works, and immuta_stream_done does nothing. What is released
+ *           already answers IMMUTA_E_HANDLE: a transaction while it is committed, and in a codec's destroy the object
+ *           whose release led to it. Callbacks must return normally: no longjmp, no exception.
  * Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
  *           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
  *           parent goes on undisturbed.
@@ -293,9 +297,8 @@ typedef struct immuta_error {
 
 /// A codec of the caller's.
 ///
-/// encode and decode are called on the thread that appends or reads, from several threads at once, without a library
-/// lock held except that of the stream that reads. They may call the library on other objects. They give their output
-/// to immuta_sink_write, in any number of pieces, and return 0; any other value fails this one payload with
+/// encode and decode are called on the thread that appends or reads, from several threads at once. They may call the
+/// library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces, and return 0; any other value fails this one payload with
 /// IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must give back exactly what encode was given, and must
 /// expect any bytes at all: files can be damaged.
 typedef struct immuta_codec_vtable {
@@ -953,7 +956,8 @@ immuta_status immuta_appendv(immuta_log *log,
                              immuta_error *error);
 
 /// Appends one record whose payload a callback gives piece by piece. It is collected in memory first, so other
-/// appends do not wait for the callback, which may use the library, this log included.
+/// appends do not wait for the callback, which may use the library, this log included, and even close it: then the
+/// answer is IMMUTA_E_CLOSED.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -1083,15 +1087,16 @@ immuta_status immuta_txn_appendv(immuta_txn *txn,
                                  immuta_error *error);
 
 /// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens, and readers
-/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. The transaction is released, whatever the answer
-/// is: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
+/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. The transaction is released, whatever the answer is but
+/// IMMUTA_E_BUSY: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
 ///
-/// txn:          a transaction that no other thread is using.
+/// txn:          a transaction that no other thread is using. In a codec's function that this call runs, it is released
+///               already: IMMUTA_E_HANDLE.
 /// appended_out: may be NULL. Of a transaction without records the count is 0, and nothing was appended.
 /// error:        NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns; IMMUTA_E_CLOSED: also when the log was closed since; IMMUTA_E_BUSY: another
-/// thread is using the transaction, nothing was appended.
+/// thread is using the transaction, nothing was changed.
 ///
 /// Threads: one, and nothing may use the transaction afterwards.
 immuta_status immuta_txn_commit(immuta_txn *txn,
@@ -1244,7 +1249,8 @@ immuta_status immuta_stream_interrupt(immuta_stream *stream);
 /// Releases a stream. Records and batches it lent stay valid until they are done.
 ///
 /// stream: a stream that no other thread is using, or NULL. To end another thread's wait: immuta_stream_interrupt,
-///         then wait for that thread.
+///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs, nothing
+///         is done: the stream remains, to be released later.
 ///
 /// Threads: one, and nothing may use it afterwards.
 void immuta_stream_done(immuta_stream *stream);

@@ -260,6 +260,11 @@ impl Log {
         }
     }
 
+    /// Whether it was opened with codecs, whose functions may be the caller's.
+    pub(crate) fn has_named_codecs(&self) -> bool {
+        !self.options.codecs.is_empty()
+    }
+
     /// A transaction over `ns`. It keeps this log in memory, but not open.
     ///
     /// # Errors

@@ -18,10 +18,6 @@ impl<T> Mutex<T> {
         Mutex(sync::Mutex::new(value))
     }
 
-    pub fn into_inner(self) -> T {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

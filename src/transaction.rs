@@ -48,6 +48,11 @@ impl Transaction {
     /// # Errors
     /// As [`Log::append`]; whatever the error, the transaction is gone.
     pub fn commit(self) -> Result<Appended> {
+        self.append_staged()
+    }
+
+    /// [`Transaction::commit`] for who lets go of the transaction later: it is not to be used again.
+    pub(crate) fn append_staged(&self) -> Result<Appended> {
         let mut records: Vec<&[u8]> = Vec::new();
         records
             .try_reserve_exact(self.ends.len())

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::log::Log;
 use crate::payloads::{Appended, Payloads};
 use std::ffi::c_void;
+use std::sync::Arc;
 
 /// What was appended. After an append of no records: where the next one goes, sizes and count 0.
 ///
@@ -126,7 +127,8 @@ pub unsafe extern "C" fn immuta_appendv(
 }
 
 /// Appends one record whose payload a callback gives piece by piece. It is collected in memory first, so other
-/// appends do not wait for the callback, which may use the library, this log included.
+/// appends do not wait for the callback, which may use the library, this log included, and even close it: then the
+/// answer is IMMUTA_E_CLOSED.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -151,6 +153,7 @@ pub unsafe extern "C" fn immuta_append_from(
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
     run(&call, log, appended_out, |log| {
+        let log = Arc::clone(log); // the callback may close it
         let read = read.ok_or_else(|| argument("read is NULL"))?;
         log.append_from(ns, &mut |buffer| {
             // SAFETY: a function of the caller's, called as its documentation says, with a buffer it may write.
@@ -258,11 +261,13 @@ fn run(
     call: &Call,
     log: *mut immuta_log,
     appended_out: *mut immuta_appended,
-    append: impl FnOnce(&Log) -> Result<Appended>,
+    append: impl FnOnce(&Arc<Log>) -> Result<Appended>,
 ) -> immuta_status {
     call.run(|| {
         let (log, appended_out) = (call.handle(log)?, call.out_or_null("appended_out", appended_out)?);
-        let appended = append(log)?;
+        // The functions of a codec may close it; other appends do not pay for that.
+        let kept = log.has_named_codecs().then(|| Arc::clone(log));
+        let appended = append(kept.as_ref().unwrap_or(log))?;
         if let Some(out) = appended_out {
             out.set(appended.into());
         }

@@ -41,9 +41,8 @@ const _: () = {
 
 /// A codec of the caller's.
 ///
-/// encode and decode are called on the thread that appends or reads, from several threads at once, without a library
-/// lock held except that of the stream that reads. They may call the library on other objects. They give their output
-/// to immuta_sink_write, in any number of pieces, and return 0; any other value fails this one payload with
+/// encode and decode are called on the thread that appends or reads, from several threads at once. They may call the
+/// library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces, and return 0; any other value fails this one payload with
 /// IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must give back exactly what encode was given, and must
 /// expect any bytes at all: files can be damaged.
 #[repr(C)]

@@ -7,6 +7,9 @@ use super::guard::Call;
 use super::status::{self, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::fork;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An opaque C type and what stands behind it.
@@ -70,9 +73,35 @@ pub fn give<T: Opaque>(body: T::Body) -> Result<*mut T> {
 /// What became of an object that the caller releases.
 pub enum Taken<B> {
     /// It is ours again.
-    Back(B),
+    Back(Returned<B>),
     /// There is nothing to release: the pointer is NULL, or the object is the parent's and this is a forked child.
     Nothing,
+}
+
+/// An object that was taken back. Its memory stays until this is dropped, so that whoever uses the pointer meanwhile, a codec's
+/// destroy for one, finds a released object.
+pub struct Returned<B>(NonNull<Handle<B>>);
+
+impl<B> Deref for Returned<B> {
+    type Target = B;
+
+    fn deref(&self) -> &B {
+        // SAFETY: from `Call::take`, which is the only one to make this value of a handle, and dropped below alone.
+        unsafe { &self.0.as_ref().body }
+    }
+}
+
+impl<B> Drop for Returned<B> {
+    fn drop(&mut self) {
+        let handle = self.0.as_ptr();
+        // SAFETY: the handle came from `give` (it led to the magic word of its kind), and `Call::take`, which cleared that
+        // word, made one value of it; that no other thread uses the object is the caller's duty. While the body goes, only
+        // the words before it may be looked at. Then the box takes the memory, with nothing left in it to drop.
+        unsafe {
+            (&raw mut (*handle).body).drop_in_place();
+            drop(Box::from_raw(handle.cast::<ManuallyDrop<Handle<B>>>()));
+        }
+    }
 }
 
 impl Call {
@@ -82,8 +111,8 @@ impl Call {
         if handle.fork_generation == fork::generation() { Ok(&handle.body) } else { Err(Misuse::Forked) }
     }
 
-    /// Takes an object back, unless `in_use` says that another thread is inside it: then its memory is given up rather
-    /// than pulled from under that thread. In a forked child nothing is touched: its locks may be held for ever.
+    /// Takes an object back, unless `in_use` says that a call is inside it: then it stays as it is, since that call goes on
+    /// using it. In a forked child nothing is touched: its locks may be held for ever.
     pub fn take<T: Opaque>(
         &self,
         pointer: *mut T,
@@ -100,12 +129,10 @@ impl Call {
             return Err(Misuse::NotOne);
         }
         if in_use(&handle.body) {
+            handle.magic.store(T::MAGIC, Ordering::Release);
             return Ok(Taken::Nothing);
         }
-        // SAFETY: the pointer came from `give` (it led to the magic word of this kind), and whoever changed that word,
-        // which is us, is the only one to take the object back; that no other thread uses it is the caller's duty.
-        let handle = unsafe { Box::from_raw(pointer.cast::<Handle<T::Body>>()) };
-        Ok(Taken::Back(handle.body))
+        Ok(NonNull::new(pointer.cast()).map_or(Taken::Nothing, |handle| Taken::Back(Returned(handle))))
     }
 
     fn living<T: Opaque>(&self, pointer: *const T) -> std::result::Result<&Handle<T::Body>, Misuse> {

@@ -27,8 +27,12 @@
 //! Threads   any:    at any time, from any threads, also on the same object.
 //!           one:    one thread at a time for each object; a second one gets IMMUTA_E_BUSY and changes nothing.
 //!           signal: from a signal handler, too.
-//! Callbacks Run on the calling thread, without a library lock held (a codec's functions: with that of the stream that
-//!           reads); they may call the library on other objects, and must return normally: no longjmp, no exception.
+//! Callbacks Run on the calling thread, without a library lock held, and may call the library, also on the objects in use:
+//!           the log, the options and the codecs of the call around them may even be released; an append whose log is
+//!           closed so answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call on it answers
+//!           IMMUTA_E_BUSY, but immuta_stream_interrupt works, and immuta_stream_done does nothing. What is released
+//!           already answers IMMUTA_E_HANDLE: a transaction while it is committed, and in a codec's destroy the object
+//!           whose release led to it. Callbacks must return normally: no longjmp, no exception.
 //! Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
 //!           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
 //!           parent goes on undisturbed.

@@ -274,7 +274,8 @@ pub unsafe extern "C" fn immuta_stream_interrupt(stream: *mut immuta_stream) -> 
 /// Releases a stream. Records and batches it lent stay valid until they are done.
 ///
 /// stream: a stream that no other thread is using, or NULL. To end another thread's wait: immuta_stream_interrupt,
-///         then wait for that thread.
+///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs, nothing
+///         is done: the stream remains, to be released later.
 ///
 /// Threads: one, and nothing may use it afterwards.
 #[unsafe(no_mangle)]
@@ -291,7 +292,12 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
 
 impl Body {
     pub fn lock(&self) -> Result<MutexGuard<'_, Position>> {
-        let busy = || Error::new(ErrorKind::Busy, "another thread is using this stream; one thread at a time may");
+        let busy = || {
+            Error::new(
+                ErrorKind::Busy,
+                "a call is inside this stream, on another thread or around this callback; one at a time may",
+            )
+        };
         self.position.try_lock().ok_or_else(busy)
     }
 }

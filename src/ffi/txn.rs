@@ -101,15 +101,16 @@ pub unsafe extern "C" fn immuta_txn_appendv(
 }
 
 /// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens, and readers
-/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. The transaction is released, whatever the answer
-/// is: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
+/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. The transaction is released, whatever the answer is but
+/// IMMUTA_E_BUSY: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
 ///
-/// txn:          a transaction that no other thread is using.
+/// txn:          a transaction that no other thread is using. In a codec's function that this call runs, it is released
+///               already: IMMUTA_E_HANDLE.
 /// appended_out: may be NULL. Of a transaction without records the count is 0, and nothing was appended.
 /// error:        NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns; IMMUTA_E_CLOSED: also when the log was closed since; IMMUTA_E_BUSY: another
-/// thread is using the transaction, nothing was appended.
+/// thread is using the transaction, nothing was changed.
 ///
 /// Threads: one, and nothing may use the transaction afterwards.
 #[unsafe(no_mangle)]
@@ -124,7 +125,7 @@ pub unsafe extern "C" fn immuta_txn_commit(
         call.handle(txn)?;
         let Taken::Back(transaction) = call.take(txn, in_use)? else { return Err(busy()) };
         let appended_out = call.out_or_null("appended_out", appended_out)?;
-        let appended = transaction.into_inner().commit()?;
+        let appended = transaction.lock().append_staged()?;
         if let Some(out) = appended_out {
             out.set(appended.into());
         }
