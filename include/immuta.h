@@ -372,7 +372,9 @@ typedef struct immuta_stats {
 typedef struct immuta_report {
     /// IMMUTA_OUTCOME_*.
     int32_t outcome;
-    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong.
+    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. IMMUTA_E_CORRUPT of an opening, with first_bad_offset not 0: records
+    /// from first_bad_number on were appended and are not in the log, since the count is beyond what verifies, or whole records
+    /// follow after a gap. A power failure in fast mode does that, a kill does not.
     int32_t finding;
     /// Records in the log.
     uint64_t count;
@@ -382,7 +384,7 @@ typedef struct immuta_report {
     uint64_t recovered;
     /// Records indexed now.
     uint64_t adopted;
-    /// Cut off the end of NAME.log, in bytes.
+    /// Cut off the end of NAME.log, in bytes: room that was never used, too.
     uint64_t trimmed_bytes;
     /// Records found bad. Only immuta_verify reads them all.
     uint64_t bad_records;
@@ -393,7 +395,8 @@ typedef struct immuta_report {
     uint64_t first_bad_offset;
     /// How long it took.
     double seconds;
-    /// Path of the file that keeps what was cut off, where that may matter; else empty. NUL-terminated.
+    /// Path of the file that keeps what was cut off. Empty when that was only zeros, or what a commit leaves that was never
+    /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated.
     char salvage[256];
 } immuta_report;
 

@@ -11,7 +11,7 @@ use crate::storage::File;
 use std::io;
 use std::sync::Arc;
 
-/// Entries read by one call when many follow.
+/// Entries read by one call when many follow, and before the file is asked where the next data is.
 const RUN_ENTRIES: u64 = 512;
 
 /// The name of `namespace`'s side file.
@@ -111,6 +111,26 @@ pub struct Index {
 }
 
 impl Index {
+    /// Calls `each` with every valid entry from record `from` up to record `to`, until it answers `false`; holes are not read.
+    pub fn each_entry(&self, from: u64, to: u64, mut each: impl FnMut(u64, Entry) -> Result<bool>) -> Result<()> {
+        let (mut run, mut number) = (Run::default(), from);
+        while number < to {
+            if let Some(entry) = run.entry(self, number, to)?.copied()
+                && !each(number, entry)?
+            {
+                break;
+            }
+            number += 1;
+            if number.is_multiple_of(RUN_ENTRIES) {
+                let next = self.file.next_data(entry_offset(number).unwrap_or(u64::MAX));
+                let next = next.map_err(|error| Error::os("looking for index entries", &error))?;
+                let Some(data) = next else { break };
+                number = number.max(data.saturating_sub(HEADER_SIZE_BYTES) / ENTRY_SIZE_BYTES);
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the clean checkpoint that follows `newest`, which is in `slot` and on disk, and syncs it.
     pub fn write_clean(&self, newest: &Checkpoint, slot: usize) -> io::Result<()> {
         let clean = Checkpoint { seq: newest.seq + 1, state: State::Clean, ..*newest };

@@ -27,7 +27,8 @@ pub enum Outcome {
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub outcome: Outcome,
-    /// What is wrong, if anything is.
+    /// What is wrong, if anything is. `Corrupt` with an offset, of an opening: records from that number on were appended and are not in
+    /// the log.
     pub finding: Option<ErrorKind>,
     /// Records in the log.
     pub count: u64,
@@ -46,7 +47,7 @@ pub struct Report {
     /// Where that is, in the file that an error with this finding would name; 0: the finding is about no record.
     pub first_bad_offset: u64,
     pub seconds: f64,
-    /// Where bytes beyond the end were kept; empty when none were.
+    /// Where bytes beyond the end were kept; empty when they were zeros or what a commit leaves that was never completed.
     pub salvage: String,
 }
 

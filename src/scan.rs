@@ -1,6 +1,7 @@
 //! Reading records in order straight from the files, before anything is trusted: what verifies, and how sizes walk.
 
 use crate::error::{Error, Result};
+use crate::format::index::Entry;
 use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
 use crate::format::{Checksum, in_memory};
 use crate::index::{Index, Run};
@@ -153,6 +154,11 @@ impl<'a> Bytes<'a> {
 /// Follows entries and bytes forward from `from` while both verify, but not beyond record `to_count`, and returns the end of the last
 /// whole batch.
 pub fn forward(bytes: &mut Bytes<'_>, index: &Index, from: Point, to_count: u64) -> Result<Point> {
+    Ok(forward_both(bytes, index, from, to_count)?.0)
+}
+
+/// As [`forward`]; the second point is where the records end that verify, whole batch or not.
+fn forward_both(bytes: &mut Bytes<'_>, index: &Index, from: Point, to_count: u64) -> Result<(Point, Point)> {
     let mut run = Run::default();
     let (mut reached, mut at) = (from, from);
     while at.count < to_count
@@ -165,7 +171,44 @@ pub fn forward(bytes: &mut Bytes<'_>, index: &Index, from: Point, to_count: u64)
             reached = at;
         }
     }
-    Ok(reached)
+    Ok((reached, at))
+}
+
+/// Calls `each` with the end of every record after `from`, where [`forward`] stopped, that its entry and its bytes prove: records after
+/// a gap. What continues `from` without a gap is the beginning of a commit in flight. The side file has room for `entries`.
+///
+/// No byte is read twice: of entries whose records overlap, only the first counts.
+pub fn proven_after_gap(
+    bytes: &mut Bytes<'_>,
+    index: &Index,
+    from: Point,
+    entries: u64,
+    mut each: impl FnMut(Point, Entry),
+) -> Result<()> {
+    let (_, gap) = forward_both(bytes, index, from, u64::MAX)?;
+    let mut check = |bytes: &mut Bytes<'_>, (number, entry): (u64, Entry), next: Option<(u64, Entry)>| {
+        let Some(end) = bytes.record_end(entry.offset)? else { return Ok(()) };
+        let fits = next.is_none_or(
+            |(next_number, next)| {
+                if next_number == number + 1 { end == next.offset } else { end <= next.offset }
+            },
+        );
+        if fits && bytes.record(entry.offset)?.is_some_and(|found| found.crc == entry.crc) {
+            each(Point { count: number + 1, end, time_ns: entry.time_ns }, entry);
+        }
+        Ok(())
+    };
+    let mut candidate: Option<(u64, Entry)> = None;
+    index.each_entry(gap.count, entries, |number, entry| {
+        let least = candidate.map_or(gap.end, |(_, before)| before.offset + SIZE_WORD_BYTES);
+        if entry.offset >= least
+            && let Some(before) = candidate.replace((number, entry))
+        {
+            check(bytes, before, Some((number, entry)))?;
+        }
+        Ok(true)
+    })?;
+    candidate.map_or(Ok(()), |last| check(bytes, last, None))
 }
 
 /// How first and last record of a cleanly closed log agree with their entries.

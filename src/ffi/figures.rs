@@ -97,7 +97,9 @@ pub struct immuta_stats {
 pub struct immuta_report {
     /// IMMUTA_OUTCOME_*.
     pub outcome: i32,
-    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong.
+    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. IMMUTA_E_CORRUPT of an opening, with first_bad_offset not 0: records
+    /// from first_bad_number on were appended and are not in the log, since the count is beyond what verifies, or whole records
+    /// follow after a gap. A power failure in fast mode does that, a kill does not.
     pub finding: i32,
     /// Records in the log.
     pub count: u64,
@@ -107,7 +109,7 @@ pub struct immuta_report {
     pub recovered: u64,
     /// Records indexed now.
     pub adopted: u64,
-    /// Cut off the end of NAME.log, in bytes.
+    /// Cut off the end of NAME.log, in bytes: room that was never used, too.
     pub trimmed_bytes: u64,
     /// Records found bad. Only immuta_verify reads them all.
     pub bad_records: u64,
@@ -118,7 +120,8 @@ pub struct immuta_report {
     pub first_bad_offset: u64,
     /// How long it took.
     pub seconds: f64,
-    /// Path of the file that keeps what was cut off, where that may matter; else empty. NUL-terminated.
+    /// Path of the file that keeps what was cut off. Empty when that was only zeros, or what a commit leaves that was never
+    /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated.
     pub salvage: [c_char; 256],
 }
 

@@ -3,7 +3,7 @@
 use super::{Site, refusals, replay, unindexed};
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{Checkpoint, ENTRY_SIZE_BYTES, Identity, IdentityError, Mode, State, entries_end};
+use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State};
 use crate::format::log;
 use crate::index::{self, Header, Index, Run};
 use crate::journal::{self, Found};
@@ -16,9 +16,6 @@ use std::sync::Arc;
 
 /// Sizes that a crash leaves are multiples of this, and few others are.
 const SECTOR_BYTES: u64 = 512;
-
-/// Entries read before it is asked where the next are.
-const ENTRIES_BETWEEN_LOOKS: u64 = 512;
 
 /// What is to be done with the files, all refusals excluded.
 #[derive(Debug)]
@@ -48,6 +45,8 @@ pub struct Recovery {
     pub unindexed: Option<Unindexed>,
     /// Whether what lies behind the records may be of use to somebody.
     pub salvage: bool,
+    /// Whether records after `point` are missing that may have been acknowledged.
+    pub is_cut_short: bool,
     /// What was found wrong and can be mended.
     pub finding: Option<ErrorKind>,
 }
@@ -102,12 +101,11 @@ impl Plan {
 
 impl Recovery {
     fn report(&self) -> Report {
-        let Recovery { from, point, header_count, unindexed, finding, .. } = self;
+        let Recovery { from, point, header_count, unindexed, is_cut_short, finding, .. } = self;
         let (indexed, adopted) = match unindexed {
             Some(Unindexed { from, to }) => (to.count, to.count - from.count),
             None => (from.count, 0),
         };
-        let is_ahead = *header_count > point.count;
         Report {
             outcome: Outcome::Recovered,
             finding: *finding,
@@ -115,8 +113,8 @@ impl Recovery {
             header_count: *header_count,
             recovered: point.count - indexed,
             adopted,
-            first_bad_number: if is_ahead { point.count } else { 0 },
-            first_bad_offset: if is_ahead { point.end } else { 0 },
+            first_bad_number: if *is_cut_short { point.count } else { 0 },
+            first_bad_offset: if *is_cut_short { point.end } else { 0 },
             ..Report::default()
         }
     }
@@ -191,7 +189,9 @@ fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal:
         },
     };
     if header_count <= point.count {
-        return seen.recover(site, point, journal, false);
+        // Where the page with the count was not written back, later ones may have been.
+        let salvage = !scan::only_zeros(bytes, point.end)? && seen.proves_record_after_gap(bytes, point)?;
+        return seen.recover(site, point, journal, salvage);
     }
     if seen.unindexed.is_some() {
         return Err(refusals::lost_entries(site, &seen.from, seen.header.entries_in_file()));
@@ -216,14 +216,28 @@ fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal:
 
 impl Seen {
     fn recover(self, site: &Site<'_>, point: Point, journal: Option<Found>, salvage: bool) -> Result<Plan> {
-        let finding = self.finding(site, &point)?;
+        // What follows the journal of a durable writer was never acknowledged; neither was what follows a clean close.
+        let may_be_missing = salvage && self.from.state != State::Clean && !self.may_be_durable(site)?;
+        let is_cut_short = self.header_count > point.count || may_be_missing;
+        let finding = self.finding(site, is_cut_short)?;
         let Seen { index, from, slot, header_count, unindexed, .. } = self;
-        Ok(Plan::Recover(Recovery { index, from, slot, point, header_count, journal, unindexed, salvage, finding }))
+        Ok(Plan::Recover(Recovery {
+            index,
+            from,
+            slot,
+            point,
+            header_count,
+            journal,
+            unindexed,
+            salvage,
+            is_cut_short,
+            finding,
+        }))
     }
 
     /// What is wrong with the log although it can be mended.
-    fn finding(&self, site: &Site<'_>, point: &Point) -> Result<Option<ErrorKind>> {
-        let is_damaged = self.header_count > point.count || self.header.checkpoints.iter().any(Option::is_none);
+    fn finding(&self, site: &Site<'_>, is_cut_short: bool) -> Result<Option<ErrorKind>> {
+        let is_damaged = is_cut_short || self.header.checkpoints.iter().any(Option::is_none);
         Ok(if is_damaged {
             Some(ErrorKind::Corrupt)
         } else if self.header.entries_in_file() < self.from.count {
@@ -253,24 +267,22 @@ impl Seen {
         Ok(None)
     }
 
-    /// Whether the side file knows any of the records behind `count` that the header counts; holes in it are not read.
+    /// Whether the side file knows any of the records behind `count` that the header counts.
     fn has_entry_behind(&self, count: u64) -> Result<bool> {
-        let failed = |error| Error::os("looking for index entries", &error);
-        let mut run = Run::default();
-        let end = self.header_count.min(self.header.entries_in_file());
-        let mut number = count;
-        while number < end {
-            if run.entry(&self.index, number, end)?.is_some() {
-                return Ok(true);
-            }
-            number += 1;
-            if number.is_multiple_of(ENTRIES_BETWEEN_LOOKS) {
-                let data = self.index.file.next_data(entries_end(number)).map_err(failed)?;
-                let Some(data) = data else { return Ok(false) };
-                number = number.max(data.saturating_sub(entries_end(0)) / ENTRY_SIZE_BYTES);
-            }
-        }
-        Ok(false)
+        let (end, mut has_one) = (self.header_count.min(self.header.entries_in_file()), false);
+        self.index.each_entry(count, end, |_, _| {
+            has_one = true;
+            Ok(false)
+        })?;
+        Ok(has_one)
+    }
+
+    /// Whether entries and bytes prove a record after a gap that begins at `point`.
+    fn proves_record_after_gap(&self, bytes: &mut Bytes<'_>, point: Point) -> Result<bool> {
+        let mut proves_one = false;
+        let entries = self.header.entries_in_file();
+        scan::proven_after_gap(bytes, &self.index, point, entries, |_, _| proves_one = true)?;
+        Ok(proves_one)
     }
 
     /// Whether the writer that left the log may have been a durable one. With a checkpoint damaged, a journal tells that goes on behind

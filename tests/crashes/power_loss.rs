@@ -1,8 +1,8 @@
 //! Losses of power: what a writer that syncs now and then leaves, what recovery keeps of it, and closing and recovery cut in their midst.
 
 use crate::disk::{
-    Cut, Files, Mode, SECTOR_BYTES, after_power_loss, append, append_batch, cut_anywhere, cut_opening_anywhere,
-    killed_after, open, open_flushing, records, recover, refused,
+    Cut, Files, Mode, PAGE_BYTES, SECTOR_BYTES, after_power_loss, append, append_batch, cut_anywhere,
+    cut_opening_anywhere, killed_after, open, open_flushing, records, recover, refused,
 };
 use crate::records::Records;
 use immuta::storage::simulated::Simulated;
@@ -67,6 +67,102 @@ fn fast_mode_power_loss_with_the_header_page_on_disk_before_the_size() {
     let (report, found) = recover(&entries_of_lost_records.on_disk(), Mode::Fast, "entries of lost records");
     assert!(found.len() >= 10 && found.len() <= whole_records && records(0, 510, 400).starts_with(&found));
     assert_eq!(report.header_count, 510);
+}
+
+/// Where the entry of record `number` lies in the side file.
+fn entry_at(number: usize) -> usize {
+    16_384 + number * 24
+}
+
+/// The first page holds the count, too: without it the count says nothing of what is behind.
+#[test]
+fn whole_records_behind_a_page_that_was_not_written_back_are_kept_and_said() {
+    const SIZE: usize = 100;
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    let before = Files::of(&disk);
+    for record in records(0, 120, SIZE) {
+        append(&log, &record).unwrap();
+    }
+    let after = Files::of(&disk);
+    disk.kill();
+    let end = |count: usize| 8 + count * (SIZE + 8);
+    let first_page = |files: &Files| {
+        let mut page = files.log.clone().unwrap();
+        page.resize(PAGE_BYTES, 0);
+        page
+    };
+    let mut first_page_lost = after.clone();
+    first_page_lost.log()[..PAGE_BYTES].copy_from_slice(&first_page(&before));
+    let mut second_page_lost = after.clone();
+    second_page_lost.log()[PAGE_BYTES..2 * PAGE_BYTES].fill(0);
+    second_page_lost.log()[..8].fill(0);
+    // The record behind the gap is the last of which anything was written.
+    let mut one_survives = first_page_lost.clone();
+    one_survives.log()[PAGE_BYTES..end(119)].fill(0);
+    for (context, files, count) in [
+        ("the first page", &first_page_lost, 0),
+        ("the second page", &second_page_lost, (PAGE_BYTES - 8) / (SIZE + 8)),
+        ("all but the last record", &one_survives, 0),
+    ] {
+        let disk = files.on_disk();
+        let (report, found) = recover(&disk, Mode::Fast, context);
+        assert_eq!(found, records(0, count, SIZE), "{context}");
+        assert_eq!((report.outcome, report.header_count), (Outcome::Recovered, 0), "{context}");
+        assert_eq!(report.finding, Some(ErrorKind::Corrupt), "{context}: records are missing");
+        let first_bad = (report.first_bad_number, report.first_bad_offset);
+        assert_eq!(first_bad, (count as u64, end(count) as u64), "{context}");
+        assert!(report.salvage.ends_with("a.salvage-1"), "{context}: {:?}", report.salvage);
+        let kept = disk.read_file("a.salvage-1").unwrap();
+        assert_eq!(kept, files.log.as_ref().unwrap()[end(count)..], "{context}: whole");
+    }
+    // What nothing proves is what a commit in flight leaves.
+    let mut without_entries = first_page_lost.clone();
+    without_entries.index()[entry_at(0)..].fill(0);
+    let disk = without_entries.on_disk();
+    let (report, found) = recover(&disk, Mode::Fast, "no entries");
+    assert_eq!((found.len(), report.finding, report.salvage.as_str()), (0, None, ""), "no entries");
+}
+
+#[test]
+fn a_commit_that_a_kill_cut_leaves_no_copy() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(0, 10, 300)).unwrap();
+    let before = Files::of(&disk);
+    append_batch(&log, &records(10, 5, 300)).unwrap();
+    disk.kill();
+    let after = Files::of(&disk);
+    for entries in 0..5 {
+        let mut files = Files { log: after.log.clone(), ..before.clone() };
+        files.log()[..8].copy_from_slice(&10_u64.to_le_bytes());
+        let written = entry_at(10)..entry_at(10 + entries);
+        files.index()[written.clone()].copy_from_slice(&after.index.as_ref().unwrap()[written]);
+        let disk = files.on_disk();
+        let (report, found) = recover(&disk, Mode::Fast, &format!("{entries} entries of five"));
+        assert_eq!((found.len(), report.finding, report.salvage.as_str()), (10, None, ""), "{entries} entries of five");
+    }
+}
+
+/// In durable mode nothing acknowledged is behind a gap that the journal leaves, so nothing is missing; what proves itself is kept all the same.
+#[test]
+fn whole_records_behind_a_commit_that_never_was_are_kept_in_durable_mode_too() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Durable).unwrap();
+    append_batch(&log, &records(0, 3, 300)).unwrap();
+    let acknowledged = Files::of(&disk);
+    append(&log, &records(3, 1, 300)[0]).unwrap();
+    append(&log, &records(4, 1, 300)[0]).unwrap();
+    disk.kill();
+    let after = Files::of(&disk);
+    let mut files = Files { journal: acknowledged.journal, ..after };
+    files.log()[..8].copy_from_slice(&3_u64.to_le_bytes());
+    files.log()[8 + 3 * 308..][..308].fill(0);
+    let disk = files.on_disk();
+    let (report, found) = recover(&disk, Mode::Durable, "staged behind one that was not written");
+    assert_eq!((found, report.finding), (records(0, 3, 300), None));
+    assert_eq!((report.first_bad_number, report.first_bad_offset), (0, 0));
+    assert_eq!(disk.read_file("a.salvage-1").unwrap(), files.log.unwrap()[8 + 3 * 308..]);
 }
 
 #[test]

@@ -48,7 +48,8 @@ fn open_or_be_refused(
     let (files, names_before) = (files_of(disk, namespace), names());
     match open(disk.storage(), namespace, random.one_in(2)) {
         Ok(log) => {
-            let found = judge::look(disk, namespace, &log, files[0].as_deref().unwrap_or_default(), counted);
+            let [records, index, _] = files.each_ref().map(|file| file.as_deref().unwrap_or_default());
+            let found = judge::look(disk, namespace, &log, [records, index], counted);
             assert!(is_right(&found), "{} records that are not the first ones of the log", found.len());
             judge::go_on(disk, namespace, &log, found, random);
         }

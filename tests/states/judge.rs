@@ -84,10 +84,10 @@ pub fn cut_power_of_many(
 
 /// Opens what a power cut or a kill left, which no log may refuse, and reads all.
 pub fn reopen(disk: &Simulated, namespace: &str, random: &mut Random, counted: &mut Counted) -> (Log, Records) {
-    let before = disk.read_file(&format!("{namespace}.log")).unwrap_or_default();
+    let before = ["log", "idx"].map(|suffix| disk.read_file(&format!("{namespace}.{suffix}")).unwrap_or_default());
     match open(disk.storage(), namespace, random.one_in(3)) {
         Ok(log) => {
-            let found = look(disk, namespace, &log, &before, counted);
+            let found = look(disk, namespace, &log, [&before[0], &before[1]], counted);
             let finding = log.report(0).unwrap().finding;
             assert!(
                 matches!(finding, None | Some(ErrorKind::Corrupt)),
@@ -99,8 +99,14 @@ pub fn reopen(disk: &Simulated, namespace: &str, random: &mut Random, counted: &
     }
 }
 
-/// All records, after a look at the report and at the file; `before` is the record file as it was before it was opened.
-pub fn look(disk: &Simulated, namespace: &str, log: &Log, before: &[u8], counted: &mut Counted) -> Records {
+/// All records, after a look at the report and at the files: record file and side file as they were before it was opened.
+pub fn look(
+    disk: &Simulated,
+    namespace: &str,
+    log: &Log,
+    [before, index_before]: [&[u8]; 2],
+    counted: &mut Counted,
+) -> Records {
     let found = read_all(log).unwrap();
     let end: usize = 8 + found.iter().map(|record| 8 + record.len()).sum::<usize>();
     let report = log.report(0).unwrap();
@@ -116,12 +122,16 @@ pub fn look(disk: &Simulated, namespace: &str, log: &Log, before: &[u8], counted
         outcome => assert_eq!((new, report.finding), (0, None), "{outcome:?}"),
     }
     check_finding(disk, &report, before, end);
+    let is_cut = report.outcome == Outcome::Recovered && report.salvage.is_empty();
+    let is_cut = is_cut && before.get(end..).is_some_and(|behind| behind.iter().any(|byte| *byte != 0));
+    assert!(!is_cut || !is_proven_after_gap(before, index_before, found.len(), end), "a record behind a gap is gone");
     let walked = immuta_walker::walk_open(&disk.read_file(&format!("{namespace}.log")).unwrap()).unwrap();
     assert_eq!((walked.count, walked.end), (found.len() as u64, end as u64), "the walk");
     found
 }
 
-/// A count beyond the records is told, and what lies behind them is kept, if it is anything.
+/// Records that are missing are told, by the count or by what lies behind a gap, and what lies behind the records is kept, if it is
+/// anything.
 fn check_finding(disk: &Simulated, report: &Report, before: &[u8], end: usize) {
     let is_ahead = report.header_count > report.count;
     if is_ahead {
@@ -138,6 +148,31 @@ fn check_finding(disk: &Simulated, report: &Report, before: &[u8], end: usize) {
     }
     let is_worth_keeping = is_ahead && behind.iter().any(|byte| *byte != 0);
     assert!(!is_worth_keeping || !report.salvage.is_empty(), "what lay behind the records is gone");
+}
+
+/// Whether some entry behind the first `count` records, which end at `end`, is one of this log, and its record is as it says; those that go
+/// on from there without a gap are not asked for.
+fn is_proven_after_gap(log: &[u8], index: &[u8], count: usize, mut end: usize) -> bool {
+    let Some(log_id) = index.get(40..56) else { return false };
+    let crc_at = |bytes: &[u8], at: usize| u32::from_le_bytes(*bytes[at..].first_chunk().unwrap());
+    let entries = index.get(INDEX_HEADER_BYTES..).unwrap_or_default().chunks_exact(ENTRY_BYTES);
+    let mut has_gap = false;
+    for (number, entry) in entries.enumerate().skip(count) {
+        let bound = [log_id, &(number as u64).to_le_bytes(), &entry[..20]].concat();
+        let offset = u64::from_le_bytes(*entry.first_chunk().unwrap()) & ((1 << 47) - 1);
+        let offset = usize::try_from(offset).unwrap();
+        let size = log.get(offset..).and_then(|rest| rest.first_chunk()).map(|word| u64::from_le_bytes(*word));
+        let record_end = size.and_then(|size| usize::try_from(size).ok()?.checked_add(offset + 8));
+        let record = record_end.and_then(|record_end| log.get(offset..record_end));
+        let is_whole = crc_fast::crc32_iscsi(&bound) == crc_at(entry, 20)
+            && record.is_some_and(|record| crc_fast::crc32_iscsi(record) == crc_at(entry, 16));
+        has_gap |= !is_whole || offset != end;
+        if is_whole && has_gap && offset >= end {
+            return true;
+        }
+        end = if has_gap { end } else { record_end.unwrap_or(end) };
+    }
+    false
 }
 
 /// The log takes one more and closes; the files are then exactly the records, and another open changes no record.
