@@ -10,7 +10,7 @@ from .tools import c_compiler, library_dir, need, need_cargo_command
 
 HEADER = ROOT / "include" / "immuta.h"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
-# What libimmuta.a has of the Zstandard library; the shared library hides it, and a build without zstd has none of it.
+# What libimmuta.a may have of the Zstandard library; the shared library hides it, and a build without zstd has none of it.
 ZSTD_PREFIXES = {"ZSTD_", "ZSTDMT_", "HUF_", "_HUF_", "FSE_", "HIST_", "POOL_", "ERR_", "g_"}
 C_STANDARDS = [("c99",), ("c11",), ("c23", "c2x")]  # the last under either of its names
 SYSTEM_LIBRARIES = {"libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
@@ -99,20 +99,24 @@ def expected_soname() -> str:
 
 def foreign_symbols(run: Run, archive: Path) -> set[str]:
     """The global symbols of the archive that are neither the interface nor Rust's, each down to its first underscore."""
-    lines = run.command("nm", "--defined-only", "--extern-only", archive).splitlines()
-    names = {line.split()[2] for line in lines if len(line.split()) == 3}
-    # Rust mangles its own; two underscores begin what the compiler's runtime has (__addvdi3) and Rust's allocator shims.
-    foreign = {name for name in names if not re.match(r"immuta_|_ZN|_R|__|rust_eh_personality$", name)}
+    # Not nm: with a plugin of LLVM it lists nothing of what Rust compiled. A weak symbol clashes with none.
+    lines = [line.split() for line in run.command("readelf", "--symbols", "--wide", archive).splitlines()]
+    names = {words[7] for words in lines if len(words) == 8 and words[4] == "GLOBAL" and words[6] != "UND"}
+    # Rust mangles its own; two underscores begin what the compiler's runtime has (__addvdi3) and Rust's allocator shims; LLVM puts a
+    # hash into the names of constants (anon.1f...1.llvm.23).
+    ours = r"immuta_|_ZN|_R|__|rust_eh_personality$|anon\.[0-9a-f]{32}\.\d+\.llvm\.\d+$"
+    foreign = {name for name in names if not re.match(ours, name)}
     return {re.match(r"_?[^_]+_?", name)[0] for name in foreign}
 
 
 def archive_symbols(run: Run) -> str:
     """Two archives in one program clash where they define the same names, so what ours brings along is listed."""
-    need("nm")
+    need("readelf")
     c_compiler()
-    found = foreign_symbols(run, library_dir(run) / "libimmuta.a")
-    expect(found == ZSTD_PREFIXES, f"prefixes not listed: {sorted(found - ZSTD_PREFIXES)}, "
-                                   f"listed, not there: {sorted(ZSTD_PREFIXES - found)}")
+    found = with_zstd = foreign_symbols(run, library_dir(run) / "libimmuta.a")
+    # Not each of them is on every machine: _HUF_ is assembly of x86-64.
+    expect(found <= ZSTD_PREFIXES, f"prefixes not listed: {sorted(found - ZSTD_PREFIXES)}")
+    expect("ZSTD_" in found, "nothing of the Zstandard library is there: nm shows too little")
     target = TARGET_DIR / "without-zstd"
     run.command("cargo", "build", "--locked", "--release", "--package", "immuta", "--lib", "--no-default-features",
                 "--target-dir", target)
@@ -122,7 +126,7 @@ def archive_symbols(run: Run) -> str:
     suites = sorted(path.stem for path in (ROOT / "c-tests" / "suites").glob("codec*.c"))
     run.command("cargo", "test", "--locked", "--release", "--package", "immuta-c-tests", "--test", "suites", "--",
                 "--without-zstd", *suites)
-    return f"{', '.join(sorted(ZSTD_PREFIXES))}; without zstd none, and {', '.join(suites)} pass"
+    return f"{', '.join(sorted(with_zstd))}; without zstd none, and {', '.join(suites)} pass"
 
 
 def static_libraries(run: Run) -> str:

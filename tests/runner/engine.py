@@ -56,6 +56,8 @@ class Step:
     shares: str | None = None
     # It measures, and so has the machine for itself, when all others are done.
     alone: bool = False
+    # It takes very long, and so runs when it is named or its flag is given.
+    only_when_asked: bool = False
 
 
 class Run:
@@ -189,6 +191,9 @@ def main(steps: list[Step], arguments: list[str]) -> int:
     parser.add_argument("--minutes", type=int, metavar="N",
                         help="the long forms of the steps that have one; those without an end go on for N minutes")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="how many steps run at a time (2)")
+    for step in steps:
+        if step.only_when_asked:
+            parser.add_argument(f"--{step.name}", action="append_const", dest="asked", const=step.name, help=f"also {step.about}")
     parser.add_argument("--strict", action="store_true", help="a skipped step is a failure")
     options = parser.parse_args(arguments)
     if options.minutes is not None and options.minutes < 1:
@@ -206,7 +211,8 @@ def main(steps: list[Step], arguments: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: programs being run are ended, too
     LOG_DIR.mkdir(parents=True, exist_ok=True)
-    chosen = [step for step in steps if not options.names or step.name in options.names]
+    asked = {*options.names, *(options.asked or [])}
+    chosen = [step for step in steps if step.name in asked or not (options.names or step.only_when_asked)]
     try:
         counts = run_steps(chosen, options.minutes, options.jobs)
     except KeyboardInterrupt:

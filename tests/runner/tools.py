@@ -1,15 +1,22 @@
 """Finds the programs the tests need, and says how to get one that is missing."""
 
 import functools
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from .engine import ROOT, Failure, Skip
 
-VENV_BIN = ROOT / ".venv" / "bin"
 REQUIREMENTS = ROOT / "tests" / "requirements.txt"
+WHEELS = ROOT / ".venv"
+VENV_PYTHON = WHEELS / "bin" / "python"
+# What was installed there.
+INSTALLED = WHEELS / "installed.txt"
+PIP_INSTALL = ["-m", "pip", "install", "--quiet", "--requirement", str(REQUIREMENTS)]
+INSTALLING = threading.Lock()
 
 
 def need(name: str, hint: str = "make tools") -> str:
@@ -37,33 +44,47 @@ def need_std_source() -> None:
         raise Skip("the source of Rust's standard library is not installed; rustup component add rust-src")
 
 
-@functools.cache
 def need_wheel(name: str) -> str:
-    """cmake or ninja: the one on PATH, else the pinned Python wheel, installed into the project's own .venv."""
+    """cmake or ninja: the one on PATH, else that of the pinned Python wheel."""
     path = shutil.which(name)
     if path is not None:
         return path
-    if not (VENV_BIN / name).exists():
-        install_wheels()
-    return str(VENV_BIN / name)
+    install_wheels()
+    return str(WHEELS / "bin" / name)
 
 
-@functools.cache
 def need_module(name: str) -> str:
-    """The Python of the project's own .venv, which has the pinned wheel `name`."""
-    python = VENV_BIN / "python"
-    if not python.exists() or subprocess.run([python, "-c", f"import {name}"], capture_output=True).returncode != 0:
-        install_wheels()
-    return str(python)
+    """A Python that has the pinned wheel `name`."""
+    install_wheels()
+    python = str(VENV_PYTHON) if VENV_PYTHON.exists() else sys.executable
+    if subprocess.run([python, "-c", f"import {name}"], capture_output=True).returncode != 0:
+        raise Skip(f"the wheel {name} is not in {WHEELS.name}; make clean, then again")
+    return python
 
 
 def install_wheels() -> None:
-    hint = f"{REQUIREMENTS.relative_to(ROOT)} could not be installed into .venv; make tools"
-    for words in ([sys.executable, "-m", "venv", VENV_BIN.parent],
-                  [VENV_BIN / "python", "-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS]):
+    """Into the project's own .venv, once: a virtual environment, or, where Python has no venv but pip, a directory that pip fills."""
+    with INSTALLING:
+        if not INSTALLED.exists() or INSTALLED.read_text() != REQUIREMENTS.read_text():
+            shutil.rmtree(WHEELS, ignore_errors=True)
+            failure = first_failure([sys.executable, "-m", "venv", WHEELS], [VENV_PYTHON, *PIP_INSTALL])
+            if failure is not None:
+                shutil.rmtree(WHEELS, ignore_errors=True)
+                failure = first_failure([sys.executable, *PIP_INSTALL, "--target", WHEELS])
+            if failure is not None:
+                raise Skip(f"the wheels of {REQUIREMENTS.relative_to(ROOT)} could not be installed; make tools ({failure})")
+            INSTALLED.write_text(REQUIREMENTS.read_text())
+        if not VENV_PYTHON.exists():
+            os.environ["PYTHONPATH"] = str(WHEELS)
+
+
+def first_failure(*commands: list) -> str | None:
+    for words in commands:
         result = subprocess.run([str(word) for word in words], capture_output=True, text=True)
         if result.returncode != 0:
-            raise Skip(f"{hint} ({(result.stderr or result.stdout).strip().splitlines()[-1:]})")
+            said = (result.stderr or result.stdout).strip().splitlines()
+            return said[-1] if said else f"{words[0]} ended with {result.returncode}"
+    return None
 
 
 def library_dir(run) -> Path:
