@@ -166,7 +166,7 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "pool_closes_quietly",
         file: "pool.rs",
-        from: "        drop(idle);\n        self.freed.notify_all();",
+        from: "        drop(idle);\n        self.0.freed.notify_all();",
         to: "        drop(idle);",
         caught_by: &["pool-close"],
     },

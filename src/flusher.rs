@@ -3,12 +3,11 @@
 //! It sleeps without a timeout while nothing is to be flushed, so an idle log costs nothing; an append tells it once.
 
 use crate::error::{Error, Result};
-use crate::storage::thread;
-use crate::sync::{Condvar, Mutex};
+use crate::storage::thread::{self, Thread};
+use crate::sync::{Arc, Condvar, Mutex};
 use crate::writer::{FlushNeed, Writer};
-use std::sync::Arc;
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What the thread is wanted for; more is larger.
@@ -17,8 +16,15 @@ const IN_TIME: u8 = 1;
 const NOW: u8 = 2;
 const STOP: u8 = 3;
 
+/// What there is to flush.
+pub trait Writers: Send + Sync + 'static {
+    /// Calls `act` with each writer that there is now.
+    fn each(&self, act: &mut dyn FnMut(&Writer));
+}
+
 #[derive(Debug)]
-struct Shared {
+struct Shared<W> {
+    writers: W,
     /// Read by every append; changed under the lock.
     wanted: AtomicU8,
     lock: Mutex<()>,
@@ -28,26 +34,25 @@ struct Shared {
 
 /// Flushes the namespaces of one log.
 #[derive(Debug)]
-pub struct Flusher {
-    shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+pub struct Flusher<W> {
+    shared: Arc<Shared<W>>,
+    thread: Mutex<Option<Thread>>,
 }
 
-impl Flusher {
+impl<W: Writers> Flusher<W> {
     /// `interval` zero: only when much was appended.
-    pub fn new(interval: Duration) -> Flusher {
+    pub fn new(interval: Duration, writers: W) -> Result<Flusher<W>> {
         let wanted = AtomicU8::new(NOTHING);
-        let shared = Arc::new(Shared { wanted, lock: Mutex::new(()), changed: Condvar::new(), interval });
-        Flusher { shared, thread: Mutex::new(None) }
+        let shared = Shared { writers, wanted, lock: Mutex::new(()), changed: Condvar::new(), interval };
+        Ok(Flusher { shared: Arc::new(shared)?, thread: Mutex::new(None) })
     }
 
-    /// Starts the thread unless it runs; `writers` answers which namespaces there are now.
-    pub fn start(&self, writers: impl Fn() -> Vec<Arc<Writer>> + Send + 'static) -> Result<()> {
+    /// Starts the thread unless it runs.
+    pub fn start(&self) -> Result<()> {
         let mut thread = self.thread.lock();
         if thread.is_none() {
-            let shared = Arc::clone(&self.shared);
-            let spawned = thread::spawn("immuta-flush", move || shared.run(&writers));
-            *thread = Some(spawned.map_err(|error| Error::os("starting the flush thread", &error))?);
+            let started = Thread::start(&self.shared);
+            *thread = Some(started.map_err(|error| Error::os("starting the flush thread", &error))?);
         }
         Ok(())
     }
@@ -69,28 +74,31 @@ impl Flusher {
     pub fn stop(&self) {
         self.shared.want(STOP);
         if let Some(thread) = self.thread.lock().take() {
-            // A panic of the thread has poisoned what it touched; there is nothing more to tell here.
-            let _ = thread.join();
+            thread.join();
         }
     }
 }
 
-impl Shared {
-    fn want(&self, wanted: u8) {
-        let _changing = self.lock.lock();
-        self.wanted.fetch_max(wanted, Ordering::Relaxed);
-        self.changed.notify_one();
-    }
+impl<W: Writers> thread::Body for Shared<W> {
+    const NAME: &'static CStr = c"immuta-flush";
 
-    fn run(&self, writers: &dyn Fn() -> Vec<Arc<Writer>>) {
+    fn run(&self) {
         while self.wait() {
-            for writer in writers() {
+            self.writers.each(&mut |writer| {
                 if writer.flush_need() != FlushNeed::Nothing {
                     // A failure has poisoned the namespace; the next append and the close report it.
                     let _ = writer.checkpoint();
                 }
-            }
+            });
         }
+    }
+}
+
+impl<W> Shared<W> {
+    fn want(&self, wanted: u8) {
+        let _changing = self.lock.lock();
+        self.wanted.fetch_max(wanted, Ordering::Relaxed);
+        self.changed.notify_one();
     }
 
     /// Waits until a flush is due; `false`: the thread is to end.

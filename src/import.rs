@@ -23,10 +23,10 @@ use crate::report::{Outcome, Report};
 use crate::salvage;
 use crate::scan::Point;
 use crate::storage::{self, File, OpenMode, Storage, open_directory, remove_if_there};
+use crate::sync::Arc;
 use source::{Source, compare, decode_all};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Bytes copied or compared between two calls of the progress callback.
@@ -80,7 +80,7 @@ pub fn import_on(
     target.refuse_without_room(source.fit.count)?;
     storage.sync_own_name().map_err(|error| target.failed(&error))?;
     let claim = target.claim()?;
-    let made = target.build(&source, &Chain::new(&options.codecs), options, &mut Progress(progress));
+    let made = target.build(&source, &Chain::new(&options.codecs)?, options, &mut Progress(progress));
     if made.is_err() {
         target.clear();
     }
@@ -245,7 +245,7 @@ impl Target<'_> {
         let point = Point { count, end: log::HEADER_SIZE_BYTES + (end - start), time_ns: 0 };
         let (epoch, codecs) = (random::epoch()?, chain.ids());
         let (prepared, newest, slot) =
-            rebuild::prepare_new(self.storage, self.name, log, point, Mode::Fast, epoch, &codecs)?;
+            rebuild::prepare_new(self.storage, self.name, log, point, Mode::Fast, epoch, codecs)?;
         let index = prepared.install(self.storage, self.name)?;
         let recorded = if codecs.is_empty() || count == 0 {
             Ok(())

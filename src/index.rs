@@ -8,8 +8,8 @@ use crate::format::index::{
     LogId, PAGE_SIZE_BYTES, SUFFIX, State, entry_offset,
 };
 use crate::storage::File;
+use crate::sync::Arc;
 use std::io;
-use std::sync::Arc;
 
 /// Entries read by one call when many follow, and before the file is asked where the next data is.
 const RUN_ENTRIES: u64 = 512;
@@ -35,7 +35,7 @@ pub enum CodecsIn {
 pub struct Header {
     pub identity: Result<Identity, IdentityError>,
     /// The ids of the codec chain, from page 0 or, where that does not know them, from page 3; `None`: unknown.
-    pub codecs: Option<Vec<u32>>,
+    pub codecs: Option<codecs::ChainIds>,
     /// Checkpoints A and B; `None` where the page is none of this log.
     pub checkpoints: [Option<Checkpoint>; 2],
     pub file_size_bytes: u64,
@@ -49,7 +49,7 @@ impl Header {
         if let Ok(identity) = &identity {
             codecs = match &identity.codecs {
                 None => codecs::decode_page(&page_at(file, CHAIN_PAGE_OFFSET)?, &identity.log_id),
-                known => known.clone(),
+                known => *known,
             };
             for (checkpoint, offset) in checkpoints.iter_mut().zip(CHECKPOINT_OFFSETS) {
                 *checkpoint = Checkpoint::decode(&page_at(file, offset)?, &identity.log_id);

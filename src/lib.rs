@@ -16,6 +16,7 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!("libimmuta needs 64-bit little-endian Linux: its formats are little-endian, its waiting is the futex");
 
+mod append_list;
 pub mod codec;
 pub mod error;
 pub mod ffi;

@@ -6,9 +6,13 @@ use crate::format::live::{
     WRITER_PID_AT,
 };
 use crate::storage::{File, FileId, OpenMode, SharedPage, Storage, remove_if_there};
-use std::io;
+use crate::sync::Arc;
+use std::io::{self, Read};
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+
+/// Its length as text: 32 digits in five groups.
+const BOOT_ID_TEXT_BYTES: usize = 36;
 
 /// The random number the kernel drew at boot; zeros where it cannot be read. Read once, so that a look takes no descriptor for it.
 fn boot_id() -> [u8; BOOT_ID_BYTES] {
@@ -16,11 +20,16 @@ fn boot_id() -> [u8; BOOT_ID_BYTES] {
     if let Some(id) = KNOWN.get() {
         return *id;
     }
-    let Ok(text) = std::fs::read_to_string("/proc/sys/kernel/random/boot_id") else { return [0; BOOT_ID_BYTES] };
-    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
+    let mut text = [0; BOOT_ID_TEXT_BYTES];
+    let read = std::fs::File::open("/proc/sys/kernel/random/boot_id").and_then(|mut file| file.read_exact(&mut text));
+    if read.is_err() {
+        return [0; BOOT_ID_BYTES];
+    }
+    let mut digits =
+        text.iter().filter_map(|digit| char::from(*digit).to_digit(16)).filter_map(|digit| u8::try_from(digit).ok());
     let mut id = [0; BOOT_ID_BYTES];
-    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair[0] << 4 | pair[1];
+    for byte in &mut id {
+        *byte = digits.next().unwrap_or_default() << 4 | digits.next().unwrap_or_default();
     }
     *KNOWN.get_or_init(|| id)
 }
@@ -97,14 +106,14 @@ impl Live {
             return Ok(None);
         }
         let page = if mode == OpenMode::Write { file.shared_page()? } else { None };
-        Ok(Some(Live { file, page: page.map(Arc::new) }))
+        Ok(Some(Live { file, page: page.map(Arc::new).transpose()? }))
     }
 
     fn create(storage: &dyn Storage, name: &str) -> io::Result<Live> {
         let file = storage.open(name, OpenMode::CreateNew)?;
         let blank = Snapshot { boot_id: boot_id(), wakes: true, ..Snapshot::default() };
         file.write_at(0, &blank.encode())?;
-        let page = file.shared_page()?.map(Arc::new);
+        let page = file.shared_page()?.map(Arc::new).transpose()?;
         Ok(Live { file, page })
     }
 

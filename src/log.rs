@@ -1,8 +1,9 @@
 //! A log: the namespaces of one directory, opened together, closed together.
 
+use crate::append_list::AppendList;
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result, no_memory};
-use crate::flusher::Flusher;
+use crate::flusher::{Flusher, Writers};
 use crate::follower::Follower;
 use crate::format;
 use crate::index;
@@ -15,11 +16,11 @@ use crate::report::{Report, Stats};
 use crate::ringer::Ringer;
 use crate::storage::{self, Storage};
 use crate::stream::Stream;
-use crate::sync::Mutex;
+use crate::sync::{Arc, Mutex};
 use crate::transaction::Transaction;
 use crate::writer::Writer;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes `append_from` asks its callback for at once.
@@ -32,14 +33,22 @@ struct Member {
     writer: Option<Arc<Writer>>,
 }
 
+type Members = Arc<AppendList<Member>>;
+
+impl Writers for Members {
+    fn each(&self, act: &mut dyn FnMut(&Writer)) {
+        self.iter().filter_map(|member| member.writer.as_deref()).for_each(act);
+    }
+}
+
 /// An open log. Streams and records keep what they need of it alive.
 #[derive(Debug)]
 pub struct Log {
     storage: Arc<dyn Storage>,
     options: Options,
     /// Only ever added to, so that an append finds its writer without a lock.
-    members: Arc<boxcar::Vec<Member>>,
-    flusher: Flusher,
+    members: Members,
+    flusher: Flusher<Members>,
     /// Serves the event loops of a read-only log.
     ringer: Arc<Ringer>,
     flushing: AtomicBool,
@@ -72,12 +81,13 @@ impl Log {
         } else {
             options.namespaces.clone()
         };
+        let members = Arc::new(AppendList::new())?;
         let log = Log {
             storage,
-            options: options.clone(),
-            members: Arc::default(),
-            flusher: Flusher::new(options.flush_interval),
-            ringer: Arc::default(),
+            options: options.try_clone()?,
+            flusher: Flusher::new(options.flush_interval, Arc::clone(&members))?,
+            members,
+            ringer: Arc::new(Ringer::new()?)?,
             flushing: AtomicBool::new(false),
             changing: Mutex::new(()),
             closed: AtomicBool::new(false),
@@ -96,14 +106,14 @@ impl Log {
     pub fn shutdown(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
         // Waits end before anything that may take long.
-        for (_, member) in self.members.iter() {
+        for member in self.members.iter() {
             member.namespace.close();
         }
         let _changing = self.changing.lock();
         self.flusher.stop();
         self.ringer.stop();
         let mut outcome = Ok(());
-        for (_, member) in self.members.iter() {
+        for member in self.members.iter() {
             member.namespace.close();
             if let Some(writer) = &member.writer {
                 let closed = writer.close().map_err(|error| error.in_namespace(member.namespace.number));
@@ -122,31 +132,31 @@ impl Log {
         let _changing = self.changing.lock();
         self.refuse_closed()?;
         let number = self.namespace_count();
-        if self.members.iter().any(|(_, member)| member.namespace.name == name) {
+        if self.members.iter().any(|member| member.namespace.name == name) {
             return Err(Error::new(ErrorKind::Exists, format_args!("namespace {name:?} is open already")));
         }
         let opened =
             if self.options.read_only { self.open_follower(number, name) } else { self.open_writer(number, name) };
         let member = opened.map_err(|error| error.in_namespace(number))?;
-        self.members.push(member);
+        self.members.push(member)?;
         Ok(number)
     }
 
     fn open_follower(&self, number: u32, name: &str) -> Result<Member> {
         let storage = &self.storage;
-        let named = Chain::new(&self.options.codecs);
+        let named = Chain::new(&self.options.codecs)?;
         let (follower, index, events) = Follower::open(storage.as_ref(), name, &named)?;
         let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
         let ringer = Some(Arc::clone(&self.ringer));
         let parts = Parts { index, events, follower: Some(follower), ringer, readers };
-        let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts);
+        let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts)?;
         namespace.look()?;
-        Ok(Member { namespace: Arc::new(namespace), writer: None })
+        Ok(Member { namespace: Arc::new(namespace)?, writer: None })
     }
 
     fn open_writer(&self, number: u32, name: &str) -> Result<Member> {
         let storage = &self.storage;
-        let named = Chain::new(&self.options.codecs);
+        let named = Chain::new(&self.options.codecs)?;
         let prepared = recovery::prepare(storage.as_ref(), name, &named)?;
         // Before anything is written: too few descriptors are a refusal like any other.
         let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
@@ -155,10 +165,10 @@ impl Log {
         let events = EventCount::new(opened.live.page(), true);
         let index = OpenIndex::new(opened.index.clone(), &named, &storage.path().join(index::file_name(name)))?;
         let parts = Parts { index, events, follower: None, ringer: None, readers };
-        let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts);
-        let namespace = Arc::new(namespace);
+        let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts)?;
+        let namespace = Arc::new(namespace)?;
         let writer = Writer::new(Arc::clone(&namespace), opened, self.options.flush_bytes)?;
-        Ok(Member { namespace, writer: Some(Arc::new(writer)) })
+        Ok(Member { namespace, writer: Some(Arc::new(writer)?) })
     }
 
     /// The number of the namespace called `name`.
@@ -166,8 +176,8 @@ impl Log {
     /// # Errors
     /// [`ErrorKind::Namespace`] when it is not open here.
     pub fn find_namespace(&self, name: &str) -> Result<u32> {
-        let found = self.members.iter().find(|(_, member)| member.namespace.name == name);
-        found.map(|(_, member)| member.namespace.number).ok_or_else(|| {
+        let found = self.members.iter().find(|member| member.namespace.name == name);
+        found.map(|member| member.namespace.number).ok_or_else(|| {
             Error::new(ErrorKind::Namespace, format_args!("no namespace {name:?} is open here; add it first"))
         })
     }
@@ -269,10 +279,10 @@ impl Log {
     ///
     /// # Errors
     /// [`ErrorKind::Namespace`], [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`].
-    pub fn transaction(self: &Arc<Self>, ns: u32) -> Result<Transaction> {
+    pub fn transaction(self: &sync::Arc<Self>, ns: u32) -> Result<Transaction> {
         let limit = self.namespace(ns)?.max_record_size_bytes;
         self.with_writer(ns, |_| Ok(()))?;
-        Ok(Transaction::new(Arc::clone(self), ns, limit))
+        Ok(Transaction::new(sync::Arc::clone(self), ns, limit))
     }
 
     /// A stream over `ns`: 0 from the beginning, negative from now on, N skips the first N.
@@ -321,8 +331,7 @@ impl Log {
         if self.flushing.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let members = Arc::clone(&self.members);
-        self.flusher.start(move || members.iter().filter_map(|(_, member)| member.writer.clone()).collect())?;
+        self.flusher.start()?;
         self.flushing.store(true, Ordering::Relaxed);
         Ok(())
     }

@@ -1,6 +1,95 @@
-//! Buffers that the system may refuse: an error then, and not the end of the process.
+//! Memory that the system may refuse: an error then, and not the end of the process. Whatever a running program calls takes all of its
+//! memory through these functions and `sync::Arc`; `clippy.toml` refuses what would end the process instead.
 
-use crate::error::{Result, no_memory};
+#![allow(unsafe_code, reason = "the standard library has no box that can be refused")]
+
+use crate::error::{Error, ErrorKind, Result, no_memory};
+use std::alloc::{Layout, alloc};
+use std::collections::TryReserveError;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+
+/// An allocation that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+impl From<Refused> for Error {
+    fn from(_: Refused) -> Error {
+        Error::new(ErrorKind::NoMemory, "the system refused memory; nothing changed")
+    }
+}
+
+impl From<Refused> for io::Error {
+    fn from(_: Refused) -> io::Error {
+        io::Error::from_raw_os_error(libc::ENOMEM)
+    }
+}
+
+impl From<TryReserveError> for Refused {
+    fn from(_: TryReserveError) -> Refused {
+        Refused
+    }
+}
+
+/// `value` in memory of its own.
+pub fn boxed<T>(value: T) -> Result<Box<T>, Refused> {
+    let place = place_for(value)?;
+    // SAFETY: the place was allocated for a T as a box allocates it, holds one, and nothing else leads there.
+    Ok(unsafe { Box::from_raw(place.as_ptr()) })
+}
+
+/// An allocation that holds `value`, made by the global allocator with the layout of a T.
+pub fn place_for<T>(value: T) -> Result<NonNull<T>, Refused> {
+    let layout = Layout::new::<T>();
+    let place = if layout.size() == 0 {
+        NonNull::dangling()
+    } else {
+        // SAFETY: the layout is not of size 0.
+        NonNull::new(unsafe { alloc(layout) }.cast::<T>()).ok_or(Refused)?
+    };
+    // SAFETY: allocated just now for a T, or of size 0, for which any aligned address will do.
+    unsafe { place.write(value) };
+    Ok(place)
+}
+
+/// Adds `value` to the end of `list`.
+pub fn push<T>(list: &mut Vec<T>, value: T) -> Result<(), Refused> {
+    list.try_reserve(1)?;
+    list.push(value);
+    Ok(())
+}
+
+/// The elements of `items` in a list of exactly their size.
+pub fn list<T>(items: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>, Refused> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(items.len())?;
+    for item in items.take(list.capacity()) {
+        list.push(item);
+    }
+    Ok(list)
+}
+
+/// A copy of `text`.
+pub fn text(text: &str) -> Result<String, Refused> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len())?;
+    copy.push_str(text);
+    Ok(copy)
+}
+
+/// The path of `name` in `directory`; without a name, the directory's own.
+pub fn path(directory: &Path, name: &str) -> Result<PathBuf, Refused> {
+    let mut path = OsString::new();
+    path.try_reserve_exact(directory.as_os_str().len() + 1 + name.len())?;
+    path.push(directory);
+    let mut path = PathBuf::from(path);
+    if !name.is_empty() {
+        path.push(name);
+    }
+    Ok(path)
+}
 
 /// `size_bytes` zeros, for `what`.
 pub fn zeroed(size_bytes: usize, what: &str) -> Result<Vec<u8>> {

@@ -7,6 +7,7 @@ use crate::format::index::Mode;
 use crate::format::log;
 use crate::index::{self, CodecsIn, Header, Index};
 use crate::journal;
+use crate::memory;
 use crate::options::Options;
 use crate::pool::Pool;
 use crate::publish::{Bell, EventCount, Visible};
@@ -14,9 +15,8 @@ use crate::record::{Place, Reader};
 use crate::report::{Report, Stats};
 use crate::ringer::Ringer;
 use crate::storage::{OpenMode, Storage};
-use crate::sync::{Mutex, RwLock};
+use crate::sync::{Arc, Mutex, RwLock};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ pub struct Namespace {
     pub storage: Arc<dyn Storage>,
     pub visible: Visible,
     pub events: EventCount,
-    pub pool: Arc<Pool<Reader>>,
+    pub pool: Pool<Reader>,
     pub counters: Counters,
     pub max_record_size_bytes: u64,
     pub verify_reads: bool,
@@ -108,29 +108,35 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    pub fn new(number: u32, name: &str, storage: Arc<dyn Storage>, options: &Options, parts: Parts) -> Namespace {
+    pub fn new(
+        number: u32,
+        name: &str,
+        storage: Arc<dyn Storage>,
+        options: &Options,
+        parts: Parts,
+    ) -> Result<Namespace> {
         let Parts { index, events, follower, ringer, readers } = parts;
-        Namespace {
+        Ok(Namespace {
             number,
-            name: name.to_owned(),
-            log_path: storage.path().join(log::file_name(name)),
-            index_path: storage.path().join(index::file_name(name)),
+            name: memory::text(name)?,
+            log_path: memory::path(storage.path(), &log::file_name(name))?,
+            index_path: memory::path(storage.path(), &index::file_name(name))?,
             storage,
             visible: Visible::new(),
             events,
-            pool: Pool::new(readers),
+            pool: Pool::new(readers)?,
             counters: Counters::default(),
             max_record_size_bytes: options.max_record_size_bytes,
             verify_reads: options.verify_reads,
             poisoned: AtomicBool::new(false),
             report: Mutex::new(Report::default()),
             index: RwLock::new(index),
-            named: Chain::new(&options.codecs),
+            named: Chain::new(&options.codecs)?,
             files_serial: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             follower,
             ringer,
-        }
+        })
     }
 
     /// Ends all waits and refuses new ones; repeatable.
@@ -322,8 +328,9 @@ pub fn open_readers(storage: &dyn Storage, name: &str, count: u32) -> Result<Vec
 
 fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<Reader> {
     let file_name = log::file_name(name);
-    let file = storage.open(&file_name, OpenMode::Read).map_err(|error| {
-        Error::os(format_args!("opening a reader of {}", storage.path().join(&file_name).display()), &error)
-    })?;
-    Ok(Reader { view: file.view(), files_serial, place: Place::default(), decoded: None })
+    let failed =
+        |error| Error::os(format_args!("opening a reader of {}", storage.path().join(&file_name).display()), &error);
+    let file = storage.open(&file_name, OpenMode::Read).map_err(failed)?;
+    let view = file.view().map_err(failed)?;
+    Ok(Reader { view, files_serial, place: Place::default(), decoded: None })
 }

@@ -3,6 +3,7 @@
 use crate::codec::Codec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::CODECS_MAX;
+use crate::memory;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
@@ -75,8 +76,18 @@ impl Options {
         if self.namespaces.iter().any(|known| known == name) {
             return Err(Error::new(ErrorKind::Exists, format_args!("namespace {name:?} was added before")));
         }
-        self.namespaces.push(name.to_owned());
+        memory::push(&mut self.namespaces, memory::text(name)?)?;
         Ok(())
+    }
+
+    /// A copy, for which there may be no memory.
+    pub(crate) fn try_clone(&self) -> Result<Options> {
+        let mut namespaces = Vec::new();
+        for name in &self.namespaces {
+            memory::push(&mut namespaces, memory::text(name)?)?;
+        }
+        let codecs = memory::list(self.codecs.iter().cloned())?;
+        Ok(Options { namespaces, codecs, ..*self })
     }
 
     /// The size of the journal on disk.
@@ -89,7 +100,7 @@ impl Options {
     /// # Errors
     /// [`ErrorKind::Argument`] when there are as many as a chain can have.
     pub fn add_codec(&mut self, codec: Codec) -> Result<()> {
-        self.codecs.push(codec);
+        memory::push(&mut self.codecs, codec)?;
         let checked = self.check_codecs();
         if checked.is_err() {
             self.codecs.pop();

@@ -1,14 +1,23 @@
 //! A bounded set of readers: taken before a deadline, given back when the guard is dropped, by whatever thread.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{Condvar, Mutex};
+use crate::memory::{self, Refused};
+use crate::sync::{Arc, Condvar, Mutex};
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::time::Instant;
 
-/// The readers of one namespace.
+/// The readers of one namespace, shared with those on loan.
 #[derive(Debug)]
-pub struct Pool<R> {
+pub struct Pool<R>(Arc<Shared<R>>);
+
+impl<R> Clone for Pool<R> {
+    fn clone(&self) -> Pool<R> {
+        Pool(Arc::clone(&self.0))
+    }
+}
+
+#[derive(Debug)]
+struct Shared<R> {
     state: Mutex<State<R>>,
     freed: Condvar,
     size: u32,
@@ -16,6 +25,7 @@ pub struct Pool<R> {
 
 #[derive(Debug)]
 struct State<R> {
+    /// Has room for all there are, so that giving back needs no memory.
     idle: Vec<Box<Lease<R>>>,
     /// Calls asleep on `freed`: with none, giving back makes no system call.
     waiting: u32,
@@ -23,15 +33,20 @@ struct State<R> {
 }
 
 impl<R> Pool<R> {
-    pub fn new(readers: Vec<R>) -> Arc<Pool<R>> {
+    pub fn new(readers: Vec<R>) -> Result<Pool<R>, Refused> {
         let size = u32::try_from(readers.len()).unwrap_or(u32::MAX);
-        let idle = readers.into_iter().map(|reader| Box::new(Lease { reader, pool: None })).collect();
-        Arc::new(Pool { state: Mutex::new(State { idle, waiting: 0, closed: false }), freed: Condvar::new(), size })
+        let mut idle = Vec::new();
+        idle.try_reserve_exact(readers.len())?;
+        for reader in readers {
+            idle.push(memory::boxed(Lease { reader, pool: None })?);
+        }
+        let state = Mutex::new(State { idle, waiting: 0, closed: false });
+        Ok(Pool(Arc::new(Shared { state, freed: Condvar::new(), size })?))
     }
 
     /// Takes a reader if one is idle.
-    pub fn try_acquire(self: &Arc<Self>) -> Option<Guard<R>> {
-        let lease = self.state.lock().idle.pop()?;
+    pub fn try_acquire(&self) -> Option<Guard<R>> {
+        let lease = self.0.state.lock().idle.pop()?;
         Some(Guard::new(lease, self))
     }
 
@@ -39,8 +54,8 @@ impl<R> Pool<R> {
     ///
     /// # Errors
     /// [`ErrorKind::Pool`] at the deadline, [`ErrorKind::Closed`] once the pool is closed.
-    pub fn acquire(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Guard<R>> {
-        let mut state = self.state.lock();
+    pub fn acquire(&self, deadline: Option<Instant>) -> Result<Guard<R>> {
+        let mut state = self.0.state.lock();
         loop {
             if state.closed {
                 return Err(Error::new(ErrorKind::Closed, "the log was shut down"));
@@ -50,7 +65,7 @@ impl<R> Pool<R> {
             }
             let due;
             state.waiting += 1;
-            (state, due) = self.freed.wait_until(state, deadline);
+            (state, due) = self.0.freed.wait_until(state, deadline);
             state.waiting -= 1;
             if due && state.idle.is_empty() && !state.closed {
                 return Err(self.exhausted());
@@ -63,26 +78,26 @@ impl<R> Pool<R> {
             ErrorKind::Pool,
             format_args!(
                 "all {} readers were held until the deadline; call done on records, or open with more readers",
-                self.size
+                self.0.size
             ),
         )
     }
 
     /// Ends waits and drops idle readers; held ones are dropped when they come back.
     pub fn close(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.0.state.lock();
         state.closed = true;
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         drop(idle);
-        self.freed.notify_all();
+        self.0.freed.notify_all();
     }
 
     /// How many readers there are, and how many are held.
     pub fn usage(&self) -> (u32, u32) {
-        let state = self.state.lock();
+        let state = self.0.state.lock();
         let idle = u32::try_from(state.idle.len()).unwrap_or(u32::MAX);
-        (self.size, if state.closed { 0 } else { self.size.saturating_sub(idle) })
+        (self.0.size, if state.closed { 0 } else { self.0.size.saturating_sub(idle) })
     }
 }
 
@@ -90,7 +105,7 @@ impl<R> Pool<R> {
 #[derive(Debug)]
 struct Lease<R> {
     reader: R,
-    pool: Option<Arc<Pool<R>>>,
+    pool: Option<Pool<R>>,
 }
 
 /// A reader on loan: an address, so that it costs nothing to hand on, while the reader stays where it is.
@@ -101,8 +116,8 @@ pub struct Guard<R> {
 }
 
 impl<R> Guard<R> {
-    fn new(mut lease: Box<Lease<R>>, pool: &Arc<Pool<R>>) -> Guard<R> {
-        lease.pool = Some(Arc::clone(pool));
+    fn new(mut lease: Box<Lease<R>>, pool: &Pool<R>) -> Guard<R> {
+        lease.pool = Some(pool.clone());
         Guard { lease: Some(lease) }
     }
 }
@@ -124,7 +139,7 @@ impl<R> Drop for Guard<R> {
     fn drop(&mut self) {
         let Some(mut lease) = self.lease.take() else { return };
         let Some(pool) = lease.pool.take() else { return };
-        let mut state = pool.state.lock();
+        let mut state = pool.0.state.lock();
         if state.closed {
             // Dropped after the lock is given back: a descriptor is closed by it.
             drop(state);
@@ -134,7 +149,7 @@ impl<R> Drop for Guard<R> {
             let is_wanted = state.waiting > 0;
             drop(state);
             if is_wanted {
-                pool.freed.notify_one();
+                pool.0.freed.notify_one();
             }
         }
     }
@@ -143,10 +158,11 @@ impl<R> Drop for Guard<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync;
 
     #[test]
     fn a_reader_is_on_loan_to_one_and_comes_back_from_any_thread() {
-        let pool = Pool::new(vec![7]);
+        let pool = Pool::new(vec![7]).unwrap();
         let guard = pool.acquire(None).unwrap();
         assert_eq!((*guard, pool.usage()), (7, (1, 1)));
         assert_eq!(pool.acquire(Some(Instant::now())).unwrap_err().kind, ErrorKind::Pool);
@@ -160,8 +176,9 @@ mod tests {
 
     #[test]
     fn closing_ends_waits_and_keeps_what_is_held() {
-        let pool = Pool::new(vec![Arc::new(())]);
-        let watch = Arc::downgrade(&pool.state.lock().idle[0].reader);
+        let reader = sync::Arc::new(());
+        let watch = sync::Arc::downgrade(&reader);
+        let pool = Pool::new(vec![reader]).unwrap();
         let held = pool.acquire(None).unwrap();
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| pool.acquire(None).map(|_| ()).unwrap_err().kind);

@@ -1,6 +1,7 @@
 //! Making a side file: for a new log, or for records that have none.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::codecs::ChainIds;
 use crate::format::in_memory;
 use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, PAGE_SIZE_BYTES, State,
@@ -11,8 +12,8 @@ use crate::memory;
 use crate::random;
 use crate::scan::{self, Bytes, Found, Point};
 use crate::storage::{File, OpenMode, Storage, now_ns, remove_if_there};
+use crate::sync::Arc;
 use std::io;
-use std::sync::Arc;
 
 /// Entries gathered before they are written.
 const RUN_BYTES: usize = 64 << 10;
@@ -72,12 +73,12 @@ pub fn prepare_new(
     to: Point,
     mode: Mode,
     epoch: u64,
-    codecs: &[u32],
+    codecs: ChainIds,
 ) -> Result<(PreparedIndex, Checkpoint, usize)> {
     log.sync().map_err(|error| Error::os("syncing a record file before it is indexed", &error))?;
     let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch };
     // Of records that are there nobody knows yet what they went through.
-    let codecs = (to.count == 0).then(|| codecs.to_vec());
+    let codecs = (to.count == 0).then_some(codecs);
     let prepared = prepare(storage, namespace, |file| fill_index(file, log, newest, codecs))?;
     Ok((prepared, newest, 1))
 }
@@ -95,7 +96,7 @@ pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point) -> Result
 
 /// Makes `file` a side file under a new log id: the entries of all records up to `newest`, then the header with it in slot B and its
 /// predecessor, alike, in slot A.
-fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint, codecs: Option<Vec<u32>>) -> Result<Index> {
+fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint, codecs: Option<ChainIds>) -> Result<Index> {
     let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs };
     let index = Index { file, log_id: identity.log_id };
     write_entries(&index, log, Point::START, Point { count: newest.count, end: newest.end, time_ns: 0 })?;

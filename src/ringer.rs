@@ -7,18 +7,17 @@ use crate::error::{Error, Result, no_memory};
 use crate::namespace::Namespace;
 use crate::publish::POLL_INTERVAL;
 use crate::storage::futex::{self, Scope, WATCHES_MAX, Watch};
-use crate::storage::thread;
-use crate::sync::Mutex;
-use std::sync::Arc;
+use crate::storage::thread::{self, Thread};
+use crate::sync::{Arc, Mutex};
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The thread, once it is wanted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ringer {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Thread>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +30,10 @@ struct Shared {
 }
 
 impl Ringer {
+    pub fn new() -> Result<Ringer> {
+        Ok(Ringer { shared: Arc::new(Shared::default())?, thread: Mutex::default() })
+    }
+
     /// Rings for `namespace` from now on; starts the thread unless it runs.
     ///
     /// # Errors
@@ -46,9 +49,8 @@ impl Ringer {
             served.push(Arc::clone(namespace));
         }
         if thread.is_none() {
-            let shared = Arc::clone(&self.shared);
-            let spawned = thread::spawn("immuta-ring", move || shared.run());
-            *thread = Some(spawned.map_err(|error| Error::os("starting the thread for event loops", &error))?);
+            let started = Thread::start(&self.shared);
+            *thread = Some(started.map_err(|error| Error::os("starting the thread for event loops", &error))?);
         }
         Ok(())
     }
@@ -64,18 +66,14 @@ impl Ringer {
         self.shared.is_stopped.store(true, Ordering::Relaxed);
         self.shared.tell();
         if let Some(thread) = thread.take() {
-            // A panic there left bells that nobody rings; there is nothing more to tell here.
-            let _ = thread.join();
+            thread.join();
         }
         self.shared.served.lock().clear();
     }
 }
 
-impl Shared {
-    fn tell(&self) {
-        self.changes.fetch_add(1, Ordering::Release);
-        futex::wake(&self.changes, 1, Scope::Private);
-    }
+impl thread::Body for Shared {
+    const NAME: &'static CStr = c"immuta-ring";
 
     fn run(&self) {
         let mut armed = Vec::new();
@@ -90,6 +88,13 @@ impl Shared {
                 futex::wait(own.word, own.seen, Some(POLL_INTERVAL), own.scope);
             }
         }
+    }
+}
+
+impl Shared {
+    fn tell(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+        futex::wake(&self.changes, 1, Scope::Private);
     }
 
     /// The namespaces with armed bells; `false` when there is no memory for the list.

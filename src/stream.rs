@@ -12,7 +12,7 @@ use crate::options::{Deadline, Timeout};
 use crate::pool::Guard;
 use crate::publish::{Interrupt, Waiter, Woken};
 use crate::record::{self, Batch, FLAG_ADOPTED, Place, Reader, Record, RecordInfo};
-use std::sync::Arc;
+use crate::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -68,10 +68,11 @@ impl Stream {
         namespace.refresh();
         namespace.look_if_due()?;
         let position = u64::try_from(start).unwrap_or_else(|_| namespace.visible.count());
+        let interrupt = Arc::new(Interrupt::default())?;
         namespace.counters.streams.fetch_add(1, Ordering::Relaxed);
         Ok(Stream {
             position,
-            interrupt: Arc::default(),
+            interrupt,
             index: namespace.open_index(),
             run: Run::default(),
             visible: (0, 0),

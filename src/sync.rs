@@ -3,6 +3,10 @@
 //!
 //! Their poison is passed over: a panic is contained at the boundary, and what it left half done the namespace's own poison tells.
 
+mod arc;
+
+pub use arc::Arc;
+
 use std::cell;
 use std::sync::{self, PoisonError, TryLockError};
 use std::time::Instant;

@@ -13,8 +13,8 @@ use crate::progress::Progress;
 use crate::report::{Outcome, Report};
 use crate::scan::Bytes;
 use crate::storage::{OpenMode, Storage, open_directory};
+use crate::sync::Arc;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Verifies namespace `name` in `directory`, also beside a writer: then what was visible at the start.
@@ -42,13 +42,13 @@ pub fn verify_on(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
     let started = Instant::now();
-    let (follower, index, events) = match Follower::open(storage.as_ref(), name, &Chain::new(&options.codecs)) {
+    let (follower, index, events) = match Follower::open(storage.as_ref(), name, &Chain::new(&options.codecs)?) {
         Err(error) if error.kind.is_of_the_files() => return Ok(unreadable(&error, started)),
         opened => opened?,
     };
     // The records are read through one buffer of its own, so no reader is needed.
     let parts = Parts { index, events, follower: Some(follower), ringer: None, readers: Vec::new() };
-    let namespace = Namespace::new(0, name, Arc::clone(storage), options, parts);
+    let namespace = Namespace::new(0, name, Arc::clone(storage), options, parts)?;
     namespace.look()?;
     let mut report = namespace.report.lock().clone();
     let (count, end) = namespace.visible.get();

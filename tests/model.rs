@@ -9,10 +9,9 @@
 mod random;
 
 use immuta::storage::simulated::Simulated;
-use immuta::storage::{Storage, open_directory};
+use immuta::storage::{Arc, Storage, open_directory};
 use immuta::{ErrorKind, Io, Log, Next, Options, Outcome, Payloads, Stream, Timeout};
 use random::Random;
-use std::sync::Arc;
 
 const TRY: Timeout = Timeout::Ns(0);
 

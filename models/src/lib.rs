@@ -18,6 +18,8 @@ mod error;
 mod format;
 #[path = "../../src/limits.rs"]
 mod limits;
+#[path = "../../src/memory.rs"]
+mod memory;
 pub mod real;
 mod storage;
 mod sync;

@@ -1,5 +1,10 @@
 //! `sync` of the library, on loom's locks and atomics.
 
+#[path = "../../src/sync/arc.rs"]
+mod arc;
+
+pub use arc::Arc;
+
 use loom::sync;
 use std::sync::PoisonError;
 use std::time::Instant;

@@ -2,40 +2,50 @@
 
 use super::{Builtin, Codec, Sink, Transform, about};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::codecs::ChainIds;
+use crate::memory;
+use crate::sync::Arc;
 use std::fmt::{self, Display};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Codecs in the order they are applied.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
-    codecs: Arc<[Codec]>,
+    /// `None`: no codecs.
+    codecs: Option<Arc<Vec<Codec>>>,
 }
 
 impl Chain {
-    pub fn new(codecs: &[Codec]) -> Chain {
-        Chain { codecs: codecs.into() }
+    pub fn new(codecs: &[Codec]) -> Result<Chain> {
+        if codecs.is_empty() {
+            return Ok(Chain::default());
+        }
+        Ok(Chain { codecs: Some(Arc::new(memory::list(codecs.iter().cloned())?)?) })
     }
 
     /// What the side file records of it.
-    pub fn ids(&self) -> Vec<u32> {
-        self.codecs.iter().map(Codec::id).collect()
+    pub fn ids(&self) -> ChainIds {
+        self.codecs().iter().map(Codec::id).collect()
+    }
+
+    fn codecs(&self) -> &[Codec] {
+        self.codecs.as_ref().map_or(&[], |codecs| codecs)
     }
 
     /// Whether payloads are stored as they are: there is no codec, or only ones that work outside the library.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.codecs.iter().all(|codec| codec.transform().is_none())
+        self.codecs().iter().all(|codec| codec.transform().is_none())
     }
 
     /// What is stored in place of `data`. The result, and what each codec makes on the way, has at most `limit_bytes`.
     pub fn encode(&self, data: &[u8], limit_bytes: u64) -> Result<Vec<u8>> {
-        pass(self.codecs.iter(), data, limit_bytes, <dyn Transform>::encode)
+        pass(self.codecs().iter(), data, limit_bytes, <dyn Transform>::encode)
     }
 
     /// What `encode` was given when it made `data`, under the same limit.
     pub fn decode(&self, data: &[u8], limit_bytes: u64) -> Result<Vec<u8>> {
-        pass(self.codecs.iter().rev(), data, limit_bytes, <dyn Transform>::decode)
+        pass(self.codecs().iter().rev(), data, limit_bytes, <dyn Transform>::decode)
     }
 
     /// The chain to open the log at `path` with, which an opener asks for with this one.
@@ -47,10 +57,10 @@ impl Chain {
     /// it was not compiled in.
     pub fn agree(&self, recorded: Option<&[u32]>, path: &Path) -> Result<Chain> {
         let Some(recorded) = recorded else { return Ok(self.clone()) };
-        if self.ids() == recorded {
+        if *self.ids() == *recorded {
             return Ok(self.clone());
         }
-        if !self.codecs.is_empty() {
+        if !self.codecs().is_empty() {
             let message = format_args!(
                 "the log was written with the codecs {}, opened with {}; name the same ones in the same order",
                 Ids(recorded),
@@ -69,7 +79,11 @@ impl Chain {
             };
             Codec::builtin(kind, 0).map_err(|error| error.of(path))
         };
-        Ok(Chain { codecs: recorded.iter().map(builtin).collect::<Result<_>>()? })
+        let mut codecs = Vec::new();
+        for id in recorded {
+            memory::push(&mut codecs, builtin(id)?)?;
+        }
+        Chain::new(&codecs)
     }
 }
 

@@ -19,9 +19,10 @@ pub(crate) use chain::Chain;
 pub use sink::Sink;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
+use crate::sync::Arc;
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
 /// Ids from here on are for codecs that do not come with the library.
 pub const CUSTOM_ID_MIN: u32 = 0x10000;
@@ -74,16 +75,16 @@ impl Builtin {
 
     fn transform(self, level: i32) -> Result<Box<dyn Transform>> {
         Ok(match self {
-            Builtin::Deflate => Box::new(deflate::Deflate::new(level)?),
+            Builtin::Deflate => memory::boxed(deflate::Deflate::new(level)?)?,
             #[cfg(feature = "zstd")]
-            Builtin::Zstd => Box::new(zstd::Zstd::new(level)?),
+            Builtin::Zstd => memory::boxed(zstd::Zstd::new(level)?)?,
             #[cfg(not(feature = "zstd"))]
             Builtin::Zstd => {
                 let message = "this build of the library has no zstd; build it with the feature \"zstd\"";
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
-            Builtin::Lz4 => Box::new(lz4::Lz4::new(level)?),
-            Builtin::Snappy => Box::new(snappy::Snappy::new(level)?),
+            Builtin::Lz4 => memory::boxed(lz4::Lz4::new(level)?)?,
+            Builtin::Snappy => memory::boxed(snappy::Snappy::new(level)?)?,
         })
     }
 }
@@ -106,7 +107,7 @@ impl Codec {
     /// [`ErrorKind::Argument`] for a level it does not have, [`ErrorKind::Unsupported`] for one that was not compiled in.
     pub fn builtin(kind: Builtin, level: i32) -> Result<Codec> {
         let transform = kind.transform(level).map_err(|error| about(kind.name(), error))?;
-        Ok(Codec(Arc::new(Body { id: kind as u32, name: kind.name().to_owned(), transform: Some(transform) })))
+        Ok(Codec(Arc::new(Body { id: kind as u32, name: memory::text(kind.name())?, transform: Some(transform) })?))
     }
 
     /// A codec of the caller's: `id` is [`CUSTOM_ID_MIN`] or more, and means the same transformation for ever.
@@ -135,7 +136,7 @@ impl Codec {
                 format_args!("a codec's name has 1 to {CODEC_NAME_BYTES_MAX} bytes, none a control character");
             return Err(Error::new(ErrorKind::Argument, message));
         }
-        Ok(Codec(Arc::new(Body { id, name: name.to_owned(), transform })))
+        Ok(Codec(Arc::new(Body { id, name: memory::text(name)?, transform })?))
     }
 
     pub fn id(&self) -> u32 {

@@ -55,7 +55,7 @@ fn payloads() -> Vec<Vec<u8>> {
 }
 
 fn alone(codec: &Codec) -> Chain {
-    Chain::new(std::slice::from_ref(codec))
+    Chain::new(std::slice::from_ref(codec)).unwrap()
 }
 
 fn encoded(codec: &Codec, data: &[u8]) -> Vec<u8> {
@@ -244,25 +244,25 @@ fn prefix(letter: u8) -> Codec {
 
 #[test]
 fn a_chain_is_applied_in_order_and_undone_in_reverse() {
-    let chain = Chain::new(&[prefix(b'a'), Codec::external(CUSTOM_ID_MIN, "outside").unwrap(), prefix(b'b')]);
-    assert_eq!(chain.ids(), [CUSTOM_ID_MIN + 97, CUSTOM_ID_MIN, CUSTOM_ID_MIN + 98]);
+    let chain = Chain::new(&[prefix(b'a'), Codec::external(CUSTOM_ID_MIN, "outside").unwrap(), prefix(b'b')]).unwrap();
+    assert_eq!(*chain.ids(), [CUSTOM_ID_MIN + 97, CUSTOM_ID_MIN, CUSTOM_ID_MIN + 98]);
     assert_eq!(chain.encode(b"text", 6).unwrap(), b"batext");
     assert_eq!(chain.decode(b"batext", 6).unwrap(), b"text");
     assert_eq!(chain.encode(b"text", 5).unwrap_err().kind, ErrorKind::TooLarge);
     let error = chain.decode(b"abtext", 6).unwrap_err();
     assert_eq!((error.kind, error.message()), (ErrorKind::CodecFailed, "codec prefix: another letter"));
     assert!(!chain.is_plain());
-    assert!(Chain::new(&[Codec::external(CUSTOM_ID_MIN, "outside").unwrap()]).is_plain());
+    assert!(Chain::new(&[Codec::external(CUSTOM_ID_MIN, "outside").unwrap()]).unwrap().is_plain());
 }
 
 #[test]
 fn the_recorded_chain_decides() {
     let path = Path::new("a.idx");
-    let (none, deflate) = (Chain::default(), Chain::new(&[Codec::builtin(Builtin::Deflate, 9).unwrap()]));
-    assert_eq!(none.agree(None, path).unwrap().ids(), [0; 0], "unknown, and none named");
-    assert_eq!(deflate.agree(None, path).unwrap().ids(), [1], "unknown, and one named");
-    assert_eq!(none.agree(Some(&[1, 4]), path).unwrap().ids(), [1, 4], "all built in");
-    assert_eq!(deflate.agree(Some(&[1]), path).unwrap().ids(), [1]);
+    let (none, deflate) = (Chain::default(), Chain::new(&[Codec::builtin(Builtin::Deflate, 9).unwrap()]).unwrap());
+    assert_eq!(*none.agree(None, path).unwrap().ids(), [0; 0], "unknown, and none named");
+    assert_eq!(*deflate.agree(None, path).unwrap().ids(), [1], "unknown, and one named");
+    assert_eq!(*none.agree(Some(&[1, 4]), path).unwrap().ids(), [1, 4], "all built in");
+    assert_eq!(*deflate.agree(Some(&[1]), path).unwrap().ids(), [1]);
     for (chain, recorded) in
         [(&deflate, &[][..]), (&deflate, &[4]), (&deflate, &[1, 4]), (&none, &[1, CUSTOM_ID_MIN]), (&none, &[5])]
     {

@@ -8,6 +8,7 @@ use super::sink::{immuta_sink, lend};
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::codec::{Builtin, Codec, Sink, Transform};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 
@@ -123,7 +124,7 @@ pub unsafe extern "C" fn immuta_codec_custom(
     let call = unsafe { Call::new(error) };
     call.run(|| {
         let vtable = call.sized_struct::<immuta_codec_vtable>("vtable", vtable)?;
-        let custom = Box::new(Custom(vtable)); // from here on it is destroyed, whatever happens
+        let custom = memory::boxed(Custom(vtable))?; // from here on it is destroyed, whatever happens
         let codec_out = call.out("codec_out", codec_out)?;
         if vtable.struct_size > size_of::<immuta_codec_vtable>() {
             let message = "the vtable is of a newer header than this library; use the header of the library";

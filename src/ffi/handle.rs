@@ -6,6 +6,7 @@
 use super::guard::Call;
 use super::status::{self, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 use crate::storage::fork;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -63,11 +64,12 @@ impl From<Misuse> for Error {
 /// Gives `body` to the C caller, who owns it until it is taken back.
 ///
 /// # Errors
-/// The C library has no memory to note that forks concern us.
+/// No memory for the object, or in the C library to note that forks concern us.
 pub fn give<T: Opaque>(body: T::Body) -> Result<*mut T> {
     fork::install().map_err(|error| Error::os("preparing for forks", &error))?;
     let magic = AtomicU64::new(T::MAGIC);
-    Ok(Box::into_raw(Box::new(Handle { magic, fork_generation: fork::generation(), body })).cast())
+    let handle = memory::boxed(Handle { magic, fork_generation: fork::generation(), body })?;
+    Ok(Box::into_raw(handle).cast())
 }
 
 /// What became of an object that the caller releases.

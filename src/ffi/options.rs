@@ -312,7 +312,7 @@ pub fn read(call: &Call, options: *const immuta_options) -> Result<Options> {
     if options.is_null() {
         return Ok(Options::default());
     }
-    Ok(call.handle(options)?.try_lock().ok_or_else(busy)?.clone())
+    call.handle(options)?.try_lock().ok_or_else(busy)?.try_clone()
 }
 
 fn busy() -> Error {

@@ -10,7 +10,7 @@ use crate::rebuild;
 use crate::recovery::{self, BesideRecords, Plan, Site};
 use crate::scan::{Bytes, Point};
 use crate::storage::{CommitWord, File, FileId, OpenMode, Storage};
-use std::sync::Arc;
+use crate::sync::Arc;
 
 /// The most records indexed in memory, 24 bytes each.
 const SCRATCH_RECORDS_MAX: u64 = 1 << 24;
@@ -42,8 +42,7 @@ impl Files {
             Some((index, id)) => (index, Some(id)),
             None => (index_records(&Site::new(storage, namespace, named), log.as_ref(), log_meta.size_bytes)?, None),
         };
-        let word =
-            Arc::clone(&log).commit_word(false).map_err(|error| failed("mapping", storage, &log_name, &error))?;
+        let word = log.commit_word(false).map_err(|error| failed("mapping", storage, &log_name, &error))?;
         Ok(Files { log, log_id: log_meta.id, index, index_id, word })
     }
 

@@ -213,7 +213,7 @@ impl Follower {
         }
         if !same_live && let Some(live) = Live::attach_reader(storage, &namespace.name) {
             if let Some(page) = live.page() {
-                namespace.events.move_to(page);
+                namespace.events.move_to(page)?;
             }
             self.following.write().live = Some(live);
         }

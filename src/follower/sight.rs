@@ -11,7 +11,7 @@ use crate::namespace::Namespace;
 use crate::recovery::{self, Plan, Recovery, Site, Unindexed};
 use crate::report::{Outcome, Report};
 use crate::scan::{self, Bytes, Point};
-use std::sync::Arc;
+use crate::sync::Arc;
 
 /// How many damaged entries at the end are passed over in search of a good one.
 const DAMAGED_ENTRIES_MAX: u64 = 1024;

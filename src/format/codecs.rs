@@ -10,6 +10,7 @@
 
 use super::index::{CODECS_MAX, LogId, PAGE_SIZE_BYTES};
 use super::{crc32c, set, u32_at};
+use std::ops::Deref;
 
 /// Of page 3 in the side file.
 pub const CHAIN_PAGE_OFFSET: u64 = 3 * PAGE_SIZE_BYTES as u64;
@@ -20,6 +21,33 @@ const CRC_AT: usize = PAGE_SIZE_BYTES - 4;
 const UNKNOWN: u32 = u32::MAX;
 
 const _: () = assert!(12 + 4 * CODECS_MAX < CRC_AT);
+
+/// The ids of a chain, in its order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChainIds {
+    ids: [u32; CODECS_MAX],
+    count: usize,
+}
+
+impl Deref for ChainIds {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        &self.ids[..self.count]
+    }
+}
+
+impl FromIterator<u32> for ChainIds {
+    /// As many as a chain can have.
+    fn from_iter<I: IntoIterator<Item = u32>>(ids: I) -> ChainIds {
+        let mut chain = ChainIds::default();
+        for (place, id) in chain.ids.iter_mut().zip(ids) {
+            *place = id;
+            chain.count += 1;
+        }
+        chain
+    }
+}
 
 /// Page 3 with this chain.
 pub fn encode_page(ids: &[u32], log_id: &LogId) -> [u8; PAGE_SIZE_BYTES] {
@@ -32,7 +60,7 @@ pub fn encode_page(ids: &[u32], log_id: &LogId) -> [u8; PAGE_SIZE_BYTES] {
 }
 
 /// The chain in page 3; `None` when the page has none for the log `log_id`.
-pub fn decode_page(page: &[u8; PAGE_SIZE_BYTES], log_id: &LogId) -> Option<Vec<u32>> {
+pub fn decode_page(page: &[u8; PAGE_SIZE_BYTES], log_id: &LogId) -> Option<ChainIds> {
     if page[..8] != MAGIC || crc32c(&[log_id, &page[..CRC_AT]]) != u32_at(page, CRC_AT) {
         return None;
     }
@@ -52,7 +80,7 @@ pub fn put(page: &mut [u8; PAGE_SIZE_BYTES], offset: usize, ids: Option<&[u32]>)
 ///
 /// # Errors
 /// The count, when it is more than there may be.
-pub fn at(page: &[u8; PAGE_SIZE_BYTES], offset: usize) -> Result<Option<Vec<u32>>, u32> {
+pub fn at(page: &[u8; PAGE_SIZE_BYTES], offset: usize) -> Result<Option<ChainIds>, u32> {
     match u32_at(page, offset) {
         UNKNOWN => Ok(None),
         count if count as usize <= CODECS_MAX => {
@@ -73,7 +101,7 @@ mod tests {
     fn a_chain_page_reads_back_and_a_damaged_or_foreign_one_does_not() {
         for ids in [vec![], vec![1], vec![4, 0x10000, u32::MAX], (1..=16).collect()] {
             let page = encode_page(&ids, &ID);
-            assert_eq!(decode_page(&page, &ID), Some(ids));
+            assert_eq!(decode_page(&page, &ID).as_deref(), Some(ids.as_slice()));
             assert_eq!(decode_page(&page, b"fedcba9876543210"), None, "another log");
             for byte in [0, 8, 12, 76, 2000, CRC_AT] {
                 let mut damaged = page;
@@ -87,11 +115,11 @@ mod tests {
     #[test]
     fn a_checksum_alone_makes_no_chain() {
         let mut page = encode_page(&[1], &ID);
-        for (count, expected) in [(1, Some(vec![1])), (17, None), (UNKNOWN, None)] {
+        for (count, expected) in [(1, Some([1].as_slice())), (17, None), (UNKNOWN, None)] {
             set(&mut page, 8, &u32::to_le_bytes(count));
             let crc = crc32c(&[&ID, &page[..CRC_AT]]);
             set(&mut page, CRC_AT, &crc.to_le_bytes());
-            assert_eq!(decode_page(&page, &ID), expected, "count {count}");
+            assert_eq!(decode_page(&page, &ID).as_deref(), expected, "count {count}");
         }
         let checkpoint =
             Checkpoint { seq: 1, count: 1, end: 16, state: State::Open, mode: Mode::Fast, epoch: 1 }.encode(&ID);

@@ -74,7 +74,7 @@ pub struct Identity {
     pub log_id: LogId,
     pub created_ns: i64,
     /// The ids of the codec chain in the order applied; `None`: unknown here, the log was adopted.
-    pub codecs: Option<Vec<u32>>,
+    pub codecs: Option<codecs::ChainIds>,
 }
 
 /// Why page 0 is not an identity this version can use.
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn an_identity_reads_back_and_a_newer_one_is_told_from_a_damaged_one() {
-        for codecs in [None, Some(vec![]), Some(vec![1, 0x10000])] {
+        for codecs in [None, Some(vec![]), Some(vec![1, 0x10000])].map(|ids| ids.map(codecs::ChainIds::from_iter)) {
             let identity = Identity { log_id: ID, created_ns: 1, codecs };
             assert_eq!(Identity::decode(&identity.encode()), Ok(identity));
         }

@@ -9,9 +9,9 @@ use crate::layout::{self, Fit};
 use crate::progress::Progress;
 use crate::scan::Bytes;
 use crate::storage::{File, OpenMode, Storage};
+use crate::sync::Arc;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// The file to be imported.
 pub struct Source {

@@ -3,8 +3,8 @@
 use super::file_name;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{File, OpenMode, Storage, remove_if_there};
+use crate::sync::Arc;
 use std::io;
-use std::sync::Arc;
 
 /// What is written by one call.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];

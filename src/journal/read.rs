@@ -10,8 +10,8 @@ use crate::format::journal::{
 };
 use crate::options::JOURNAL_BYTES;
 use crate::storage::{File, OpenMode, Storage};
+use crate::sync::Arc;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Bytes of a frame that are read at once to be checked.
 const PIECE_BYTES: u64 = 64 << 10;

@@ -7,7 +7,7 @@ use crate::format::journal::{
 };
 use crate::random;
 use crate::storage::File;
-use std::sync::Arc;
+use crate::sync::Arc;
 
 /// The journal of one writer. Frames are pushed in the order of their records.
 #[derive(Debug)]

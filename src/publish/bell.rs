@@ -10,9 +10,8 @@
 
 use crate::error::{Result, no_memory};
 use crate::storage::EventFd;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Arc;
+use crate::sync::{Arc, Mutex};
 
 /// The descriptor of one stream.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! What ends one stream's wait from outside.
 
 use super::{Bell, EventCount};
+use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// A request to come back, kept until it is taken, and the stream's bell once it has one.
 #[derive(Debug, Default)]

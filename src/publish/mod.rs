@@ -22,11 +22,13 @@ pub use interrupt::Interrupt;
 pub use visible::Visible;
 
 use crate::error::Result;
+use crate::memory::{self, Refused};
 use crate::storage::SharedPage;
 use crate::storage::futex::{self, Watch};
+use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use bell::Bells;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The longest sleep outside the writer's process when the writer wakes through the shared words.
@@ -244,12 +246,13 @@ impl EventCount {
     }
 
     /// Goes over to the words of a page that was created anew; sleepers on the old ones ask again.
-    pub fn move_to(&self, page: Arc<SharedPage>) {
+    pub fn move_to(&self, page: Arc<SharedPage>) -> Result<(), Refused> {
         let old = self.words();
-        if old.successor.set(Box::new(Words::new(Some(page)))).is_ok() {
+        if old.successor.set(memory::boxed(Words::new(Some(page)))?).is_ok() {
             old.wake_all();
             self.wake_lobby(u32::MAX);
         }
+        Ok(())
     }
 
     fn words(&self) -> &Words {

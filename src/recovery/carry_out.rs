@@ -14,7 +14,7 @@ use crate::rebuild::{self, PreparedIndex};
 use crate::salvage;
 use crate::scan::{self, Bytes, Point};
 use crate::storage::File;
-use std::sync::Arc;
+use crate::sync::Arc;
 
 const COPY_CHUNK_BYTES: usize = 256 << 10;
 
@@ -86,7 +86,7 @@ fn prepare_index(
     mode: Mode,
     epoch: u64,
 ) -> Result<(PreparedIndex, Checkpoint, usize)> {
-    rebuild::prepare_new(site.storage, site.namespace, log, point, mode, epoch, &site.named.ids())
+    rebuild::prepare_new(site.storage, site.namespace, log, point, mode, epoch, site.named.ids())
 }
 
 fn recover(

@@ -11,8 +11,8 @@ use crate::layout;
 use crate::report::{Outcome, Report};
 use crate::scan::{self, Bytes, Point};
 use crate::storage::{File, OpenMode};
+use crate::sync::Arc;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Sizes that a crash leaves are multiples of this, and few others are.
 const SECTOR_BYTES: u64 = 512;

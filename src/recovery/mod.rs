@@ -26,8 +26,8 @@ use crate::report::Report;
 use crate::salvage;
 use crate::scan::Point;
 use crate::storage::{File, OpenMode, Storage};
+use crate::sync::Arc;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// How often the lock is tried again because the path came to name another file.

@@ -6,6 +6,7 @@
 use super::assess::follow;
 use super::remedy::{Own, Remedy, SideFile};
 use crate::error::Result;
+use crate::format::codecs::ChainIds;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, State, entries_end};
 use crate::format::log;
 use crate::index::{self, Index};
@@ -17,8 +18,8 @@ use crate::recovery::{Site, replay};
 use crate::salvage;
 use crate::scan::{Bytes, Point, only_zeros};
 use crate::storage::{File, FileId, OpenMode};
+use crate::sync::Arc;
 use std::io;
-use std::sync::Arc;
 
 /// Makes the files what `remedy` says; the name of the first copy of what had to give way.
 pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Option<String>> {
@@ -29,7 +30,7 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
     let installed = keep_aside(site, log.as_ref(), remedy, &mut kept).and_then(|()| match &remedy.index {
         SideFile::Mended(own) => install_mended(site, log.as_ref(), own, remedy.point),
         SideFile::Anew => {
-            let (epoch, codecs) = (random::epoch()?, []);
+            let epoch = random::epoch()?;
             let (index, newest, slot) = rebuild::prepare_new(
                 site.storage,
                 site.namespace,
@@ -37,7 +38,7 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
                 remedy.point,
                 Mode::Fast,
                 epoch,
-                &codecs,
+                ChainIds::default(),
             )?;
             Ok((index.install(site.storage, site.namespace)?, newest, slot))
         }

@@ -15,9 +15,9 @@ use crate::progress::Progress;
 use crate::recovery::{Site, inspect};
 use crate::report::{Outcome, Report};
 use crate::storage::{Storage, open_directory};
+use crate::sync::Arc;
 use remedy::{Diagnosis, diagnose};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// What a repair may do.
@@ -58,7 +58,7 @@ pub fn repair_on(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
     let started = Instant::now();
-    let named = Chain::new(&options.codecs);
+    let named = Chain::new(&options.codecs)?;
     let site = Site::new(storage.as_ref(), name, &named);
     let inspected = inspect(&site)?;
     let (lock, log) = (inspected.lock, inspected.log);

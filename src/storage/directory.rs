@@ -5,13 +5,14 @@ use super::engine::{self, Engine};
 use super::file::RealFile;
 use super::{File, Meta, OpenMode, Storage, create, fork, sys};
 use crate::error::{Error, ErrorKind};
+use crate::memory;
 use crate::options::Io;
+use crate::sync::Arc;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Opens the directory `path` with the engine asked for, or the one its file system allows.
@@ -32,8 +33,9 @@ pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Sto
     let engine = engine::choose(magic, path, io)?;
     let has_costly_holes = engine::has_costly_holes(magic);
     let own_name_is_durable = AtomicBool::new(false);
-    let directory = RealDirectory { descriptor, path: path.to_owned(), engine, has_costly_holes, own_name_is_durable };
-    Ok(Arc::new(RealStorage(Arc::new(directory))))
+    let directory =
+        RealDirectory { descriptor, path: memory::path(path, "")?, engine, has_costly_holes, own_name_is_durable };
+    Ok(Arc::new(RealStorage(Arc::new(directory)?))?.into())
 }
 
 /// An open directory.
@@ -67,11 +69,11 @@ struct RealStorage(Arc<RealDirectory>);
 
 impl Storage for RealStorage {
     fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(RealFile::open(Arc::clone(&self.0), name, mode)?))
+        Ok(Arc::new(RealFile::open(Arc::clone(&self.0), name, mode)?)?.into())
     }
 
     fn scratch(&self) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(RealFile::scratch(Arc::clone(&self.0))?))
+        Ok(Arc::new(RealFile::scratch(Arc::clone(&self.0))?)?.into())
     }
 
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {

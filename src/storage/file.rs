@@ -7,17 +7,22 @@ use super::mapping::{MappedTail, MappedView};
 use super::syscall::{BufferedView, CallTail, CallWord};
 use super::words::MappedWord;
 use super::{CommitWord, File, FileId, Meta, OpenMode, SharedPage, Tail, View, sys};
-use crate::sync::Mutex;
+use crate::memory;
+use crate::sync::{Arc, Mutex};
 use std::ffi::CString;
 use std::io;
+use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An open regular file.
+/// An open regular file, shared with its tail, its views and its commit word.
+#[derive(Clone, Debug)]
+pub(super) struct RealFile(Arc<OpenFile>);
+
+/// What they share.
 #[derive(Debug)]
-pub(super) struct RealFile {
+pub(super) struct OpenFile {
     file: std::fs::File,
     directory: Arc<RealDirectory>,
     name: CString,
@@ -43,16 +48,30 @@ impl RealFile {
             return Err(sys::error(if kind.is_dir() { libc::EISDIR } else { libc::ENXIO }));
         }
         let reach_bytes = AtomicU64::new(u64::MAX);
-        Ok(RealFile { file, directory, name, access, reach_bytes, lock: Mutex::new(None) })
+        RealFile::new(OpenFile { file, directory, name, access, reach_bytes, lock: Mutex::new(None) })
     }
 
     /// A file of no directory.
     pub(super) fn scratch(directory: Arc<RealDirectory>) -> io::Result<RealFile> {
         let file = std::fs::File::from(sys::memory_file()?);
         let (name, reach_bytes) = (CString::default(), AtomicU64::new(u64::MAX));
-        Ok(RealFile { file, directory, name, access: libc::O_RDWR, reach_bytes, lock: Mutex::new(None) })
+        RealFile::new(OpenFile { file, directory, name, access: libc::O_RDWR, reach_bytes, lock: Mutex::new(None) })
     }
 
+    fn new(file: OpenFile) -> io::Result<RealFile> {
+        Ok(RealFile(Arc::new(file)?))
+    }
+}
+
+impl Deref for RealFile {
+    type Target = OpenFile;
+
+    fn deref(&self) -> &OpenFile {
+        &self.0
+    }
+}
+
+impl OpenFile {
     pub(super) fn std(&self) -> &std::fs::File {
         &self.file
     }
@@ -165,24 +184,24 @@ impl File for RealFile {
         }
     }
 
-    fn tail(self: Arc<Self>) -> Box<dyn Tail> {
-        match self.directory.engine() {
-            Engine::Mapping => Box::new(MappedTail::new(self)),
-            Engine::SystemCalls => Box::new(CallTail::new(self)),
-        }
-    }
-
-    fn view(self: Arc<Self>) -> Box<dyn View> {
-        match self.directory.engine() {
-            Engine::Mapping => Box::new(MappedView::new(self)),
-            Engine::SystemCalls => Box::new(BufferedView::new(self)),
-        }
-    }
-
-    fn commit_word(self: Arc<Self>, writable: bool) -> io::Result<Box<dyn CommitWord>> {
+    fn tail(&self) -> io::Result<Box<dyn Tail>> {
         Ok(match self.directory.engine() {
-            Engine::Mapping if writable || self.has_first_page() => Box::new(MappedWord::new(&self, writable)?),
-            Engine::Mapping | Engine::SystemCalls => Box::new(CallWord::new(self, writable)?),
+            Engine::Mapping => memory::boxed(MappedTail::new(self.clone()))?,
+            Engine::SystemCalls => memory::boxed(CallTail::new(self.clone()))?,
+        })
+    }
+
+    fn view(&self) -> io::Result<Box<dyn View>> {
+        Ok(match self.directory.engine() {
+            Engine::Mapping => memory::boxed(MappedView::new(self.clone()))?,
+            Engine::SystemCalls => memory::boxed(BufferedView::new(self.clone()))?,
+        })
+    }
+
+    fn commit_word(&self, writable: bool) -> io::Result<Box<dyn CommitWord>> {
+        Ok(match self.directory.engine() {
+            Engine::Mapping if writable || self.has_first_page() => memory::boxed(MappedWord::new(self, writable)?)?,
+            Engine::Mapping | Engine::SystemCalls => memory::boxed(CallWord::new(self.clone(), writable)?)?,
         })
     }
 

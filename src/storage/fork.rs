@@ -163,7 +163,7 @@ mod tests {
         let file = storage.open("a", OpenMode::CreateNew)?;
         file.write_at(0, &[0; 8])?;
         assert!(file.try_lock()?);
-        let (mut tail, word) = (file.clone().tail(), file.clone().commit_word(true)?);
+        let (mut tail, word) = (file.tail()?, file.commit_word(true)?);
         tail.make_room(8, 16)?;
         let before = super::generation();
         let (mut from_parent, mut to_child) = io::pipe()?;

@@ -11,7 +11,6 @@ use super::{Tail, View, room, sys};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// The address space of a reader's window, where the process may have it.
 const VIEW_BYTES: u64 = 64 << 20;
@@ -100,7 +99,7 @@ pub(super) fn populate(map: &MmapRaw, begin: usize, size_bytes: usize) -> io::Re
 /// The end of a file, written by stores.
 #[derive(Debug)]
 pub(super) struct MappedTail {
-    file: Arc<RealFile>,
+    file: RealFile,
     window: Option<Window>,
     /// What can be put: populated, and covered by the window.
     room: Range<u64>,
@@ -109,7 +108,7 @@ pub(super) struct MappedTail {
 }
 
 impl MappedTail {
-    pub(super) fn new(file: Arc<RealFile>) -> MappedTail {
+    pub(super) fn new(file: RealFile) -> MappedTail {
         MappedTail { file, window: None, room: 0..0, allocated: 0..0 }
     }
 
@@ -178,7 +177,7 @@ impl Tail for MappedTail {
 /// A reader's window; bytes in which a page could be missing come through a buffer.
 #[derive(Debug)]
 pub(super) struct MappedView {
-    file: Arc<RealFile>,
+    file: RealFile,
     window: Option<Window>,
     /// The file was at least this long when last asked.
     known_bytes: u64,
@@ -190,7 +189,7 @@ pub(super) struct MappedView {
 }
 
 impl MappedView {
-    pub(super) fn new(file: Arc<RealFile>) -> MappedView {
+    pub(super) fn new(file: RealFile) -> MappedView {
         let dense = if file.has_costly_holes() { 0..0 } else { 0..u64::MAX };
         MappedView { file, window: None, known_bytes: 0, dense, loaded: 0..0, buffered: None }
     }
@@ -223,7 +222,7 @@ impl View for MappedView {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if !self.is_dense(&(offset..end)) {
-            let buffered = self.buffered.get_or_insert_with(|| BufferedView::new(Arc::clone(&self.file)));
+            let buffered = self.buffered.get_or_insert_with(|| BufferedView::new(self.file.clone()));
             return buffered.load(offset, size_bytes, committed_end);
         }
         self.buffered = None;

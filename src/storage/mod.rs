@@ -26,9 +26,10 @@ pub use directory::open_directory;
 pub(crate) use eventfd::EventFd;
 pub use words::SharedPage;
 
+pub use crate::sync::Arc;
+
 use std::fmt::Debug;
 use std::io;
-use std::sync::Arc;
 
 /// Which file it is, whatever its path says: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,14 +114,30 @@ pub trait File: Send + Sync + Debug {
     /// Whether a lock taken through another open file stands in the way of one here.
     fn is_locked(&self) -> io::Result<bool>;
     /// The writer's place at the end of the file. One at a time.
-    fn tail(self: Arc<Self>) -> Box<dyn Tail>;
+    fn tail(&self) -> io::Result<Box<dyn Tail>>;
     /// A reader's place in the file.
-    fn view(self: Arc<Self>) -> Box<dyn View>;
+    fn view(&self) -> io::Result<Box<dyn View>>;
     /// The first 8 bytes as one little-endian word, read and written atomically; the file must have them.
     /// `writable` needs a file opened for writing.
-    fn commit_word(self: Arc<Self>, writable: bool) -> io::Result<Box<dyn CommitWord>>;
+    fn commit_word(&self, writable: bool) -> io::Result<Box<dyn CommitWord>>;
     /// The first 4096 bytes, mapped shared and writable; `None` where the engine does not map files. The file must have them.
     fn shared_page(&self) -> io::Result<Option<SharedPage>>;
+}
+
+#[allow(unsafe_code, reason = "one type seen as another")]
+impl<F: File + 'static> From<Arc<F>> for Arc<dyn File> {
+    fn from(file: Arc<F>) -> Arc<dyn File> {
+        // SAFETY: the pointer is answered as it is.
+        unsafe { file.unsize(|counted| counted) }
+    }
+}
+
+#[allow(unsafe_code, reason = "one type seen as another")]
+impl<S: Storage + 'static> From<Arc<S>> for Arc<dyn Storage> {
+    fn from(storage: Arc<S>) -> Arc<dyn Storage> {
+        // SAFETY: the pointer is answered as it is.
+        unsafe { storage.unsize(|counted| counted) }
+    }
 }
 
 /// The end of a file, where one writer puts bytes into room made before.

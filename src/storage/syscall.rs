@@ -4,7 +4,6 @@ use super::file::RealFile;
 use super::{CommitWord, File, Tail, View, room, sys};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// How much is read at once when it is all committed.
 const READ_AHEAD_BYTES: usize = 64 << 10;
@@ -14,12 +13,12 @@ const KEPT_BYTES: usize = 1 << 20;
 /// The end of a file, written by `pwritev`.
 #[derive(Debug)]
 pub(super) struct CallTail {
-    file: Arc<RealFile>,
+    file: RealFile,
     room: Range<u64>,
 }
 
 impl CallTail {
-    pub(super) fn new(file: Arc<RealFile>) -> CallTail {
+    pub(super) fn new(file: RealFile) -> CallTail {
         CallTail { file, room: 0..0 }
     }
 }
@@ -51,7 +50,7 @@ impl Tail for CallTail {
 /// A reader's buffer.
 #[derive(Debug)]
 pub(super) struct BufferedView {
-    file: Arc<RealFile>,
+    file: RealFile,
     buffer: Vec<u8>,
     /// Where in the file the buffer begins, and how much of it is filled.
     start: u64,
@@ -61,7 +60,7 @@ pub(super) struct BufferedView {
 }
 
 impl BufferedView {
-    pub(super) fn new(file: Arc<RealFile>) -> BufferedView {
+    pub(super) fn new(file: RealFile) -> BufferedView {
         BufferedView { file, buffer: Vec::new(), start: 0, filled_bytes: 0, loaded: 0..0 }
     }
 
@@ -116,12 +115,12 @@ impl View for BufferedView {
 /// The commit word, read and written by calls of 8 bytes.
 #[derive(Debug)]
 pub(super) struct CallWord {
-    file: Arc<RealFile>,
+    file: RealFile,
     writable: bool,
 }
 
 impl CallWord {
-    pub(super) fn new(file: Arc<RealFile>, writable: bool) -> io::Result<CallWord> {
+    pub(super) fn new(file: RealFile, writable: bool) -> io::Result<CallWord> {
         let word = CallWord { file, writable };
         word.read()?;
         Ok(word)

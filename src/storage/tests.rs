@@ -3,10 +3,10 @@
 use super::simulated::Simulated;
 use super::{File, OpenMode, Storage, open_directory};
 use crate::options::Io;
+use crate::storage::Arc;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 mod files;
 mod interrupted;
@@ -80,7 +80,7 @@ fn what_is_put_is_read_back_in_every_way() -> io::Result<()> {
     on_each_engine(|storage| {
         let file = create(storage, "a")?;
         file.write_at(0, &[0; 8])?;
-        let mut tail = file.clone().tail();
+        let mut tail = file.tail()?;
         let small: Vec<Vec<u8>> = (0..1500).map(|seed| pattern(seed, seed % 7)).collect();
         let parts: Vec<&[u8]> = small.iter().map(Vec::as_slice).collect();
         let whole = parts.concat();
@@ -90,7 +90,7 @@ fn what_is_put_is_read_back_in_every_way() -> io::Result<()> {
         tail.put(8, &[])?;
         tail.put(end, &[&[]])?;
         assert_eq!(read(&file, 8, whole.len())?, whole, "read by call");
-        let mut view = file.clone().view();
+        let mut view = file.view()?;
         view.load(8, whole.len(), end)?;
         assert_eq!(view.loaded(), whole, "read through a view");
         let middle = pattern(9, 9);
@@ -108,7 +108,7 @@ fn files_grow_in_units_of_64_kib() -> io::Result<()> {
     on_each_engine(|storage| {
         let file = create(storage, "a")?;
         file.write_at(0, &[0; 8])?;
-        let mut tail = file.clone().tail();
+        let mut tail = file.tail()?;
         assert_eq!(tail.room_end(), 0, "no room before it is made");
         tail.make_room(8, 27)?;
         assert_eq!(size(&file)?, UNIT_BYTES, "a new log is one unit long");
@@ -132,8 +132,8 @@ fn files_grow_in_units_of_64_kib() -> io::Result<()> {
 fn records_larger_than_a_window_and_far_apart() -> io::Result<()> {
     on_each_engine(|storage| {
         let file = create(storage, "a")?;
-        let mut tail = file.clone().tail();
-        let mut view = file.clone().view();
+        let mut tail = file.tail()?;
+        let mut view = file.view()?;
         let large = pattern(1, 70 << 20);
         let offset = 63 * MIB + 5;
         let end = offset + large.len() as u64;
@@ -159,7 +159,7 @@ fn bytes_outside_the_room_are_refused() -> io::Result<()> {
     on_each_engine(|storage| {
         let file = create(storage, "a")?;
         file.write_at(0, &[0; 100])?;
-        let mut tail = file.clone().tail();
+        let mut tail = file.tail()?;
         assert_eq!(kind(tail.put(0, &[b"x"])), Some(io::ErrorKind::InvalidInput), "no room made");
         tail.make_room(100, 200)?;
         let end = tail.room_end();
@@ -180,7 +180,7 @@ fn bytes_outside_the_room_are_refused() -> io::Result<()> {
 fn a_cut_takes_the_room_away() -> io::Result<()> {
     on_each_engine(|storage| {
         let file = create(storage, "a")?;
-        let mut tail = file.clone().tail();
+        let mut tail = file.tail()?;
         tail.make_room(0, 10 * UNIT_BYTES)?;
         tail.put(0, &[b"kept"])?;
         file.set_size(4)?;
@@ -203,7 +203,7 @@ fn views_end_where_the_file_ends() -> io::Result<()> {
         let file = create(storage, "a")?;
         let bytes = pattern(3, 200_000);
         file.write_at(0, &bytes)?;
-        let mut view = file.clone().view();
+        let mut view = file.view()?;
         assert_eq!(view.loaded(), [], "nothing loaded yet");
         view.load(0, 200_000, 200_000)?;
         let beyond = [
@@ -238,7 +238,7 @@ fn views_do_not_keep_what_was_not_committed() -> io::Result<()> {
     on_each_engine(|storage| {
         let file = create(storage, "a")?;
         file.write_at(0, b"goodOLD!")?;
-        let mut view = file.clone().view();
+        let mut view = file.view()?;
         view.load(0, 4, 4)?;
         file.write_at(4, b"new!")?;
         view.load(4, 4, 8)?;

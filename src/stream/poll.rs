@@ -4,8 +4,8 @@ use super::Stream;
 use crate::error::{Error, Result};
 use crate::publish::Bell;
 use crate::storage::EventFd;
+use crate::sync::Arc;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 
 /// What arming a stream found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Stream {
             return Ok(bell);
         }
         let made = self.new_bell().map_err(|error| error.in_namespace(self.namespace.number))?;
-        Ok(self.interrupt.set_bell(Arc::new(made)))
+        Ok(self.interrupt.set_bell(Arc::new(made)?))
     }
 
     fn new_bell(&self) -> Result<Bell> {

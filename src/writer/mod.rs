@@ -20,11 +20,10 @@ use crate::options::CHECKPOINT_BYTES_MAX;
 use crate::payloads::{Appended, Payloads};
 use crate::recovery::Opened;
 use crate::storage::{CommitWord, File, Tail};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Arc, Mutex, MutexGuard};
 use checkpoint::Checkpoints;
 use codecs::Codecs;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What only the thread that stages or publishes touches.
@@ -80,13 +79,13 @@ pub struct Writer {
 impl Writer {
     pub fn new(namespace: Arc<Namespace>, opened: Opened, flush_bytes: u64) -> Result<Writer> {
         let Opened { lock, log, index, live, point, checkpoint, slot, journal, report } = opened;
-        let word = Arc::clone(&log)
-            .commit_word(true)
-            .map_err(|error| Error::os(format_args!("mapping {}", namespace.log_path().display()), &error))?;
+        let failed = |error| Error::os(format_args!("mapping {}", namespace.log_path().display()), &error);
+        let word = log.commit_word(true).map_err(failed)?;
+        let (log_tail, index_tail) = (log.tail().map_err(failed)?, index.file.tail().map_err(failed)?);
         let journal_file = journal.as_ref().map(|journal| Arc::clone(&journal.file));
         let ends = Ends {
-            log: Arc::clone(&log).tail(),
-            index: Arc::clone(&index.file).tail(),
+            log: log_tail,
+            index: index_tail,
             word,
             count: point.count,
             end: point.end,

@@ -1,6 +1,6 @@
 //! An engine with a gate before the syncs of each file: a shut gate holds them still until the test lets them through, one by one.
 
-use immuta::storage::{CommitWord, File, Meta, OpenMode, SharedPage, Storage, Tail, View};
+use immuta::storage::{self, CommitWord, File, Meta, OpenMode, SharedPage, Storage, Tail, View};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -69,23 +69,23 @@ impl Gates {
 /// Another engine's directory, with gates.
 #[derive(Debug)]
 pub struct Gated {
-    pub inner: Arc<dyn Storage>,
+    pub inner: storage::Arc<dyn Storage>,
     pub gates: Arc<Gates>,
 }
 
 impl Storage for Gated {
-    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<storage::Arc<dyn File>> {
         let inner = self.inner.open(name, mode)?;
         // A file that is made under another name is known by the one it gets.
         let name = name.trim_end_matches(".tmp").to_owned();
-        Ok(Arc::new(GatedFile { inner, name, gates: Arc::clone(&self.gates) }))
+        Ok(storage::Arc::new(GatedFile { inner, name, gates: Arc::clone(&self.gates) })?.into())
     }
 
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {
         self.inner.metadata(name)
     }
 
-    fn scratch(&self) -> io::Result<Arc<dyn File>> {
+    fn scratch(&self) -> io::Result<storage::Arc<dyn File>> {
         self.inner.scratch()
     }
 
@@ -124,7 +124,7 @@ impl Storage for Gated {
 
 #[derive(Debug)]
 struct GatedFile {
-    inner: Arc<dyn File>,
+    inner: storage::Arc<dyn File>,
     name: String,
     gates: Arc<Gates>,
 }
@@ -164,16 +164,16 @@ impl File for GatedFile {
         self.inner.is_locked()
     }
 
-    fn tail(self: Arc<Self>) -> Box<dyn Tail> {
-        Arc::clone(&self.inner).tail()
+    fn tail(&self) -> io::Result<Box<dyn Tail>> {
+        self.inner.tail()
     }
 
-    fn view(self: Arc<Self>) -> Box<dyn View> {
-        Arc::clone(&self.inner).view()
+    fn view(&self) -> io::Result<Box<dyn View>> {
+        self.inner.view()
     }
 
-    fn commit_word(self: Arc<Self>, writable: bool) -> io::Result<Box<dyn CommitWord>> {
-        Arc::clone(&self.inner).commit_word(writable)
+    fn commit_word(&self, writable: bool) -> io::Result<Box<dyn CommitWord>> {
+        self.inner.commit_word(writable)
     }
 
     fn shared_page(&self) -> io::Result<Option<SharedPage>> {

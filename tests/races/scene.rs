@@ -46,7 +46,7 @@ impl Scene {
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let (disk, gates) = (Simulated::new(), Arc::<Gates>::default());
         let engine = Gated { inner: disk.storage(), gates: Arc::clone(&gates) };
-        let log = Arc::new(Log::open_on(Arc::new(engine), options).unwrap());
+        let log = Arc::new(Log::open_on(immuta::storage::Arc::new(engine).unwrap().into(), options).unwrap());
         Scene { disk, gates, log, _alone: alone }
     }
 

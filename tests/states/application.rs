@@ -2,10 +2,9 @@
 
 use crate::random::Random;
 use crate::records::{Records, read_all};
-use immuta::storage::Storage;
 use immuta::storage::simulated::{Simulated, SyncFailure};
+use immuta::storage::{Arc, Storage};
 use immuta::{Log, Options, Payloads, Result};
-use std::sync::Arc;
 use std::time::Duration;
 
 const JOURNAL_BYTES: u64 = 64 << 10;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// A stream of an event loop.
 struct Stream {
     namespace: Namespace,
-    bell: Arc<Bell>,
+    bell: crate::sync::Arc<Bell>,
     interrupt: Arc<Interrupt>,
 }
 
@@ -18,7 +18,7 @@ impl Stream {
     }
 
     fn interrupted_by(namespace: &Namespace, interrupt: Arc<Interrupt>) -> Stream {
-        let bell = Arc::clone(interrupt.set_bell(Arc::new(Bell::new(EventFd::new()))));
+        let bell = interrupt.set_bell(crate::sync::Arc::new(Bell::new(EventFd::new())).unwrap()).clone();
         Stream { namespace: namespace.clone(), bell, interrupt }
     }
 

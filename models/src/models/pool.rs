@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 /// Three threads, one reader.
 pub fn give_back() {
-    let pool = Pool::new(vec![7]);
-    let take_and_give_back = |pool: Arc<Pool<i32>>| move || assert_eq!(*pool.acquire(None).unwrap(), 7);
-    let others = [spawn(take_and_give_back(Arc::clone(&pool))), spawn(take_and_give_back(Arc::clone(&pool)))];
-    take_and_give_back(Arc::clone(&pool))();
+    let pool = Pool::new(vec![7]).unwrap();
+    let take_and_give_back = |pool: Pool<i32>| move || assert_eq!(*pool.acquire(None).unwrap(), 7);
+    let others = [spawn(take_and_give_back(pool.clone())), spawn(take_and_give_back(pool.clone()))];
+    take_and_give_back(pool.clone())();
     for other in others {
         other.join().unwrap();
     }
@@ -21,9 +21,9 @@ pub fn give_back() {
 pub fn close() {
     let reader = Arc::new(());
     let watch = Arc::downgrade(&reader);
-    let pool = Pool::new(vec![reader]);
+    let pool = Pool::new(vec![reader]).unwrap();
     let held = pool.acquire(None).unwrap();
-    let (waiter, closer) = (Arc::clone(&pool), Arc::clone(&pool));
+    let (waiter, closer) = (pool.clone(), pool.clone());
     let waiting = spawn(move || match waiter.acquire(None) {
         Ok(reader) => drop(reader),
         Err(error) => assert_eq!(error.kind, ErrorKind::Closed),

@@ -32,8 +32,8 @@ impl Namespace {
 
     /// The same as a writer has it, and as a reader of another process has it.
     fn in_two_processes() -> (Namespace, Namespace) {
-        let (page, writer) = (Arc::new(SharedPage::new()), Namespace::new());
-        let events = |writer_here| Arc::new(EventCount::new(Some(Arc::clone(&page)), writer_here));
+        let (page, writer) = (crate::sync::Arc::new(SharedPage::new()).unwrap(), Namespace::new());
+        let events = |writer_here| Arc::new(EventCount::new(Some(page.clone()), writer_here));
         let reader = Namespace { events: events(false), closed: Arc::new(AtomicBool::new(false)), ..writer.clone() };
         (Namespace { events: events(true), ..writer }, reader)
     }

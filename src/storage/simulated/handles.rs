@@ -5,10 +5,11 @@ use super::faults::Fault;
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
 use crate::storage::room::Plan;
 use crate::storage::{CommitWord, File, FileId, Meta, OpenMode, SharedPage, Storage, Tail, View, sys};
-use crate::sync::Mutex;
+use crate::sync::{Arc, Mutex};
 use std::io;
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The number of the only device there is.
@@ -17,19 +18,20 @@ const DEVICE: u64 = 1;
 /// The directory, as one process sees it.
 #[derive(Debug)]
 pub(super) struct SimulatedStorage {
-    disk: Arc<Mutex<Disk>>,
+    disk: sync::Arc<Mutex<Disk>>,
     epoch: u64,
 }
 
 impl SimulatedStorage {
-    pub(super) fn new(disk: Arc<Mutex<Disk>>) -> Self {
+    pub(super) fn new(disk: sync::Arc<Mutex<Disk>>) -> Self {
         let epoch = disk.lock().epoch();
         SimulatedStorage { disk, epoch }
     }
 
-    fn file(&self, number: u64, handle: u64, writable: bool) -> SimulatedFile {
-        let (disk, reach_bytes) = (Arc::clone(&self.disk), AtomicU64::new(u64::MAX));
-        SimulatedFile { disk, epoch: self.epoch, number, handle, writable, reach_bytes }
+    fn file(&self, number: u64, handle: u64, writable: bool) -> io::Result<Arc<dyn File>> {
+        let (disk, reach_bytes) = (sync::Arc::clone(&self.disk), AtomicU64::new(u64::MAX));
+        let file = OpenFile { disk, epoch: self.epoch, number, handle, writable, reach_bytes };
+        Ok(Arc::new(SimulatedFile(Arc::new(file)?))?.into())
     }
 }
 
@@ -55,7 +57,7 @@ impl Storage for SimulatedStorage {
         let (handle, writable) = (disk.next_number(), mode != OpenMode::Read);
         disk.open_files += 1;
         drop(disk);
-        Ok(Arc::new(self.file(number, handle, writable)))
+        self.file(number, handle, writable)
     }
 
     fn scratch(&self) -> io::Result<Arc<dyn File>> {
@@ -65,7 +67,7 @@ impl Storage for SimulatedStorage {
         disk.inodes.insert(number, Inode::default());
         disk.open_files += 1;
         drop(disk);
-        Ok(Arc::new(self.file(number, handle, true)))
+        self.file(number, handle, true)
     }
 
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {
@@ -127,10 +129,21 @@ impl Storage for SimulatedStorage {
     }
 }
 
-/// An open file.
+/// An open file, shared as a real one is.
+#[derive(Clone, Debug)]
+pub(super) struct SimulatedFile(Arc<OpenFile>);
+
+impl Deref for SimulatedFile {
+    type Target = OpenFile;
+
+    fn deref(&self) -> &OpenFile {
+        &self.0
+    }
+}
+
 #[derive(Debug)]
-pub(super) struct SimulatedFile {
-    disk: Arc<Mutex<Disk>>,
+pub(super) struct OpenFile {
+    disk: sync::Arc<Mutex<Disk>>,
     epoch: u64,
     number: u64,
     /// Tells open files of one inode apart: the lock belongs to one.
@@ -140,7 +153,7 @@ pub(super) struct SimulatedFile {
     reach_bytes: AtomicU64,
 }
 
-impl SimulatedFile {
+impl OpenFile {
     /// One call that reads or changes the inode, or, refused, leaves it alone.
     pub(super) fn call<R>(&self, work: impl FnOnce(&mut Inode) -> R) -> io::Result<R> {
         let mut disk = self.disk.lock();
@@ -271,16 +284,16 @@ impl File for SimulatedFile {
         self.call(|inode| inode.locked_by.is_some_and(|holder| holder != self.handle))
     }
 
-    fn tail(self: Arc<Self>) -> Box<dyn Tail> {
-        Box::new(SimulatedTail::new(self))
+    fn tail(&self) -> io::Result<Box<dyn Tail>> {
+        Ok(Box::new(SimulatedTail::new(self.clone())))
     }
 
-    fn view(self: Arc<Self>) -> Box<dyn View> {
-        Box::new(SimulatedView::new(self))
+    fn view(&self) -> io::Result<Box<dyn View>> {
+        Ok(Box::new(SimulatedView::new(self.clone())))
     }
 
-    fn commit_word(self: Arc<Self>, writable: bool) -> io::Result<Box<dyn CommitWord>> {
-        Ok(Box::new(SimulatedWord::new(self, writable)?))
+    fn commit_word(&self, writable: bool) -> io::Result<Box<dyn CommitWord>> {
+        Ok(Box::new(SimulatedWord::new(self.clone(), writable)?))
     }
 
     fn shared_page(&self) -> io::Result<Option<SharedPage>> {
@@ -288,7 +301,7 @@ impl File for SimulatedFile {
     }
 }
 
-impl Drop for SimulatedFile {
+impl Drop for OpenFile {
     fn drop(&mut self) {
         let mut disk = self.disk.lock();
         if disk.check_epoch(self.epoch).is_ok() {

@@ -10,7 +10,7 @@ mod handles;
 mod places;
 mod power;
 
-use super::Storage;
+use super::{self as storage, Storage};
 use crate::sync::Mutex;
 use disk::{Disk, Event};
 use handles::SimulatedStorage;
@@ -43,8 +43,9 @@ impl Simulated {
 
     /// The directory, as a process started now sees it.
     #[must_use]
-    pub fn storage(&self) -> Arc<dyn Storage> {
-        Arc::new(SimulatedStorage::new(Arc::clone(&self.disk)))
+    pub fn storage(&self) -> storage::Arc<dyn Storage> {
+        let storage = SimulatedStorage::new(Arc::clone(&self.disk));
+        storage::Arc::new(storage).expect("tests have memory").into()
     }
 
     /// Kills the process: what was opened before answers EIO from now on and changes nothing more, its locks are released, and every

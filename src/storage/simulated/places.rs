@@ -5,17 +5,16 @@ use crate::storage::room::{check_put, check_range};
 use crate::storage::{CommitWord, Tail, View, sys};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Where the writer puts bytes.
 #[derive(Debug)]
 pub(super) struct SimulatedTail {
-    file: Arc<SimulatedFile>,
+    file: SimulatedFile,
     room: Range<u64>,
 }
 
 impl SimulatedTail {
-    pub(super) fn new(file: Arc<SimulatedFile>) -> Self {
+    pub(super) fn new(file: SimulatedFile) -> Self {
         SimulatedTail { file, room: 0..0 }
     }
 }
@@ -43,12 +42,12 @@ impl Tail for SimulatedTail {
 /// What a reader loaded.
 #[derive(Debug)]
 pub(super) struct SimulatedView {
-    file: Arc<SimulatedFile>,
+    file: SimulatedFile,
     loaded: Vec<u8>,
 }
 
 impl SimulatedView {
-    pub(super) fn new(file: Arc<SimulatedFile>) -> Self {
+    pub(super) fn new(file: SimulatedFile) -> Self {
         SimulatedView { file, loaded: Vec::new() }
     }
 }
@@ -77,12 +76,12 @@ impl View for SimulatedView {
 /// The first 8 bytes of a file.
 #[derive(Debug)]
 pub(super) struct SimulatedWord {
-    file: Arc<SimulatedFile>,
+    file: SimulatedFile,
     writable: bool,
 }
 
 impl SimulatedWord {
-    pub(super) fn new(file: Arc<SimulatedFile>, writable: bool) -> io::Result<Self> {
+    pub(super) fn new(file: SimulatedFile, writable: bool) -> io::Result<Self> {
         let word = SimulatedWord { file, writable };
         word.load()?;
         Ok(word)

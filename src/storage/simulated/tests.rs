@@ -3,10 +3,10 @@
 mod losses;
 
 use super::{Fill, Loss, Mood, Simulated};
+use crate::storage::Arc;
 use crate::storage::{File, OpenMode};
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
 
 const SECTOR_BYTES: usize = 512;
 const SEEDS: std::ops::Range<u64> = 0..800;
@@ -41,8 +41,8 @@ fn a_kill_keeps_bytes_and_takes_handles() -> io::Result<()> {
     let storage = disk.storage();
     let file = create(&disk, "a")?;
     file.write_at(0, b"12345678")?;
-    let (mut tail, mut view) = (file.clone().tail(), file.clone().view());
-    let word = file.clone().commit_word(true)?;
+    let (mut tail, mut view) = (file.tail()?, file.view()?);
+    let word = file.commit_word(true)?;
     tail.make_room(8, 16)?;
     view.load(0, 8, 8)?;
     assert!(file.try_lock()?);
@@ -118,7 +118,7 @@ fn sizes_may_be_lost_and_take_what_lay_beyond() -> io::Result<()> {
     let found = outcomes(|disk| {
         disk.write_file("a", &[1; SECTOR_BYTES]);
         let file = disk.storage().open("a", OpenMode::Write)?;
-        let mut tail = file.tail();
+        let mut tail = file.tail()?;
         tail.make_room(512, 1024)?;
         tail.put(512, &[&[2; SECTOR_BYTES]])
     })?;
@@ -197,7 +197,7 @@ fn faults_hit_the_call_they_are_meant_for() -> io::Result<()> {
     assert!(file.write_at(0, b"abcdefgh").is_err_and(|failure| failure.raw_os_error() == Some(libc::ENOSPC)));
     assert_eq!(disk.read_file("a"), Some(b"abcd5678".to_vec()), "half of it was written");
     file.write_at(0, b"abcdefgh")?;
-    let word = file.clone().commit_word(true)?;
+    let word = file.commit_word(true)?;
     disk.fail_call(disk.calls(), libc::EIO, true);
     assert!(word.store(1).is_err() && word.store(1).is_err() && file.set_size(0).is_err(), "sticky");
     assert_eq!(disk.read_file("a"), Some(b"abcdefgh".to_vec()), "a word is never torn");

@@ -2,6 +2,7 @@
 
 use super::{UNIT_BYTES, create, open, os_error, read, size, skipped};
 use crate::options::Io;
+use crate::storage::Arc;
 use crate::storage::simulated::Simulated;
 use crate::storage::{OpenMode, Storage};
 use std::env;
@@ -9,7 +10,6 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
 /// Tells a test that it runs in the child made for it, under the conditions it needs.
 const CHILD: &str = "IMMUTA_TEST_CHILD";
@@ -47,7 +47,7 @@ fn fill_and_go_on(storage: &Arc<dyn Storage>) -> io::Result<()> {
     ballast.write_at(0, &vec![1; 400 << 10])?;
     let file = create(storage, "a")?;
     file.write_at(0, &[0; 8])?;
-    let mut tail = file.clone().tail();
+    let mut tail = file.tail()?;
     let (mut end, record) = (8, vec![7; 50_000]);
     let refusal = loop {
         let size_before = size(&file)?;
@@ -85,7 +85,7 @@ fn pages_need_room_too(storage: &Arc<dyn Storage>) -> io::Result<()> {
     let page = create(storage, "page")?;
     page.set_size(4096)?;
     assert_eq!(os_error(page.shared_page()), Some(libc::ENOSPC));
-    assert_eq!(os_error(page.clone().commit_word(true)), Some(libc::ENOSPC));
+    assert_eq!(os_error(page.commit_word(true)), Some(libc::ENOSPC));
     storage.open("a", OpenMode::Write)?.set_size(0)?;
     page.commit_word(true)?.store(1)
 }
@@ -154,7 +154,7 @@ fn where_nothing_can_be_preallocated_the_size_has_to_do() -> io::Result<()> {
     let file = create(&storage, "a")?;
     let refusal = crate::storage::sys::allocate(std::fs::File::create(storage.path().join("probe"))?.as_fd(), 0, 1);
     assert_eq!(os_error(refusal), Some(libc::EOPNOTSUPP), "it cannot preallocate");
-    let mut tail = file.clone().tail();
+    let mut tail = file.tail()?;
     tail.make_room(0, UNIT_BYTES + 1)?;
     assert_eq!((size(&file)?, tail.room_end()), (2 * UNIT_BYTES, 2 * UNIT_BYTES));
     tail.put(UNIT_BYTES - 1, &[b"ab"])?;
@@ -178,7 +178,7 @@ fn the_file_size_limit_is_an_error_and_no_signal() -> io::Result<()> {
         let directory = tempfile::tempdir()?;
         let storage = open(directory.path(), io)?;
         let file = create(&storage, "a")?;
-        let mut tail = file.clone().tail();
+        let mut tail = file.tail()?;
         let last = limit - limit % UNIT_BYTES;
         tail.make_room(0, last - UNIT_BYTES + 1)?;
         assert_eq!(size(&file)?, last, "extended as far as the limit allows");
@@ -205,7 +205,7 @@ fn little_address_space_means_small_windows() -> io::Result<()> {
     let directory = tempfile::tempdir()?;
     let storage = open(directory.path(), Io::Auto)?;
     let file = create(&storage, "a")?;
-    let (mut tail, mut view) = (file.clone().tail(), file.clone().view());
+    let (mut tail, mut view) = (file.tail()?, file.view()?);
     for step in 0..40 {
         let offset = step * (1 << 20);
         tail.make_room(offset, offset + 8)?;
