@@ -741,6 +741,9 @@ immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *co
 /// A writer creates what is missing, the directory and those above it included, and mends what a crash left behind;
 /// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
 ///
+/// A record file is made by the umask; everything made beside one has its owner, group, mode and access list, as far as
+/// the process may give them, and is open to nobody else at any moment.
+///
 /// directory: path of the log. Later changes of the working directory do not matter.
 /// options:   copied; NULL for defaults: for writing, with no namespace yet.
 /// log_out:   the log, for immuta_close.
@@ -1373,6 +1376,7 @@ immuta_status immuta_verify(const char *directory,
 /// a side file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to its
 /// end.
 /// A namespace that is as it should be is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening it would.
+/// What it makes has the owner, group and mode of NAME.log, so root may run it for the owner.
 /// Afterwards the namespace is closed cleanly. A repair that was cut, at whatever point, can be run again.
 ///
 /// directory:   path of the log.

@@ -80,7 +80,7 @@ pub fn import_on(
     target.refuse_without_room(source.fit.count)?;
     storage.sync_own_name().map_err(|error| target.failed(&error))?;
     let claim = target.claim()?;
-    let made = target.build(&source, &Chain::new(&options.codecs)?, options, &mut Progress(progress));
+    let made = target.build(claim.as_ref(), &source, &Chain::new(&options.codecs)?, options, &mut Progress(progress));
     if made.is_err() {
         target.clear();
     }
@@ -199,11 +199,18 @@ impl Target<'_> {
         }
     }
 
-    fn build(&self, source: &Source, chain: &Chain, options: &Options, progress: &mut Progress<'_>) -> Result<()> {
+    fn build(
+        &self,
+        claim: &dyn File,
+        source: &Source,
+        chain: &Chain,
+        options: &Options,
+        progress: &mut Progress<'_>,
+    ) -> Result<()> {
         let failed = |error| self.failed(&error);
         let (temporary, name) = (self.temporary(), log::file_name(self.name));
         remove_if_there(self.storage, &temporary).map_err(failed)?;
-        let log = self.storage.open(&temporary, OpenMode::CreateNew).map_err(failed)?;
+        let log = self.storage.create_beside(claim, &temporary).map_err(failed)?;
         // It is the record file of this name as soon as it is renamed.
         let lock = self.storage.open(&temporary, OpenMode::Write).map_err(failed)?;
         if !lock.try_lock().map_err(failed)? {

@@ -5,7 +5,7 @@ use crate::format::live::{
     BOOT_ID_BYTES, GENERATION_AT, MAGIC, READY_EPOCH_AT, ROLLED_BACK_TO_AT, SIZE_BYTES, SUFFIX, Snapshot, WAKES_AT,
     WRITER_PID_AT,
 };
-use crate::storage::{File, FileId, OpenMode, SharedPage, Storage, remove_if_there};
+use crate::storage::{Access, File, FileId, OpenMode, SharedPage, Storage, remove_if_there};
 use crate::sync::Arc;
 use std::io::{self, Read};
 use std::sync::OnceLock;
@@ -51,7 +51,7 @@ pub struct Live {
 
 impl Live {
     /// The page of `namespace` for its writer: opened, or created anew when it is missing, malformed or not writable.
-    pub fn attach_writer(storage: &dyn Storage, namespace: &str) -> Result<Live> {
+    pub fn attach_writer(storage: &dyn Storage, namespace: &str, log: &dyn File) -> Result<Live> {
         let name = file_name(namespace);
         loop {
             match Live::try_open(storage, &name, OpenMode::Write) {
@@ -63,7 +63,7 @@ impl Live {
                 _ => {}
             }
             remove_if_there(storage, &name).map_err(|error| unwritable(storage, &name, &error))?;
-            match Live::create(storage, &name) {
+            match Live::create(storage, &name, log) {
                 // A reader was faster: its page is as good.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 created => return created.map_err(|error| unwritable(storage, &name, &error)),
@@ -71,12 +71,16 @@ impl Live {
         }
     }
 
-    /// The page of `namespace` for a reader: mapped where it may be written, else only read; created where that is possible.
-    pub fn attach_reader(storage: &dyn Storage, namespace: &str) -> Option<Live> {
+    /// The page of `namespace` for a reader: mapped where it may be written, else only read; created where that is possible, unless it
+    /// would be none that the writer can write.
+    pub fn attach_reader(storage: &dyn Storage, namespace: &str, log: &dyn File) -> Option<Live> {
         let name = file_name(namespace);
-        Live::open(storage, &name, OpenMode::Write)
-            .or_else(|| Live::open(storage, &name, OpenMode::Read))
-            .or_else(|| Live::create(storage, &name).ok())
+        Live::open(storage, &name, OpenMode::Write).or_else(|| Live::open(storage, &name, OpenMode::Read)).or_else(
+            || {
+                log.access().ok().filter(Access::can_be_given)?;
+                Live::create(storage, &name, log).ok()
+            },
+        )
     }
 
     /// Says in an existing page that the writer is not ready, before a refusal is possible.
@@ -109,8 +113,8 @@ impl Live {
         Ok(Some(Live { file, page: page.map(Arc::new).transpose()? }))
     }
 
-    fn create(storage: &dyn Storage, name: &str) -> io::Result<Live> {
-        let file = storage.open(name, OpenMode::CreateNew)?;
+    fn create(storage: &dyn Storage, name: &str, log: &dyn File) -> io::Result<Live> {
+        let file = storage.create_beside(log, name)?;
         let blank = Snapshot { boot_id: boot_id(), wakes: true, ..Snapshot::default() };
         file.write_at(0, &blank.encode())?;
         let page = file.shared_page()?.map(Arc::new).transpose()?;

@@ -11,7 +11,7 @@ use crate::index::{self, Index};
 use crate::memory;
 use crate::random;
 use crate::scan::{self, Bytes, Found, Point};
-use crate::storage::{File, OpenMode, Storage, now_ns, remove_if_there};
+use crate::storage::{File, Storage, now_ns, remove_if_there};
 use crate::sync::Arc;
 use std::io;
 
@@ -37,17 +37,18 @@ fn temporary_name(namespace: &str) -> String {
     format!("{}.tmp", index::file_name(namespace))
 }
 
-/// Makes a side file as `fill` does, to be installed; a failure leaves nothing of it.
+/// Makes a side file for the record file `log` as `fill` does, to be installed; a failure leaves nothing of it.
 pub fn prepare(
     storage: &dyn Storage,
     namespace: &str,
+    log: &dyn File,
     fill: impl FnOnce(Arc<dyn File>) -> Result<Index>,
 ) -> Result<PreparedIndex> {
     let temporary = temporary_name(namespace);
     let failed =
         |error: io::Error| Error::os(format_args!("making {}", storage.path().join(&temporary).display()), &error);
     remove_if_there(storage, &temporary).map_err(failed)?;
-    let filled = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|file| {
+    let filled = storage.create_beside(log, &temporary).map_err(failed).and_then(|file| {
         let index = fill(file)?;
         index.file.sync().map_err(failed)?;
         Ok(index)
@@ -79,7 +80,7 @@ pub fn prepare_new(
     let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch };
     // Of records that are there nobody knows yet what they went through.
     let codecs = (to.count == 0).then_some(codecs);
-    let prepared = prepare(storage, namespace, |file| fill_index(file, log, newest, codecs))?;
+    let prepared = prepare(storage, namespace, log, |file| fill_index(file, log, newest, codecs))?;
     Ok((prepared, newest, 1))
 }
 
@@ -123,7 +124,7 @@ pub fn prepare_completed(
         let path = storage.path().join(index::file_name(namespace));
         Error::os(format_args!("completing {}", path.display()), &error)
     };
-    prepare(storage, namespace, |file| {
+    prepare(storage, namespace, log, |file| {
         copy(index.file.as_ref(), file.as_ref(), entries_end(from.count), failed)?;
         let completed = Index { file, log_id: index.log_id };
         write_entries(&completed, log, from, to)?;

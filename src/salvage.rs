@@ -16,7 +16,7 @@ const COPY_CHUNK_BYTES: usize = 256 << 10;
 /// # Errors
 /// `E_NO_SPACE` and others when the copy cannot be made.
 pub fn keep(storage: &dyn Storage, namespace: &str, file: &dyn File, from: u64, to: u64) -> Result<String> {
-    keep_as(storage, &format!("{namespace}.salvage"), file, from..to)
+    keep_as(storage, file, &format!("{namespace}.salvage"), file, from..to)
 }
 
 /// Removes what a copy that was cut has left.
@@ -24,8 +24,8 @@ pub fn discard(storage: &dyn Storage, namespace: &str) {
     let _ = storage.remove(&format!("{namespace}.salvage.tmp"));
 }
 
-/// Copies the whole file called `name` to `name.bad-K` in the same way; `None` when there is no such file.
-pub fn keep_whole(storage: &dyn Storage, name: &str) -> Result<Option<String>> {
+/// Copies the whole file called `name`, beside the record file `log`, to `name.bad-K` in the same way; `None` when there is no such file.
+pub fn keep_whole(storage: &dyn Storage, log: &dyn File, name: &str) -> Result<Option<String>> {
     let failed =
         |error: io::Error| Error::os(format_args!("keeping a copy of {}", storage.path().join(name).display()), &error);
     let file = match storage.open(name, OpenMode::Read) {
@@ -33,10 +33,10 @@ pub fn keep_whole(storage: &dyn Storage, name: &str) -> Result<Option<String>> {
         opened => opened.map_err(failed)?,
     };
     let size_bytes = file.metadata().map_err(failed)?.size_bytes;
-    keep_as(storage, &format!("{name}.bad"), file.as_ref(), 0..size_bytes).map(Some)
+    keep_as(storage, log, &format!("{name}.bad"), file.as_ref(), 0..size_bytes).map(Some)
 }
 
-fn keep_as(storage: &dyn Storage, prefix: &str, file: &dyn File, range: Range<u64>) -> Result<String> {
+fn keep_as(storage: &dyn Storage, log: &dyn File, prefix: &str, file: &dyn File, range: Range<u64>) -> Result<String> {
     let name = free_name(storage, prefix)?;
     let temporary = format!("{prefix}.tmp");
     let path = storage.path().join(&name);
@@ -46,7 +46,7 @@ fn keep_as(storage: &dyn Storage, prefix: &str, file: &dyn File, range: Range<u6
         Error::os(what, &error).at(0, from)
     };
     remove_if_there(storage, &temporary).map_err(failed)?;
-    let copied = storage.open(&temporary, OpenMode::CreateNew).map_err(failed).and_then(|copied| {
+    let copied = storage.create_beside(log, &temporary).map_err(failed).and_then(|copied| {
         copy(file, range, copied.as_ref(), 0, failed)?;
         copied.sync().and_then(|()| storage.rename(&temporary, &name)).map_err(failed)
     });
@@ -93,8 +93,10 @@ pub fn aside(storage: &dyn Storage, name: &str) -> Result<String> {
     free_name(storage, &format!("{name}.bad"))
 }
 
-/// Renames `name` to `aside`, durably.
-pub fn move_aside(storage: &dyn Storage, name: &str, aside: &str) -> Result<()> {
+/// Renames `name`, beside the record file `log`, to `aside`, durably.
+pub fn move_aside(storage: &dyn Storage, log: &dyn File, name: &str, aside: &str) -> Result<()> {
+    // It is kept for good, and may have records in it. That of another user keeps the access it has.
+    let _ = log.access().and_then(|access| storage.open(name, OpenMode::Read)?.take_access(&access));
     storage
         .rename(name, aside)
         .and_then(|()| storage.sync_directory())
@@ -128,11 +130,15 @@ mod tests {
         }
         disk.write_file("a.idx", b"damaged");
         let storage = disk.storage();
-        assert_eq!(keep_whole(storage.as_ref(), "a.idx").map_err(|error| error.kind), Err(ErrorKind::Exists));
+        let log = storage.open("a.log", OpenMode::CreateNew).unwrap();
+        assert_eq!(
+            keep_whole(storage.as_ref(), log.as_ref(), "a.idx").map_err(|error| error.kind),
+            Err(ErrorKind::Exists)
+        );
         assert_eq!(aside(storage.as_ref(), "a.idx").map_err(|error| error.kind), Err(ErrorKind::Exists));
         assert_eq!(disk.read_file("a.idx").as_deref(), Some(b"damaged".as_slice()));
         storage.remove("a.idx.bad-77").unwrap();
-        move_aside(storage.as_ref(), "a.idx", &aside(storage.as_ref(), "a.idx").unwrap()).unwrap();
+        move_aside(storage.as_ref(), log.as_ref(), "a.idx", &aside(storage.as_ref(), "a.idx").unwrap()).unwrap();
         assert_eq!(disk.read_file("a.idx.bad-77").as_deref(), Some(b"damaged".as_slice()), "the first number free");
         assert_eq!(disk.read_file("a.idx"), None);
     }

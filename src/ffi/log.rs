@@ -31,6 +31,9 @@ impl Opaque for immuta_log {
 /// A writer creates what is missing, the directory and those above it included, and mends what a crash left behind;
 /// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
 ///
+/// A record file is made by the umask; everything made beside one has its owner, group, mode and access list, as far as
+/// the process may give them, and is open to nobody else at any moment.
+///
 /// directory: path of the log. Later changes of the working directory do not matter.
 /// options:   copied; NULL for defaults: for writing, with no namespace yet.
 /// log_out:   the log, for immuta_close.

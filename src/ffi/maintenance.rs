@@ -98,6 +98,7 @@ pub unsafe extern "C" fn immuta_verify(
 /// a side file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to its
 /// end.
 /// A namespace that is as it should be is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening it would.
+/// What it makes has the owner, group and mode of NAME.log, so root may run it for the owner.
 /// Afterwards the namespace is closed cleanly. A repair that was cut, at whatever point, can be run again.
 ///
 /// directory:   path of the log.

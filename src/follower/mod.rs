@@ -15,7 +15,7 @@ use crate::publish::EventCount;
 use crate::report::Report;
 use crate::scan::Point;
 use crate::storage::Storage;
-use crate::sync::{Mutex, RwLock};
+use crate::sync::{Arc, Mutex, RwLock};
 use files::Files;
 use sight::{Authority, Sight, end_of, of_checkpoint, of_files, of_writer};
 use std::io;
@@ -59,7 +59,7 @@ impl Follower {
     /// Opens the files of `namespace` for following, and the index and words its streams use.
     pub fn open(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<(Follower, OpenIndex, EventCount)> {
         let files = Files::open(storage, namespace, named)?;
-        let live = Live::attach_reader(storage, namespace);
+        let live = Live::attach_reader(storage, namespace, files.log.as_ref());
         let index = OpenIndex::new(files.index.clone(), named, &storage.path().join(index::file_name(namespace)))?;
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
         let generation_seen = snapshot_of(live.as_ref(), storage, namespace)?.map(|snapshot| snapshot.generation);
@@ -211,7 +211,8 @@ impl Follower {
             let mut following = self.following.write();
             (following.files, following.is_completed) = (files, false);
         }
-        if !same_live && let Some(live) = Live::attach_reader(storage, &namespace.name) {
+        let log = Arc::clone(&self.following.read().files.log);
+        if !same_live && let Some(live) = Live::attach_reader(storage, &namespace.name, log.as_ref()) {
             if let Some(page) = live.page() {
                 namespace.events.move_to(page)?;
             }

@@ -2,7 +2,7 @@
 
 use super::file_name;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::{File, OpenMode, Storage, remove_if_there};
+use crate::storage::{File, Storage, remove_if_there};
 use crate::sync::Arc;
 use std::io;
 
@@ -15,14 +15,14 @@ pub struct Prepared {
     file: Arc<dyn File>,
 }
 
-/// Makes an empty journal of `size_bytes` for `namespace`, without touching the one that may be there.
+/// Makes an empty journal of `size_bytes` for `namespace`, whose record file is `log`, without touching the one that may be there.
 ///
 /// # Errors
 /// No room for it: nothing is left behind.
-pub fn prepare(storage: &dyn Storage, namespace: &str, size_bytes: u64) -> Result<Prepared> {
+pub fn prepare(storage: &dyn Storage, namespace: &str, log: &dyn File, size_bytes: u64) -> Result<Prepared> {
     let temporary = temporary_name(namespace);
     remove_if_there(storage, &temporary).map_err(failed("removing", storage, &temporary))?;
-    let made = fill(storage, &temporary, size_bytes);
+    let made = fill(storage, log, &temporary, size_bytes);
     if made.is_err() {
         // What was written of it may be what fills the disk.
         let _ = storage.remove(&temporary);
@@ -39,8 +39,8 @@ pub fn discard(storage: &dyn Storage, namespace: &str) {
     let _ = storage.remove(&temporary_name(namespace));
 }
 
-fn fill(storage: &dyn Storage, name: &str, size_bytes: u64) -> io::Result<Arc<dyn File>> {
-    let file = storage.open(name, OpenMode::CreateNew)?;
+fn fill(storage: &dyn Storage, log: &dyn File, name: &str, size_bytes: u64) -> io::Result<Arc<dyn File>> {
+    let file = storage.create_beside(log, name)?;
     let mut at = 0;
     while at < size_bytes {
         let count = usize::try_from(size_bytes - at).unwrap_or(usize::MAX).min(ZEROS.len());

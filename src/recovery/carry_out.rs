@@ -148,11 +148,11 @@ fn adopt(
     // Without the journal only its size tells that empty records at the end are some.
     log.set_size(point.end).and_then(|()| log.sync()).map_err(site.failed("cutting"))?;
     if let Some(aside) = journal_aside {
-        salvage::move_aside(site.storage, &journal_name, &aside)?;
+        salvage::move_aside(site.storage, log, &journal_name, &aside)?;
     }
     let journal = replace_journal(site, writer.prepared)?;
     if let Some(aside) = index_aside {
-        salvage::move_aside(site.storage, &index_name, &aside)?;
+        salvage::move_aside(site.storage, log, &index_name, &aside)?;
     }
     let index = prepared.install(site.storage, site.namespace)?;
     Ok(Mended { index, point, checkpoint, slot, journal, salvage: String::new() })

@@ -129,7 +129,7 @@ impl Prepared<'_> {
         if !matches!(plan, Plan::Continue { .. }) {
             site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
         }
-        let live = Live::attach_writer(site.storage, site.namespace)?;
+        let live = Live::attach_writer(site.storage, site.namespace, log.as_ref())?;
         // A recovery that was cut may have left half of what it made.
         salvage::discard(site.storage, site.namespace);
         rebuild::discard(site.storage, site.namespace);
@@ -138,7 +138,7 @@ impl Prepared<'_> {
         let rolled_back_to = (header_count > count).then_some(count);
         live.stamp(rolled_back_to).map_err(site.failed("writing the live page of"))?;
         // Before anything is written: no room for the journal is a refusal like any other.
-        let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, size_bytes);
+        let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, log.as_ref(), size_bytes);
         let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
         let opened = refusals::without_room(&site, &plan)
             .and_then(|()| carry_out::carry_out(&site, plan, lock, log, live, wanted, prepared));

@@ -55,7 +55,7 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
     journal::remove(site.storage, site.namespace)
         .and_then(|()| site.storage.sync_directory())
         .map_err(site.failed("removing the journal of"))?;
-    tell_readers(site, remedy.point.count);
+    tell_readers(site, log.as_ref(), remedy.point.count);
     Ok(kept.into_iter().next())
 }
 
@@ -70,10 +70,10 @@ fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<S
     for range in &remedy.salvage {
         kept.push(salvage::keep(site.storage, site.namespace, log, range.start, range.end)?);
     }
-    kept.extend(salvage::keep_whole(site.storage, &index::file_name(site.namespace))?);
+    kept.extend(salvage::keep_whole(site.storage, log, &index::file_name(site.namespace))?);
     // Whatever was laid of it: behind a damaged frame there may be more, which nobody can tell.
     if !is_unused(site, &journal::file_name(site.namespace))? {
-        kept.extend(salvage::keep_whole(site.storage, &journal::file_name(site.namespace))?);
+        kept.extend(salvage::keep_whole(site.storage, log, &journal::file_name(site.namespace))?);
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
 fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> Result<(Index, Checkpoint, usize)> {
     let epoch = random::epoch()?;
     let newest = Checkpoint { seq: 2, count: point.count, end: point.end, state: State::Open, mode: Mode::Fast, epoch };
-    let prepared = rebuild::prepare(site.storage, site.namespace, |file| {
+    let prepared = rebuild::prepare(site.storage, site.namespace, log, |file| {
         fill_mended(site, log, own, &newest, file.as_ref())?;
         Ok(Index { file, log_id: own.index.log_id })
     })?;
@@ -140,10 +140,10 @@ fn settle_records(site: &Site<'_>, log: &dyn File, remedy: &Remedy) -> Result<()
 }
 
 /// Readers that wait may have seen records that are gone. Where they cannot be told, they look by themselves.
-fn tell_readers(site: &Site<'_>, count: u64) {
+fn tell_readers(site: &Site<'_>, log: &dyn File, count: u64) {
     let name = live::file_name(site.namespace);
     if let Ok(Some(_)) = site.storage.metadata(&name)
-        && let Ok(live) = Live::attach_writer(site.storage, site.namespace)
+        && let Ok(live) = Live::attach_writer(site.storage, site.namespace, log)
     {
         let _ = live.stamp(Some(count));
     }

@@ -72,6 +72,10 @@ impl Storage for RealStorage {
         Ok(Arc::new(RealFile::open(Arc::clone(&self.0), name, mode)?)?.into())
     }
 
+    fn create_beside(&self, record: &dyn File, name: &str) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(RealFile::create(Arc::clone(&self.0), name, &record.access()?)?)?.into())
+    }
+
     fn scratch(&self) -> io::Result<Arc<dyn File>> {
         Ok(Arc::new(RealFile::scratch(Arc::clone(&self.0))?)?.into())
     }

@@ -6,7 +6,7 @@ use super::fork::ParentOnly;
 use super::mapping::{MappedTail, MappedView};
 use super::syscall::{BufferedView, CallTail, CallWord};
 use super::words::MappedWord;
-use super::{CommitWord, File, FileId, Meta, OpenMode, SharedPage, Tail, View, sys};
+use super::{Access, CommitWord, File, FileId, Meta, OpenMode, SharedPage, Tail, View, sys};
 use crate::memory;
 use crate::sync::{Arc, Mutex};
 use std::ffi::CString;
@@ -42,7 +42,23 @@ impl RealFile {
             OpenMode::CreateNew => (libc::O_RDWR, libc::O_CREAT | libc::O_EXCL),
         };
         let name = sys::c_name(name)?;
-        let file = std::fs::File::from(sys::open_at(directory.descriptor(), &name, access | creation)?);
+        let descriptor = sys::open_at(directory.descriptor(), &name, access | creation)?;
+        RealFile::opened(directory, name, access, descriptor)
+    }
+
+    /// Makes `name` for who has `access`.
+    pub(super) fn create(directory: Arc<RealDirectory>, name: &str, access: &Access) -> io::Result<RealFile> {
+        let name = sys::c_name(name)?;
+        let descriptor = sys::create_at(directory.descriptor(), &name, access.first_mode())?;
+        let made = RealFile::opened(Arc::clone(&directory), name.clone(), libc::O_RDWR, descriptor);
+        let given = made.and_then(|file| access.give_to(&file.file).map(|()| file));
+        given.inspect_err(|_| {
+            let _ = sys::remove_at(directory.descriptor(), &name);
+        })
+    }
+
+    fn opened(directory: Arc<RealDirectory>, name: CString, access: i32, descriptor: OwnedFd) -> io::Result<RealFile> {
+        let file = std::fs::File::from(descriptor);
         let kind = file.metadata()?.file_type();
         if !kind.is_file() {
             return Err(sys::error(if kind.is_dir() { libc::EISDIR } else { libc::ENXIO }));
@@ -133,6 +149,14 @@ impl File for RealFile {
     fn metadata(&self) -> io::Result<Meta> {
         let found = self.file.metadata()?;
         Ok(Meta { id: identity(&found), size_bytes: found.len(), is_regular: found.is_file() })
+    }
+
+    fn access(&self) -> io::Result<Access> {
+        Access::of(&self.file)
+    }
+
+    fn take_access(&self, access: &Access) -> io::Result<()> {
+        access.give_to(&self.file)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {

@@ -4,6 +4,7 @@
 //! (memory, for tests: kills, power loss, faults). The rest of the library does not know which one it has.
 //! Failures are plain `io::Error`s; the layers above say which file and what to do.
 
+mod access;
 mod clock;
 mod create;
 mod directory;
@@ -20,6 +21,7 @@ mod syscall;
 pub(crate) mod thread;
 mod words;
 
+pub use access::Access;
 pub use clock::now_ns;
 pub use create::create_directory;
 pub use directory::open_directory;
@@ -53,7 +55,7 @@ pub enum OpenMode {
     Read,
     /// Must exist; read and written.
     Write,
-    /// Must not exist; created with mode 0666 before umask, read and written.
+    /// Must not exist; created with mode 0666 before umask, read and written. Only a record file is made so.
     CreateNew,
 }
 
@@ -62,6 +64,9 @@ pub trait Storage: Send + Sync + Debug {
     /// Opens the regular file `name` (no symbolic link is followed, the descriptor is close-on-exec and at least 3).
     /// Anything but a regular file is `ELOOP`, `EISDIR` or `ENXIO`.
     fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+    /// Makes `name`, which must not exist, to be read and written by whoever may do so with `record`, a record file: it gets owner,
+    /// group, mode and access list of that, as far as this process may give them. Nobody else can open it at any moment.
+    fn create_beside(&self, record: &dyn File, name: &str) -> io::Result<Arc<dyn File>>;
     /// What is under `name` now; `None` when nothing is. Symbolic links are not followed.
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>>;
     /// A new, empty file in memory, without a name.
@@ -93,6 +98,10 @@ pub fn remove_if_there(storage: &dyn Storage, name: &str) -> io::Result<()> {
 /// One open file. All methods may be called from any thread; EINTR is retried, short transfers are continued.
 pub trait File: Send + Sync + Debug {
     fn metadata(&self) -> io::Result<Meta>;
+    /// Who may open it.
+    fn access(&self) -> io::Result<Access>;
+    /// Has it opened by nobody but who `access` is of, as far as this process may change that.
+    fn take_access(&self, access: &Access) -> io::Result<()>;
     /// Reads at `offset` until `buffer` is full or the file ends; returns the bytes read.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
     /// Writes all of `bytes` at `offset`, by a system call in every engine.

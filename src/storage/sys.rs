@@ -9,6 +9,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 /// Descriptors below this one belong to the host: standard input, output and error, open or not.
 const FIRST_DESCRIPTOR: RawFd = 3;
+/// The attribute that has a file's POSIX access list.
+const ACCESS_LIST: &CStr = c"system.posix_acl_access";
 /// The most parts handed to one `pwritev`; below the kernel's 1024, so that the array fits on a small stack.
 const PARTS_PER_CALL: usize = 256;
 
@@ -51,12 +53,67 @@ pub(super) fn open_directory(path: &CStr) -> io::Result<OwnedFd> {
 
 /// Opens `name` in `directory`: close-on-exec, no controlling terminal, no waiting for FIFOs, no symbolic link followed.
 pub(super) fn open_at(directory: BorrowedFd<'_>, name: &CStr, flags: i32) -> io::Result<OwnedFd> {
-    const MODE: libc::c_uint = 0o666;
+    open_or_create_at(directory, name, flags, 0o666)
+}
+
+/// Makes `name` in `directory`, with at most `mode`, to be read and written.
+pub(super) fn create_at(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> io::Result<OwnedFd> {
+    open_or_create_at(directory, name, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode)
+}
+
+fn open_or_create_at(directory: BorrowedFd<'_>, name: &CStr, flags: i32, mode: libc::c_uint) -> io::Result<OwnedFd> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_NOFOLLOW;
     // SAFETY: `name` is NUL-terminated and outlives the call; the mode is only read when a file is created.
-    let opened = retried(|| unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, MODE) })?;
+    let opened = retried(|| unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode) })?;
     // SAFETY: the kernel just made this descriptor; nothing else owns it.
     above_standard(unsafe { OwnedFd::from_raw_fd(opened) })
+}
+
+/// The POSIX access list of `file`, as the kernel has it; `None` when mode and group say all.
+pub(super) fn access_list(file: BorrowedFd<'_>) -> io::Result<Option<Vec<u8>>> {
+    let mut list: Vec<u8> = Vec::new();
+    loop {
+        // SAFETY: the name is a constant C string; the buffer is writable for as many bytes as the call is told.
+        let asked = retried(|| unsafe {
+            libc::fgetxattr(file.as_raw_fd(), ACCESS_LIST.as_ptr(), list.as_mut_ptr().cast(), list.len())
+        });
+        let size_bytes = match asked {
+            Err(failure) if matches!(failure.raw_os_error(), Some(libc::ENODATA | libc::EOPNOTSUPP)) => {
+                return Ok(None);
+            }
+            Err(failure) if failure.raw_os_error() == Some(libc::ERANGE) => 0, // it grew: asked for its size again
+            asked => asked?.unsigned_abs(),
+        };
+        if size_bytes > 0 && size_bytes <= list.len() {
+            list.truncate(size_bytes);
+            return Ok(Some(list));
+        }
+        list.clear();
+        list.try_reserve_exact(size_bytes).map_err(|_| error(libc::ENOMEM))?;
+        list.resize(size_bytes, 0);
+    }
+}
+
+/// Gives `file` a list that [`access_list`] answered.
+pub(super) fn set_access_list(file: BorrowedFd<'_>, list: &[u8]) -> io::Result<()> {
+    let (descriptor, name) = (file.as_raw_fd(), ACCESS_LIST.as_ptr());
+    // SAFETY: the name is a constant C string, the list is readable for its length.
+    retried(|| unsafe { libc::fsetxattr(descriptor, name, list.as_ptr().cast(), list.len(), 0) }).map(drop)
+}
+
+/// Takes the list of `file` away, if it has one.
+pub(super) fn remove_access_list(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the name is a constant C string.
+    match retried(|| unsafe { libc::fremovexattr(file.as_raw_fd(), ACCESS_LIST.as_ptr()) }) {
+        Err(failure) if matches!(failure.raw_os_error(), Some(libc::ENODATA | libc::EOPNOTSUPP)) => Ok(()),
+        removed => removed.map(drop),
+    }
+}
+
+/// Whose rights the process has.
+pub(super) fn user() -> u32 {
+    // SAFETY: touches no memory, and cannot fail.
+    unsafe { libc::geteuid() }
 }
 
 /// The same open file with a descriptor that cannot be taken for a standard stream.

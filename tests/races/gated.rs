@@ -1,6 +1,6 @@
 //! An engine with a gate before the syncs of each file: a shut gate holds them still until the test lets them through, one by one.
 
-use immuta::storage::{self, CommitWord, File, Meta, OpenMode, SharedPage, Storage, Tail, View};
+use immuta::storage::{self, Access, CommitWord, File, Meta, OpenMode, SharedPage, Storage, Tail, View};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -81,6 +81,12 @@ impl Storage for Gated {
         Ok(storage::Arc::new(GatedFile { inner, name, gates: Arc::clone(&self.gates) })?.into())
     }
 
+    fn create_beside(&self, record: &dyn File, name: &str) -> io::Result<storage::Arc<dyn File>> {
+        let inner = self.inner.create_beside(record, name)?;
+        let name = name.trim_end_matches(".tmp").to_owned();
+        Ok(storage::Arc::new(GatedFile { inner, name, gates: Arc::clone(&self.gates) })?.into())
+    }
+
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {
         self.inner.metadata(name)
     }
@@ -132,6 +138,14 @@ struct GatedFile {
 impl File for GatedFile {
     fn metadata(&self) -> io::Result<Meta> {
         self.inner.metadata()
+    }
+
+    fn access(&self) -> io::Result<Access> {
+        self.inner.access()
+    }
+
+    fn take_access(&self, access: &Access) -> io::Result<()> {
+        self.inner.take_access(access)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {

@@ -4,7 +4,7 @@ use super::disk::{Disk, Inode, overlay};
 use super::faults::Fault;
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
 use crate::storage::room::Plan;
-use crate::storage::{CommitWord, File, FileId, Meta, OpenMode, SharedPage, Storage, Tail, View, sys};
+use crate::storage::{Access, CommitWord, File, FileId, Meta, OpenMode, SharedPage, Storage, Tail, View, sys};
 use crate::sync::{Arc, Mutex};
 use std::io;
 use std::ops::Deref;
@@ -58,6 +58,10 @@ impl Storage for SimulatedStorage {
         disk.open_files += 1;
         drop(disk);
         self.file(number, handle, writable)
+    }
+
+    fn create_beside(&self, _record: &dyn File, name: &str) -> io::Result<Arc<dyn File>> {
+        self.open(name, OpenMode::CreateNew)
     }
 
     fn scratch(&self) -> io::Result<Arc<dyn File>> {
@@ -218,6 +222,15 @@ impl OpenFile {
 impl File for SimulatedFile {
     fn metadata(&self) -> io::Result<Meta> {
         self.call(|inode| meta(self.number, inode))
+    }
+
+    fn access(&self) -> io::Result<Access> {
+        self.check_alive()?;
+        Ok(Access::anybodys())
+    }
+
+    fn take_access(&self, _access: &Access) -> io::Result<()> {
+        self.check_alive()
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
