@@ -14,19 +14,20 @@ use crate::format::log;
 use crate::index;
 use crate::journal;
 use crate::layout::Fit;
-use crate::live;
+use crate::leftovers;
 use crate::options::{Io, Options, check_name};
 use crate::progress::Progress;
 use crate::random;
 use crate::rebuild;
+use crate::recovery::{self, Site};
 use crate::report::{Outcome, Report};
 use crate::salvage;
 use crate::scan::Point;
-use crate::storage::{self, File, OpenMode, Storage, open_directory, remove_if_there};
+use crate::storage::{self, File, OpenMode, Storage, open_directory, remove_if_there, temporary_name};
 use crate::sync::Arc;
 use source::{Source, compare, decode_all};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 /// Bytes copied or compared between two calls of the progress callback.
@@ -75,12 +76,13 @@ pub fn import_on(
 ) -> Result<Report> {
     let started = Instant::now();
     let source = Source::open(beside, file_name)?;
-    let target = Target { storage, name, log_path: storage.path().join(log::file_name(name)) };
+    let named = Chain::new(&options.codecs)?;
+    let target = Target { site: Site::new(storage, name, &named) };
     target.refuse_existing()?;
     target.refuse_without_room(source.fit.count)?;
     storage.sync_own_name().map_err(|error| target.failed(&error))?;
     let claim = target.claim()?;
-    let made = target.build(claim.as_ref(), &source, &Chain::new(&options.codecs)?, options, &mut Progress(progress));
+    let made = target.build(claim.as_ref(), &source, &named, options, &mut Progress(progress));
     if made.is_err() {
         target.clear();
     }
@@ -93,44 +95,45 @@ pub fn import_on(
 
 /// The namespace that is made.
 struct Target<'a> {
-    storage: &'a dyn Storage,
-    name: &'a str,
-    log_path: PathBuf,
+    site: Site<'a>,
 }
 
 impl Target<'_> {
     fn failed(&self, error: &io::Error) -> Error {
-        Error::os(format_args!("importing into {}", self.log_path.display()), error)
+        Error::os(format_args!("importing into {}", self.site.log_path.display()), error)
     }
 
     fn temporary(&self) -> String {
-        format!("{}.tmp", log::file_name(self.name))
+        temporary_name(&log::file_name(self.site.namespace))
     }
 
     fn exists(&self, name: &str) -> Error {
-        let path = self.storage.path().join(name);
+        let path = self.site.storage.path().join(name);
         let message = format_args!("{} is there already; import into a new namespace", path.display());
         Error::new(ErrorKind::Exists, message)
     }
 
+    /// Refuses to import beside what may know records. What a creation or another import leaves that was killed knows none.
     fn refuse_existing(&self) -> Result<()> {
-        for name in [index::file_name(self.name), journal::file_name(self.name), live::file_name(self.name)] {
-            if self.storage.metadata(&name).map_err(|error| self.failed(&error))?.is_some() {
-                return Err(self.exists(&name));
+        match recovery::refuse_if_index_knows_records(&self.site) {
+            Err(error) if !error.kind.is_of_the_system() => {
+                let names = [index::file_name, journal::file_name].map(|name| name(self.site.namespace));
+                let there = self.site.storage.metadata(&names[0]).map_err(|error| self.failed(&error))?;
+                Err(self.exists(&names[usize::from(there.is_none())]))
             }
+            known => known,
         }
-        Ok(())
     }
 
     /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
     fn refuse_without_room(&self, count: u64) -> Result<()> {
-        let free = self.storage.free_bytes().map_err(|error| self.failed(&error))?;
+        let free = self.site.storage.free_bytes().map_err(|error| self.failed(&error))?;
         if entries_end(count) <= free {
             return Ok(());
         }
         let message = format_args!(
             "{}: a side file for {count} records takes {} bytes, {free} are free: make room and try again",
-            self.log_path.display(),
+            self.site.log_path.display(),
             entries_end(count)
         );
         Err(Error::new(ErrorKind::NoSpace, message))
@@ -138,15 +141,15 @@ impl Target<'_> {
 
     /// An empty record file, locked: what a writer killed while creating it leaves is nothing yet, either.
     fn claim(&self) -> Result<Arc<dyn File>> {
-        let name = log::file_name(self.name);
+        let name = log::file_name(self.site.namespace);
         let failed = |error| self.failed(&error);
         for _ in 0..CLAIM_TRIES {
-            let mode = match self.storage.metadata(&name).map_err(failed)? {
+            let mode = match self.site.storage.metadata(&name).map_err(failed)? {
                 None => OpenMode::CreateNew,
                 Some(meta) if meta.is_regular && meta.size_bytes == 0 => OpenMode::Write,
                 Some(_) => return Err(self.exists(&name)),
             };
-            let file = match self.storage.open(&name, mode) {
+            let file = match self.site.storage.open(&name, mode) {
                 Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
                     continue;
                 }
@@ -154,13 +157,13 @@ impl Target<'_> {
             };
             let claimed = self.lock_claim(file.as_ref());
             if claimed.is_err() && mode == OpenMode::CreateNew {
-                let _ = self.storage.remove(&name);
+                let _ = self.site.storage.remove(&name);
             }
             match claimed? {
                 Claimed::Ours => return Ok(file),
                 Claimed::Replaced => {}
                 Claimed::Locked => {
-                    let message = format_args!("{} is just being made by somebody else", self.log_path.display());
+                    let message = format_args!("{} is just being made by somebody else", self.site.log_path.display());
                     return Err(Error::new(ErrorKind::Locked, message));
                 }
             }
@@ -174,7 +177,7 @@ impl Target<'_> {
             return Ok(Claimed::Locked);
         }
         let held = file.metadata().map_err(failed)?;
-        let now = self.storage.metadata(&log::file_name(self.name)).map_err(failed)?;
+        let now = self.site.storage.metadata(&log::file_name(self.site.namespace)).map_err(failed)?;
         if now != Some(held) || held.size_bytes > 0 {
             return Ok(Claimed::Replaced);
         }
@@ -186,16 +189,14 @@ impl Target<'_> {
     /// Removes whatever this import made; the records last, and only when no side file comes back: one without records is refused, while
     /// records without a side file are a whole log. What stays is in the way of the next import, which says so.
     fn clear(&self) {
-        let side_file = index::file_name(self.name);
-        for name in [self.temporary(), format!("{side_file}.tmp")] {
-            let _ = self.storage.remove(&name);
-        }
-        let is_without = match self.storage.remove(&side_file) {
-            Ok(()) => self.storage.sync_directory().is_ok(),
+        let side_file = index::file_name(self.site.namespace);
+        leftovers::discard(self.site.storage, self.site.namespace);
+        let is_without = match self.site.storage.remove(&side_file) {
+            Ok(()) => self.site.storage.sync_directory().is_ok(),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if is_without {
-            let _ = self.storage.remove(&log::file_name(self.name));
+            let _ = self.site.storage.remove(&log::file_name(self.site.namespace));
         }
     }
 
@@ -208,11 +209,14 @@ impl Target<'_> {
         progress: &mut Progress<'_>,
     ) -> Result<()> {
         let failed = |error| self.failed(&error);
-        let (temporary, name) = (self.temporary(), log::file_name(self.name));
-        remove_if_there(self.storage, &temporary).map_err(failed)?;
-        let log = self.storage.create_beside(claim, &temporary).map_err(failed)?;
+        let (temporary, name) = (self.temporary(), log::file_name(self.site.namespace));
+        leftovers::discard(self.site.storage, self.site.namespace);
+        // One without a record, of a creation that was killed.
+        journal::remove(self.site.storage, self.site.namespace).map_err(failed)?;
+        remove_if_there(self.site.storage, &temporary).map_err(failed)?;
+        let log = self.site.storage.create_beside(claim, &temporary).map_err(failed)?;
         // It is the record file of this name as soon as it is renamed.
-        let lock = self.storage.open(&temporary, OpenMode::Write).map_err(failed)?;
+        let lock = self.site.storage.open(&temporary, OpenMode::Write).map_err(failed)?;
         if !lock.try_lock().map_err(failed)? {
             return Err(self.exists(&temporary));
         }
@@ -224,8 +228,8 @@ impl Target<'_> {
         if !source.is_unchanged()? {
             return Err(source.changed());
         }
-        log.sync().and_then(|()| self.storage.rename(&temporary, &name)).map_err(failed)?;
-        self.storage.sync_directory().map_err(failed)?;
+        log.sync().and_then(|()| self.site.storage.rename(&temporary, &name)).map_err(failed)?;
+        self.site.storage.sync_directory().map_err(failed)?;
         self.index(source, log.as_ref(), chain)
     }
 
@@ -252,8 +256,8 @@ impl Target<'_> {
         let point = Point { count, end: log::HEADER_SIZE_BYTES + (end - start), time_ns: 0 };
         let (epoch, codecs) = (random::epoch()?, chain.ids());
         let (prepared, newest, slot) =
-            rebuild::prepare_new(self.storage, self.name, log, point, Mode::Fast, epoch, codecs)?;
-        let index = prepared.install(self.storage, self.name)?;
+            rebuild::prepare_new(self.site.storage, self.site.namespace, log, point, Mode::Fast, epoch, codecs)?;
+        let index = prepared.install(self.site.storage, self.site.namespace)?;
         let recorded = if codecs.is_empty() || count == 0 {
             Ok(())
         } else {

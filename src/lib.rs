@@ -28,6 +28,7 @@ mod import;
 mod index;
 mod journal;
 mod layout;
+mod leftovers;
 mod limits;
 mod live;
 mod log;

@@ -11,7 +11,7 @@ use crate::index::{self, Index};
 use crate::memory;
 use crate::random;
 use crate::scan::{self, Bytes, Found, Point};
-use crate::storage::{File, Storage, now_ns, remove_if_there};
+use crate::storage::{File, Storage, now_ns, remove_if_there, temporary_name};
 use crate::sync::Arc;
 use std::io;
 
@@ -26,15 +26,11 @@ impl PreparedIndex {
     /// Gives it its name, in place of the one that may be there.
     pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Index> {
         let name = index::file_name(namespace);
-        let renamed = storage.rename(&temporary_name(namespace), &name).and_then(|()| storage.sync_directory());
+        let renamed = storage.rename(&temporary_name(&name), &name).and_then(|()| storage.sync_directory());
         renamed
             .map_err(|error| Error::os(format_args!("installing {}", storage.path().join(&name).display()), &error))?;
         Ok(self.0)
     }
-}
-
-fn temporary_name(namespace: &str) -> String {
-    format!("{}.tmp", index::file_name(namespace))
 }
 
 /// Makes a side file for the record file `log` as `fill` does, to be installed; a failure leaves nothing of it.
@@ -44,7 +40,7 @@ pub fn prepare(
     log: &dyn File,
     fill: impl FnOnce(Arc<dyn File>) -> Result<Index>,
 ) -> Result<PreparedIndex> {
-    let temporary = temporary_name(namespace);
+    let temporary = temporary_name(&index::file_name(namespace));
     let failed =
         |error: io::Error| Error::os(format_args!("making {}", storage.path().join(&temporary).display()), &error);
     remove_if_there(storage, &temporary).map_err(failed)?;
@@ -55,14 +51,9 @@ pub fn prepare(
     });
     if filled.is_err() {
         // What was written of it may be what fills the disk.
-        discard(storage, namespace);
+        let _ = storage.remove(&temporary);
     }
     filled.map(PreparedIndex)
-}
-
-/// Removes what was prepared and will not be installed.
-pub fn discard(storage: &dyn Storage, namespace: &str) {
-    let _ = storage.remove(&temporary_name(namespace));
 }
 
 /// Prepares the side file of `namespace` for the records of `log` up to `to`, with an open checkpoint of `epoch` in the slot answered;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
-use crate::storage::{File, OpenMode, Storage, remove_if_there};
+use crate::storage::{File, OpenMode, Storage, remove_if_there, temporary_name};
 use std::io;
 use std::ops::Range;
 
@@ -16,12 +16,17 @@ const COPY_CHUNK_BYTES: usize = 256 << 10;
 /// # Errors
 /// `E_NO_SPACE` and others when the copy cannot be made.
 pub fn keep(storage: &dyn Storage, namespace: &str, file: &dyn File, from: u64, to: u64) -> Result<String> {
-    keep_as(storage, file, &format!("{namespace}.salvage"), file, from..to)
+    keep_as(storage, file, &name_of(namespace), file, from..to)
 }
 
-/// Removes what a copy that was cut has left.
-pub fn discard(storage: &dyn Storage, namespace: &str) {
-    let _ = storage.remove(&format!("{namespace}.salvage.tmp"));
+/// What the copies of a namespace's records are called, but for their number.
+pub fn name_of(namespace: &str) -> String {
+    format!("{namespace}.salvage")
+}
+
+/// What the copies of the file called `name` are called, but for their number.
+pub fn name_beside(name: &str) -> String {
+    format!("{name}.bad")
 }
 
 /// Copies the whole file called `name`, beside the record file `log`, to `name.bad-K` in the same way; `None` when there is no such file.
@@ -33,12 +38,12 @@ pub fn keep_whole(storage: &dyn Storage, log: &dyn File, name: &str) -> Result<O
         opened => opened.map_err(failed)?,
     };
     let size_bytes = file.metadata().map_err(failed)?.size_bytes;
-    keep_as(storage, log, &format!("{name}.bad"), file.as_ref(), 0..size_bytes).map(Some)
+    keep_as(storage, log, &name_beside(name), file.as_ref(), 0..size_bytes).map(Some)
 }
 
 fn keep_as(storage: &dyn Storage, log: &dyn File, prefix: &str, file: &dyn File, range: Range<u64>) -> Result<String> {
     let name = free_name(storage, prefix)?;
-    let temporary = format!("{prefix}.tmp");
+    let temporary = temporary_name(prefix);
     let path = storage.path().join(&name);
     let (from, size_bytes) = (range.start, range.end - range.start);
     let failed = |error: io::Error| {
@@ -90,7 +95,7 @@ pub fn copy(
 /// # Errors
 /// `E_EXISTS` when there are too many of them.
 pub fn aside(storage: &dyn Storage, name: &str) -> Result<String> {
-    free_name(storage, &format!("{name}.bad"))
+    free_name(storage, &name_beside(name))
 }
 
 /// Renames `name`, beside the record file `log`, to `aside`, durably.

@@ -7,7 +7,7 @@
 mod records;
 
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Options, Outcome, Report, Result, import_on};
+use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Report, Result, import_on};
 use records::{Records, read_all};
 use std::collections::BTreeMap;
 
@@ -53,7 +53,11 @@ fn import(disk: &Simulated, progress: &mut dyn FnMut(u64, u64) -> bool) -> Resul
 }
 
 fn open(disk: &Simulated) -> Result<Log> {
-    let mut options = Options::default();
+    open_in(disk, true)
+}
+
+fn open_in(disk: &Simulated, fast_write: bool) -> Result<Log> {
+    let mut options = Options { fast_write, journal_size_bytes: 64 << 10, ..Options::default() };
     options.add_namespace("a").unwrap();
     Log::open_on(disk.storage(), &options)
 }
@@ -72,6 +76,12 @@ fn crash(disk: &Simulated, seed: u64) {
     }
 }
 
+/// Nothing is there but the files of a closed log and the source.
+fn assert_no_leftovers(disk: &Simulated, context: &str) {
+    let names: Vec<String> = image_of(disk).into_keys().collect();
+    assert_eq!(names, ["a.idx", "a.live", "a.log", SOURCE], "{context}");
+}
+
 /// The namespace is there as a whole; made again, if nothing of it counts.
 fn assert_whole_or_nothing(disk: &Simulated, context: &str) {
     match import(disk, &mut |_, _| true) {
@@ -81,6 +91,7 @@ fn assert_whole_or_nothing(disk: &Simulated, context: &str) {
     let log = open(disk).unwrap_or_else(|error| panic!("{context}: {:?} {error}", error.kind));
     assert!(read_all(&log).unwrap() == payloads(), "{context}");
     log.shutdown().unwrap();
+    assert_no_leftovers(disk, context);
     assert!(disk.read_file("a.log").unwrap() == ours(&payloads()), "{context}: the file");
     assert!(disk.read_file(SOURCE).unwrap() == header16(&payloads()), "{context}: the source");
 }
@@ -126,6 +137,58 @@ fn an_import_cut_at_any_call_is_whole_or_nothing() {
     }
     println!("{cuts} cuts");
     assert!(cuts > 1000);
+}
+
+#[test]
+fn what_a_killed_import_leaves_the_next_writer_removes() {
+    for call in 0_u64.. {
+        let disk = disk_with(&header16(&payloads()));
+        disk.kill_at_call(disk.calls() + call);
+        let is_whole = import(&disk, &mut |_, _| true).is_ok();
+        for seed in 0..8 {
+            let (disk, context) = (disk.copy(), format!("cut at call {call}, {seed}"));
+            crash(&disk, seed);
+            let log = open(&disk).unwrap_or_else(|error| panic!("{context}: {:?} {error}", error.kind));
+            let found = read_all(&log).unwrap();
+            assert!(found.is_empty() && !is_whole || found == payloads(), "{context}: {} records", found.len());
+            log.shutdown().unwrap();
+            assert_no_leftovers(&disk, &context);
+        }
+        if is_whole {
+            break;
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_creation_leaves_that_knows_no_record_does_not_refuse_an_import() {
+    for mode in [true, false] {
+        let (mut imports, mut is_whole) = (0, false);
+        for call in 0_u64.. {
+            let disk = disk_with(&header16(&payloads()));
+            disk.kill_at_call(disk.calls() + call);
+            is_whole |= open_in(&disk, mode).is_ok();
+            for seed in 0..8 {
+                let (disk, context) = (disk.copy(), format!("cut at call {call}, {seed}"));
+                crash(&disk, seed);
+                let is_there = disk.read_file("a.log").is_some_and(|file| !file.is_empty());
+                let imported = import(&disk, &mut |_, _| true);
+                assert_eq!(
+                    imported.as_ref().err().map(|error| error.kind),
+                    is_there.then_some(ErrorKind::Exists),
+                    "{context}"
+                );
+                if imported.is_ok() {
+                    assert_whole_or_nothing(&disk, &context);
+                    imports += 1;
+                }
+            }
+            if is_whole {
+                break;
+            }
+        }
+        assert!(imports > 10, "{imports} imports");
+    }
 }
 
 #[test]
@@ -230,9 +293,13 @@ fn a_source_that_changes_meanwhile_is_noticed() {
 
 #[test]
 fn a_namespace_that_is_there_stays_as_it_is() {
-    for there in ["a.log", "a.idx", "a.wal", "a.live"] {
+    let durable = Simulated::new();
+    let log = open_in(&durable, false).unwrap();
+    log.append(0, Payloads::One(&[b"in the journal"]), None).unwrap();
+    let journal = durable.read_file("a.wal").unwrap();
+    for (there, bytes) in [("a.log", b"12345678".to_vec()), ("a.idx", b"12345678".to_vec()), ("a.wal", journal)] {
         let disk = disk_with(&header16(&payloads()));
-        disk.write_file(there, b"12345678");
+        disk.write_file(there, &bytes);
         let before = image_of(&disk);
         let error = import(&disk, &mut |_, _| true).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Exists, "{there}: {error}");

@@ -2,7 +2,7 @@
 
 use super::file_name;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::{File, Storage, remove_if_there};
+use crate::storage::{File, Storage, remove_if_there, temporary_name};
 use crate::sync::Arc;
 use std::io;
 
@@ -20,7 +20,7 @@ pub struct Prepared {
 /// # Errors
 /// No room for it: nothing is left behind.
 pub fn prepare(storage: &dyn Storage, namespace: &str, log: &dyn File, size_bytes: u64) -> Result<Prepared> {
-    let temporary = temporary_name(namespace);
+    let temporary = temporary_name(&file_name(namespace));
     remove_if_there(storage, &temporary).map_err(failed("removing", storage, &temporary))?;
     let made = fill(storage, log, &temporary, size_bytes);
     if made.is_err() {
@@ -32,11 +32,6 @@ pub fn prepare(storage: &dyn Storage, namespace: &str, log: &dyn File, size_byte
         if made.kind == ErrorKind::NoSpace { made.advising("opened in fast mode a log needs none") } else { made }
     })?;
     Ok(Prepared { file })
-}
-
-/// Removes a journal that was prepared and is not wanted any more, as well as that can be done.
-pub fn discard(storage: &dyn Storage, namespace: &str) {
-    let _ = storage.remove(&temporary_name(namespace));
 }
 
 fn fill(storage: &dyn Storage, log: &dyn File, name: &str, size_bytes: u64) -> io::Result<Arc<dyn File>> {
@@ -54,7 +49,7 @@ fn fill(storage: &dyn Storage, log: &dyn File, name: &str, size_bytes: u64) -> i
 impl Prepared {
     /// Puts it in the place of the one that may be there.
     pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Arc<dyn File>> {
-        let (temporary, name) = (temporary_name(namespace), file_name(namespace));
+        let (temporary, name) = (temporary_name(&file_name(namespace)), file_name(namespace));
         let renamed = storage.rename(&temporary, &name);
         renamed.and_then(|()| storage.sync_directory()).map_err(failed("installing", storage, &name))?;
         Ok(self.file)
@@ -63,15 +58,11 @@ impl Prepared {
 
 /// Removes the journal of `namespace`, and a half-made one, if they are there. It does not come back with the power.
 pub fn remove(storage: &dyn Storage, namespace: &str) -> io::Result<()> {
-    remove_if_there(storage, &temporary_name(namespace))?;
+    remove_if_there(storage, &temporary_name(&file_name(namespace)))?;
     match storage.remove(&file_name(namespace)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.and_then(|()| storage.sync_directory()),
     }
-}
-
-fn temporary_name(namespace: &str) -> String {
-    format!("{}.tmp", file_name(namespace))
 }
 
 fn failed(doing: &str, storage: &dyn Storage, name: &str) -> impl Fn(io::Error) -> Error {

@@ -7,7 +7,7 @@ mod create;
 mod read;
 mod write;
 
-pub use create::{Prepared, discard, prepare, remove};
+pub use create::{Prepared, prepare, remove};
 pub use read::{Found, find, find_of};
 pub use write::{Journal, Place, Write};
 

@@ -12,7 +12,9 @@ pub mod replay;
 mod tests;
 mod unindexed;
 
-pub use examine::{BesideRecords, Plan, Recovery, Unindexed, examine, journal_beside, usable_identity};
+pub use examine::{
+    BesideRecords, Plan, Recovery, Unindexed, examine, journal_beside, refuse_if_index_knows_records, usable_identity,
+};
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,10 +22,9 @@ use crate::format::index::{Checkpoint, Mode};
 use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal::{self, Journal};
+use crate::leftovers;
 use crate::live::Live;
-use crate::rebuild;
 use crate::report::Report;
-use crate::salvage;
 use crate::scan::Point;
 use crate::storage::{File, OpenMode, Storage};
 use crate::sync::Arc;
@@ -131,8 +132,7 @@ impl Prepared<'_> {
         }
         let live = Live::attach_writer(site.storage, site.namespace, log.as_ref())?;
         // A recovery that was cut may have left half of what it made.
-        salvage::discard(site.storage, site.namespace);
-        rebuild::discard(site.storage, site.namespace);
+        leftovers::discard(site.storage, site.namespace);
         let Report { header_count, count, .. } = plan.report();
         // Readers may have seen all that the count says. They are told before it goes back: a crash in between leaves them told.
         let rolled_back_to = (header_count > count).then_some(count);
@@ -143,8 +143,7 @@ impl Prepared<'_> {
         let opened = refusals::without_room(&site, &plan)
             .and_then(|()| carry_out::carry_out(&site, plan, lock, log, live, wanted, prepared));
         if opened.is_err() {
-            journal::discard(site.storage, site.namespace);
-            rebuild::discard(site.storage, site.namespace);
+            leftovers::discard(site.storage, site.namespace);
         }
         let mut opened = opened?;
         opened.report.seconds = started.elapsed().as_secs_f64();

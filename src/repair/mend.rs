@@ -11,6 +11,7 @@ use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, State, entries_
 use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal;
+use crate::leftovers;
 use crate::live::{self, Live};
 use crate::random;
 use crate::rebuild;
@@ -25,6 +26,7 @@ use std::io;
 pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Option<String>> {
     site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
     Live::clear_ready(site.storage, site.namespace);
+    leftovers::discard(site.storage, site.namespace);
     let before = side_file_id(site)?;
     let mut kept = Vec::new();
     let installed = keep_aside(site, log.as_ref(), remedy, &mut kept).and_then(|()| match &remedy.index {

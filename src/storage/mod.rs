@@ -87,6 +87,11 @@ pub trait Storage: Send + Sync + Debug {
     fn maps_files(&self) -> bool;
 }
 
+/// The name under which the file called `name` is made, before it is whole and renamed.
+pub fn temporary_name(name: &str) -> String {
+    format!("{name}.tmp")
+}
+
 /// Removes the file called `name`, if there is one.
 pub fn remove_if_there(storage: &dyn Storage, name: &str) -> io::Result<()> {
     match storage.remove(name) {

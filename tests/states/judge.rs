@@ -182,9 +182,9 @@ pub fn go_on(disk: &Simulated, namespace: &str, log: &Log, mut found: Records, r
     found.extend(more);
     log.shutdown().unwrap();
     let names = disk.storage().list().unwrap();
-    // Of what is made, only a copy that was cut stays, until the next copy is made.
-    let strays = ["wal", "wal.tmp", "idx.tmp"].map(|suffix| format!("{namespace}.{suffix}"));
-    assert!(!strays.iter().any(|name| names.contains(name)), "a file that should be gone: {names:?}");
+    let journal = format!("{namespace}.wal");
+    let is_stray = |name: &String| *name == journal || name.starts_with(namespace) && name.ends_with(".tmp");
+    assert!(!names.iter().any(is_stray), "a file that should be gone: {names:?}");
     let file = |suffix: &str| disk.read_file(&format!("{namespace}.{suffix}")).unwrap();
     let (records, index) = (file("log"), file("idx"));
     let walked = immuta_walker::walk_closed(&records).unwrap();
