@@ -1,9 +1,11 @@
 //! Random numbers from the operating system: log ids, epochs, salts.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage::cancel;
 
 /// Random bytes.
 pub fn bytes<const N: usize>() -> Result<[u8; N]> {
+    let _deferred = cancel::defer();
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::new(ErrorKind::Io, format_args!("the system gives no random bytes: {error}")))?;

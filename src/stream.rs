@@ -12,6 +12,7 @@ use crate::options::{Deadline, Timeout};
 use crate::pool::Guard;
 use crate::publish::{Interrupt, Waiter, Woken};
 use crate::record::{self, Batch, FLAG_ADOPTED, Place, Reader, Record, RecordInfo};
+use crate::storage::cancel;
 use crate::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -206,6 +207,8 @@ impl Stream {
 
     #[inline(never)]
     fn wait_until_ready(&mut self, timeout: Timeout) -> Result<Next<Guard<Reader>>> {
+        // Looking around opens, reads and closes files.
+        let _deferred = cancel::defer();
         // What is there already needs no clock.
         let mut deadline = None;
         loop {

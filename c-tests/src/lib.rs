@@ -19,8 +19,28 @@ pub use sanitizer::Sanitizer;
 const SONAME: &str = "libimmuta.so.0.1";
 
 /// What the C code of this project must survive.
-const STRICT: [&str; 8] =
-    ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror"];
+const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
+
+/// The languages of the suites.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Language {
+    C,
+    Cpp,
+}
+
+impl Language {
+    /// By the suffix of a source.
+    fn of(source: &Path) -> Language {
+        if source.extension().is_some_and(|extension| extension == "cpp") { Language::Cpp } else { Language::C }
+    }
+
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Language::C => &["-std=c11", "-Wstrict-prototypes"],
+            Language::Cpp => &["-std=c++17"],
+        }
+    }
+}
 
 /// The exit status when valgrind or a sanitizer, rather than the program, has something to report; `check.h` knows it too.
 const CHECKER_FOUND_ERRORS: i32 = 99;
@@ -71,7 +91,7 @@ impl Toolbox {
         Ok(Self { project, program_dir, link, sanitizer: mode.sanitizer })
     }
 
-    /// Compiles one C file and links it with the library: in two steps, because a sanitizer's flags are for the first alone.
+    /// Compiles one file of C or C++ and links it with the library: in two steps, because a sanitizer's flags are for the first alone.
     ///
     /// # Errors
     /// A message that carries what the compiler or the linker said.
@@ -80,8 +100,10 @@ impl Toolbox {
         let object = program.with_extension("o");
         let tests = self.project.join("c-tests");
         let golden = format!("-DCHECK_GOLDEN=\"{}\"", tests.join("golden").display());
-        let compiled = compiler()?
+        let language = Language::of(source);
+        let compiled = compiler(language)?
             .args(STRICT)
+            .args(language.flags())
             .args(self.sanitizer.map_or(&[][..], Sanitizer::c_flags))
             .arg(golden)
             .arg("-I")
@@ -94,7 +116,7 @@ impl Toolbox {
             .arg(&object)
             .output();
         succeeded(&format!("compiling {}", source.display()), compiled)?;
-        let linked = compiler()?.arg(&object).arg("-o").arg(&program).args(&self.link).output();
+        let linked = compiler(language)?.arg(&object).arg("-o").arg(&program).args(&self.link).output();
         succeeded(&format!("linking {}", program.display()), linked)?;
         Ok(program)
     }
@@ -116,11 +138,15 @@ impl Toolbox {
     pub fn run_suite(&self, source: &Path, mode: RunMode) -> Outcome {
         let begun = Instant::now();
         let name = file_stem(source);
+        if Language::of(source) == Language::Cpp && !has_cpp() {
+            let result = Ok(format!("SKIPPED: {name}: no C++ compiler; make tools"));
+            return Outcome { name, result, elapsed: begun.elapsed() };
+        }
         let result = self.compile(source).and_then(|program| run(self.command(&program, mode)));
         Outcome { name, result, elapsed: begun.elapsed() }
     }
 
-    /// Every `suites/*.c`, by name.
+    /// Every `suites/*.c` and `suites/*.cpp`, by name.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -128,7 +154,7 @@ impl Toolbox {
         let dir = self.project.join("c-tests/suites");
         let entries = std::fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         let mut sources: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        sources.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
+        sources.retain(|path| path.extension().is_some_and(|extension| extension == "c" || extension == "cpp"));
         sources.sort();
         Ok(sources)
     }
@@ -231,11 +257,19 @@ fn target_triple() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
 
-/// The system's C compiler as `cc` finds it. Outside a build script `cc` must be told what it compiles for: this machine.
-fn compiler() -> Result<Command, String> {
+/// Whether there is a compiler for C++.
+fn has_cpp() -> bool {
+    compiler(Language::Cpp)
+        .and_then(|mut compiler| succeeded("the C++ compiler", compiler.arg("--version").output()))
+        .is_ok()
+}
+
+/// The system's compiler as `cc` finds it. Outside a build script `cc` must be told what it compiles for: this machine.
+fn compiler(language: Language) -> Result<Command, String> {
     let target = target_triple();
     let tool = cc::Build::new()
         .cargo_metadata(false)
+        .cpp(language == Language::Cpp)
         .target(&target)
         .host(&target)
         .opt_level(1)

@@ -2,6 +2,7 @@
  * be opened; the parent goes on undisturbed, and no lock of its own stays behind in a child. */
 #include "check.h"
 
+#include <sys/syscall.h>
 #include <sys/types.h>
 
 /* A child with objects of its parent leaves as most children do, by exec: what the parent's threads own is lost in it, and memory
@@ -278,12 +279,142 @@ static void forks_in_the_midst_of_work_never_hang(void) {
   CHECK_EQ(report.count, count);
 }
 
+/* ---- Children that no handler of fork sees ------------------------------------------------------------------------------------- */
+
+/* Runs `function` in a child made by clone itself, as _Fork and containers' helpers make theirs. */
+static pid_t clone_bare(void (*function)(void *), void *argument) {
+  CHECK_NOT_UNDER_THREAD_SANITIZER("its own threads and locks want a handler of fork");
+  fflush(stdout);
+  pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+  CHECK(pid >= 0);
+  if (pid != 0) return pid;
+  function(argument);
+  _exit(0);
+}
+
+static void every_call_in_a_bare_child_answers_forked(void) {
+  held h = hold_everything();
+  check_process_succeeds(clone_bare(expect_forked_from_everything, &h));
+  check_append(h.log, 0, 100, 10);
+  CHECK_EQ(check_stats(h.log, 0).count, 11);
+  release_everything(&h);
+  h.log = OPEN();
+  CHECK_EQ(check_report(h.log, 0).outcome, IMMUTA_OUTCOME_CLEAN);
+  immuta_stream *stream = check_stream(h.log, 0, 0);
+  for (uint64_t i = 0; i < 11; i++) check_next(stream, i, 100, i);
+  immuta_stream_done(stream);
+  CHECK_OK(immuta_close(h.log, ERR));
+}
+
+static void a_bare_child_opens_logs_of_its_own(void) {
+  held h = hold_everything();
+  check_process_succeeds(clone_bare(open_in_child, &h));
+  check_append(h.log, 0, 100, 10);
+  release_everything(&h);
+  CHECK_EQ(check_file_size(check_path("child/a.log")), 8 + 108);
+}
+
+static void expect_forked_once_more(void *argument) {
+  held *h = argument;
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append(h->log, 0, "x", 1, NULL, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append(h->reader, 0, "x", 1, NULL, ERR)); /* of the child between */
+  leave();
+}
+
+static void clone_once_more(void *argument) {
+  held *h = argument;
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append(h->log, 0, "x", 1, NULL, ERR));
+  h->reader = OPEN(.directory = check_path("child")); /* its own */
+  check_append(h->reader, 0, 10, 1);
+  check_process_succeeds(clone_bare(expect_forked_once_more, h));
+  check_process_succeeds(check_fork(expect_forked_once_more, h));
+  check_append(h->reader, 0, 10, 2);
+  CHECK_OK(immuta_close(h->reader, ERR));
+  leave();
+}
+
+static void a_bare_child_of_a_bare_child_knows_itself_too(void) {
+  held h = {.log = OPEN()};
+  check_process_succeeds(clone_bare(clone_once_more, &h));
+  check_append(h.log, 0, 10, 1);
+  CHECK_OK(immuta_close(h.log, ERR));
+}
+
+/* What a bare child inherits, and how the test speaks with it. */
+typedef struct inheritance {
+  held h;
+  check_gate is_there, may_call, has_called, may_end;
+} inheritance;
+
+static void inherit_lock(void *argument) {
+  inheritance *self = argument;
+  check_gate_open(self->is_there);
+  check_gate_wait(self->may_call);
+  CHECK_EQ(immuta_namespace_count(self->h.log), 0); /* any call will do */
+  check_gate_open(self->has_called);
+  check_gate_wait(self->may_end);
+}
+
+static void open_and_clone(void *argument) {
+  inheritance *self = argument;
+  self->h.log = OPEN();
+  clone_bare(inherit_lock, self);
+  _exit(0); /* as a killed process ends */
+}
+
+static void a_bare_child_gives_the_lock_up_in_its_first_call(void) {
+  CHECK_NOT_UNDER_THREAD_SANITIZER("its own threads and locks want a handler of fork");
+  inheritance self = {.is_there = check_gate_new(), .may_call = check_gate_new(), .has_called = check_gate_new(), .may_end = check_gate_new()};
+  check_process_succeeds(check_fork(open_and_clone, &self));
+  check_gate_wait(self.is_there);
+  immuta_log *log = NULL;
+  CHECK_STATUS(IMMUTA_E_LOCKED, TRY_OPEN(&log, .names = {"a"})); /* what the header says of such a child */
+  check_gate_open(self.may_call);
+  check_gate_wait(self.has_called);
+  log = OPEN();
+  CHECK_OK(immuta_close(log, ERR));
+  check_gate_open(self.may_end);
+}
+
+/* ---- Callbacks that fork ---- */
+
+static int64_t fork_and_give(void *user, void *buffer, size_t capacity) {
+  pid_t *child = user;
+  CHECK(capacity >= 1);
+  *(char *)buffer = 'x';
+  if (*child != 0) return 0; /* the end, in the parent */
+  *child = -1;
+  pid_t pid = fork();
+  CHECK(pid >= 0);
+  if (pid > 0) *child = pid;
+  return 1;
+}
+
+static void a_callback_that_forks_appends_once(void) {
+  immuta_log *log = OPEN();
+  pid_t child = 0;
+  immuta_status status = immuta_append_from(log, 0, fork_and_give, &child, NULL, ERR);
+  if (child == -1) {
+    CHECK_EQ(status, IMMUTA_E_FORKED);
+    leave();
+  }
+  CHECK_EQ(status, IMMUTA_OK);
+  check_process_succeeds(child);
+  CHECK_EQ(check_stats(log, 0).count, 1);
+  CHECK_OK(immuta_close(log, ERR));
+}
+
 static const check_case cases[] = {
     CASE(every_call_in_a_child_answers_forked),
     CASE(a_child_opens_logs_of_its_own),
     CASE(no_lock_stays_behind_in_a_child),
     CASE(threads_asleep_at_the_fork_do_not_haunt_the_child),
     CASE(forks_in_the_midst_of_work_never_hang),
+    CASE(every_call_in_a_bare_child_answers_forked),
+    CASE(a_bare_child_opens_logs_of_its_own),
+    CASE(a_bare_child_of_a_bare_child_knows_itself_too),
+    CASE(a_bare_child_gives_the_lock_up_in_its_first_call),
+    CASE(a_callback_that_forks_appends_once),
 };
 
 int main(int argc, char **argv) { return check_main(cases, CHECK_COUNT(cases), argc, argv); }

@@ -1,5 +1,6 @@
 //! Appending: one record, one in parts, one from a callback; and many at once, all or none.
 
+use super::callback::call_back;
 use super::error::immuta_error;
 use super::guard::Call;
 use super::log::immuta_log;
@@ -49,7 +50,8 @@ const _: () = assert!(size_of::<immuta_appended>() == 32 && size_of::<immuta_sli
 ///
 /// Returns how many bytes it put there, 1 to capacity; 0 at the end of the payload; a negative value to give up:
 /// nothing is appended then, and the value comes back as os_error.
-pub type immuta_read_fn = Option<unsafe extern "C" fn(user: *mut c_void, buffer: *mut c_void, capacity: usize) -> i64>;
+pub type immuta_read_fn =
+    Option<unsafe extern "C-unwind" fn(user: *mut c_void, buffer: *mut c_void, capacity: usize) -> i64>;
 
 /// Appends one record. Readers see it, and it survives the death of the process, when this returns; in durable mode
 /// (immuta_options_set_fast_write) a power failure as well.
@@ -155,11 +157,18 @@ pub unsafe extern "C" fn immuta_append_from(
     run(&call, log, appended_out, |log| {
         let log = Arc::clone(log); // the callback may close it
         let read = read.ok_or_else(|| argument("read is NULL"))?;
-        log.append_from(ns, &mut |buffer| {
+        let mut forked = None;
+        let appended = log.append_from(ns, &mut |buffer| {
             // SAFETY: a function of the caller's, called as its documentation says, with a buffer it may write.
-            let given = unsafe { read(user, buffer.as_mut_ptr().cast(), buffer.len()) };
-            usize::try_from(given).map_err(|_| given)
-        })
+            match call_back(|| unsafe { read(user, buffer.as_mut_ptr().cast(), buffer.len()) }) {
+                Ok(given) => usize::try_from(given).map_err(|_| given),
+                Err(error) => {
+                    forked = Some(error);
+                    Err(-1)
+                }
+            }
+        });
+        forked.map_or(appended, Err)
     })
 }
 
@@ -263,7 +272,7 @@ fn run(
     appended_out: *mut immuta_appended,
     append: impl FnOnce(&Arc<Log>) -> Result<Appended>,
 ) -> immuta_status {
-    call.run(|| {
+    call.run_fast(|| {
         let (log, appended_out) = (call.handle(log)?, call.out_or_null("appended_out", appended_out)?);
         // The functions of a codec may close it; other appends do not pay for that.
         let kept = log.has_named_codecs().then(|| Arc::clone(log));

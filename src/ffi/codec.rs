@@ -1,5 +1,6 @@
 //! Codecs: what payloads go through on their way to the file, and back.
 
+use super::callback::call_back;
 use super::error::immuta_error;
 use super::guard::Call;
 use super::handle::{Opaque, Taken, give};
@@ -60,13 +61,15 @@ pub struct immuta_codec_vtable {
     /// Passed to the functions.
     pub user: *mut c_void,
     /// Makes of a payload what is stored. data is never NULL.
-    pub encode:
-        Option<unsafe extern "C" fn(user: *mut c_void, data: *const c_void, size: usize, out: *mut immuta_sink) -> i32>,
+    pub encode: Option<
+        unsafe extern "C-unwind" fn(user: *mut c_void, data: *const c_void, size: usize, out: *mut immuta_sink) -> i32,
+    >,
     /// Makes of what is stored the payload. data is never NULL.
-    pub decode:
-        Option<unsafe extern "C" fn(user: *mut c_void, data: *const c_void, size: usize, out: *mut immuta_sink) -> i32>,
+    pub decode: Option<
+        unsafe extern "C-unwind" fn(user: *mut c_void, data: *const c_void, size: usize, out: *mut immuta_sink) -> i32,
+    >,
     /// Called once, when nothing uses the codec any more, on the thread that released it last; may be NULL.
-    pub destroy: Option<unsafe extern "C" fn(user: *mut c_void)>,
+    pub destroy: Option<unsafe extern "C-unwind" fn(user: *mut c_void)>,
 }
 
 const _: () = assert!(size_of::<immuta_codec_vtable>() == 56);
@@ -194,13 +197,14 @@ unsafe impl Sync for Custom {}
 impl Custom {
     fn run(
         &self,
-        function: Option<unsafe extern "C" fn(*mut c_void, *const c_void, usize, *mut immuta_sink) -> i32>,
+        function: Option<unsafe extern "C-unwind" fn(*mut c_void, *const c_void, usize, *mut immuta_sink) -> i32>,
         data: &[u8],
         out: &mut Sink,
     ) -> Result<()> {
         let function = function.ok_or_else(|| argument("a codec without functions"))?;
         // SAFETY: a function of the caller's, called as its documentation says, with bytes and a sink that live during the call.
-        let value = lend(out, |sink| unsafe { function(self.0.user, first_byte(data), data.len(), sink) });
+        let value =
+            lend(out, |sink| call_back(|| unsafe { function(self.0.user, first_byte(data), data.len(), sink) }))?;
         if value == 0 {
             return Ok(());
         }
@@ -224,7 +228,7 @@ impl Drop for Custom {
     fn drop(&mut self) {
         if let Some(destroy) = self.0.destroy {
             // SAFETY: a function of the caller's, called once, when nothing uses the codec any more.
-            unsafe { destroy(self.0.user) };
+            let _gone_either_way = call_back(|| unsafe { destroy(self.0.user) });
         }
     }
 }

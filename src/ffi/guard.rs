@@ -6,6 +6,7 @@
 use super::error::immuta_error;
 use super::status::{self, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage::cancel;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -23,8 +24,16 @@ impl Call {
         Call { error }
     }
 
-    /// Runs `body` and answers with its status; a failure or a panic also fills the caller's error struct.
+    /// Runs `body`, which a cancellation of this thread does not end, and answers with its status; a failure or a panic also
+    /// fills the caller's error struct.
     pub fn run(&self, body: impl FnOnce() -> Result<immuta_status>) -> immuta_status {
+        let _deferred = cancel::defer();
+        self.run_fast(body)
+    }
+
+    /// [`Call::run`] for what mostly makes no system call that a cancellation could end the thread in: where `body` makes one
+    /// after all, storage puts cancellation off by itself.
+    pub fn run_fast(&self, body: impl FnOnce() -> Result<immuta_status>) -> immuta_status {
         let error = match contain(body).and_then(|result| result) {
             Ok(status) => return status,
             Err(error) => error,

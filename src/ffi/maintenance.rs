@@ -1,5 +1,6 @@
 //! What is done to logs by path, since opening may have been refused.
 
+use super::callback::call_back;
 use super::error::immuta_error;
 use super::figures::immuta_report;
 use super::guard::Call;
@@ -19,7 +20,7 @@ use std::path::Path;
 /// total: there are in all.
 ///
 /// Returns 0 to go on, anything else to stop.
-pub type immuta_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, done: u64, total: u64) -> i32>;
+pub type immuta_progress_fn = Option<unsafe extern "C-unwind" fn(user: *mut c_void, done: u64, total: u64) -> i32>;
 
 /// Of immuta_repair: change the files. Without it, only the report is made.
 pub const IMMUTA_REPAIR_APPLY: u32 = 1;
@@ -30,7 +31,8 @@ pub const IMMUTA_REPAIR_ACCEPT_COUNT: u32 = 2;
 /// What the caller's callback answers.
 fn goes_on(progress: immuta_progress_fn, user: *mut c_void, done: u64, total: u64) -> bool {
     // SAFETY: a function of the caller's, called as its documentation says.
-    progress.is_none_or(|progress| unsafe { progress(user, done, total) == 0 })
+    let value = progress.map_or(Ok(0), |progress| call_back(|| unsafe { progress(user, done, total) }));
+    value.is_ok_and(|value| value == 0)
 }
 
 /// Checks every byte of a namespace as it is stored, and changes nothing. Payloads are not decoded.

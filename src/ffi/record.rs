@@ -89,7 +89,7 @@ unsafe impl Send for Rows {}
 pub unsafe extern "C" fn immuta_record_done(record: *mut immuta_record) -> immuta_status {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
-    call.run(|| {
+    call.run_fast(|| {
         let Some((done, out)) = call.in_out("record", record)? else { return Ok(IMMUTA_OK) };
         give_back(&RECORDS, done.token)?;
         out.set(NO_RECORD);
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn immuta_record_done(record: *mut immuta_record) -> immut
 pub unsafe extern "C" fn immuta_batch_done(batch: *mut immuta_batch) -> immuta_status {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
-    call.run(|| {
+    call.run_fast(|| {
         let Some((done, out)) = call.in_out("batch", batch)? else { return Ok(IMMUTA_OK) };
         give_back(&BATCHES, done.token)?;
         out.set(immuta_batch { records: null(), count: 0, reserved: 0, token: 0 });

@@ -65,7 +65,7 @@ pub fn lend<R>(sink: &mut Sink, function: impl FnOnce(*mut immuta_sink) -> R) ->
 pub unsafe extern "C" fn immuta_sink_write(sink: *mut immuta_sink, data: *const c_void, size: usize) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
-    call.run(|| {
+    call.run_fast(|| {
         let loan = find(sink)?;
         let data = call.bytes("data", data, size)?;
         // SAFETY: the loan is on this thread's list, so `lend` has not returned and borrows the sink for nothing else.

@@ -142,7 +142,7 @@ pub unsafe extern "C" fn immuta_stream_next(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    call.run(|| {
+    call.run_fast(|| {
         let (stream, record_out) = (call.handle(stream)?, call.out("record_out", record_out)?);
         let mut position = stream.lock()?;
         let Position { stream, slot } = &mut *position;
@@ -187,7 +187,7 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    call.run(|| {
+    call.run_fast(|| {
         let (stream, batch_out) = (call.handle(stream)?, call.out("batch_out", batch_out)?);
         if max_records == 0 || max_bytes == 0 {
             return Err(argument("max_records and max_bytes are at least 1"));
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn immuta_stream_seek(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    call.run(|| {
+    call.run_fast(|| {
         call.handle(stream)?.lock()?.stream.seek(number)?;
         Ok(IMMUTA_OK)
     })
@@ -241,7 +241,7 @@ pub unsafe extern "C" fn immuta_stream_seek(
 pub unsafe extern "C" fn immuta_stream_position(stream: *mut immuta_stream, number_out: *mut u64) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
-    call.run(|| {
+    call.run_fast(|| {
         let (stream, number_out) = (call.handle(stream)?, call.out("number_out", number_out)?);
         number_out.set(stream.lock()?.stream.position());
         Ok(IMMUTA_OK)
@@ -262,7 +262,7 @@ pub unsafe extern "C" fn immuta_stream_interrupt(stream: *mut immuta_stream) -> 
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     // For signal handlers: atomics and one futex call, no lock and no allocation, misuse included.
-    call.run(|| match call.handle(stream) {
+    call.run_fast(|| match call.handle(stream) {
         Ok(stream) => {
             stream.interrupter.interrupt();
             Ok(IMMUTA_OK)

@@ -75,7 +75,7 @@ pub unsafe extern "C" fn immuta_txn_append(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    call.run(|| stage(call.handle(txn)?, &[call.bytes("data", data, size)?]))
+    call.run_fast(|| stage(call.handle(txn)?, &[call.bytes("data", data, size)?]))
 }
 
 /// Stages one record whose payload is in parts, which are joined.
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn immuta_txn_appendv(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    call.run(|| stage(call.handle(txn)?, &call.slices("parts", parts, part_count)?))
+    call.run_fast(|| stage(call.handle(txn)?, &call.slices("parts", parts, part_count)?))
 }
 
 /// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens, and readers
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn immuta_txn_commit(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    call.run(|| {
+    call.run_fast(|| {
         call.handle(txn)?;
         let Taken::Back(transaction) = call.take(txn, in_use)? else { return Err(busy()) };
         let appended_out = call.out_or_null("appended_out", appended_out)?;

@@ -1,6 +1,7 @@
 //! A real directory: how it is opened, and the names in it. Every name is looked up in the directory that was opened, whatever happens
 //! to its path or to the host's working directory afterwards.
 
+use super::cancel::Closing;
 use super::engine::{self, Engine};
 use super::file::RealFile;
 use super::{File, Meta, OpenMode, Storage, create, fork, sys};
@@ -33,6 +34,7 @@ pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Sto
     let engine = engine::choose(magic, path, io)?;
     let has_costly_holes = engine::has_costly_holes(magic);
     let own_name_is_durable = AtomicBool::new(false);
+    let descriptor = Closing::new(descriptor);
     let directory =
         RealDirectory { descriptor, path: memory::path(path, "")?, engine, has_costly_holes, own_name_is_durable };
     Ok(Arc::new(RealStorage(Arc::new(directory)?))?.into())
@@ -41,7 +43,7 @@ pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Sto
 /// An open directory.
 #[derive(Debug)]
 pub(super) struct RealDirectory {
-    descriptor: OwnedFd,
+    descriptor: Closing<OwnedFd>,
     path: PathBuf,
     engine: Engine,
     has_costly_holes: bool,

@@ -1,5 +1,6 @@
 //! A real file, as both real engines open it; they differ in the tail, the views and the commit word they make from it.
 
+use super::cancel::{self, Closing};
 use super::directory::RealDirectory;
 use super::engine::Engine;
 use super::fork::ParentOnly;
@@ -23,7 +24,7 @@ pub(super) struct RealFile(Arc<OpenFile>);
 /// What they share.
 #[derive(Debug)]
 pub(super) struct OpenFile {
-    file: std::fs::File,
+    file: Closing<std::fs::File>,
     directory: Arc<RealDirectory>,
     name: CString,
     /// Whether it can be read, written or both: a flag of `open`.
@@ -64,14 +65,28 @@ impl RealFile {
             return Err(sys::error(if kind.is_dir() { libc::EISDIR } else { libc::ENXIO }));
         }
         let reach_bytes = AtomicU64::new(u64::MAX);
-        RealFile::new(OpenFile { file, directory, name, access, reach_bytes, lock: Mutex::new(None) })
+        RealFile::new(OpenFile {
+            file: Closing::new(file),
+            directory,
+            name,
+            access,
+            reach_bytes,
+            lock: Mutex::new(None),
+        })
     }
 
     /// A file of no directory.
     pub(super) fn scratch(directory: Arc<RealDirectory>) -> io::Result<RealFile> {
         let file = std::fs::File::from(sys::memory_file()?);
         let (name, reach_bytes) = (CString::default(), AtomicU64::new(u64::MAX));
-        RealFile::new(OpenFile { file, directory, name, access: libc::O_RDWR, reach_bytes, lock: Mutex::new(None) })
+        RealFile::new(OpenFile {
+            file: Closing::new(file),
+            directory,
+            name,
+            access: libc::O_RDWR,
+            reach_bytes,
+            lock: Mutex::new(None),
+        })
     }
 
     fn new(file: OpenFile) -> io::Result<RealFile> {
@@ -160,11 +175,13 @@ impl File for RealFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let _deferred = cancel::defer();
         fill(buffer, |rest, done| self.file.read_at(rest, offset.saturating_add(done as u64)))
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.may_reach(offset.saturating_add(bytes.len() as u64))?;
+        let _deferred = cancel::defer();
         self.file.write_all_at(bytes, offset)
     }
 
@@ -181,6 +198,7 @@ impl File for RealFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let _deferred = cancel::defer();
         self.file.sync_data()
     }
 

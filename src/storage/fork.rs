@@ -2,10 +2,16 @@
 //!
 //! A forked child shares the parent's open files, and an open-file-description lock lives as long as any descriptor of its open
 //! file: without help a child could keep a log locked long after its parent is gone. So the descriptors that carry locks are kept in
-//! a table, and a handler that runs in every forked child closes the child's copies. It also counts, which is how the rest of the
-//! library tells that a handle was made by another process without asking the kernel.
-#![allow(unsafe_code, reason = "pthread_atfork and close in the child")]
+//! a table, and a child closes its copies before it does anything else here: in the handler that `fork` runs, or else, as after `_Fork`
+//! or a `clone` of the host's own, in its first call.
+//!
+//! A child knows itself by a page that the kernel fills with zeros in every copy of the process (`MADV_WIPEONFORK`, Linux 4.14). It
+//! holds a count of forks, which is how the rest of the library tells that a handle was made by another process without asking the
+//! kernel. On older kernels the handler alone makes the difference. A child that shares memory with its parent, as after `vfork`, has
+//! the parent's page and is taken for one of its threads.
+#![allow(unsafe_code, reason = "pthread_atfork, the page, and close in the child")]
 
+use super::cancel;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -31,37 +37,100 @@ impl Chunk {
 }
 
 static FIRST_CHUNK: Chunk = Chunk::new();
-static GENERATION: AtomicU64 = AtomicU64::new(0);
+/// The word that the kernel zeroes in a child: the generation, once [`install`] has run.
+static WORD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+/// The same in memory that a child inherits: what it counts on from.
+static INHERITED: AtomicU64 = AtomicU64::new(0);
+/// In place of the generation while a child takes over; no handle is of it.
+const TAKING_OVER: u64 = u64::MAX;
 
-/// How many forks lie between this process and the one that first used the library: it differs in a child from what its parent saw.
-/// Counted once [`install`] has run.
+/// How many forks lie between this process and the one that first used the library, from 1: it differs in a child from what its
+/// parent saw. 0 until [`install`] has run. Makes no system call. Async-signal-safe.
 #[must_use]
+#[inline]
 pub fn generation() -> u64 {
-    GENERATION.load(Ordering::Relaxed)
-}
-
-/// Has the handler run in every child forked from now on.
-///
-/// # Errors
-/// `ENOMEM` when the C library cannot remember it.
-pub fn install() -> io::Result<()> {
-    static OUTCOME: OnceLock<i32> = OnceLock::new();
-    // SAFETY: `in_child` is a function for the life of the process (the library is linked so that it is never unloaded), and does
-    // only what a forked child of a process with threads may do.
-    match *OUTCOME.get_or_init(|| unsafe { libc::pthread_atfork(None, None, Some(in_child)) }) {
-        0 => Ok(()),
-        number => Err(io::Error::from_raw_os_error(number)),
+    match word().map_or(0, |word| word.load(Ordering::Acquire)) {
+        0 => take_over(),
+        generation => generation,
     }
 }
 
-/// Runs in the child, where only the forking thread lives on, with its memory in any state: atomics and `close`, nothing else.
+fn word() -> Option<&'static AtomicU64> {
+    // SAFETY: null, or a word of a mapping that stays for the life of the process, and is only accessed atomically.
+    unsafe { WORD.load(Ordering::Acquire).as_ref() }
+}
+
+/// Has every child made from now on know that it is one.
+///
+/// # Errors
+/// `ENOMEM` when there is no memory for it.
+pub fn install() -> io::Result<()> {
+    static OUTCOME: OnceLock<i32> = OnceLock::new();
+    match *OUTCOME.get_or_init(|| map_word().map_or_else(|failure| failure, install_handler)) {
+        0 => {}
+        number => return Err(io::Error::from_raw_os_error(number)),
+    }
+    // Another thread of this child is just taking over: what is opened before it is done, it would close.
+    while generation() == TAKING_OVER {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// A word on a page that is filled with zeros in a child, where the kernel can do that.
+fn map_word() -> Result<&'static AtomicU64, i32> {
+    let failure = || io::Error::last_os_error().raw_os_error().unwrap_or(libc::ENOMEM);
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping, of one page at least, which nothing else knows.
+    let page = unsafe { libc::mmap(ptr::null_mut(), size_of::<AtomicU64>(), access, kind, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return Err(failure());
+    }
+    // SAFETY: the page just mapped. An older kernel refuses the advice, and then `fork` alone is noticed, by the handler.
+    let _wiped = unsafe { libc::madvise(page, size_of::<AtomicU64>(), libc::MADV_WIPEONFORK) };
+    // SAFETY: aligned to a page, large enough, and never unmapped.
+    Ok(unsafe { AtomicU64::from_ptr(page.cast()) })
+}
+
+fn install_handler(word: &'static AtomicU64) -> i32 {
+    INHERITED.store(1, Ordering::Relaxed);
+    word.store(1, Ordering::Relaxed);
+    WORD.store(ptr::from_ref(word).cast_mut(), Ordering::Release);
+    // SAFETY: `in_child` is a function for the life of the process (the library is linked so that it is never unloaded), and does
+    // only what a forked child of a process with threads may do.
+    unsafe { libc::pthread_atfork(None, None, Some(in_child)) }
+}
+
+/// What `fork` runs in the child, so that the locks go at once. Where the kernel does not wipe the page, this does.
 unsafe extern "C" fn in_child() {
-    GENERATION.fetch_add(1, Ordering::Relaxed);
+    if let Some(word) = word() {
+        word.store(0, Ordering::Relaxed);
+        take_over();
+    }
+}
+
+/// The first thing that a child does here. Only the forking thread lives on in it, with its memory in any state: atomics and `close`,
+/// nothing else. A second thread of the child, or a signal handler, does not wait for it: for both the parent's handles are forked.
+#[cold]
+fn take_over() -> u64 {
+    let Some(word) = word() else { return 0 };
+    if let Err(now) = word.compare_exchange(0, TAKING_OVER, Ordering::Acquire, Ordering::Acquire) {
+        return now;
+    }
+    let generation = INHERITED.fetch_add(1, Ordering::Relaxed) + 1;
+    close_inherited();
+    word.store(generation, Ordering::Release);
+    generation
+}
+
+/// Closes the child's copies of the descriptors that carry locks.
+fn close_inherited() {
     let mut chunk = Some(&FIRST_CHUNK);
     while let Some(piece) = chunk {
         for slot in &piece.slots {
             let descriptor = slot.swap(EMPTY, Ordering::Relaxed);
             if descriptor != EMPTY {
+                let _deferred = cancel::defer();
                 // SAFETY: the child's copy of a descriptor whose owner, seeing another generation, will never use or close it.
                 unsafe { libc::close(descriptor) };
             }
@@ -102,6 +171,7 @@ impl Drop for ParentOnly {
     fn drop(&mut self) {
         if self.generation == generation() {
             self.slot.store(EMPTY, Ordering::Relaxed);
+            let _deferred = cancel::defer();
             // SAFETY: dropped once, here, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.descriptor) };
         }

@@ -5,6 +5,7 @@
 //! Failures are plain `io::Error`s; the layers above say which file and what to do.
 
 mod access;
+pub(crate) mod cancel;
 mod clock;
 mod create;
 mod directory;

@@ -1,7 +1,7 @@
 //! The system calls the real engines make beyond what std offers: each a safe function that retries EINTR and fails with an `io::Error`.
 #![allow(unsafe_code, reason = "these are the calls std does not wrap")]
 
-use super::{FileId, Meta};
+use super::{FileId, Meta, cancel};
 use std::ffi::{CStr, CString};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -216,6 +216,7 @@ pub(super) fn list(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
 
 /// Gives `from..to` of the file blocks of its own, extending it to `to` if it is shorter.
 pub(super) fn allocate(file: BorrowedFd<'_>, from: u64, to: u64) -> io::Result<()> {
+    let _deferred = cancel::defer();
     let (offset, length) = (signed(from)?, signed(to.saturating_sub(from))?);
     // SAFETY: takes integers only.
     retried(|| unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, length) }).map(drop)
@@ -255,6 +256,7 @@ fn seek(file: BorrowedFd<'_>, offset: u64, whence: i32) -> io::Result<Option<u64
 
 /// Writes all of `parts`, one after the other, at `offset`. Beyond the process's limit nothing is written, so that no signal is sent.
 pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
+    let _deferred = cancel::defer();
     let mut at = offset;
     let end = parts.iter().try_fold(offset, |end, part| end.checked_add(part.len() as u64));
     if end.is_none_or(|end| file_size_limit().is_ok_and(|limit| end > limit)) {

@@ -1,0 +1,118 @@
+/* A host in C++ whose callbacks throw: the process ends by abort(), whatever handlers stand around the call, and what was acknowledged
+ * before is there. */
+#include <immuta.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+int checks = 0;
+std::string directory;
+
+void check(bool holds, const char *what) {
+  checks++;
+  if (holds) return;
+  std::printf("CHECK(%s) failed\n", what);
+  std::exit(1);
+}
+#define CHECK(expression) check((expression), #expression)
+
+bool throws = false;
+
+[[noreturn]] void leave() { throw std::runtime_error("out of a callback"); }
+
+std::int64_t source(void *, void *, std::size_t) { leave(); }
+
+std::int32_t pass(void *, const void *data, std::size_t size, immuta_sink *out) {
+  if (throws) leave();
+  return immuta_sink_write(out, data, size);
+}
+
+void destroy(void *) {
+  if (throws) leave();
+}
+
+std::int32_t progress(void *, std::uint64_t, std::uint64_t) { leave(); }
+
+struct opened {
+  immuta_codec *codec = nullptr;
+  immuta_options *options = immuta_options_new();
+  immuta_log *log = nullptr;
+
+  opened() {
+    const immuta_codec_vtable vtable = {sizeof vtable, 0x10000, 0, "passing", nullptr, pass, pass, destroy};
+    CHECK(immuta_codec_custom(&vtable, &codec, nullptr) == IMMUTA_OK);
+    CHECK(immuta_options_add_namespace(options, "a") == IMMUTA_OK);
+    CHECK(immuta_options_add_codec(options, codec) == IMMUTA_OK);
+    CHECK(immuta_open(directory.c_str(), options, &log, nullptr) == IMMUTA_OK);
+  }
+
+  void close() {
+    CHECK(immuta_close(log, nullptr) == IMMUTA_OK);
+    immuta_options_free(options);
+    immuta_codec_free(codec);
+  }
+};
+
+/* The calls whose callbacks throw. */
+void call(int which) {
+  opened host;
+  immuta_stream *stream = nullptr;
+  immuta_record record;
+  immuta_report report;
+  CHECK(immuta_append(host.log, 0, "acknowledged", 12, nullptr, nullptr) == IMMUTA_OK);
+  CHECK(immuta_stream_open(host.log, 0, 0, &stream, nullptr) == IMMUTA_OK);
+  throws = true;
+  switch (which) {
+    case 0: immuta_append_from(host.log, 0, source, nullptr, nullptr, nullptr); break;
+    case 1: immuta_append(host.log, 0, "x", 1, nullptr, nullptr); break;
+    case 2: immuta_stream_next(stream, -1, &record, nullptr); break;
+    case 3: immuta_verify(directory.c_str(), "a", host.options, progress, nullptr, &report, sizeof report, nullptr); break;
+    default: immuta_stream_done(stream); host.close();
+  }
+}
+
+constexpr int CALLS = 5;
+
+void expect_abort(int which) {
+  std::fflush(stdout);
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    try {
+      call(which);
+    } catch (...) {
+      _exit(2); /* it passed the library */
+    }
+    _exit(3); /* it was swallowed */
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGABRT);
+}
+
+}  // namespace
+
+int main() {
+  const char *parent = std::getenv("IMMUTA_TEST_DIR");
+  directory = std::string(parent != nullptr && *parent != 0 ? parent : "/tmp") + "/immuta-exceptions-XXXXXX";
+  CHECK(mkdtemp(directory.data()) != nullptr);
+  for (int which = 0; which < CALLS; which++) expect_abort(which);
+  opened host;
+  immuta_stats stats;
+  CHECK(immuta_stats_get(host.log, 0, &stats, sizeof stats, nullptr) == IMMUTA_OK);
+  CHECK(stats.count == CALLS);
+  host.close();
+  for (const char *name : {"a.log", "a.idx", "a.live"}) unlink((directory + "/" + name).c_str());
+  CHECK(rmdir(directory.c_str()) == 0);
+  std::printf("%d checks\n", checks);
+}

@@ -1,0 +1,35 @@
+//! The one way out of the library: every function of the host's is called here.
+//!
+//! It runs with cancellation put off, like the call around it: an unwinding that begins in it would have to pass the library. What
+//! leaves it otherwise than by returning, an exception of another language for one, ends the process here, before any frame of the library
+//! is gone that would have to be mended.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{cancel, fork};
+
+/// Ends the process when something unwinds through it.
+struct Unwound;
+
+impl Drop for Unwound {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
+}
+
+/// Calls a function of the host's. It must be called with the ABI `C-unwind`, else what unwinds is undefined.
+///
+/// # Errors
+/// [`ErrorKind::Forked`]: it returned in a forked child, too, where the objects in use are the parent's.
+pub fn call_back<R>(function: impl FnOnce() -> R) -> Result<R> {
+    let generation = fork::generation();
+    let deferred = cancel::defer();
+    let unwound = Unwound;
+    let result = function();
+    std::mem::forget(unwound);
+    drop(deferred);
+    if generation == fork::generation() {
+        return Ok(result);
+    }
+    let message = "a callback forked, and the child returned from it; the objects in use are the parent's";
+    Err(Error::new(ErrorKind::Forked, message))
+}

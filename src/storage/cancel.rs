@@ -1,0 +1,68 @@
+//! Cancellation of the host's threads (`pthread_cancel`), which takes effect outside the library only.
+//!
+//! The C library ends a cancelled thread inside certain system calls, by an unwinding that no Rust frame survives. So it is put off
+//! around everything that may make such a call: the boundary to C does it for whole calls. Only those that make none on their fast
+//! path go without, and for them the few places here in storage that may do it by themselves.
+//! Cancellation is put off, not lost: it takes effect at the thread's next cancellation point afterwards.
+
+#![allow(unsafe_code, reason = "pthread_setcancelstate, which libc does not declare for Linux")]
+
+use std::ffi::c_int;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+/// `PTHREAD_CANCEL_DISABLE`, in glibc and in musl.
+const DISABLE: c_int = 1;
+
+/// Puts cancellation of this thread off until it is dropped; then it is as it was before.
+#[derive(Debug)]
+pub struct Deferred {
+    before: c_int,
+}
+
+/// Puts cancellation of this thread off. Makes no system call. Async-signal-safe.
+#[must_use]
+pub fn defer() -> Deferred {
+    let mut before = DISABLE;
+    // SAFETY: `before` is writable. The call changes a field of this thread, and cannot fail for this state.
+    unsafe { pthread_setcancelstate(DISABLE, &raw mut before) };
+    Deferred { before }
+}
+
+impl Drop for Deferred {
+    fn drop(&mut self) {
+        let mut unused = 0;
+        // SAFETY: as above. It ends no thread itself: with the deferred type that happens at cancellation points only.
+        unsafe { pthread_setcancelstate(self.before, &raw mut unused) };
+    }
+}
+
+/// What closes a descriptor when it is dropped, which is such a call, too.
+#[derive(Debug)]
+pub struct Closing<T>(ManuallyDrop<T>);
+
+impl<T> Closing<T> {
+    pub fn new(value: T) -> Closing<T> {
+        Closing(ManuallyDrop::new(value))
+    }
+}
+
+impl<T> Deref for Closing<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Drop for Closing<T> {
+    fn drop(&mut self) {
+        let _deferred = defer();
+        // SAFETY: dropped once, here, and not used afterwards.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}
