@@ -32,10 +32,18 @@
  *           closed so answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call on it answers
  *           IMMUTA_E_BUSY, but immuta_stream_interrupt works, and immuta_stream_done does nothing. What is released
  *           already answers IMMUTA_E_HANDLE: a transaction while it is committed, and in a codec's destroy the object
- *           whose release led to it. Callbacks must return normally: no longjmp, no exception.
+ *           whose release led to it. Callbacks must return normally. What unwinds out of one (an exception, pthread_exit,
+ *           a cancellation) ends the process by abort(); a longjmp out of one is undefined behaviour. A child that a
+ *           callback forks must not return from it; if it does, the call ends in it with an error.
+ * Cancel    pthread_cancel takes effect outside the library only: a call goes on to its end, waits included, and the
+ *           thread ends at its next cancellation point. immuta_stream_interrupt ends a wait. This is for the deferred
+ *           type, the default; PTHREAD_CANCEL_ASYNCHRONOUS must not be set during a call.
  * Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
  *           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
- *           parent goes on undisturbed.
+ *           parent goes on undisturbed. The same holds where no fork handler runs (_Fork, clone), from Linux 4.14 on;
+ *           but then a log of the parent's may stay locked, should the parent be killed, until the child calls the
+ *           library, execs or ends. A child that shares memory or descriptors with its parent (vfork, CLONE_VM,
+ *           CLONE_FILES) must not call the library.
  * Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
  *           close-on-exec. A log has at most one thread of its own, with all signals blocked.
  * Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
