@@ -27,7 +27,7 @@ impl Transform for Deflate {
         let mut chunk = [0; CHUNK_BYTES];
         loop {
             let (rest, made_before) = (&data[in_memory(encoder.total_in())..], encoder.total_out());
-            let status = encoder.compress(rest, &mut chunk, FlushCompress::Finish).map_err(|error| failed(error))?;
+            let status = encoder.compress(rest, &mut chunk, FlushCompress::Finish).map_err(failed)?;
             let made = in_memory(encoder.total_out() - made_before);
             out.write(&chunk[..made])?;
             match status {

@@ -42,8 +42,8 @@ impl Lz4 {
 impl Transform for Lz4 {
     fn encode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
         let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().block_size(BlockSize::Max64KB), out);
-        encoder.write_all(data).map_err(|error| failed(error))?;
-        encoder.finish().map(drop).map_err(|error| failed(error))
+        encoder.write_all(data).map_err(failed)?;
+        encoder.finish().map(drop).map_err(failed)
     }
 
     fn decode(&self, data: &[u8], out: &mut Sink) -> Result<()> {

@@ -28,14 +28,14 @@ impl Transform for Snappy {
             return out.write(STREAM_IDENTIFIER);
         }
         let mut encoder = FrameEncoder::new(out);
-        encoder.write_all(data).and_then(|()| encoder.flush()).map_err(|error| failed(error))
+        encoder.write_all(data).and_then(|()| encoder.flush()).map_err(failed)
     }
 
     fn decode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
         let mut decoder = FrameDecoder::new(data);
         let mut chunk = [0; CHUNK_BYTES];
         loop {
-            match decoder.read(&mut chunk).map_err(|error| failed(error))? {
+            match decoder.read(&mut chunk).map_err(failed)? {
                 0 => return Ok(()),
                 made => out.write(&chunk[..made])?,
             }

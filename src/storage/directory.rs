@@ -75,7 +75,7 @@ impl Storage for RealStorage {
     }
 
     fn create_beside(&self, record: &dyn File, name: &str) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(RealFile::create(Arc::clone(&self.0), name, &record.access()?)?)?.into())
+        Ok(Arc::new(RealFile::create(&self.0, name, &record.access()?)?)?.into())
     }
 
     fn scratch(&self) -> io::Result<Arc<dyn File>> {

@@ -48,10 +48,10 @@ impl RealFile {
     }
 
     /// Makes `name` for who has `access`.
-    pub(super) fn create(directory: Arc<RealDirectory>, name: &str, access: &Access) -> io::Result<RealFile> {
+    pub(super) fn create(directory: &Arc<RealDirectory>, name: &str, access: &Access) -> io::Result<RealFile> {
         let name = sys::c_name(name)?;
         let descriptor = sys::create_at(directory.descriptor(), &name, access.first_mode())?;
-        let made = RealFile::opened(Arc::clone(&directory), name.clone(), libc::O_RDWR, descriptor);
+        let made = RealFile::opened(Arc::clone(directory), name.clone(), libc::O_RDWR, descriptor);
         let given = made.and_then(|file| access.give_to(&file.file).map(|()| file));
         given.inspect_err(|_| {
             let _ = sys::remove_at(directory.descriptor(), &name);

@@ -248,7 +248,8 @@ impl Application {
         let walked = immuta_walker::walk_closed(&file).map(|walked| walked.count);
         assert_eq!(walked, Ok(self.acknowledged.len() as u64), "{context:?}: the walk");
         let mut names = disk.storage().list().unwrap().into_iter();
-        let left_over = names.find(|name| name == "a.wal" || name.ends_with(".tmp"));
+        let left_over =
+            names.find(|name| name == "a.wal" || name.rsplit_once('.').is_some_and(|(_, last)| last == "tmp"));
         assert_eq!(left_over, None, "{context:?}: it should be gone");
         drop(log);
         let log = (self.open)(disk).unwrap();
