@@ -758,7 +758,7 @@ immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *co
 /// error:     NULL, or written on failure only; ns says which namespace.
 ///
 /// Returns IMMUTA_OK;
-/// IMMUTA_E_LOCKED: another writer has a namespace open;
+/// IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file, which the message says;
 /// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there;
 /// IMMUTA_E_MISSING: a record file is gone although its side file or its journal knows records, or the side file cannot be
 /// read to tell; or it is shorter than its count, and the journal goes on behind it, or the side file cannot be read;
@@ -1408,7 +1408,7 @@ immuta_status immuta_verify(const char *directory,
 /// IMMUTA_E_NAME: the name is illegal;
 /// IMMUTA_E_ARGUMENT: flags or options are out of bounds;
 /// IMMUTA_E_NOT_FOUND: there is no such namespace;
-/// IMMUTA_E_LOCKED: a writer has it open;
+/// IMMUTA_E_LOCKED: a writer has it open, or a process holds a read lock on its record file, which the message says;
 /// IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy helps;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one record to begin with, or
 /// IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has;

@@ -163,7 +163,10 @@ impl Target<'_> {
                 Claimed::Ours => return Ok(file),
                 Claimed::Replaced => {}
                 Claimed::Locked => {
-                    let message = format_args!("{} is just being made by somebody else", self.site.log_path.display());
+                    let message = format_args!(
+                        "another process holds a lock on {}; it may just be making this namespace",
+                        self.site.log_path.display()
+                    );
                     return Err(Error::new(ErrorKind::Locked, message));
                 }
             }

@@ -91,7 +91,7 @@ impl Live {
         }
     }
 
-    /// The pid the writer of `namespace` left in the page: a hint.
+    /// The pid the writer of `namespace` left in the page: a guess, which the reader has to confirm.
     pub fn writer_pid(storage: &dyn Storage, namespace: &str) -> Option<u32> {
         let page = Live::open(storage, &file_name(namespace), OpenMode::Read)?.snapshot().ok()??;
         (is_this_boot(&page.boot_id) && page.writer_pid != 0).then_some(page.writer_pid)

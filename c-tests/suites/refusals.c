@@ -97,6 +97,64 @@ static void a_second_writer_is_refused_with_the_pid_of_the_first(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
+static void die_in_child(void *argument) {
+  (void)argument;
+  check_append(OPEN(), 0, RECORD_BYTES, 0);
+  _exit(0);
+}
+
+/* A process that may only read the record file, and holds a lock that `command` takes. */
+typedef struct lock_of_reader {
+  int command;
+  short type;
+  check_gate held, release;
+} lock_of_reader;
+
+static void hold_a_lock(void *argument) {
+  const lock_of_reader *self = argument;
+  int fd = open(check_path("a.log"), self->type == F_RDLCK ? O_RDONLY : O_RDWR);
+  CHECK(fd >= 0);
+  struct flock lock = {.l_type = self->type, .l_whence = SEEK_SET};
+  CHECK(fcntl(fd, self->command, &lock) == 0);
+  check_gate_open(self->held);
+  check_gate_wait(self->release);
+}
+
+/* Whatever the live page says: the writer that it names is dead. */
+static void the_holder_of_a_lock_is_named_and_never_a_dead_process(void) {
+  const struct {
+    int command;
+    short type;
+    const char *what;
+  } locks[] = {{F_OFD_SETLK, F_RDLCK, "read lock"}, {F_SETLK, F_RDLCK, "read lock"},
+               {F_OFD_SETLK, F_WRLCK, "another writer"}, {F_SETLK, F_WRLCK, "another writer"}};
+  pid_t dead = check_fork(die_in_child, NULL);
+  check_process_succeeds(dead);
+  char of_dead[32], of_holder[32];
+  snprintf(of_dead, sizeof of_dead, "process %d", (int)dead);
+  for (size_t i = 0; i < CHECK_COUNT(locks); i++) {
+    lock_of_reader lock = {locks[i].command, locks[i].type, check_gate_new(), check_gate_new()};
+    pid_t holder = check_fork(hold_a_lock, &lock);
+    check_gate_wait(lock.held);
+    snprintf(of_holder, sizeof of_holder, "process %d", (int)holder);
+    expect_refused(IMMUTA_E_LOCKED, of_holder);
+    CHECK_MESSAGE(locks[i].what);
+    CHECK(strstr(ERR->message, of_dead) == NULL);
+    if (locks[i].type == F_RDLCK) { /* and is no writer to those who read */
+      immuta_log *log = OPEN(.read_only = 1);
+      immuta_report report;
+      CHECK_OK(immuta_report_get(log, 0, &report, sizeof report, ERR));
+      CHECK_EQ(report.outcome, IMMUTA_OUTCOME_RECOVERED);
+      CHECK_OK(immuta_close(log, ERR));
+    }
+    check_gate_open(lock.release);
+    check_process_succeeds(holder);
+  }
+  immuta_log *log = OPEN();
+  expect_refused(IMMUTA_E_LOCKED, "this process");
+  CHECK_OK(immuta_close(log, ERR));
+}
+
 static void all_namespaces_open_or_none(void) {
   immuta_log *holder = OPEN(.names = {"c"}), *log = NULL;
   CHECK_STATUS(IMMUTA_E_LOCKED, TRY_OPEN(&log, .names = {"a", "b", "c", "d"}));
@@ -213,6 +271,7 @@ static const check_case cases[] = {
     CASE(only_regular_files_are_records),
     CASE(only_directories_are_logs),
     CASE(a_second_writer_is_refused_with_the_pid_of_the_first),
+    CASE(the_holder_of_a_lock_is_named_and_never_a_dead_process),
     CASE(all_namespaces_open_or_none),
     CASE(streams_notice_that_their_files_were_replaced),
     CASE(side_files_of_each_other_are_noticed),

@@ -40,7 +40,7 @@ impl Opaque for immuta_log {
 /// error:     NULL, or written on failure only; ns says which namespace.
 ///
 /// Returns IMMUTA_OK;
-/// IMMUTA_E_LOCKED: another writer has a namespace open;
+/// IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file, which the message says;
 /// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there;
 /// IMMUTA_E_MISSING: a record file is gone although its side file or its journal knows records, or the side file cannot be
 /// read to tell; or it is shorter than its count, and the journal goes on behind it, or the side file cannot be read;

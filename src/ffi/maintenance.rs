@@ -124,7 +124,7 @@ pub unsafe extern "C" fn immuta_verify(
 /// IMMUTA_E_NAME: the name is illegal;
 /// IMMUTA_E_ARGUMENT: flags or options are out of bounds;
 /// IMMUTA_E_NOT_FOUND: there is no such namespace;
-/// IMMUTA_E_LOCKED: a writer has it open;
+/// IMMUTA_E_LOCKED: a writer has it open, or a process holds a read lock on its record file, which the message says;
 /// IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy helps;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one record to begin with, or
 /// IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has;

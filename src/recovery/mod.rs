@@ -188,7 +188,11 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<Arc<dyn File>> {
             opened => opened.map_err(site.failed("opening"))?,
         };
         if !file.try_lock().map_err(site.failed("locking"))? {
-            break;
+            let guess = Live::writer_pid(site.storage, site.namespace);
+            match file.obstacle(guess).map_err(site.failed("asking for the lock of"))? {
+                Some(obstacle) => return Err(refusals::locked(site, obstacle)),
+                None => continue, // released meanwhile
+            }
         }
         let now = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
         let held = file.metadata().map_err(site.failed("looking at"))?;
@@ -196,11 +200,5 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<Arc<dyn File>> {
             return Ok(file);
         }
     }
-    let pid = Live::writer_pid(site.storage, site.namespace);
-    let message = "it is locked by another writer; open read-only, or close that writer";
-    let error = Error::new(ErrorKind::Locked, message).of(&site.log_path);
-    Err(match pid {
-        Some(pid) => error.advising(format_args!("it is process {pid}, by its own word")),
-        None => error,
-    })
+    Err(Error::new(ErrorKind::Locked, "other writers come and go; try again").of(&site.log_path))
 }

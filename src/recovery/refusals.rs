@@ -6,7 +6,23 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{Checkpoint, entries_end, entry_offset};
 use crate::index::Index;
 use crate::scan::{self, Bytes, Point};
+use crate::storage::Obstacle;
 use std::path::Path;
+
+/// The refusal where `obstacle` keeps this process from the writer's lock.
+pub fn locked(site: &Site<'_>, obstacle: Obstacle) -> Error {
+    let cause = if obstacle.is_read_lock {
+        "it has a read lock, which no writer takes and which keeps every writer out; open read-only, or have that lock released"
+    } else {
+        "it is locked by another writer; open read-only, or close that writer"
+    };
+    let error = Error::new(ErrorKind::Locked, cause).of(&site.log_path);
+    match obstacle.holder {
+        Some(pid) if pid == std::process::id() => error.advising("this process holds it, through another descriptor"),
+        Some(pid) => error.advising(format_args!("process {pid} holds it")),
+        None => error.advising("no process that this one may look into holds it"),
+    }
+}
 
 /// Refuses when the record file has lost something that was synced.
 pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64>, file_size: u64) -> Result<()> {

@@ -355,3 +355,31 @@ fn no_room_for_a_second_journal_leaves_the_first_and_fast_mode() {
     options.add_namespace("a").unwrap();
     assert_eq!(read_all(&Log::open_on(disk.storage(), &options).unwrap()), records);
 }
+
+#[test]
+fn a_read_lock_keeps_writers_out_and_is_named_as_what_it_is() {
+    let disk = Simulated::new();
+    append(&open(&disk).unwrap(), b"one");
+    disk.set_read_lock("a.log", true);
+    let error = refused(&disk, ErrorKind::Locked, "a read lock");
+    assert!(
+        error.message().contains("it has a read lock") && error.message().contains("process 1 holds it"),
+        "{error}"
+    );
+    disk.set_read_lock("a.log", false);
+    let log = open(&disk).unwrap();
+    assert_eq!(read_all(&log), [b"one"]);
+    let error = refused(&disk, ErrorKind::Locked, "a second writer");
+    assert!(error.message().contains("another writer") && error.message().contains("no process"), "{error}");
+}
+
+#[test]
+fn a_writer_that_keeps_another_out_is_named_if_the_system_says_who_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.add_namespace("a").unwrap();
+    let _log = Log::open(directory.path(), &options).unwrap();
+    let error = Log::open(directory.path(), &options).expect_err("two writers");
+    assert_eq!(error.kind, ErrorKind::Locked);
+    assert!(error.message().contains("this process holds it"), "{error}");
+}

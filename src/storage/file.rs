@@ -7,7 +7,7 @@ use super::fork::ParentOnly;
 use super::mapping::{MappedTail, MappedView};
 use super::syscall::{BufferedView, CallTail, CallWord};
 use super::words::MappedWord;
-use super::{Access, CommitWord, File, FileId, Meta, OpenMode, SharedPage, Tail, View, sys};
+use super::{Access, CommitWord, File, FileId, Meta, Obstacle, OpenMode, SharedPage, Tail, View, holder, sys};
 use crate::memory;
 use crate::sync::{Arc, Mutex};
 use std::ffi::CString;
@@ -224,6 +224,19 @@ impl File for RealFile {
             Some(WriterLock(_)) => Ok(false), // ours, so nobody else's
             None => sys::is_locked(self.descriptor()),
         }
+    }
+
+    fn obstacle(&self, guess: Option<u32>) -> io::Result<Option<Obstacle>> {
+        if self.lock.lock().is_some() {
+            return Ok(None); // ours, so nobody else's
+        }
+        let Some((is_read_lock, pid)) = sys::lock_in_the_way(self.descriptor())? else { return Ok(None) };
+        let kind = if is_read_lock { "READ" } else { "WRITE" };
+        let holder = match pid {
+            Some(pid) => Some(pid),
+            None => holder::find(self.metadata()?.id, kind, guess),
+        };
+        Ok(Some(Obstacle { is_read_lock, holder }))
     }
 
     fn tail(&self) -> io::Result<Box<dyn Tail>> {

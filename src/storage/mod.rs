@@ -14,6 +14,7 @@ mod eventfd;
 mod file;
 pub mod fork;
 pub(crate) mod futex;
+mod holder;
 mod mapping;
 mod room;
 pub mod simulated;
@@ -47,6 +48,15 @@ pub struct Meta {
     pub id: FileId,
     pub size_bytes: u64,
     pub is_regular: bool,
+}
+
+/// The lock that keeps this process from taking the writer's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// It is a read lock, which whoever may read the file can take, and no writer takes.
+    pub is_read_lock: bool,
+    /// The process that holds it, if the system says so.
+    pub holder: Option<u32>,
 }
 
 /// How to open a file.
@@ -126,8 +136,10 @@ pub trait File: Send + Sync + Debug {
     /// Takes the writer's lock (an open-file-description write lock over the whole file) without waiting; `false`: held elsewhere.
     /// It is held until the last reference to this file is dropped, and never by a forked child.
     fn try_lock(&self) -> io::Result<bool>;
-    /// Whether a lock taken through another open file stands in the way of one here.
+    /// Whether a writer's lock was taken through another open file. A read lock is none: whoever may read the file can take one.
     fn is_locked(&self) -> io::Result<bool>;
+    /// The lock that stands in the way of a writer's lock here; `None` when there is none (any more). `guess`: who may hold it.
+    fn obstacle(&self, guess: Option<u32>) -> io::Result<Option<Obstacle>>;
     /// The writer's place at the end of the file. One at a time.
     fn tail(&self) -> io::Result<Box<dyn Tail>>;
     /// A reader's place in the file.

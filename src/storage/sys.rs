@@ -352,12 +352,25 @@ pub(super) fn unlock(file: BorrowedFd<'_>) -> io::Result<()> {
     retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
 }
 
-/// Whether another open file holds a lock that would refuse ours.
-pub(super) fn is_locked(file: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut request = whole_file(libc::F_WRLCK);
+/// The lock of another open file that would refuse one of `kind` here, if there is any.
+fn conflicting_lock(file: BorrowedFd<'_>, kind: i32) -> io::Result<Option<libc::flock>> {
+    let mut request = whole_file(kind);
     // SAFETY: `request` is a valid, writable `flock` that outlives the call.
     retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut request) })?;
-    Ok(i32::from(request.l_type) != libc::F_UNLCK)
+    Ok((i32::from(request.l_type) != libc::F_UNLCK).then_some(request))
+}
+
+/// Whether another open file holds a write lock. A read lock would not be refused for any other.
+pub(super) fn is_locked(file: BorrowedFd<'_>) -> io::Result<bool> {
+    conflicting_lock(file, libc::F_RDLCK).map(|found| found.is_some())
+}
+
+/// The lock that would refuse a write lock: whether it is a read lock, and its process, which the kernel knows of the older kind of locks.
+pub(super) fn lock_in_the_way(file: BorrowedFd<'_>) -> io::Result<Option<(bool, Option<u32>)>> {
+    let found = conflicting_lock(file, libc::F_WRLCK)?;
+    // -1: an open file's; 0: of a process that this one cannot see.
+    let pid = |pid| u32::try_from(pid).ok().filter(|pid| *pid > 0);
+    Ok(found.map(|found| (i32::from(found.l_type) == libc::F_RDLCK, pid(found.l_pid))))
 }
 
 /// Makes 0 the next free descriptor, as in hosts that run without standard streams.

@@ -1,6 +1,6 @@
 //! An engine with a gate before the syncs of each file: a shut gate holds them still until the test lets them through, one by one.
 
-use immuta::storage::{self, Access, CommitWord, File, Meta, OpenMode, SharedPage, Storage, Tail, View};
+use immuta::storage::{self, Access, CommitWord, File, Meta, Obstacle, OpenMode, SharedPage, Storage, Tail, View};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -176,6 +176,10 @@ impl File for GatedFile {
 
     fn is_locked(&self) -> io::Result<bool> {
         self.inner.is_locked()
+    }
+
+    fn obstacle(&self, guess: Option<u32>) -> io::Result<Option<Obstacle>> {
+        self.inner.obstacle(guess)
     }
 
     fn tail(&self) -> io::Result<Box<dyn Tail>> {

@@ -4,7 +4,7 @@ use super::disk::{Disk, Inode, overlay};
 use super::faults::Fault;
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
 use crate::storage::room::Plan;
-use crate::storage::{Access, CommitWord, File, FileId, Meta, OpenMode, SharedPage, Storage, Tail, View, sys};
+use crate::storage::{Access, CommitWord, File, FileId, Meta, Obstacle, OpenMode, SharedPage, Storage, Tail, View, sys};
 use crate::sync::{Arc, Mutex};
 use std::io;
 use std::ops::Deref;
@@ -290,11 +290,18 @@ impl File for SimulatedFile {
 
     fn try_lock(&self) -> io::Result<bool> {
         self.check_writable()?;
-        self.call(|inode| *inode.locked_by.get_or_insert(self.handle) == self.handle)
+        self.call(|inode| !inode.is_read_locked && *inode.locked_by.get_or_insert(self.handle) == self.handle)
     }
 
     fn is_locked(&self) -> io::Result<bool> {
         self.call(|inode| inode.locked_by.is_some_and(|holder| holder != self.handle))
+    }
+
+    /// The process outside is the first of its machine, that of a writer is unknown.
+    fn obstacle(&self, _guess: Option<u32>) -> io::Result<Option<Obstacle>> {
+        let is_locked = self.is_locked()?;
+        let is_read_lock = self.call(|inode| inode.is_read_locked)?;
+        Ok((is_locked || is_read_lock).then_some(Obstacle { is_read_lock, holder: is_read_lock.then_some(1) }))
     }
 
     fn tail(&self) -> io::Result<Box<dyn Tail>> {

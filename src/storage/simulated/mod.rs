@@ -146,6 +146,17 @@ impl Simulated {
         self.disk.lock().set_capacity(bytes);
     }
 
+    /// Has another process, which may only read the file, take a read lock on it (or release it).
+    ///
+    /// # Panics
+    /// When there is no file of that name.
+    pub fn set_read_lock(&self, name: &str, is_held: bool) {
+        let mut disk = self.disk.lock();
+        let number = disk.names.get(name).copied();
+        let inode = number.and_then(|number| disk.inodes.get_mut(&number));
+        inode.expect("a file to lock").is_read_locked = is_held;
+    }
+
     /// The bytes of a file as a process sees them; `None` when there is none of that name.
     #[must_use]
     pub fn read_file(&self, name: &str) -> Option<Vec<u8>> {

@@ -39,6 +39,12 @@ fn one_open_file_holds_the_lock() -> io::Result<()> {
         assert!(!second.try_lock()?, "not by another");
         assert!(!first.is_locked()?, "its own lock is not in the holder's way");
         assert!(second.is_locked()? && reader.is_locked()?, "but in everybody else's");
+        let obstacle = second.obstacle(None)?;
+        assert!(obstacle.is_some_and(|obstacle| !obstacle.is_read_lock), "{obstacle:?}");
+        if let Some(holder) = obstacle.and_then(|obstacle| obstacle.holder) {
+            assert_eq!(holder, std::process::id());
+        }
+        assert_eq!(first.obstacle(None)?, None, "its own lock is not in the holder's way");
         let (view, tail) = (first.view()?, first.tail()?);
         drop(first);
         assert!(reader.is_locked()?, "held as long as anything refers to the file");
