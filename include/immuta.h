@@ -787,7 +787,8 @@ immuta_status immuta_open(const char *directory,
 /// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
 /// error: NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk; the next
+/// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log
+/// was removed, moved or closed by somebody else, which the message says; the next
 /// writer to open the log recovers it.
 ///
 /// Threads: any.
@@ -813,8 +814,9 @@ immuta_status immuta_close(immuta_log *log, immuta_error *error);
 /// error: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
-/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier; the
-/// namespace takes no more appends until the log is opened again.
+/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a
+/// file of the log was removed, moved or closed by somebody else, which the message says; the namespace takes no more
+/// appends until the log is opened again.
 ///
 /// Threads: any.
 immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
@@ -936,8 +938,9 @@ immuta_status immuta_report_get(immuta_log *log,
 /// IMMUTA_E_CLOSED: the log was shut down;
 /// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. Where it failed while
 /// this append was in flight, the message says that the record may or may not be there then;
-/// IMMUTA_E_IO: this write failed, and the namespace is poisoned now; the message says whether the record may be
-/// there.
+/// IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed by somebody else, and
+/// the namespace is poisoned now; the message says whether the record may be there. Or the system did not say whether
+/// the files are in place, and nothing changed.
 ///
 /// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
 /// otherwise.

@@ -78,8 +78,9 @@ pub type immuta_read_fn =
 /// IMMUTA_E_CLOSED: the log was shut down;
 /// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. Where it failed while
 /// this append was in flight, the message says that the record may or may not be there then;
-/// IMMUTA_E_IO: this write failed, and the namespace is poisoned now; the message says whether the record may be
-/// there.
+/// IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed by somebody else, and
+/// the namespace is poisoned now; the message says whether the record may be there. Or the system did not say whether
+/// the files are in place, and nothing changed.
 ///
 /// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
 /// otherwise.

@@ -82,7 +82,8 @@ pub unsafe extern "C" fn immuta_open(
 /// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
 /// error: NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk; the next
+/// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log
+/// was removed, moved or closed by somebody else, which the message says; the next
 /// writer to open the log recovers it.
 ///
 /// Threads: any.
@@ -126,8 +127,9 @@ pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, error: *mut immuta_e
 /// error: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
-/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier; the
-/// namespace takes no more appends until the log is opened again.
+/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a
+/// file of the log was removed, moved or closed by somebody else, which the message says; the namespace takes no more
+/// appends until the log is opened again.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

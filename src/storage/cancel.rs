@@ -8,8 +8,6 @@
 #![allow(unsafe_code, reason = "pthread_setcancelstate, which libc does not declare for Linux")]
 
 use std::ffi::c_int;
-use std::mem::ManuallyDrop;
-use std::ops::Deref;
 
 unsafe extern "C" {
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
@@ -38,31 +36,5 @@ impl Drop for Deferred {
         let mut unused = 0;
         // SAFETY: as above. It ends no thread itself: with the deferred type that happens at cancellation points only.
         unsafe { pthread_setcancelstate(self.before, &raw mut unused) };
-    }
-}
-
-/// What closes a descriptor when it is dropped, which is such a call, too.
-#[derive(Debug)]
-pub struct Closing<T>(ManuallyDrop<T>);
-
-impl<T> Closing<T> {
-    pub fn new(value: T) -> Closing<T> {
-        Closing(ManuallyDrop::new(value))
-    }
-}
-
-impl<T> Deref for Closing<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T> Drop for Closing<T> {
-    fn drop(&mut self) {
-        let _deferred = defer();
-        // SAFETY: dropped once, here, and not used afterwards.
-        unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }

@@ -1,17 +1,17 @@
 //! A real directory: how it is opened, and the names in it. Every name is looked up in the directory that was opened, whatever happens
 //! to its path or to the host's working directory afterwards.
 
-use super::cancel::Closing;
+use super::descriptor::Descriptor;
 use super::engine::{self, Engine};
 use super::file::RealFile;
-use super::{File, Meta, OpenMode, Storage, create, fork, sys};
+use super::{File, Meta, OpenMode, Standing, Storage, create, fork, sys};
 use crate::error::{Error, ErrorKind};
 use crate::memory;
 use crate::options::Io;
 use crate::sync::Arc;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,25 +26,35 @@ pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Sto
     fork::install().map_err(failed)?;
     let c_path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| Error::new(ErrorKind::Argument, "the directory's path contains a NUL byte"))?;
-    let descriptor = sys::open_directory(&c_path).map_err(failed)?;
-    if writable && sys::is_mounted_read_only(descriptor.as_fd()).map_err(failed)? {
+    let descriptor = sys::open_directory(&c_path).and_then(Descriptor::new).map_err(failed)?;
+    if writable && sys::is_mounted_read_only(descriptor.fd()).map_err(failed)? {
         return Err(failed(sys::error(libc::EROFS)));
     }
-    let magic = sys::file_system_magic(descriptor.as_fd()).map_err(failed)?;
+    let magic = sys::file_system_magic(descriptor.fd()).map_err(failed)?;
     let engine = engine::choose(magic, path, io)?;
     let has_costly_holes = engine::has_costly_holes(magic);
     let own_name_is_durable = AtomicBool::new(false);
-    let descriptor = Closing::new(descriptor);
-    let directory =
-        RealDirectory { descriptor, path: memory::path(path, "")?, engine, has_costly_holes, own_name_is_durable };
+    let name_above = name_above(path, &descriptor);
+    let path = memory::path(path, "")?;
+    let directory = RealDirectory { descriptor, path, name_above, engine, has_costly_holes, own_name_is_durable };
     Ok(Arc::new(RealStorage(Arc::new(directory)?))?.into())
+}
+
+/// What leads from `directory`, opened by `path`, to the directory above and back; `None` where nothing does, as for a root.
+fn name_above(path: &Path, directory: &Descriptor) -> Option<String> {
+    let real = path.canonicalize().ok()?;
+    let name = format!("../{}", real.file_name()?.to_str()?);
+    let leads_back = directory.standing_under(directory.fd(), &name).ok()? == Standing::Kept;
+    leads_back.then_some(name)
 }
 
 /// An open directory.
 #[derive(Debug)]
 pub(super) struct RealDirectory {
-    descriptor: Closing<OwnedFd>,
+    descriptor: Descriptor,
     path: PathBuf,
+    /// Leads back here by way of the directory above: the path itself means nothing after a change of the working or root directory.
+    name_above: Option<String>,
     engine: Engine,
     has_costly_holes: bool,
     /// Whether this process has made it so: once is enough.
@@ -53,7 +63,25 @@ pub(super) struct RealDirectory {
 
 impl RealDirectory {
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
+        self.descriptor.fd()
+    }
+
+    /// Fails with `ESTALE` unless the descriptor leads to the directory that was opened.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.descriptor.check()
+    }
+
+    fn standing(&self) -> io::Result<Standing> {
+        let descriptor = self.descriptor();
+        let Some(name) = &self.name_above else { return self.descriptor.standing() };
+        let standing = self.descriptor.standing_under(descriptor, name)?;
+        // Nothing is above the root, which the host may have made of this directory.
+        let is_root = || {
+            Ok::<_, io::Error>(
+                sys::metadata_named(descriptor, "..")?.is_some_and(|above| above.id == self.descriptor.id()),
+            )
+        };
+        if standing == Standing::Moved && is_root()? { Ok(Standing::Kept) } else { Ok(standing) }
     }
 
     pub(super) fn engine(&self) -> Engine {
@@ -83,14 +111,16 @@ impl Storage for RealStorage {
     }
 
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {
-        sys::metadata_at(self.0.descriptor(), &sys::c_name(name)?)
+        sys::metadata_named(self.0.descriptor(), name)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.check()?;
         sys::rename_at(self.0.descriptor(), &sys::c_name(from)?, &sys::c_name(to)?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.check()?;
         sys::remove_at(self.0.descriptor(), &sys::c_name(name)?)
     }
 
@@ -103,6 +133,7 @@ impl Storage for RealStorage {
     }
 
     fn sync_directory(&self) -> io::Result<()> {
+        self.0.check()?;
         create::sync_names_in(self.0.descriptor())
     }
 
@@ -112,6 +143,10 @@ impl Storage for RealStorage {
             self.0.own_name_is_durable.store(true, Ordering::Release);
         }
         Ok(())
+    }
+
+    fn standing(&self) -> io::Result<Standing> {
+        self.0.standing()
     }
 
     fn path(&self) -> &Path {

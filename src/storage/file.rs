@@ -1,20 +1,23 @@
 //! A real file, as both real engines open it; they differ in the tail, the views and the commit word they make from it.
 
-use super::cancel::{self, Closing};
+use super::cancel;
+use super::descriptor::{self, Descriptor};
 use super::directory::RealDirectory;
 use super::engine::Engine;
 use super::fork::ParentOnly;
 use super::mapping::{MappedTail, MappedView};
 use super::syscall::{BufferedView, CallTail, CallWord};
 use super::words::MappedWord;
-use super::{Access, CommitWord, File, FileId, Meta, Obstacle, OpenMode, SharedPage, Tail, View, holder, sys};
+use super::{
+    Access, CommitWord, File, FileId, Meta, Obstacle, OpenMode, SharedPage, Standing, Tail, View, holder, sys,
+};
 use crate::memory;
 use crate::sync::{Arc, Mutex};
 use std::ffi::CString;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An open regular file, shared with its tail, its views and its commit word.
@@ -24,7 +27,7 @@ pub(super) struct RealFile(Arc<OpenFile>);
 /// What they share.
 #[derive(Debug)]
 pub(super) struct OpenFile {
-    file: Closing<std::fs::File>,
+    file: Descriptor,
     directory: Arc<RealDirectory>,
     name: CString,
     /// Whether it can be read, written or both: a flag of `open`.
@@ -43,6 +46,7 @@ impl RealFile {
             OpenMode::CreateNew => (libc::O_RDWR, libc::O_CREAT | libc::O_EXCL),
         };
         let name = sys::c_name(name)?;
+        directory.check()?;
         let descriptor = sys::open_at(directory.descriptor(), &name, access | creation)?;
         RealFile::opened(directory, name, access, descriptor)
     }
@@ -50,43 +54,38 @@ impl RealFile {
     /// Makes `name` for who has `access`.
     pub(super) fn create(directory: &Arc<RealDirectory>, name: &str, access: &Access) -> io::Result<RealFile> {
         let name = sys::c_name(name)?;
+        directory.check()?;
         let descriptor = sys::create_at(directory.descriptor(), &name, access.first_mode())?;
         let made = RealFile::opened(Arc::clone(directory), name.clone(), libc::O_RDWR, descriptor);
-        let given = made.and_then(|file| access.give_to(&file.file).map(|()| file));
+        let given = made.and_then(|file| access.give_to(file.std()).map(|()| file));
         given.inspect_err(|_| {
             let _ = sys::remove_at(directory.descriptor(), &name);
         })
     }
 
     fn opened(directory: Arc<RealDirectory>, name: CString, access: i32, descriptor: OwnedFd) -> io::Result<RealFile> {
-        let file = std::fs::File::from(descriptor);
-        let kind = file.metadata()?.file_type();
-        if !kind.is_file() {
-            return Err(sys::error(if kind.is_dir() { libc::EISDIR } else { libc::ENXIO }));
+        match descriptor::found(descriptor.as_fd())?.kind {
+            libc::S_IFREG => {}
+            libc::S_IFDIR => return Err(sys::error(libc::EISDIR)),
+            _ => return Err(sys::error(libc::ENXIO)),
         }
+        let file = Descriptor::new(descriptor)?;
         let reach_bytes = AtomicU64::new(u64::MAX);
-        RealFile::new(OpenFile {
-            file: Closing::new(file),
-            directory,
-            name,
-            access,
-            reach_bytes,
-            lock: Mutex::new(None),
-        })
+        RealFile::new(OpenFile { file, directory, name, access, reach_bytes, lock: Mutex::new(None) })
     }
 
     /// A file of no directory.
     pub(super) fn scratch(directory: Arc<RealDirectory>) -> io::Result<RealFile> {
-        let file = std::fs::File::from(sys::memory_file()?);
+        let file = Descriptor::new(sys::memory_file()?)?;
         let (name, reach_bytes) = (CString::default(), AtomicU64::new(u64::MAX));
-        RealFile::new(OpenFile {
-            file: Closing::new(file),
-            directory,
-            name,
-            access: libc::O_RDWR,
-            reach_bytes,
-            lock: Mutex::new(None),
-        })
+        RealFile::new(OpenFile { file, directory, name, access: libc::O_RDWR, reach_bytes, lock: Mutex::new(None) })
+    }
+
+    /// [`File::write_at`] without a look at where the descriptor leads.
+    pub(super) fn write_unchecked(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.may_reach(offset.saturating_add(bytes.len() as u64))?;
+        let _deferred = cancel::defer();
+        self.std().write_all_at(bytes, offset)
     }
 
     fn new(file: OpenFile) -> io::Result<RealFile> {
@@ -104,15 +103,20 @@ impl Deref for RealFile {
 
 impl OpenFile {
     pub(super) fn std(&self) -> &std::fs::File {
-        &self.file
+        self.file.std()
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        self.file.fd()
+    }
+
+    /// Fails with `ESTALE` unless the descriptor leads to the file that was opened, and a name does.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.file.check()
     }
 
     pub(super) fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        Ok(descriptor::found(self.descriptor())?.size_bytes)
     }
 
     /// Whether touching a hole of it in memory takes a page of the file system.
@@ -140,49 +144,57 @@ impl OpenFile {
         if size_bytes > sys::file_size_limit()? && size_bytes > self.size()? {
             return Err(sys::error(libc::EFBIG));
         }
-        self.file.set_len(size_bytes)
+        self.check()?;
+        self.std().set_len(size_bytes)
     }
 
     /// Gives the file its size from before a failed extension, blocks beyond it included.
     pub(super) fn cut(&self, size_bytes: u64) -> io::Result<()> {
-        self.file.set_len(size_bytes)?;
+        self.check()?;
+        self.std().set_len(size_bytes)?;
         self.reach_bytes.fetch_min(size_bytes, Ordering::Relaxed);
         Ok(())
     }
 
     /// The same file, opened once more by its name.
     fn reopen(&self) -> io::Result<OwnedFd> {
-        let again = std::fs::File::from(sys::open_at(self.directory.descriptor(), &self.name, self.access)?);
-        if identity(&again.metadata()?) != identity(&self.file.metadata()?) {
+        let again = sys::open_at(self.directory.descriptor(), &self.name, self.access)?;
+        if descriptor::found(again.as_fd())?.id != self.file.id() {
             return Err(sys::error(libc::ESTALE)); // replaced since it was opened
         }
-        Ok(again.into())
+        Ok(again)
     }
 }
 
 impl File for RealFile {
     fn metadata(&self) -> io::Result<Meta> {
-        let found = self.file.metadata()?;
-        Ok(Meta { id: identity(&found), size_bytes: found.len(), is_regular: found.is_file() })
+        let found = descriptor::found(self.descriptor())?;
+        Ok(Meta { id: found.id, size_bytes: found.size_bytes, is_regular: found.kind == libc::S_IFREG })
+    }
+
+    fn standing(&self, name: &str) -> io::Result<Standing> {
+        if self.lock.lock().as_ref().is_some_and(|lock| !lock.is_kept()) {
+            return Ok(Standing::Closed); // and the lock with it
+        }
+        self.file.standing_under(self.directory.descriptor(), name)
     }
 
     fn access(&self) -> io::Result<Access> {
-        Access::of(&self.file)
+        Access::of(self.std())
     }
 
     fn take_access(&self, access: &Access) -> io::Result<()> {
-        access.give_to(&self.file)
+        access.give_to(self.std())
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let _deferred = cancel::defer();
-        fill(buffer, |rest, done| self.file.read_at(rest, offset.saturating_add(done as u64)))
+        fill(buffer, |rest, done| self.std().read_at(rest, offset.saturating_add(done as u64)))
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.may_reach(offset.saturating_add(bytes.len() as u64))?;
-        let _deferred = cancel::defer();
-        self.file.write_all_at(bytes, offset)
+        self.check()?;
+        self.write_unchecked(offset, bytes)
     }
 
     fn may_reach(&self, end_bytes: u64) -> io::Result<()> {
@@ -199,7 +211,8 @@ impl File for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         let _deferred = cancel::defer();
-        self.file.sync_data()
+        self.std().sync_data()?;
+        self.check() // after it: what another file was synced for is not safe
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
@@ -214,14 +227,14 @@ impl File for RealFile {
     fn try_lock(&self) -> io::Result<bool> {
         let mut held = self.lock.lock();
         if held.is_none() {
-            *held = WriterLock::take(self.reopen()?)?;
+            *held = WriterLock::take(self.reopen()?, self.file.id())?;
         }
         Ok(held.is_some())
     }
 
     fn is_locked(&self) -> io::Result<bool> {
         match &*self.lock.lock() {
-            Some(WriterLock(_)) => Ok(false), // ours, so nobody else's
+            Some(_) => Ok(false), // ours, so nobody else's
             None => sys::is_locked(self.descriptor()),
         }
     }
@@ -268,30 +281,44 @@ impl File for RealFile {
     }
 }
 
-fn identity(metadata: &std::fs::Metadata) -> FileId {
-    FileId { device: metadata.dev(), inode: metadata.ino() }
-}
-
 /// The writer's lock, on an open file of its own: a mapping would keep that open, and so locked, in a forked child.
 #[derive(Debug)]
-struct WriterLock(ParentOnly);
+struct WriterLock {
+    /// There until the drop.
+    descriptor: Option<ParentOnly>,
+    id: FileId,
+}
 
 impl WriterLock {
-    /// Locks through `descriptor`; `None` when the lock is held elsewhere.
-    fn take(descriptor: OwnedFd) -> io::Result<Option<WriterLock>> {
+    /// Locks the file `id` through `descriptor`; `None` when the lock is held elsewhere.
+    fn take(descriptor: OwnedFd, id: FileId) -> io::Result<Option<WriterLock>> {
         let descriptor = ParentOnly::new(descriptor)?;
         match descriptor.get() {
-            Some(own) if sys::lock(own)? => Ok(Some(WriterLock(descriptor))),
+            Some(own) if sys::lock(own)? => Ok(Some(WriterLock { descriptor: Some(descriptor), id })),
             _ => Ok(None),
         }
+    }
+
+    /// Whether the descriptor still leads to the locked file; a forked child has none.
+    fn is_kept(&self) -> bool {
+        let descriptor = self.descriptor.as_ref().and_then(ParentOnly::get);
+        descriptor.is_none_or(|own| match descriptor::found(own) {
+            Ok(found) => found.id == self.id,
+            Err(refusal) => refusal.raw_os_error() != Some(libc::EBADF),
+        })
     }
 }
 
 impl Drop for WriterLock {
     /// Unlocks by itself: a child forked while the descriptor is being closed would otherwise inherit the lock.
     fn drop(&mut self) {
-        if let Some(descriptor) = self.0.get() {
-            let _closing_releases_it_too = sys::unlock(descriptor);
+        let is_kept = self.is_kept();
+        let Some(descriptor) = self.descriptor.take() else { return };
+        if !is_kept {
+            return descriptor.disown();
+        }
+        if let Some(own) = descriptor.get() {
+            let _closing_releases_it_too = sys::unlock(own);
         }
     }
 }

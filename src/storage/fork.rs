@@ -160,6 +160,12 @@ impl ParentOnly {
         Ok(ParentOnly { descriptor: ManuallyDrop::new(descriptor), slot, generation: generation() })
     }
 
+    /// Leaves the number to the host, which closed the descriptor and may have opened another.
+    pub(super) fn disown(self) {
+        self.slot.store(EMPTY, Ordering::Relaxed);
+        std::mem::forget(self);
+    }
+
     /// The descriptor; `None` in a forked child, where its number may mean anything by now.
     pub(super) fn get(&self) -> Option<BorrowedFd<'_>> {
         (self.generation == generation()).then(|| self.descriptor.as_fd())

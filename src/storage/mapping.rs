@@ -116,7 +116,10 @@ impl MappedTail {
     fn open_room(&mut self, from: u64, to: u64) -> io::Result<()> {
         let fresh = match &self.window {
             Some(window) if window.covers(&(from..to)) => None,
-            _ => Some(Window::open(&self.file, &(from..to), true)?),
+            _ => {
+                self.file.check()?;
+                Some(Window::open(&self.file, &(from..to), true)?)
+            }
         };
         let Some(window) = fresh.as_ref().or(self.window.as_ref()) else {
             return Err(io::ErrorKind::InvalidInput.into());

@@ -8,6 +8,7 @@ mod access;
 pub(crate) mod cancel;
 mod clock;
 mod create;
+mod descriptor;
 mod directory;
 mod engine;
 mod eventfd;
@@ -48,6 +49,19 @@ pub struct Meta {
     pub id: FileId,
     pub size_bytes: u64,
     pub is_regular: bool,
+}
+
+/// What became of an open file or directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is what was opened, and has its name.
+    Kept,
+    /// Its descriptor was closed, and may lead to another file by now.
+    Closed,
+    /// No name leads to it any more.
+    Removed,
+    /// Its name leads to nothing or to another file, though another name may lead to it.
+    Moved,
 }
 
 /// The lock that keeps this process from taking the writer's.
@@ -92,6 +106,8 @@ pub trait Storage: Send + Sync + Debug {
     fn sync_own_name(&self) -> io::Result<()>;
     /// How many bytes are free for new files, as far as the file system says.
     fn free_bytes(&self) -> io::Result<u64>;
+    /// What became of the directory, and of its name in the directory above.
+    fn standing(&self) -> io::Result<Standing>;
     /// The directory's path, for messages.
     fn path(&self) -> &std::path::Path;
     /// Whether this engine maps files (and so may share the words of the live page).
@@ -112,8 +128,14 @@ pub fn remove_if_there(storage: &dyn Storage, name: &str) -> io::Result<()> {
 }
 
 /// One open file. All methods may be called from any thread; EINTR is retried, short transfers are continued.
+///
+/// What writes to it, cuts it, extends it or makes it durable looks first (or, of a sync, then) whether the descriptor still leads to it
+/// and a name does: otherwise it is `ESTALE`. Excepted is what every append does, where the look would cost too much: [`Tail::put`] and
+/// [`CommitWord::store`].
 pub trait File: Send + Sync + Debug {
     fn metadata(&self) -> io::Result<Meta>;
+    /// What became of it, of the descriptor that holds its lock, and of `name`.
+    fn standing(&self, name: &str) -> io::Result<Standing>;
     /// Who may open it.
     fn access(&self) -> io::Result<Access>;
     /// Has it opened by nobody but who `access` is of, as far as this process may change that.

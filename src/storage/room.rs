@@ -48,6 +48,7 @@ pub(super) struct Extension {
 /// Gives the bytes from `from` to a new end at or beyond `to` blocks of their own, where the file system can.
 /// On failure the file has its old size.
 pub(super) fn extend(file: &RealFile, from: u64, to: u64) -> io::Result<Extension> {
+    file.check()?;
     let old_bytes = file.size()?;
     let plan = Plan::new(old_bytes, to, sys::file_size_limit()?)?;
     let new_bytes = match extend_to(file, old_bytes, from, plan.wanted_bytes) {

@@ -11,6 +11,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 const FIRST_DESCRIPTOR: RawFd = 3;
 /// The attribute that has a file's POSIX access list.
 const ACCESS_LIST: &CStr = c"system.posix_acl_access";
+/// The longest name in a directory, with `../` before it.
+const NAME_BYTES_MAX: usize = 3 + 255;
 /// The most parts handed to one `pwritev`; below the kernel's 1024, so that the array fits on a small stack.
 const PARTS_PER_CALL: usize = 256;
 
@@ -146,6 +148,15 @@ pub(super) fn event_counter() -> io::Result<OwnedFd> {
     let made = retried(|| unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
     // SAFETY: the kernel just made this descriptor; nothing else owns it.
     above_standard(unsafe { OwnedFd::from_raw_fd(made) })
+}
+
+/// As [`metadata_at`], without memory for the name, which an open log may not get.
+pub(super) fn metadata_named(directory: BorrowedFd<'_>, name: &str) -> io::Result<Option<Meta>> {
+    let mut bytes = [0; NAME_BYTES_MAX + 1];
+    let Some(place) = bytes.get_mut(..name.len()) else { return Err(error(libc::ENAMETOOLONG)) };
+    place.copy_from_slice(name.as_bytes());
+    let bytes = bytes.get(..=name.len()).unwrap_or_default();
+    metadata_at(directory, CStr::from_bytes_with_nul(bytes).map_err(|_| error(libc::EINVAL))?)
 }
 
 /// What is under `name` in `directory`, a symbolic link taken as itself.

@@ -38,6 +38,9 @@ impl Writer {
     }
 
     fn mark_poisoned_in(&self, checkpoints: &mut Checkpoints) {
+        if self.lost.get().is_some() {
+            return;
+        }
         let mark = Checkpoint { seq: checkpoints.last.seq + 1, state: State::Poisoned, ..checkpoints.last };
         let slot = if checkpoints.synced { 1 - checkpoints.slot } else { checkpoints.slot };
         // A mark that cannot be written changes nothing: an open checkpoint is recovered the same way.
@@ -56,10 +59,10 @@ impl Writer {
         let published = self.tail.lock().state.as_ref().map(|ends| ends.published);
         let (count, end) = published.ok_or_else(|| self.namespace.closed_error())?;
         self.refuse_poisoned()?;
-        if count == checkpoints.last.count {
-            return Ok(());
-        }
-        let covered = self.cover(&mut checkpoints, count, end);
+        let covered = match self.check_files() {
+            Ok(()) if count != checkpoints.last.count => self.cover(&mut checkpoints, count, end),
+            checked => checked,
+        };
         drop(checkpoints);
         if covered.is_err() {
             // Whoever waits for the journal learns that nothing will come.
@@ -150,6 +153,7 @@ impl Writer {
     }
 
     fn close_cleanly(&self, checkpoints: &mut Checkpoints, count: u64, end: u64) -> Result<()> {
+        self.check_files()?;
         self.cover(checkpoints, count, end)?;
         if !checkpoints.synced {
             self.settle(checkpoints, "syncing", || self.index.file.sync())?;

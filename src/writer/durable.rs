@@ -70,6 +70,9 @@ impl Commit<Option<Ends>> for Writer {
     type Group = Group;
 
     fn refuse(&self) -> Result<()> {
+        if let Some(lost) = self.lost.get() {
+            return Err(self.files.error(ErrorKind::Poisoned, *lost));
+        }
         if self.namespace.poisoned.load(Ordering::Acquire) {
             let message = "a write or sync failed while this append was in flight; it may or may not be there when the log is opened again";
             return Err(Error::new(ErrorKind::Poisoned, message).of(self.namespace.log_path()));

@@ -6,14 +6,15 @@
 mod checkpoint;
 mod codecs;
 mod durable;
+mod files;
 mod put;
 
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::format::index::{entries_end, entry_offset};
-use crate::format::log::{SIZE_WORD_BYTES, record_end};
+use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
 use crate::group::{Groups, Turns};
-use crate::index::Index;
-use crate::journal::{Journal, Place};
+use crate::index::{self, Index};
+use crate::journal::{self, Journal, Place};
 use crate::live::Live;
 use crate::namespace::Namespace;
 use crate::options::CHECKPOINT_BYTES_MAX;
@@ -23,7 +24,9 @@ use crate::storage::{CommitWord, File, Tail};
 use crate::sync::{Arc, Mutex, MutexGuard};
 use checkpoint::Checkpoints;
 use codecs::Codecs;
+use files::{Files, Lost};
 use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What only the thread that stages or publishes touches.
@@ -67,6 +70,9 @@ pub struct Writer {
     tail: Groups<Option<Ends>>,
     sync: Mutex<Checkpoints>,
     lock: Mutex<Option<Arc<dyn File>>>,
+    files: Files,
+    /// Why the namespace is poisoned, if it is because one of the files is not what it was.
+    lost: OnceLock<Lost>,
     /// Where the record file's last checkpoint ends.
     covered_end: AtomicU64,
     /// Whether a half of the journal waits for a checkpoint.
@@ -104,6 +110,10 @@ impl Writer {
         namespace.counters.is_durable.store(journal_file.is_some(), Ordering::Relaxed);
         *namespace.report.lock() = report;
         let flush_bytes = if flush_bytes == 0 { CHECKPOINT_BYTES_MAX } else { flush_bytes.min(CHECKPOINT_BYTES_MAX) };
+        let named = [(log::file_name(&namespace.name), &log), (index::file_name(&namespace.name), &index.file)];
+        let journal_named = journal_file.as_ref().map(|file| (journal::file_name(&namespace.name), file));
+        let open = named.into_iter().chain(journal_named).map(|(name, file)| (name, Arc::clone(file)));
+        let files = Files::new(&namespace.storage, open);
         let writer = Writer {
             log,
             index,
@@ -112,6 +122,8 @@ impl Writer {
             tail: Groups::new(Some(ends)),
             sync: Mutex::new(Checkpoints::new(checkpoint, slot)),
             lock: Mutex::new(Some(lock)),
+            files,
+            lost: OnceLock::new(),
             covered_end: AtomicU64::new(point.end),
             half_waits: AtomicBool::new(false),
             flush_bytes,
@@ -155,8 +167,8 @@ impl Writer {
             tails = self.tail.wait(tails);
         };
         let ends = self.open_ends(&mut tails)?;
-        self.make_room(ends, end, count)?;
-        let committed = match self.stage(ends, payloads, end, count) {
+        let staged = self.make_room(ends, end, count).and_then(|()| self.stage(ends, payloads, end, count));
+        let committed = match staged {
             // The error says that there is no trace: not even after a loss of power, and none that a later append could be mixed with.
             Err(error) if ends.zeros_unsynced => self.sync_zeros(tails).map(drop).and(Err(error)),
             Err(error) => {
@@ -215,6 +227,9 @@ impl Writer {
 
     #[cold]
     fn poisoned_error(&self) -> Error {
+        if let Some(lost) = self.lost.get() {
+            return self.files.error(ErrorKind::Poisoned, *lost);
+        }
         let message = "an earlier write or sync failed, so nothing more is appended; close and open the log again";
         Error::new(ErrorKind::Poisoned, message).of(self.namespace.log_path())
     }
@@ -225,11 +240,13 @@ impl Writer {
             Error::os(format_args!("making room{what}"), error).of(self.namespace.log_path())
         };
         if end > ends.log.room_end() {
+            self.check_files()?;
             ends.log.make_room(ends.end, end).map_err(|error| failed("", &error))?;
         }
         let to = ends.count.checked_add(count).and_then(entry_offset);
         let to = to.ok_or_else(|| too_large("the side file would pass 2^63 bytes"))?;
         if to > ends.index.room_end() {
+            self.check_files()?;
             let from = entries_end(ends.count);
             ends.index.make_room(from, to).map_err(|error| failed(" in the side file", &error))?;
         }
@@ -253,9 +270,39 @@ impl Writer {
         Ok(())
     }
 
+    /// Looks whether everything that is open is what it was, and has its name.
+    ///
+    /// # Errors
+    /// It is not, which poisons the namespace. The system does not say, which does not.
+    #[cold]
+    fn check_files(&self) -> Result<()> {
+        match self.look_at_files()? {
+            None => Ok(()),
+            Some(lost) => Err(self.lose(lost)),
+        }
+    }
+
+    fn look_at_files(&self) -> Result<Option<Lost>> {
+        let lock = self.lock.lock();
+        self.files.look(lock.as_ref())
+    }
+
+    /// Has nothing more written: what is open is not what it was.
+    fn lose(&self, lost: Lost) -> Error {
+        let lost = *self.lost.get_or_init(|| lost);
+        self.namespace.poisoned.store(true, Ordering::Release);
+        self.namespace.events.notify_all();
+        self.files.error(ErrorKind::Io, lost)
+    }
+
     /// After a write or sync whose outcome is unknown nothing more is written, until the log is opened again.
     #[cold]
     fn poison(&self, doing: &str, error: &io::Error) -> Error {
+        if error.raw_os_error() == Some(libc::ESTALE)
+            && let Ok(Some(lost)) = self.look_at_files()
+        {
+            return self.lose(lost);
+        }
         self.namespace.poisoned.store(true, Ordering::Release);
         self.namespace.events.notify_all();
         let message = format_args!(

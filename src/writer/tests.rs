@@ -69,3 +69,85 @@ fn a_writer_closed_by_another_thread_refuses_everything() {
     assert_eq!(after_shutdown(&open(&disk, true), late), ErrorKind::Closed);
     assert_eq!(disk.read_file("a.log").unwrap().len(), 8 + 8 + 6, "nothing late is there");
 }
+
+/// What happens to a log from outside, the words that say so, and whether the file is one that only a durable writer has.
+const OUTSIDE: [(&str, fn(&Simulated), &str); 8] = [
+    ("log removed", |disk| disk.move_file("a.log", None), "a.log: it was removed"),
+    ("log moved", |disk| disk.move_file("a.log", Some("b.log")), "a.log: it was moved"),
+    ("side file removed", |disk| disk.move_file("a.idx", None), "a.idx: it was removed"),
+    ("side file moved", |disk| disk.move_file("a.idx", Some("b.idx")), "a.idx: it was moved"),
+    ("journal removed", |disk| disk.move_file("a.wal", None), "a.wal: it was removed"),
+    ("journal moved", |disk| disk.move_file("a.wal", Some("b.wal")), "a.wal: it was moved"),
+    ("directory moved", Simulated::move_directory, "simulated: it was moved"),
+    (
+        "descriptors taken",
+        |disk| disk.take_descriptors(PRECIOUS),
+        "a.log: something in this process closed its descriptor",
+    ),
+];
+/// The content of a file of the host.
+const PRECIOUS: &[u8] = &[b'!'; 1 << 16];
+
+/// What first notices that something is not as it was.
+const NOTICES: [(&str, fn(&Log) -> Result<()>); 4] = [
+    ("a sync", |log| log.sync(0)),
+    ("a sync of something", |log| {
+        // The system-call engine, which the simulation is like, does not look before it puts an append.
+        append(log)?;
+        log.sync(0)
+    }),
+    ("an append that needs room", |log| log.append(0, Payloads::One(&[&[7; 1 << 20]]), None).map(drop)),
+    ("closing", Log::shutdown),
+];
+
+fn files_of(disk: &Simulated) -> Vec<Option<Vec<u8>>> {
+    ["a.log", "b.log", "a.idx", "b.idx", "a.wal", "b.wal"].map(|name| disk.read_file(name)).to_vec()
+}
+
+#[test]
+fn what_is_not_what_it_was_is_written_no_more() {
+    for (fast_write, (what, act, words), (notice, notices)) in [true, false]
+        .into_iter()
+        .flat_map(|fast| OUTSIDE.map(|outside| (fast, outside)))
+        .flat_map(|(fast, outside)| NOTICES.map(|notice| (fast, outside, notice)))
+        .filter(|(fast, (_, _, words), _)| !*fast || !words.starts_with("a.wal"))
+        .filter(|(_, (what, ..), (notice, _))| *what != "descriptors taken" || *notice != "a sync of something")
+    {
+        let context = format!("fast {fast_write}, {what}, noticed by {notice}");
+        let disk = Simulated::new();
+        let log = open(&disk, fast_write);
+        append(&log).unwrap();
+        log.sync(0).unwrap();
+        append(&log).unwrap();
+        act(&disk);
+        let error = notices(&log).expect_err(&context);
+        assert_eq!(error.kind, ErrorKind::Io, "{context}: {error}");
+        assert!(error.message().contains(words), "{context}: {error}");
+        let files = files_of(&disk);
+        for outcome in [append(&log), log.sync(0)] {
+            let error = outcome.expect_err(&context);
+            let kind = if notice == "closing" { ErrorKind::Closed } else { ErrorKind::Poisoned };
+            assert_eq!(error.kind, kind, "{context}: {error}");
+            assert!(error.message().contains(words) || notice == "closing", "{context}: {error}");
+        }
+        assert!(log.shutdown().is_err(), "{context}: nothing is closed cleanly");
+        drop(log);
+        assert!(files_of(&disk) == files, "{context}: a file was changed");
+        if what == "descriptors taken" {
+            assert!(disk.taken_file() == PRECIOUS, "{context}: the file of the host was changed");
+        }
+    }
+}
+
+#[test]
+fn a_look_at_the_files_that_fails_refuses_and_is_repeated() {
+    let disk = Simulated::new();
+    let log = open(&disk, true);
+    append(&log).unwrap();
+    disk.fail_call(disk.calls(), libc::EIO, false);
+    let error = log.sync(0).unwrap_err();
+    assert!(error.kind == ErrorKind::Io && error.message().contains("still in place"), "{error}");
+    log.sync(0).unwrap();
+    append(&log).unwrap();
+    log.shutdown().unwrap();
+}

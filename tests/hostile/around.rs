@@ -113,7 +113,13 @@ fn hostile_41_side_file_removed_while_it_is_open() {
     log.append(0, Payloads::One(&[b"three"]), None).unwrap();
     let written = ["one", "two", "three"].map(|text| text.as_bytes().to_vec()).to_vec();
     assert_good_but(&log, &written, &[]);
-    log.shutdown().unwrap();
+    let told = [log.sync(0), log.append(0, Payloads::One(&[b"four"]), None).map(drop), log.shutdown()];
+    let kinds = [ErrorKind::Io, ErrorKind::Poisoned, ErrorKind::Poisoned];
+    for (outcome, kind) in told.into_iter().zip(kinds) {
+        let error = outcome.unwrap_err();
+        assert!(error.kind == kind && error.message().contains("a.idx: it was removed"), "{:?}: {error}", error.kind);
+    }
+    drop(log);
     let log = open(directory.path()).unwrap();
     assert_eq!(log.report(0).unwrap().outcome, Outcome::Adopted);
     assert_good_but(&log, &written, &[]);

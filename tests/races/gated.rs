@@ -1,6 +1,8 @@
 //! An engine with a gate before the syncs of each file: a shut gate holds them still until the test lets them through, one by one.
 
-use immuta::storage::{self, Access, CommitWord, File, Meta, Obstacle, OpenMode, SharedPage, Storage, Tail, View};
+use immuta::storage::{
+    self, Access, CommitWord, File, Meta, Obstacle, OpenMode, SharedPage, Standing, Storage, Tail, View,
+};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -119,6 +121,10 @@ impl Storage for Gated {
         self.inner.free_bytes()
     }
 
+    fn standing(&self) -> io::Result<Standing> {
+        self.inner.standing()
+    }
+
     fn path(&self) -> &Path {
         self.inner.path()
     }
@@ -172,6 +178,10 @@ impl File for GatedFile {
 
     fn try_lock(&self) -> io::Result<bool> {
         self.inner.try_lock()
+    }
+
+    fn standing(&self, name: &str) -> io::Result<Standing> {
+        self.inner.standing(name)
     }
 
     fn is_locked(&self) -> io::Result<bool> {

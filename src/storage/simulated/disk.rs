@@ -1,6 +1,7 @@
 //! The state of a simulated disk: files, names, faults and limits.
 
 use super::faults::{Fault, Faults};
+use super::handles::TAKEN;
 use crate::storage::sys;
 use std::collections::BTreeMap;
 use std::io;
@@ -148,6 +149,10 @@ pub(super) struct Disk {
     pub(super) sync_failure: SyncFailure,
     pub(super) read_bytes: u64,
     pub(super) written_bytes: u64,
+    /// Open files up to this one were closed by the process, which opened a file of its own with their descriptors.
+    pub(super) taken_handles: u64,
+    /// Whether the directory was moved.
+    pub(super) is_directory_moved: bool,
     /// Open files of processes that live.
     pub(super) open_files: u64,
     capacity_bytes: u64,
@@ -169,6 +174,8 @@ impl Default for Disk {
             sync_failure: SyncFailure::default(),
             read_bytes: 0,
             written_bytes: 0,
+            taken_handles: 0,
+            is_directory_moved: false,
             open_files: 0,
             capacity_bytes: u64::MAX,
         }
@@ -276,13 +283,20 @@ impl Disk {
         self.open_files = 0;
         let named = self.names.values().chain(self.durable_names.values()).copied();
         let once_named = self.name_changes.iter().flatten().filter_map(|(_, number)| *number);
-        let reachable: Vec<u64> = named.chain(once_named).collect();
+        let reachable: Vec<u64> = named.chain(once_named).chain([TAKEN]).collect();
         self.inodes.retain(|number, inode| {
             inode.locked_by = None;
             // Whoever opens the file from now on is not told.
             inode.failure_untold = false;
             reachable.contains(number)
         });
+    }
+
+    /// Has the process close all that is open, and open a file of its own, with these bytes, in its place.
+    pub(super) fn take_descriptors(&mut self, bytes: &[u8]) {
+        self.taken_handles = self.next_number();
+        self.inodes.values_mut().for_each(|inode| inode.locked_by = None);
+        self.inodes.entry(TAKEN).or_default().cached = Arc::new(bytes.to_vec());
     }
 
     pub(super) fn calls(&self) -> u64 {

@@ -4,7 +4,9 @@ use super::disk::{Disk, Inode, overlay};
 use super::faults::Fault;
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
 use crate::storage::room::Plan;
-use crate::storage::{Access, CommitWord, File, FileId, Meta, Obstacle, OpenMode, SharedPage, Storage, Tail, View, sys};
+use crate::storage::{
+    Access, CommitWord, File, FileId, Meta, Obstacle, OpenMode, SharedPage, Standing, Storage, Tail, View, sys,
+};
 use crate::sync::{Arc, Mutex};
 use std::io;
 use std::ops::Deref;
@@ -12,6 +14,8 @@ use std::path::Path;
 use std::sync;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The inode of the host's own file, which all descriptors lead to that it took.
+pub(super) const TAKEN: u64 = 0;
 /// The number of the only device there is.
 const DEVICE: u64 = 1;
 
@@ -28,9 +32,9 @@ impl SimulatedStorage {
         SimulatedStorage { disk, epoch }
     }
 
-    fn file(&self, number: u64, handle: u64, writable: bool) -> io::Result<Arc<dyn File>> {
+    fn file(&self, number: u64, handle: u64, writable: bool, has_name: bool) -> io::Result<Arc<dyn File>> {
         let (disk, reach_bytes) = (sync::Arc::clone(&self.disk), AtomicU64::new(u64::MAX));
-        let file = OpenFile { disk, epoch: self.epoch, number, handle, writable, reach_bytes };
+        let file = OpenFile { disk, epoch: self.epoch, number, handle, writable, has_name, reach_bytes };
         Ok(Arc::new(SimulatedFile(Arc::new(file)?))?.into())
     }
 }
@@ -57,7 +61,7 @@ impl Storage for SimulatedStorage {
         let (handle, writable) = (disk.next_number(), mode != OpenMode::Read);
         disk.open_files += 1;
         drop(disk);
-        self.file(number, handle, writable)
+        self.file(number, handle, writable, true)
     }
 
     fn create_beside(&self, _record: &dyn File, name: &str) -> io::Result<Arc<dyn File>> {
@@ -71,7 +75,7 @@ impl Storage for SimulatedStorage {
         disk.inodes.insert(number, Inode::default());
         disk.open_files += 1;
         drop(disk);
-        self.file(number, handle, true)
+        self.file(number, handle, true, false)
     }
 
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>> {
@@ -124,6 +128,12 @@ impl Storage for SimulatedStorage {
         Ok(())
     }
 
+    fn standing(&self) -> io::Result<Standing> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        Ok(if disk.is_directory_moved { Standing::Moved } else { Standing::Kept })
+    }
+
     fn path(&self) -> &Path {
         Path::new("simulated")
     }
@@ -153,6 +163,8 @@ pub(super) struct OpenFile {
     /// Tells open files of one inode apart: the lock belongs to one.
     handle: u64,
     writable: bool,
+    /// Whether a name led to it when it was opened.
+    has_name: bool,
     /// As in a real file: room beyond it, made before a cut, is gone.
     reach_bytes: AtomicU64,
 }
@@ -162,7 +174,29 @@ impl OpenFile {
     pub(super) fn call<R>(&self, work: impl FnOnce(&mut Inode) -> R) -> io::Result<R> {
         let mut disk = self.disk.lock();
         disk.call(self.epoch)?;
-        disk.inode(self.number).map(work)
+        let number = self.led_to(&disk);
+        disk.inode(number).map(work)
+    }
+
+    /// The inode that the descriptor leads to.
+    fn led_to(&self, disk: &Disk) -> u64 {
+        if self.handle <= disk.taken_handles { TAKEN } else { self.number }
+    }
+
+    /// What a real file sees of itself.
+    fn look(&self, disk: &Disk) -> Standing {
+        if self.led_to(disk) != self.number {
+            return Standing::Closed;
+        }
+        let is_named = disk.names.values().any(|number| *number == self.number);
+        if self.has_name && !is_named { Standing::Removed } else { Standing::Kept }
+    }
+
+    /// As the real engines check before they change the file. No call of its own: there are enough that faults can meet.
+    fn check(&self) -> io::Result<()> {
+        let disk = self.disk.lock();
+        disk.check_epoch(self.epoch)?;
+        if self.look(&disk) == Standing::Kept { Ok(()) } else { Err(sys::error(libc::ESTALE)) }
     }
 
     pub(super) fn check_writable(&self) -> io::Result<()> {
@@ -189,8 +223,9 @@ impl OpenFile {
             let fault = disk.begin(self.epoch)?;
             let (now, later) = rest.split_at(fault.map_or(rest.len(), |fault| fault.part_of(rest.len())));
             if !now.is_empty() {
-                disk.allocate(self.number, at.saturating_add(now.len() as u64))?;
-                disk.inode(self.number)?.write(Disk::size(at)?, now);
+                let number = self.led_to(&disk);
+                disk.allocate(number, at.saturating_add(now.len() as u64))?;
+                disk.inode(number)?.write(Disk::size(at)?, now);
                 disk.written_bytes += now.len() as u64;
             }
             if let Some(number) = fault.and_then(Fault::refusal) {
@@ -206,6 +241,7 @@ impl OpenFile {
     /// Extends the file as the real engines do.
     pub(super) fn extend(&self, to: u64) -> io::Result<u64> {
         self.check_writable()?;
+        self.check()?;
         let mut disk = self.disk.lock();
         disk.call(self.epoch)?;
         let plan = Plan::new(disk.inode(self.number)?.cached.len() as u64, to, u64::MAX)?;
@@ -221,7 +257,17 @@ impl OpenFile {
 
 impl File for SimulatedFile {
     fn metadata(&self) -> io::Result<Meta> {
-        self.call(|inode| meta(self.number, inode))
+        let number = self.led_to(&self.disk.lock());
+        self.call(|inode| meta(number, inode))
+    }
+
+    /// A look at the directory goes before it, which faults can meet.
+    fn standing(&self, name: &str) -> io::Result<Standing> {
+        let disk = self.disk.lock();
+        disk.check_epoch(self.epoch)?;
+        let standing = self.look(&disk);
+        let is_in_place = disk.names.get(name) == Some(&self.number);
+        Ok(if standing == Standing::Kept && !is_in_place { Standing::Moved } else { standing })
     }
 
     fn access(&self) -> io::Result<Access> {
@@ -241,7 +287,8 @@ impl File for SimulatedFile {
             if let Some(number) = fault.and_then(Fault::refusal) {
                 return Err(sys::error(number));
             }
-            let cached = &disk.inode(self.number)?.cached;
+            let number = self.led_to(&disk);
+            let cached = &disk.inode(number)?.cached;
             let at = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(done));
             let rest = at.and_then(|at| cached.get(at..)).unwrap_or_default();
             let wanted = rest.len().min(buffer.len() - done);
@@ -256,11 +303,13 @@ impl File for SimulatedFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.check()?;
         self.write(offset, &[bytes])
     }
 
     fn set_size(&self, size_bytes: u64) -> io::Result<()> {
         self.check_writable()?;
+        self.check()?;
         let size = Disk::size(size_bytes)?;
         self.call(|inode| inode.resize(size))?;
         self.reach_bytes.fetch_min(size_bytes, Ordering::Relaxed);
@@ -270,14 +319,17 @@ impl File for SimulatedFile {
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.disk.lock();
         let (fault, how) = (disk.begin(self.epoch)?, disk.sync_failure);
-        let inode = disk.inode(self.number)?;
+        let number = self.led_to(&disk);
+        let inode = disk.inode(number)?;
         let untold = std::mem::take(&mut inode.failure_untold);
         let refusal = fault.and_then(Fault::refusal);
         match refusal {
             Some(_) => inode.fail_sync(how),
             None => inode.sync(),
         }
-        refusal.or(untold.then_some(libc::EIO)).map_or(Ok(()), |number| Err(sys::error(number)))
+        refusal.or(untold.then_some(libc::EIO)).map_or(Ok(()), |number| Err(sys::error(number)))?;
+        drop(disk);
+        self.check()
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {

@@ -13,7 +13,7 @@ mod power;
 use super::{self as storage, Storage};
 use crate::sync::Mutex;
 use disk::{Disk, Event};
-use handles::SimulatedStorage;
+use handles::{SimulatedStorage, TAKEN};
 use std::sync::Arc;
 
 pub use disk::SyncFailure;
@@ -144,6 +144,33 @@ impl Simulated {
     /// Lets all files together have blocks for at most `bytes`; what has them keeps them.
     pub fn set_capacity(&self, bytes: u64) {
         self.disk.lock().set_capacity(bytes);
+    }
+
+    /// Has another process give the file `from` the name `to`, or with `None` take its name away.
+    ///
+    /// # Panics
+    /// When there is no file of that name.
+    pub fn move_file(&self, from: &str, to: Option<&str>) {
+        let mut disk = self.disk.lock();
+        let number = disk.names.get(from).copied().expect("a file to move");
+        let gone = (from.to_owned(), None);
+        disk.change_names(to.map(|to| (to.to_owned(), Some(number))).into_iter().chain([gone]).collect());
+    }
+
+    /// Has another process move the directory, with all that is in it.
+    pub fn move_directory(&self) {
+        self.disk.lock().is_directory_moved = true;
+    }
+
+    /// Has the process close every file that is open, whosoever it is, and open one of its own, with `bytes` in it, with each descriptor.
+    pub fn take_descriptors(&self, bytes: &[u8]) {
+        self.disk.lock().take_descriptors(bytes);
+    }
+
+    /// What the file that was opened by [`Simulated::take_descriptors`] has in it now.
+    #[must_use]
+    pub fn taken_file(&self) -> Vec<u8> {
+        self.disk.lock().inodes.get(&TAKEN).map(|inode| inode.cached.to_vec()).unwrap_or_default()
     }
 
     /// Has another process, which may only read the file, take a read lock on it (or release it).

@@ -1,0 +1,132 @@
+//! A descriptor, and what it was opened for: a host that closes descriptors it does not know, and opens others, gives the number to another file.
+#![allow(unsafe_code, reason = "statx; and a number that is another's by now must not be closed")]
+
+use super::{FileId, Standing, cancel, sys};
+use std::io;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// What a descriptor leads to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) id: FileId,
+    /// How many names lead to it.
+    pub(super) links: u64,
+    pub(super) size_bytes: u64,
+    /// Its type, as in a mode.
+    pub(super) kind: libc::mode_t,
+}
+
+/// What `file` leads to now.
+pub(super) fn found(file: BorrowedFd<'_>) -> io::Result<Found> {
+    // No times: to ask for those makes the next write to the file dearer by half, since it must then be told from the one before.
+    let wanted = libc::STATX_TYPE | libc::STATX_NLINK | libc::STATX_INO | libc::STATX_SIZE;
+    let mut found = MaybeUninit::<libc::statx>::uninit();
+    // SAFETY: the path is a constant C string, `found` is writable and large enough for a `statx`.
+    let asked = sys::retried(|| unsafe {
+        libc::statx(file.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, wanted, found.as_mut_ptr())
+    });
+    match asked {
+        // A sandbox that does not know the call.
+        Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+            return found_before_statx(file);
+        }
+        Err(refusal) => return Err(refusal),
+        Ok(_) => {}
+    }
+    // SAFETY: the call succeeded, so the kernel filled it.
+    let found = unsafe { found.assume_init() };
+    Ok(Found {
+        id: FileId { device: libc::makedev(found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino },
+        links: found.stx_nlink.into(),
+        size_bytes: found.stx_size,
+        kind: libc::mode_t::from(found.stx_mode) & libc::S_IFMT,
+    })
+}
+
+/// As [`found`], by the older call.
+fn found_before_statx(file: BorrowedFd<'_>) -> io::Result<Found> {
+    let mut found = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `found` is writable and large enough for a `stat`.
+    sys::retried(|| unsafe { libc::fstat(file.as_raw_fd(), found.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so the kernel filled it.
+    let found = unsafe { found.assume_init() };
+    Ok(Found {
+        id: FileId { device: found.st_dev, inode: found.st_ino },
+        links: found.st_nlink,
+        size_bytes: found.st_size.unsigned_abs(),
+        kind: found.st_mode & libc::S_IFMT,
+    })
+}
+
+/// An open file or directory that knows which one it is.
+#[derive(Debug)]
+pub(super) struct Descriptor {
+    file: ManuallyDrop<std::fs::File>,
+    id: FileId,
+    /// Whether a name led to it when it was opened; to a file in memory none ever does.
+    has_name: bool,
+}
+
+impl Descriptor {
+    pub(super) fn new(descriptor: OwnedFd) -> io::Result<Descriptor> {
+        let found = found(descriptor.as_fd())?;
+        Ok(Descriptor { file: ManuallyDrop::new(descriptor.into()), id: found.id, has_name: found.links > 0 })
+    }
+
+    pub(super) fn std(&self) -> &std::fs::File {
+        &self.file
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    pub(super) fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// What became of it, whatever its name leads to.
+    pub(super) fn standing(&self) -> io::Result<Standing> {
+        match found(self.fd()) {
+            Err(refusal) if refusal.raw_os_error() == Some(libc::EBADF) => Ok(Standing::Closed),
+            Err(refusal) => Err(refusal),
+            Ok(found) if found.id != self.id => Ok(Standing::Closed),
+            Ok(found) if self.has_name && found.links == 0 => Ok(Standing::Removed),
+            Ok(_) => Ok(Standing::Kept),
+        }
+    }
+
+    /// As [`Descriptor::standing`], and where `name` in `directory` leads. What may not be looked at any more, after the host gave up
+    /// rights, counts as kept.
+    pub(super) fn standing_under(&self, directory: BorrowedFd<'_>, name: &str) -> io::Result<Standing> {
+        let standing = self.standing()?;
+        if standing != Standing::Kept {
+            return Ok(standing);
+        }
+        match sys::metadata_named(directory, name) {
+            Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EACCES | libc::EPERM)) => Ok(Standing::Kept),
+            Err(refusal) => Err(refusal),
+            Ok(Some(meta)) if meta.id == self.id => Ok(Standing::Kept),
+            Ok(_) => Ok(Standing::Moved),
+        }
+    }
+
+    /// Fails with `ESTALE` unless it is what was opened, and has a name still.
+    pub(super) fn check(&self) -> io::Result<()> {
+        match self.standing()? {
+            Standing::Kept => Ok(()),
+            _ => Err(sys::error(libc::ESTALE)),
+        }
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        let _deferred = cancel::defer();
+        if !matches!(self.standing(), Ok(Standing::Closed)) {
+            // SAFETY: dropped once, here, and not used afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.file) };
+        }
+    }
+}

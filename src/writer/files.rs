@@ -1,0 +1,68 @@
+//! The files under a writer: whether each still is what was opened and has its name, and what is said when one is not.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{File, Standing, Storage};
+use crate::sync::Arc;
+use std::path::{Path, PathBuf};
+
+/// What a writer has open.
+#[derive(Debug)]
+pub(super) struct Files {
+    storage: Arc<dyn Storage>,
+    files: Vec<Named>,
+}
+
+#[derive(Debug)]
+struct Named {
+    name: String,
+    path: PathBuf,
+    file: Arc<dyn File>,
+}
+
+/// One that is not what it was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    /// Which file, in the order given; `None`: the directory.
+    place: Option<usize>,
+    standing: Standing,
+}
+
+impl Files {
+    pub(super) fn new(storage: &Arc<dyn Storage>, files: impl IntoIterator<Item = (String, Arc<dyn File>)>) -> Files {
+        let named = |(name, file): (String, _)| Named { path: storage.path().join(&name), name, file };
+        Files { storage: Arc::clone(storage), files: files.into_iter().map(named).collect() }
+    }
+
+    /// The first that is not what it was; `lock` is the one that holds the lock of the first.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub(super) fn look(&self, lock: Option<&Arc<dyn File>>) -> Result<Option<Lost>> {
+        let failed = |path: &Path, error| Error::os("looking whether it is still in place", &error).of(path);
+        let standing = self.storage.standing().map_err(|error| failed(self.storage.path(), error))?;
+        if standing != Standing::Kept {
+            return Ok(Some(Lost { place: None, standing }));
+        }
+        let locked = self.files.iter().zip(lock).map(|(log, lock)| (0, log, lock));
+        let all = self.files.iter().enumerate().map(|(place, named)| (place, named, &named.file));
+        for (place, Named { name, path, .. }, file) in locked.chain(all) {
+            let standing = file.standing(name).map_err(|error| failed(path, error))?;
+            if standing != Standing::Kept {
+                return Ok(Some(Lost { place: Some(place), standing }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The error of `kind` that says what became of `lost`.
+    pub(super) fn error(&self, kind: ErrorKind, lost: Lost) -> Error {
+        let path = lost.place.and_then(|place| self.files.get(place)).map_or(self.storage.path(), |named| &named.path);
+        let what = match lost.standing {
+            Standing::Closed => "something in this process closed its descriptor, which may lead to another file now",
+            Standing::Removed => "it was removed while the log was open",
+            Standing::Moved | Standing::Kept => "it was moved or replaced while the log was open",
+        };
+        let advice = "nothing more is written, an append in flight may or may not be there, and what was appended since the last checkpoint may be missing; close the log, put the files back in place, and open it again";
+        Error::new(kind, format_args!("{what}; {advice}")).of(path)
+    }
+}
