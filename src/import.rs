@@ -16,7 +16,7 @@ use crate::journal;
 use crate::layout::Fit;
 use crate::leftovers;
 use crate::options::{Io, Options, check_name};
-use crate::progress::Progress;
+use crate::progress::{Progress, Watch};
 use crate::random;
 use crate::rebuild;
 use crate::recovery::{self, Site};
@@ -57,7 +57,7 @@ pub fn import(
     let parent = source_file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let beside = open_directory(parent, Io::Syscall, false)?;
     // Before anything is made for it.
-    Source::open(beside.as_ref(), file_name)?;
+    Source::open(beside.as_ref(), file_name, &Progress::new(&mut *progress))?;
     storage::create_directory(directory)
         .map_err(|error| Error::os(format_args!("creating {}", directory.display()), &error))?;
     let storage = open_directory(directory, options.io, true)?;
@@ -75,14 +75,15 @@ pub fn import_on(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
     let started = Instant::now();
-    let source = Source::open(beside, file_name)?;
+    let progress = Progress::new(progress);
+    let source = Source::open(beside, file_name, &progress)?;
     let named = Chain::new(&options.codecs)?;
     let target = Target { site: Site::new(storage, name, &named) };
     target.refuse_existing()?;
     target.refuse_without_room(source.fit.count)?;
     storage.sync_own_name().map_err(|error| target.failed(&error))?;
     let claim = target.claim()?;
-    let made = target.build(claim.as_ref(), &source, &named, options, &mut Progress(progress));
+    let made = target.build(claim.as_ref(), &source, &named, options, &progress);
     if made.is_err() {
         target.clear();
     }
@@ -209,7 +210,7 @@ impl Target<'_> {
         source: &Source,
         chain: &Chain,
         options: &Options,
-        progress: &mut Progress<'_>,
+        progress: &dyn Watch,
     ) -> Result<()> {
         let failed = |error| self.failed(&error);
         let (temporary, name) = (self.temporary(), log::file_name(self.site.namespace));
@@ -226,41 +227,43 @@ impl Target<'_> {
         self.copy(source, log.as_ref(), progress)?;
         compare(source, log.as_ref(), progress)?;
         if !chain.ids().is_empty() {
-            decode_all(source, log.as_ref(), chain, options.max_record_size_bytes)?;
+            decode_all(source, log.as_ref(), chain, options.max_record_size_bytes, progress)?;
         }
         if !source.is_unchanged()? {
             return Err(source.changed());
         }
         log.sync().and_then(|()| self.site.storage.rename(&temporary, &name)).map_err(failed)?;
         self.site.storage.sync_directory().map_err(failed)?;
-        self.index(source, log.as_ref(), chain)
+        self.index(source, log.as_ref(), chain, progress)
     }
 
-    fn copy(&self, source: &Source, log: &dyn File, progress: &mut Progress<'_>) -> Result<()> {
+    fn copy(&self, source: &Source, log: &dyn File, progress: &dyn Watch) -> Result<()> {
         let Fit { start, end, count, .. } = source.fit;
         log.write_at(log::COUNT_OFFSET, &log::word(count)).map_err(|error| self.failed(&error))?;
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => source.changed(),
+            _ => self.failed(&error),
+        };
         let mut at = start;
-        while at < end {
-            progress.tell(at - start, 2 * (end - start))?;
-            let next = end.min(at + PIECE_BYTES);
-            let to = log::HEADER_SIZE_BYTES + (at - start);
-            salvage::copy(source.file.as_ref(), at..next, log, to, |error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => source.changed(),
-                _ => self.failed(&error),
-            })?;
-            at = next;
+        // A hole may be of any size: what is not there is not copied.
+        while let Some(data) = source.file.next_data(at).map_err(failed)?.filter(|data| *data < end) {
+            progress.tell(data - start, 2 * (end - start))?;
+            at = end.min(data + PIECE_BYTES);
+            let to = log::HEADER_SIZE_BYTES + (data - start);
+            salvage::copy(source.file.as_ref(), data..at, log, to, failed)?;
         }
-        Ok(())
+        log.set_size(log::HEADER_SIZE_BYTES + (end - start)).map_err(failed)
     }
 
     /// Makes the side file, and closes the log.
-    fn index(&self, source: &Source, log: &dyn File, chain: &Chain) -> Result<()> {
+    fn index(&self, source: &Source, log: &dyn File, chain: &Chain, progress: &dyn Watch) -> Result<()> {
         let Fit { start, end, count, .. } = source.fit;
         let point = Point { count, end: log::HEADER_SIZE_BYTES + (end - start), time_ns: 0 };
         let (epoch, codecs) = (random::epoch()?, chain.ids());
-        let (prepared, newest, slot) =
-            rebuild::prepare_new(self.site.storage, self.site.namespace, log, point, Mode::Fast, epoch, codecs)?;
-        let index = prepared.install(self.site.storage, self.site.namespace)?;
+        let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch);
+        let prepared =
+            rebuild::prepare_new(self.site.storage, self.site.namespace, log, newest, codecs, Some(progress))?;
+        let (index, slot) = (prepared.install(self.site.storage, self.site.namespace)?, rebuild::FIRST_SLOT);
         let recorded = if codecs.is_empty() || count == 0 {
             Ok(())
         } else {

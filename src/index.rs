@@ -7,11 +7,13 @@ use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, ENTRY_SIZE_BYTES, Entry, HEADER_SIZE_BYTES, Identity, IdentityError,
     LogId, PAGE_SIZE_BYTES, SUFFIX, State, entry_offset,
 };
+use crate::progress::Watch;
 use crate::storage::File;
 use crate::sync::Arc;
 use std::io;
+use std::ops::Range;
 
-/// Entries read by one call when many follow, and before the file is asked where the next data is.
+/// Entries read by one call when many follow.
 const RUN_ENTRIES: u64 = 512;
 
 /// The name of `namespace`'s side file.
@@ -114,21 +116,20 @@ impl Index {
     /// Calls `each` with every valid entry from record `from` up to record `to`, until it answers `false`; holes are not read.
     pub fn each_entry(&self, from: u64, to: u64, mut each: impl FnMut(u64, Entry) -> Result<bool>) -> Result<()> {
         let (mut run, mut number) = (Run::default(), from);
-        while number < to {
-            if let Some(entry) = run.entry(self, number, to)?.copied()
-                && !each(number, entry)?
-            {
+        while let Some((valid, entry)) = run.next_valid(self, number..to, None)? {
+            if !each(valid, entry)? {
                 break;
             }
-            number += 1;
-            if number.is_multiple_of(RUN_ENTRIES) {
-                let next = self.file.next_data(entry_offset(number).unwrap_or(u64::MAX));
-                let next = next.map_err(|error| Error::os("looking for index entries", &error))?;
-                let Some(data) = next else { break };
-                number = number.max(data.saturating_sub(HEADER_SIZE_BYTES) / ENTRY_SIZE_BYTES);
-            }
+            number = valid + 1;
         }
         Ok(())
+    }
+
+    /// The first entry from that of record `number` on that is not in a hole, all of it; `None` when all others are.
+    fn next_there(&self, number: u64) -> Result<Option<u64>> {
+        let Some(offset) = entry_offset(number) else { return Ok(None) };
+        let data = self.file.next_data(offset).map_err(|error| Error::os("looking for index entries", &error))?;
+        Ok(data.map(|data| number.max(data.saturating_sub(HEADER_SIZE_BYTES) / ENTRY_SIZE_BYTES)))
     }
 
     /// Writes the clean checkpoint that follows `newest`, which is in `slot` and on disk, and syncs it.
@@ -156,6 +157,28 @@ impl Run {
             self.decode(index, number, limit)?;
         }
         Ok(self.last.as_ref().map(|(_, entry)| entry))
+    }
+
+    /// The first valid entry of those of `numbers`; what lies in holes of the side file is not read, and `watch` is told of the rest.
+    pub fn next_valid(
+        &mut self,
+        index: &Index,
+        numbers: Range<u64>,
+        watch: Option<&dyn Watch>,
+    ) -> Result<Option<(u64, Entry)>> {
+        let Range { start: mut number, end } = numbers;
+        while number < end {
+            if self.held(number).is_none() {
+                let Some(there) = index.next_there(number)?.filter(|there| *there < end) else { return Ok(None) };
+                number = there;
+                watch.map_or(Ok(()), |watch| watch.worked(RUN_ENTRIES * ENTRY_SIZE_BYTES))?;
+            }
+            if let Some(entry) = self.entry(index, number, end)? {
+                return Ok(Some((number, *entry)));
+            }
+            number += 1;
+        }
+        Ok(None)
     }
 
     fn decode(&mut self, index: &Index, number: u64, limit: u64) -> Result<()> {

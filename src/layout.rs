@@ -2,6 +2,9 @@
 //!
 //! Ours is walked from offset 8 with the first word as the count. Other versions of the Go original wrote a 16-byte header
 //! (count, offset of the last record) or none at all.
+//!
+//! Size words of empty records are zeros, and zeros may lie in a hole, which takes no room: a count then claims records of which there is
+//! nothing in the file. Every walk says which is the first of these; where nothing else confirms them, the file is ambiguous.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
@@ -16,11 +19,25 @@ const HEADER16_SIZE_BYTES: u64 = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Walk {
     /// All records counted, and this is where they end.
-    Ends(Point),
+    Ends(Led),
     /// Record `number` at `offset` does not lie in the file.
     Leaves { number: u64, offset: u64 },
     /// From record `number` at `offset` on there are only zeros, more or fewer than the count asks for.
     Zeros { number: u64, offset: u64 },
+}
+
+/// Where the size word of a record lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub number: u64,
+    pub offset: u64,
+}
+
+/// Where sizes lead, and the first record on the way that lies in a hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Led {
+    pub to: Point,
+    pub in_hole: Option<Place>,
 }
 
 /// A layout that a file fits exactly.
@@ -31,6 +48,8 @@ pub struct Fit {
     pub start: u64,
     pub end: u64,
     pub count: u64,
+    /// The first of them that lies in a hole.
+    pub in_hole: Option<Place>,
 }
 
 /// Layouts there are, in the words of a message.
@@ -54,8 +73,8 @@ impl Layout {
 /// What a file fits of the layouts of other versions.
 fn others(bytes: &mut Bytes<'_>, header_count: u64) -> Result<Vec<Fit>> {
     let header16 = match walk_header16(bytes, header_count)? {
-        Some((Walk::Ends(Point { count, end, .. }), true)) if end == bytes.file_end => {
-            Some(Fit { layout: Layout::Header16, start: HEADER16_SIZE_BYTES, end, count })
+        Some((Walk::Ends(Led { to: Point { count, end, .. }, in_hole }), true)) if end == bytes.file_end => {
+            Some(Fit { layout: Layout::Header16, start: HEADER16_SIZE_BYTES, end, count, in_hole })
         }
         _ => None,
     };
@@ -63,9 +82,9 @@ fn others(bytes: &mut Bytes<'_>, header_count: u64) -> Result<Vec<Fit>> {
 }
 
 /// Where `walk`, of a file in our layout, ends, if the file does, too: with zeros that a writer of this library may have made.
-fn fits_ours(bytes: &mut Bytes<'_>, walk: Walk) -> Result<Option<Point>> {
+fn fits_ours(bytes: &mut Bytes<'_>, walk: Walk) -> Result<Option<Led>> {
     match walk {
-        Walk::Ends(point) if point.end <= bytes.file_end => only_zero_tail(bytes, point),
+        Walk::Ends(led) if led.to.end <= bytes.file_end => only_zero_tail(bytes, led),
         _ => Ok(None),
     }
 }
@@ -81,15 +100,20 @@ fn name_all(fits: &[Fit]) -> String {
 pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     let ours = walk(bytes, Point::START, header_count)?;
-    let own = fits_ours(bytes, ours)?.map(|Point { count, end, .. }| Fit {
+    let own = fits_ours(bytes, ours)?.map(|Led { to: Point { count, end, .. }, in_hole }| Fit {
         layout: Layout::Ours,
         start: HEADER_SIZE_BYTES,
         end,
         count,
+        in_hole,
     });
     let fits: Vec<Fit> = own.into_iter().chain(others(bytes, header_count)?).collect();
     let size_bytes = bytes.file_end;
     match fits.as_slice() {
+        [Fit { in_hole: Some(hole), .. }] => {
+            let way_on = "nothing was imported: if they are records, import a copy that has no holes";
+            Err(only_counted(path, *hole, way_on))
+        }
         [fit] => Ok(*fit),
         [] => {
             let header16 = walk_header16(bytes, header_count)?.map(|(walk, _)| walk);
@@ -111,7 +135,7 @@ pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
 fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option<Walk>; 2]) -> Result<Error> {
     let (path, size_bytes) = (path.display(), bytes.file_end);
     let reached = |walk: &Walk| match *walk {
-        Walk::Ends(Point { count, end, .. }) => (count, end),
+        Walk::Ends(Led { to: Point { count, end, .. }, .. }) => (count, end),
         Walk::Leaves { number, offset } | Walk::Zeros { number, offset } => (number, offset),
     };
     let weight = |walk: &Walk| (matches!(walk, Walk::Zeros { .. }), reached(walk).0);
@@ -134,18 +158,24 @@ fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option
     Ok(Error::new(kind, message).at(number, offset))
 }
 
-/// Where the records of a file in our layout end, having only the file.
+/// Where the records of a file in our layout end, having only the file. `count_holds`: the count is right, whatever else may be.
 ///
 /// # Errors
-/// `E_LAYOUT` for a file of another layout or of two, `E_AMBIGUOUS` when zeros may or may not be records, `E_CORRUPT` when no layout fits.
-pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
+/// `E_LAYOUT` for a file of another layout or of two, `E_AMBIGUOUS` when zeros may or may not be records, or only the count says that they
+/// are, `E_CORRUPT` when no layout fits.
+pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Result<Point> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     let file_size = bytes.file_end;
     let ours = walk(bytes, Point::START, header_count)?;
-    let others = others(bytes, header_count)?;
+    let mut others = others(bytes, header_count)?;
+    // Beside a count that holds, what lies in a hole is no sign of another layout.
+    others.retain(|fit| !count_holds || fit.in_hole.is_none());
     let fits = fits_ours(bytes, ours)?;
     match (fits, ours) {
-        (Some(point), _) if others.is_empty() => Ok(point),
+        (Some(Led { to, in_hole }), _) if others.is_empty() => match in_hole.filter(|_| !count_holds) {
+            Some(hole) => Err(only_counted(path, hole, RESTORE_OR_ACCEPT)),
+            None => Ok(to),
+        },
         (_, _) if !others.is_empty() => {
             let also = if fits.is_some() { ", and also to our own" } else { "" };
             let message = format_args!(
@@ -155,7 +185,7 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
             );
             Err(Error::new(ErrorKind::Layout, message))
         }
-        (_, Walk::Ends(Point { count, end, .. })) => Err(ambiguous(
+        (_, Walk::Ends(Led { to: Point { count, end, .. }, .. })) => Err(ambiguous(
             path,
             count,
             end,
@@ -180,21 +210,46 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path) -> Result<Point> {
 }
 
 /// Where the records of a file in our layout end which [`recognise`] does not take for certain: as many as its sizes lead to. Zeros at the
-/// end are no records, or as many as the count says if `count_holds`; `None`: the file has no such place.
+/// end are no records, or as many as the count says if `count_holds`, without which those in a hole are neither; `None`: the file has no
+/// such place.
 pub fn extent(bytes: &mut Bytes<'_>, count_holds: bool) -> Result<Option<Point>> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     Ok(match walk(bytes, Point::START, header_count)? {
-        Walk::Ends(point) => Some(point),
-        Walk::Zeros { number, offset } if !count_holds => Some(Point { count: number, end: offset, time_ns: 0 }),
+        Walk::Ends(Led { to, in_hole }) => (count_holds || in_hole.is_none()).then_some(to),
         Walk::Zeros { number, offset } => {
             let end = (header_count - number).checked_mul(SIZE_WORD_BYTES).and_then(|zeros| offset.checked_add(zeros));
             let end = end.filter(|end| *end <= bytes.file_end);
-            end.map(|end| Point { count: header_count, end, time_ns: 0 })
+            if count_holds {
+                return Ok(end.map(|end| Point { count: header_count, end, time_ns: 0 }));
+            }
+            let are_there = bytes.hole_in(offset..end.unwrap_or(bytes.file_end))?.is_none();
+            are_there.then_some(Point { count: number, end: offset, time_ns: 0 })
         }
         // Not one record: this may be any file.
         Walk::Leaves { number: 0, .. } => None,
         Walk::Leaves { number, offset } => Some(Point { count: number, end: offset, time_ns: 0 }),
     })
+}
+
+/// What is to be done about records that only a count claims.
+const RESTORE_OR_ACCEPT: &str = "nothing was changed: restore the side file, or, if they are records, have the log repaired with IMMUTA_REPAIR_ACCEPT_COUNT";
+
+/// The refusal of a log whose records from `hole` on lie in a hole, where no entry confirms them.
+pub fn only_counted(path: &Path, hole: Place, way_on: &str) -> Error {
+    let Place { number, offset } = hole;
+    let message = format_args!(
+        "{}: record {number} at offset {offset} and others lie in a hole of the file, and only a count says that they are there; {way_on}",
+        path.display()
+    );
+    Error::new(ErrorKind::Ambiguous, message).at(number, offset)
+}
+
+/// The records that sizes lead over, if they are there; those in a hole only if `count_holds`.
+pub fn confirmed(led: Led, count_holds: bool, path: &Path) -> Result<Point> {
+    match led.in_hole.filter(|_| !count_holds) {
+        Some(hole) => Err(only_counted(path, hole, RESTORE_OR_ACCEPT)),
+        None => Ok(led.to),
+    }
 }
 
 fn ambiguous(path: &Path, number: u64, offset: u64, what: std::fmt::Arguments<'_>) -> Error {
@@ -206,93 +261,94 @@ fn ambiguous(path: &Path, number: u64, offset: u64, what: std::fmt::Arguments<'_
 }
 
 /// Where record `count` begins, if sizes lead there from `from` on; for callers who know where that must be.
-pub fn leads_to(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Point>> {
-    let mut at = from;
-    while at.count < count {
-        let empty = bytes.empty_records(at.end, count - at.count)?;
-        let next = if empty > 0 {
-            Some((at.count + empty, at.end + empty * SIZE_WORD_BYTES))
-        } else {
-            bytes.record_end(at.end)?.map(|end| (at.count + 1, end))
-        };
-        let Some((count, end)) = next else { return Ok(None) };
-        at = Point { count, end, ..at };
+pub fn leads_to(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
+    let mut led = Led { to: from, in_hole: None };
+    while led.to.count < count {
+        if step(bytes, &mut led, count)?.is_none() {
+            return Ok(None);
+        }
     }
-    Ok(Some(at))
+    Ok(Some(led))
 }
 
 /// Where the `count` records end that sizes lead over from `from` on, if that is where the file ends.
-pub fn leads_to_end(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Point>> {
-    Ok(leads_to(bytes, from, count)?.filter(|point| point.end == bytes.file_end))
+pub fn leads_to_end(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
+    Ok(leads_to(bytes, from, count)?.filter(|led| led.to.end == bytes.file_end))
 }
 
 /// As [`leads_to_end`], or if the file ends in zeros, which cannot be records, of a log that was left open.
-pub fn leads_to_end_or_zeros(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Point>> {
+pub fn leads_to_end_or_zeros(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
     match walk(bytes, from, count)? {
-        Walk::Ends(point) => only_zero_tail(bytes, point),
+        Walk::Ends(led) => only_zero_tail(bytes, led),
         _ => Ok(None),
     }
 }
 
-fn only_zero_tail(bytes: &mut Bytes<'_>, point: Point) -> Result<Option<Point>> {
-    let is_end =
-        point.end == bytes.file_end || bytes.file_end.is_multiple_of(SECTOR_BYTES) && only_zeros(bytes, point.end)?;
-    Ok(is_end.then_some(point))
+fn only_zero_tail(bytes: &mut Bytes<'_>, led: Led) -> Result<Option<Led>> {
+    let end = led.to.end;
+    let is_end = end == bytes.file_end || bytes.file_end.is_multiple_of(SECTOR_BYTES) && only_zeros(bytes, end)?;
+    Ok(is_end.then_some(led))
+}
+
+/// Goes on over one record, or over a run of empty ones, up to record `count` at most; answers where the last of them begins, `None` when
+/// there is no record.
+fn step(bytes: &mut Bytes<'_>, led: &mut Led, count: u64) -> Result<Option<u64>> {
+    let Point { count: number, end: offset, .. } = led.to;
+    let empty = bytes.empty_records(offset, count - number)?;
+    if empty == 0 {
+        let Some(end) = bytes.record_end(offset)? else { return Ok(None) };
+        led.to = Point { count: number + 1, end, ..led.to };
+        return Ok(Some(offset));
+    }
+    let end = offset + empty * SIZE_WORD_BYTES;
+    if led.in_hole.is_none() {
+        led.in_hole = bytes.hole_in(offset..end)?.map(|hole| {
+            let before = (hole - offset) / SIZE_WORD_BYTES;
+            Place { number: number + before, offset: offset + before * SIZE_WORD_BYTES }
+        });
+    }
+    led.to = Point { count: number + empty, end, ..led.to };
+    Ok(Some(end - SIZE_WORD_BYTES))
 }
 
 /// Walks the records of our layout from `from` to `count`.
 fn walk(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Walk> {
-    let mut at = from;
-    while at.count < count {
-        let left = count - at.count;
-        let empty = bytes.empty_records(at.end, left)?;
-        if empty > 0 {
-            let end = at.end + empty * SIZE_WORD_BYTES;
-            let ends_there = empty == left && end == bytes.file_end;
-            if only_zeros(bytes, at.end)? && !ends_there {
-                return Ok(Walk::Zeros { number: at.count, offset: at.end });
-            }
-            at = Point { count: at.count + empty, end, ..at };
-        } else if let Some(end) = bytes.record_end(at.end)? {
-            at = Point { count: at.count + 1, end, ..at };
-        } else {
-            return Ok(Walk::Leaves { number: at.count, offset: at.end });
+    let mut led = Led { to: from, in_hole: None };
+    while led.to.count < count {
+        let Point { count: number, end: offset, .. } = led.to;
+        let Some(last) = step(bytes, &mut led, count)? else { return Ok(Walk::Leaves { number, offset }) };
+        let is_empty = led.to.end - last == SIZE_WORD_BYTES;
+        let ends_there = led.to.count == count && led.to.end == bytes.file_end;
+        if is_empty && !ends_there && only_zeros(bytes, offset)? {
+            return Ok(Walk::Zeros { number, offset });
         }
     }
-    Ok(Walk::Ends(at))
+    Ok(Walk::Ends(led))
 }
 
 /// Walks `count` records behind a header of 16 bytes, and whether the last begins where that says; `None` without such a header.
 fn walk_header16(bytes: &mut Bytes<'_>, count: u64) -> Result<Option<(Walk, bool)>> {
     let Some(last_offset) = bytes.size_word(HEADER_SIZE_BYTES)? else { return Ok(None) };
-    let (mut at, mut last) = (Point { count: 0, end: HEADER16_SIZE_BYTES, time_ns: 0 }, 0);
-    while at.count < count {
-        let empty = bytes.empty_records(at.end, count - at.count)?;
-        if empty > 0 {
-            last = at.end + (empty - 1) * SIZE_WORD_BYTES;
-            at = Point { count: at.count + empty, end: at.end + empty * SIZE_WORD_BYTES, time_ns: 0 };
-        } else if let Some(end) = bytes.record_end(at.end)? {
-            last = at.end;
-            at = Point { count: at.count + 1, end, time_ns: 0 };
-        } else {
-            return Ok(Some((Walk::Leaves { number: at.count, offset: at.end }, false)));
+    let to = Point { count: 0, end: HEADER16_SIZE_BYTES, time_ns: 0 };
+    let (mut led, mut last) = (Led { to, in_hole: None }, 0);
+    while led.to.count < count {
+        let Point { count: number, end: offset, .. } = led.to;
+        match step(bytes, &mut led, count)? {
+            Some(begin) => last = begin,
+            None => return Ok(Some((Walk::Leaves { number, offset }, false))),
         }
     }
-    Ok(Some((Walk::Ends(at), last == last_offset)))
+    Ok(Some((Walk::Ends(led), last == last_offset)))
 }
 
 /// A file of zeros alone is not taken for headerless empty records.
 fn fits_headerless(bytes: &mut Bytes<'_>) -> Result<Option<Fit>> {
-    let (mut at, mut count, mut has_payload) = (0, 0, false);
-    while at < bytes.file_end {
-        let empty = bytes.empty_records(at, u64::MAX)?;
-        if empty > 0 {
-            (at, count) = (at + empty * SIZE_WORD_BYTES, count + empty);
-        } else if let Some(end) = bytes.record_end(at)? {
-            (at, count, has_payload) = (end, count + 1, true);
-        } else {
-            return Ok(None);
-        }
+    let mut led = Led { to: Point { count: 0, end: 0, time_ns: 0 }, in_hole: None };
+    let mut has_payload = false;
+    while led.to.end < bytes.file_end {
+        let Some(last) = step(bytes, &mut led, u64::MAX)? else { return Ok(None) };
+        has_payload |= led.to.end - last > SIZE_WORD_BYTES;
     }
-    Ok(has_payload.then_some(Fit { layout: Layout::Headerless, start: 0, end: at, count }))
+    let Led { to: Point { count, end, .. }, in_hole } = led;
+    Ok(has_payload.then_some(Fit { layout: Layout::Headerless, start: 0, end, count, in_hole }))
 }

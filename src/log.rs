@@ -145,7 +145,7 @@ impl Log {
     fn open_follower(&self, number: u32, name: &str) -> Result<Member> {
         let storage = &self.storage;
         let named = Chain::new(&self.options.codecs)?;
-        let (follower, index, events) = Follower::open(storage.as_ref(), name, &named)?;
+        let (follower, index, events) = Follower::open(storage.as_ref(), name, &named, None)?;
         let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
         let ringer = Some(Arc::clone(&self.ringer));
         let parts = Parts { index, events, follower: Some(follower), ringer, readers };

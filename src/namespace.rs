@@ -10,6 +10,7 @@ use crate::journal;
 use crate::memory;
 use crate::options::Options;
 use crate::pool::Pool;
+use crate::progress::Watch;
 use crate::publish::{Bell, EventCount, Visible};
 use crate::record::{Place, Reader};
 use crate::report::{Report, Stats};
@@ -223,8 +224,13 @@ impl Namespace {
 
     /// Looks at the files themselves: lock, live page, paths. At least every second while anyone waits in a read-only log.
     pub fn look(&self) -> Result<()> {
+        self.look_watched(None)
+    }
+
+    /// As [`Namespace::look`], with `watch` told of what is read.
+    pub fn look_watched(&self, watch: Option<&dyn Watch>) -> Result<()> {
         match &self.follower {
-            Some(follower) => follower.look(self).map_err(|error| error.in_namespace(self.number)),
+            Some(follower) => follower.look(self, watch).map_err(|error| error.in_namespace(self.number)),
             None => Ok(()),
         }
     }

@@ -9,7 +9,9 @@ use crate::format::index::{
 };
 use crate::index::{self, Index};
 use crate::memory;
+use crate::progress::Watch;
 use crate::random;
+use crate::salvage;
 use crate::scan::{self, Bytes, Found, Point};
 use crate::storage::{File, Storage, now_ns, remove_if_there, temporary_name};
 use crate::sync::Arc;
@@ -56,42 +58,54 @@ pub fn prepare(
     filled.map(PreparedIndex)
 }
 
-/// Prepares the side file of `namespace` for the records of `log` up to `to`, with an open checkpoint of `epoch` in the slot answered;
-/// the record file is synced first. `codecs` are those that whoever creates it asks for.
+/// The first open checkpoint of a side file, which covers the records up to `to`.
+pub fn first_checkpoint(to: Point, mode: Mode, epoch: u64) -> Checkpoint {
+    Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch }
+}
+
+/// Prepares the side file of `namespace` for the records of `log` that `newest` covers, with it in slot B; the record file is synced
+/// first. `codecs` are those that whoever creates it asks for; `watch` is told of what is read.
 pub fn prepare_new(
     storage: &dyn Storage,
     namespace: &str,
     log: &dyn File,
-    to: Point,
-    mode: Mode,
-    epoch: u64,
+    newest: Checkpoint,
     codecs: ChainIds,
-) -> Result<(PreparedIndex, Checkpoint, usize)> {
+    watch: Option<&dyn Watch>,
+) -> Result<PreparedIndex> {
     log.sync().map_err(|error| Error::os("syncing a record file before it is indexed", &error))?;
-    let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch };
     // Of records that are there nobody knows yet what they went through.
-    let codecs = (to.count == 0).then_some(codecs);
-    let prepared = prepare(storage, namespace, log, |file| fill_index(file, log, newest, codecs))?;
-    Ok((prepared, newest, 1))
+    let codecs = (newest.count == 0).then_some(codecs);
+    prepare(storage, namespace, log, |file| fill_index(file, log, newest, codecs, watch))
 }
 
+/// The slot of the checkpoint in a side file that [`prepare_new`] made.
+pub const FIRST_SLOT: usize = 1;
+
 /// An index in memory, for reading records that have no side file, up to `to`.
-pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point) -> Result<Index> {
+pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point, watch: Option<&dyn Watch>) -> Result<Index> {
     let file = storage.scratch().map_err(|error| Error::os("making an index in memory", &error))?;
     fill_index(
         file,
         log,
         Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Clean, mode: Mode::Fast, epoch: 0 },
         None,
+        watch,
     )
 }
 
 /// Makes `file` a side file under a new log id: the entries of all records up to `newest`, then the header with it in slot B and its
 /// predecessor, alike, in slot A.
-fn fill_index(file: Arc<dyn File>, log: &dyn File, newest: Checkpoint, codecs: Option<ChainIds>) -> Result<Index> {
+fn fill_index(
+    file: Arc<dyn File>,
+    log: &dyn File,
+    newest: Checkpoint,
+    codecs: Option<ChainIds>,
+    watch: Option<&dyn Watch>,
+) -> Result<Index> {
     let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs };
     let index = Index { file, log_id: identity.log_id };
-    write_entries(&index, log, Point::START, Point { count: newest.count, end: newest.end, time_ns: 0 })?;
+    write_entries(&index, log, Point::START, Point { count: newest.count, end: newest.end, time_ns: 0 }, watch)?;
     let mut header = memory::zeroed(in_memory(HEADER_SIZE_BYTES), "the header of a side file")?;
     header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());
     for (seq, offset) in [newest.seq - 1, newest.seq].into_iter().zip(CHECKPOINT_OFFSETS) {
@@ -115,12 +129,7 @@ pub fn prepare_completed(
         let path = storage.path().join(index::file_name(namespace));
         Error::os(format_args!("completing {}", path.display()), &error)
     };
-    prepare(storage, namespace, log, |file| {
-        copy(index.file.as_ref(), file.as_ref(), entries_end(from.count), failed)?;
-        let completed = Index { file, log_id: index.log_id };
-        write_entries(&completed, log, from, to)?;
-        Ok(completed)
-    })
+    prepare(storage, namespace, log, |file| complete(file, log, index, from, to, None, failed))
 }
 
 /// As [`prepare_completed`], in memory, for reading.
@@ -130,49 +139,73 @@ pub fn scratch_completed(
     index: &Index,
     from: Point,
     to: Point,
+    watch: Option<&dyn Watch>,
 ) -> Result<Index> {
     let failed = |error: io::Error| Error::os("completing an index in memory", &error);
-    let file = storage.scratch().map_err(failed)?;
-    copy(index.file.as_ref(), file.as_ref(), entries_end(from.count), failed)?;
+    complete(storage.scratch().map_err(failed)?, log, index, from, to, watch, failed)
+}
+
+/// Makes `file` a copy of `index` up to the entries of the first `from` records, holes as holes, with entries for those up to `to` behind.
+fn complete(
+    file: Arc<dyn File>,
+    log: &dyn File,
+    index: &Index,
+    from: Point,
+    to: Point,
+    watch: Option<&dyn Watch>,
+    failed: impl Fn(io::Error) -> Error,
+) -> Result<Index> {
+    let size_bytes = index.file.metadata().map_err(&failed)?.size_bytes;
+    // What it does not have is damaged, and made anew, or comes with the journal's frames, which are laid over later.
+    salvage::copy(index.file.as_ref(), 0..entries_end(from.count).min(size_bytes), file.as_ref(), 0, failed)?;
     let completed = Index { file, log_id: index.log_id };
-    write_entries(&completed, log, from, to)?;
+    write_entries(&completed, log, from, to, watch)?;
     Ok(completed)
 }
 
-fn copy(from: &dyn File, to: &dyn File, size_bytes: u64, failed: impl Fn(io::Error) -> Error) -> Result<()> {
-    let mut buffer = memory::zeroed(RUN_BYTES, "a copy buffer")?;
-    let mut at = 0;
-    while at < size_bytes {
-        let most = usize::try_from(size_bytes - at).unwrap_or(usize::MAX).min(buffer.len());
-        let read = from.read_at(at, &mut buffer[..most]).map_err(&failed)?;
-        if read == 0 {
-            // What it does not have is damaged, and made anew, or comes with the journal's frames, which are laid over later.
-            break;
-        }
-        to.write_at(at, &buffer[..read]).map_err(&failed)?;
-        at += read as u64;
+/// Entries that follow each other, gathered before they are written.
+pub struct Entries<'a> {
+    index: &'a Index,
+    /// The number of the record after the last.
+    next: u64,
+    run: Vec<u8>,
+}
+
+impl<'a> Entries<'a> {
+    pub fn new(index: &'a Index) -> Result<Entries<'a>> {
+        Ok(Entries { index, next: 0, run: memory::with_room(RUN_BYTES, "index entries")? })
     }
-    Ok(())
+
+    /// Adds that of record `number`.
+    pub fn add(&mut self, number: u64, entry: &Entry) -> io::Result<()> {
+        if number != self.next || self.run.len() + ENTRY_BYTES > RUN_BYTES {
+            self.write()?;
+        }
+        self.run.extend_from_slice(&entry.encode(&self.index.log_id, number));
+        self.next = number + 1;
+        Ok(())
+    }
+
+    /// Writes what was gathered.
+    pub fn write(&mut self) -> io::Result<()> {
+        let first = self.next - (self.run.len() / ENTRY_BYTES) as u64;
+        self.index.file.write_at(entries_end(first), &self.run)?;
+        self.run.clear();
+        Ok(())
+    }
 }
 
 /// Writes the entries of the records of `log` from `from` to `to`, which nobody knows but by their sizes. They are not older than the
 /// record before them.
-fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point) -> Result<()> {
+fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point, watch: Option<&dyn Watch>) -> Result<()> {
     let failed = |error: io::Error| Error::os("writing index entries", &error);
-    let mut bytes = Bytes::new(log, to.end)?;
-    let mut run = memory::with_room(RUN_BYTES, "index entries")?;
-    let mut at = entries_end(from.count);
+    let mut bytes = Bytes::new(log, to.end)?.watched(watch);
+    let mut entries = Entries::new(index)?;
     let reached = scan::walk(&mut bytes, from, to.count, |number, offset, found| {
         let Found { crc, .. } = found;
         let entry =
             Entry { offset, time_ns: from.time_ns, crc, last_of_batch: true, adopted: true, quarantined: false };
-        run.extend_from_slice(&entry.encode(&index.log_id, number));
-        if run.len() + ENTRY_BYTES > RUN_BYTES {
-            index.file.write_at(at, &run).map_err(failed)?;
-            at += run.len() as u64;
-            run.clear();
-        }
-        Ok(())
+        entries.add(number, &entry).map_err(failed)
     })?;
     if reached.map(|point| point.end) != Some(to.end) {
         return Err(Error::new(
@@ -180,5 +213,5 @@ fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point) -> Resul
             "the record file changed while it was indexed; stop whoever writes it",
         ));
     }
-    index.file.write_at(at, &run).map_err(failed)
+    entries.write().map_err(failed)
 }

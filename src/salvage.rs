@@ -2,13 +2,51 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
+use crate::scan::Bytes;
 use crate::storage::{File, OpenMode, Storage, remove_if_there, temporary_name};
 use std::io;
 use std::ops::Range;
+use std::path::Path;
 
 /// The most files of one name kept.
 const KEPT_MAX: u32 = 10_000;
 const COPY_CHUNK_BYTES: usize = 256 << 10;
+
+/// Where a file that holds several stretches begins; each is led by its offset and its length, words of 8 bytes.
+const STRETCHES_MAGIC: [u8; 8] = *b"\x89IMS\r\n\x1a\n";
+const STRETCH_HEADER_SIZE_BYTES: u64 = 16;
+/// What is no longer is taken to have no holes.
+const SMALL_BYTES: u64 = 64 << 10;
+
+/// Stretches of a record file, in order; those side by side are one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stretches {
+    pub count: u64,
+    pub bytes: u64,
+    /// Of these, the ones that are not in holes, as far as that matters.
+    data_bytes: u64,
+    last_end: u64,
+}
+
+impl Stretches {
+    /// Adds `range` of `bytes`.
+    pub fn add(&mut self, bytes: &mut Bytes<'_>, range: &Range<u64>) -> Result<()> {
+        let size_bytes = range.end - range.start;
+        if self.count == 0 || range.start != self.last_end {
+            self.count += 1;
+        }
+        self.data_bytes += if size_bytes > SMALL_BYTES { bytes.data_in(range.clone())? } else { size_bytes };
+        self.bytes += size_bytes;
+        self.last_end = range.end;
+        Ok(())
+    }
+
+    /// How much room the file takes that keeps them.
+    pub fn room_bytes(&self) -> u64 {
+        let layout = if self.count > 1 { 8 + self.count * STRETCH_HEADER_SIZE_BYTES } else { 0 };
+        layout.saturating_add(self.data_bytes)
+    }
+}
 
 /// Copies the bytes `from..to` of `file`, the record file of `namespace`, to `NAME.salvage-K`, holes as holes; durable when it returns
 /// the name. What cannot be copied whole leaves nothing.
@@ -16,12 +54,78 @@ const COPY_CHUNK_BYTES: usize = 256 << 10;
 /// # Errors
 /// `E_NO_SPACE` and others when the copy cannot be made.
 pub fn keep(storage: &dyn Storage, namespace: &str, file: &dyn File, from: u64, to: u64) -> Result<String> {
-    keep_as(storage, file, &name_of(namespace), file, from..to)
+    keep_all(storage, namespace, file, 1, |kept| kept.add(from..to))
+}
+
+/// As [`keep`], of `count` stretches, which `visit` adds in order.
+pub fn keep_all(
+    storage: &dyn Storage,
+    namespace: &str,
+    file: &dyn File,
+    count: u64,
+    visit: impl FnOnce(&mut Kept<'_>) -> Result<()>,
+) -> Result<String> {
+    keep_as(storage, file, &name_of(namespace), |copy, path| {
+        let mut kept = Kept { file, copy, path, is_one: count <= 1, at: 0, open: None };
+        if !kept.is_one {
+            kept.write(&STRETCHES_MAGIC)?;
+        }
+        visit(&mut kept)?;
+        kept.close()
+    })
 }
 
 /// What the copies of a namespace's records are called, but for their number.
 pub fn name_of(namespace: &str) -> String {
     format!("{namespace}.salvage")
+}
+
+/// A file that is given one stretch after the other.
+pub struct Kept<'a> {
+    file: &'a dyn File,
+    copy: &'a dyn File,
+    path: &'a Path,
+    is_one: bool,
+    at: u64,
+    /// The one that may go on.
+    open: Option<Range<u64>>,
+}
+
+impl Kept<'_> {
+    /// Adds the bytes in `range` of the record file.
+    pub fn add(&mut self, range: Range<u64>) -> Result<()> {
+        if let Some(open) = self.open.as_mut().filter(|open| open.end == range.start) {
+            open.end = range.end;
+            return Ok(());
+        }
+        self.close()?;
+        self.open = Some(range);
+        Ok(())
+    }
+
+    /// Copies what is open.
+    fn close(&mut self) -> Result<()> {
+        let Some(range) = self.open.take() else { return Ok(()) };
+        let size_bytes = range.end - range.start;
+        if !self.is_one {
+            self.write(&[range.start.to_le_bytes(), size_bytes.to_le_bytes()].concat())?;
+        }
+        copy(self.file, range.clone(), self.copy, self.at, |error| self.failed(&range, &error))?;
+        self.at += size_bytes;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.copy.write_at(self.at, bytes).map_err(|error| self.failed(&(0..0), &error))?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn failed(&self, range: &Range<u64>, error: &io::Error) -> Error {
+        let (size_bytes, from) = (range.end - range.start, range.start);
+        let what = format_args!("keeping {size_bytes} bytes from offset {from} on in {}", self.path.display());
+        Error::os(what, error).at(0, from)
+    }
 }
 
 /// What the copies of the file called `name` are called, but for their number.
@@ -38,21 +142,24 @@ pub fn keep_whole(storage: &dyn Storage, log: &dyn File, name: &str) -> Result<O
         opened => opened.map_err(failed)?,
     };
     let size_bytes = file.metadata().map_err(failed)?.size_bytes;
-    keep_as(storage, log, &name_beside(name), file.as_ref(), 0..size_bytes).map(Some)
+    let fill = |kept: &dyn File, _: &Path| copy(file.as_ref(), 0..size_bytes, kept, 0, failed);
+    keep_as(storage, log, &name_beside(name), fill).map(Some)
 }
 
-fn keep_as(storage: &dyn Storage, log: &dyn File, prefix: &str, file: &dyn File, range: Range<u64>) -> Result<String> {
+/// Makes `prefix-K` beside the record file `log` as `fill` does, durably.
+fn keep_as(
+    storage: &dyn Storage,
+    log: &dyn File,
+    prefix: &str,
+    fill: impl FnOnce(&dyn File, &Path) -> Result<()>,
+) -> Result<String> {
     let name = free_name(storage, prefix)?;
     let temporary = temporary_name(prefix);
     let path = storage.path().join(&name);
-    let (from, size_bytes) = (range.start, range.end - range.start);
-    let failed = |error: io::Error| {
-        let what = format_args!("keeping {size_bytes} bytes from offset {from} on in {}", path.display());
-        Error::os(what, &error).at(0, from)
-    };
+    let failed = |error: io::Error| Error::os(format_args!("making {}", path.display()), &error);
     remove_if_there(storage, &temporary).map_err(failed)?;
     let copied = storage.create_beside(log, &temporary).map_err(failed).and_then(|copied| {
-        copy(file, range, copied.as_ref(), 0, failed)?;
+        fill(copied.as_ref(), &path)?;
         copied.sync().and_then(|()| storage.rename(&temporary, &name)).map_err(failed)
     });
     if copied.is_err() {
@@ -62,6 +169,14 @@ fn keep_as(storage: &dyn Storage, log: &dyn File, prefix: &str, file: &dyn File,
     copied?;
     storage.sync_directory().map_err(failed)?;
     Ok(name)
+}
+
+/// Finds out whether another file with stretches of `namespace` can be named.
+///
+/// # Errors
+/// `E_EXISTS` when there are too many of them.
+pub fn refuse_without_name(storage: &dyn Storage, namespace: &str) -> Result<()> {
+    free_name(storage, &name_of(namespace)).map(drop)
 }
 
 /// Copies `range` of `file` to the offset `at` of `copy`, which ends there; holes as holes.
@@ -75,8 +190,10 @@ pub fn copy(
     at: u64,
     failed: impl Fn(io::Error) -> Error,
 ) -> Result<()> {
-    let mut buffer = memory::zeroed(COPY_CHUNK_BYTES, "a copy buffer")?;
-    copy.set_size(at + (range.end - range.start)).map_err(&failed)?;
+    let size_bytes = range.end - range.start;
+    let chunk_bytes = usize::try_from(size_bytes).unwrap_or(usize::MAX).min(COPY_CHUNK_BYTES);
+    let mut buffer = memory::zeroed(chunk_bytes, "a copy buffer")?;
+    copy.set_size(at + size_bytes).map_err(&failed)?;
     let mut next = range.start;
     while let Some(data) = file.next_data(next).map_err(&failed)?.filter(|data| *data < range.end) {
         let most = usize::try_from(range.end - data).unwrap_or(usize::MAX).min(buffer.len());

@@ -6,6 +6,7 @@ use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
 use crate::format::{Checksum, in_memory};
 use crate::index::{Index, Run};
 use crate::memory;
+use crate::progress::Watch;
 use crate::storage::File;
 use std::ops::Range;
 
@@ -36,7 +37,6 @@ pub struct Found {
 }
 
 /// The bytes of a record file, read in order through one buffer.
-#[derive(Debug)]
 pub struct Bytes<'a> {
     file: &'a dyn File,
     pub file_end: u64,
@@ -45,12 +45,20 @@ pub struct Bytes<'a> {
     filled: usize,
     /// The run of zeros found last.
     zeros: Range<u64>,
+    /// The data found last, with a hole behind it.
+    data: Range<u64>,
+    watch: Option<&'a dyn Watch>,
 }
 
 impl<'a> Bytes<'a> {
     pub fn new(file: &'a dyn File, file_end: u64) -> Result<Bytes<'a>> {
         let buffer = memory::zeroed(CHUNK_BYTES, "a read buffer")?;
-        Ok(Bytes { file, file_end, start: 0, buffer, filled: 0, zeros: 0..0 })
+        Ok(Bytes { file, file_end, start: 0, buffer, filled: 0, zeros: 0..0, data: 0..0, watch: None })
+    }
+
+    /// Has `watch` told what is read, and end it.
+    pub fn watched(self, watch: Option<&'a dyn Watch>) -> Bytes<'a> {
+        Bytes { watch, ..self }
     }
 
     /// Some bytes at `offset`, at most `most`; empty at the end of the file.
@@ -67,9 +75,11 @@ impl<'a> Bytes<'a> {
     }
 
     fn read(&mut self, offset: u64) -> Result<usize> {
-        self.file.read_at(offset, &mut self.buffer).map_err(|error| {
+        let read = self.file.read_at(offset, &mut self.buffer).map_err(|error| {
             Error::os(format_args!("reading the record file at offset {offset}"), &error).at(0, offset)
-        })
+        })?;
+        self.watch.map_or(Ok(()), |watch| watch.worked(read as u64))?;
+        Ok(read)
     }
 
     /// The size word at `offset`; `None` when the file ends before it does.
@@ -94,11 +104,7 @@ impl<'a> Bytes<'a> {
         }
         let mut at = offset;
         while at < self.file_end {
-            let next = self
-                .file
-                .next_data(at)
-                .map_err(|error| Error::os(format_args!("looking for data at offset {at}"), &error))?;
-            let Some(data) = next.filter(|data| *data < self.file_end) else { break };
+            let Some(data) = self.next_data(at)? else { break };
             let piece = self.some(data, u64::MAX)?;
             if piece.is_empty() {
                 break;
@@ -111,6 +117,36 @@ impl<'a> Bytes<'a> {
         }
         self.zeros = offset..self.file_end;
         Ok(self.file_end)
+    }
+
+    /// Where the first hole in `range` lies, if there is one; `range` begins in the file.
+    pub fn hole_in(&mut self, range: Range<u64>) -> Result<Option<u64>> {
+        if !self.data.contains(&range.start) {
+            let hole = self.file.next_hole(range.start);
+            let hole = hole.map_err(|error| {
+                Error::os(format_args!("looking for a hole at offset {}", range.start), &error).at(0, range.start)
+            })?;
+            self.data = range.start..hole;
+        }
+        Ok((self.data.end < range.end).then_some(self.data.end))
+    }
+
+    /// How many bytes of `range` are not in holes.
+    pub fn data_in(&mut self, range: Range<u64>) -> Result<u64> {
+        let (mut at, mut data_bytes) = (range.start, 0);
+        while let Some(data) = self.next_data(at)?.filter(|data| *data < range.end) {
+            let hole = self.hole_in(data..range.end)?.unwrap_or(range.end);
+            data_bytes += hole - data;
+            // What became shorter meanwhile has no more data.
+            at = hole.max(data + 1);
+        }
+        Ok(data_bytes)
+    }
+
+    fn next_data(&self, offset: u64) -> Result<Option<u64>> {
+        let next = self.file.next_data(offset);
+        let next = next.map_err(|error| Error::os(format_args!("looking for data at offset {offset}"), &error));
+        Ok(next?.filter(|data| *data < self.file_end))
     }
 
     /// How many empty records, at most `most`, lie one after the other from `offset` on: a run of zeros is not walked one by one.
@@ -131,11 +167,17 @@ impl<'a> Bytes<'a> {
     pub fn record(&mut self, offset: u64) -> Result<Option<Found>> {
         let Some(end) = self.record_end(offset)? else { return Ok(None) };
         let mut checksum = Checksum::new();
-        let mut at = offset;
+        let is_whole = self.checksum(offset..end, &mut checksum)?;
+        Ok(is_whole.then(|| Found { end, crc: checksum.finish() }))
+    }
+
+    /// Adds the bytes of `range` to `checksum`; `false` when the file ends before they do.
+    pub fn checksum(&mut self, range: Range<u64>, checksum: &mut Checksum) -> Result<bool> {
+        let Range { start: mut at, end } = range;
         while at < end {
             let piece = self.some(at, end - at)?;
             if piece.is_empty() {
-                return Ok(None);
+                return Ok(false);
             }
             checksum.update(piece);
             let is_zeros = piece.iter().all(|byte| *byte == 0);
@@ -147,7 +189,7 @@ impl<'a> Bytes<'a> {
                 at = next;
             }
         }
-        Ok(Some(Found { end, crc: checksum.finish() }))
+        Ok(true)
     }
 }
 

@@ -243,6 +243,20 @@ static void zeros_are_records_only_if_the_caller_says_so(void) {
   }
 }
 
+static void records_in_a_hole_are_believed_only_if_the_caller_says_so(void) {
+  const uint64_t count = 100003;
+  check_write_file(check_path("a.log"), &count, sizeof count);
+  CHECK(truncate(check_path("a.log"), (off_t)(8 + 8 * count)) == 0);
+  immuta_log *log = NULL;
+  immuta_options *options = check_options((check_setup){.unused = 0});
+  CHECK_STATUS(IMMUTA_E_AMBIGUOUS, immuta_open(check_dir(), options, &log, ERR));
+  CHECK_MESSAGE("IMMUTA_REPAIR_ACCEPT_COUNT");
+  immuta_options_free(options);
+  expect_not_repaired(IMMUTA_E_AMBIGUOUS, 0, "hole");
+  CHECK_EQ(repair_damage(IMMUTA_E_AMBIGUOUS, IMMUTA_REPAIR_ACCEPT_COUNT, count, 0).adopted, count);
+  CHECK_EQ(check_file_size(check_path("a.log")), 8 + 8 * count);
+}
+
 /* ---- What is not a repair's business ----------------------------------------------------------------------------------------- */
 
 static void what_only_a_copy_can_mend_is_left_alone(void) {
@@ -387,6 +401,7 @@ static const check_case cases[] = {
     CASE(a_log_cut_short_ends_where_its_records_do),
     CASE(a_side_file_of_another_log_gives_way),
     CASE(zeros_are_records_only_if_the_caller_says_so),
+    CASE(records_in_a_hole_are_believed_only_if_the_caller_says_so),
     CASE(what_only_a_copy_can_mend_is_left_alone),
     CASE(a_log_with_a_writer_or_other_codecs_is_left_alone),
     CASE(arguments_are_checked),

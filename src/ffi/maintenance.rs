@@ -13,11 +13,11 @@ use std::ffi::{OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Hears how far a long call is.
+/// Hears how far a long call is: every 1024 records or 16 MiB read, at the latest, be it one record or a search for them.
 ///
 /// user:  what the caller passed along.
 /// done:  records, or for immuta_import bytes, dealt with.
-/// total: there are in all.
+/// total: there are in all; 0 while that is still being found out.
 ///
 /// Returns 0 to go on, anything else to stop.
 pub type immuta_progress_fn = Option<unsafe extern "C-unwind" fn(user: *mut c_void, done: u64, total: u64) -> i32>;
@@ -25,7 +25,9 @@ pub type immuta_progress_fn = Option<unsafe extern "C-unwind" fn(user: *mut c_vo
 /// Of immuta_repair: change the files. Without it, only the report is made.
 pub const IMMUTA_REPAIR_APPLY: u32 = 1;
 /// Of immuta_repair: where a file without a side file ends in zeros that may or may not be empty records, believe its
-/// count. Without it, they are none.
+/// count; without it, they are none. And where empty records lie in a hole of NAME.log, so that there is nothing in the
+/// file of them, and NAME.idx has no entries that confirm them: believe the count, in NAME.log or in a checkpoint, if
+/// there is room for their entries, which take 24 bytes each; without it, the answer is IMMUTA_E_AMBIGUOUS.
 pub const IMMUTA_REPAIR_ACCEPT_COUNT: u32 = 2;
 
 /// What the caller's callback answers.
@@ -89,8 +91,8 @@ pub unsafe extern "C" fn immuta_verify(
 /// would do, and changes nothing.
 ///
 /// Nothing that may be of use is deleted. Before anything is changed, the records of NAME.log that will be quarantined and
-/// what will be cut off behind the others are copied to NAME.salvage-K, NAME.idx to NAME.idx.bad-K, and a NAME.wal that was
-/// used to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, and size words that are proven wrong.
+/// what will be cut off behind the others are copied to one NAME.salvage-K, NAME.idx to NAME.idx.bad-K, and a NAME.wal that
+/// was used to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, and size words that are proven wrong.
 /// Records keep their numbers. What is done:
 /// a wrong size word or count that the side file proves is written back;
 /// a damaged entry whose record fits between its neighbours is made anew, as adopted;
@@ -127,13 +129,15 @@ pub unsafe extern "C" fn immuta_verify(
 /// IMMUTA_E_LOCKED: a writer has it open, or a process holds a read lock on its record file, which the message says;
 /// IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy helps;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one record to begin with, or
-/// IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has;
+/// IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has; IMMUTA_E_AMBIGUOUS also: only a count claims empty
+/// records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is not there to believe it;
 /// IMMUTA_E_TRUNCATED: somebody else cuts NAME.log off during the call;
 /// IMMUTA_E_LAYOUT: a file of another layout, for immuta_import;
 /// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY:
 /// as immuta_open;
 /// IMMUTA_E_EXISTS: too many copies of one name; remove some;
-/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new side file;
+/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new side file, which is found out before anything is made,
+/// without IMMUTA_REPAIR_APPLY, too;
 /// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
 /// IMMUTA_E_CANCELLED: progress said so;
 /// IMMUTA_E_BUSY: another thread is using the options.
@@ -182,7 +186,8 @@ pub unsafe extern "C" fn immuta_repair(
 /// options:     the engine, and the codecs the records went through; copied; NULL for defaults. Named, every record is
 ///              decoded once to make sure, under max_record_size, and the chain is recorded; with none it stays unknown
 ///              until the first append, as that of any adopted log.
-/// progress:    called now and then with bytes read, each counted twice: copied, and compared; may be NULL.
+/// progress:    called now and then with bytes read, each counted twice: copied, and compared; what follows, decoding and
+///              indexing, is told with done as total; may be NULL.
 /// user:        passed to it.
 /// report_out:  outcome is IMMUTA_OUTCOME_ADOPTED; count, header_count and adopted are the records imported.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
@@ -195,7 +200,8 @@ pub unsafe extern "C" fn immuta_repair(
 /// IMMUTA_E_NOT_REGULAR: it is no regular file (symbolic links are not followed), or the directory is none;
 /// IMMUTA_E_LAYOUT: it fits no layout, or two; the message names them;
 /// IMMUTA_E_TRUNCATED: it fits one up to a record that is cut off;
-/// IMMUTA_E_AMBIGUOUS: it ends in zeros that may or may not be empty records;
+/// IMMUTA_E_AMBIGUOUS: it ends in zeros that may or may not be empty records, or has empty records in a hole, of which there
+/// is nothing in the file: a copy without holes has them;
 /// IMMUTA_E_CORRUPT: its size words lead elsewhere than its count says, or it changed during the call;
 /// IMMUTA_E_EXISTS: there is a file of the namespace;
 /// IMMUTA_E_LOCKED: somebody else is just making the namespace;

@@ -1,10 +1,9 @@
 //! The files of one namespace as a reader has them open, and the index it makes itself where there is none.
 
-use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::log;
 use crate::index::{self, Header, Index};
-use crate::journal::Found;
+use crate::journal::{Body, Found};
 use crate::layout;
 use crate::rebuild;
 use crate::recovery::{self, BesideRecords, Plan, Site};
@@ -27,7 +26,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn open(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<Files> {
+    pub(super) fn open(site: &Site<'_>) -> Result<Files> {
+        let Site { storage, namespace, .. } = *site;
         let log_name = log::file_name(namespace);
         let log = open_file(storage, &log_name)?;
         let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
@@ -38,9 +38,9 @@ impl Files {
             );
             return Err(Error::new(ErrorKind::Truncated, message).of(&storage.path().join(&log_name)));
         }
-        let (index, index_id) = match open_index(storage, namespace, named)? {
+        let (index, index_id) = match open_index(site)? {
             Some((index, id)) => (index, Some(id)),
-            None => (index_records(&Site::new(storage, namespace, named), log.as_ref(), log_meta.size_bytes)?, None),
+            None => (index_records(site, log.as_ref(), log_meta.size_bytes)?, None),
         };
         let word = log.commit_word(false).map_err(|error| failed("mapping", storage, &log_name, &error))?;
         Ok(Files { log, log_id: log_meta.id, index, index_id, word })
@@ -54,7 +54,8 @@ impl Files {
 }
 
 /// The side file; `None` when there is none, or one without an identity.
-fn open_index(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<Option<(Index, FileId)>> {
+fn open_index(site: &Site<'_>) -> Result<Option<(Index, FileId)>> {
+    let Site { storage, namespace, .. } = *site;
     let name = index::file_name(namespace);
     let file = match open_file(storage, &name) {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
@@ -62,7 +63,7 @@ fn open_index(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<O
     };
     let id = file.metadata().map_err(|error| failed("looking at", storage, &name, &error))?.id;
     let header = Header::read(file.as_ref()).map_err(|error| failed("reading", storage, &name, &error))?;
-    let identity = crate::recovery::usable_identity(&header, named, &storage.path().join(&name))?;
+    let identity = crate::recovery::usable_identity(&header, site.named, &site.index_path)?;
     Ok(identity.map(|identity| (Index { file, log_id: identity.log_id }, id)))
 }
 
@@ -75,20 +76,20 @@ fn index_records(site: &Site<'_>, log: &dyn File, size_bytes: u64) -> Result<Ind
     }
     let point = match recovery::examine(site, log, None)? {
         Plan::Adopt { point, journal: Some(BesideRecords::Continues(journal)), .. } => {
-            in_file(&mut Bytes::new(log, size_bytes)?, &journal, point)?
+            in_file(&mut site.bytes(log, size_bytes)?, &journal, point)?
         }
         Plan::Adopt { point, .. } => point,
         // It became too short to hold a record just now.
         _ => Point::START,
     };
     refuse_too_many(site, point.count)?;
-    rebuild::scratch_index(site.storage, log, point)
+    rebuild::scratch_index(site.storage, log, point, site.watch)
 }
 
 /// Indexes in memory the records that the side file does not know and a writer would index.
 pub(super) fn complete(site: &Site<'_>, files: &Files, from: Point, to: Point) -> Result<Index> {
     refuse_too_many(site, to.count)?;
-    rebuild::scratch_completed(site.storage, files.log.as_ref(), &files.index, from, to)
+    rebuild::scratch_completed(site.storage, files.log.as_ref(), &files.index, from, to, site.watch)
 }
 
 fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
@@ -105,12 +106,13 @@ fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
 /// How far the record file itself has the records up to `all`, which end with the frames of `journal` or behind them.
 fn in_file(bytes: &mut Bytes<'_>, journal: &Found, all: Point) -> Result<Point> {
     let first_number = journal.halves.first().map_or(0, |half| half.header.first_number);
-    let Some(mut reached) = layout::leads_to(bytes, Point::START, first_number)? else { return Ok(Point::START) };
+    let Some(led) = layout::leads_to(bytes, Point::START, first_number)? else { return Ok(Point::START) };
+    let mut reached = led.to;
     for half in &journal.halves {
         let mut frames = journal.frames(half);
         while let Some((frame, body)) = frames.next()? {
             let (Some(count), Some(end)) = (frame.end_number(), frame.end()) else { return Ok(reached) };
-            if !holds(bytes, frame.offset, body)? {
+            if !holds(bytes, frame.offset, &body)? {
                 return Ok(reached);
             }
             reached = Point { count, end, time_ns: 0 };
@@ -119,18 +121,20 @@ fn in_file(bytes: &mut Bytes<'_>, journal: &Found, all: Point) -> Result<Point> 
     Ok(all)
 }
 
-/// Whether the file has `expected` at `offset`.
-fn holds(bytes: &mut Bytes<'_>, offset: u64, expected: &[u8]) -> Result<bool> {
-    let mut done = 0;
-    while done < expected.len() {
-        let rest = &expected[done..];
-        let piece = bytes.some(offset + done as u64, rest.len() as u64)?;
-        if piece.is_empty() || !rest.starts_with(piece) {
-            return Ok(false);
+/// Whether the file has `body` at `offset`.
+fn holds(bytes: &mut Bytes<'_>, offset: u64, body: &Body<'_>) -> Result<bool> {
+    body.pieces(|at, expected| {
+        let mut done = 0;
+        while done < expected.len() {
+            let rest = &expected[done..];
+            let piece = bytes.some(offset + at + done as u64, rest.len() as u64)?;
+            if piece.is_empty() || !rest.starts_with(piece) {
+                return Ok(false);
+            }
+            done += piece.len();
         }
-        done += piece.len();
-    }
-    Ok(true)
+        Ok(true)
+    })
 }
 
 fn open_file(storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {

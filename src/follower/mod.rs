@@ -11,7 +11,9 @@ use crate::format::log;
 use crate::index::{self, Header};
 use crate::live::{self, Live, is_this_boot};
 use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex};
+use crate::progress::Watch;
 use crate::publish::EventCount;
+use crate::recovery::Site;
 use crate::report::Report;
 use crate::scan::Point;
 use crate::storage::Storage;
@@ -56,9 +58,14 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Opens the files of `namespace` for following, and the index and words its streams use.
-    pub fn open(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<(Follower, OpenIndex, EventCount)> {
-        let files = Files::open(storage, namespace, named)?;
+    /// Opens the files of `namespace` for following, and the index and words its streams use; `watch` is told of what is read for it.
+    pub fn open(
+        storage: &dyn Storage,
+        namespace: &str,
+        named: &Chain,
+        watch: Option<&dyn Watch>,
+    ) -> Result<(Follower, OpenIndex, EventCount)> {
+        let files = Files::open(&Site::new(storage, namespace, named).watched(watch))?;
         let live = Live::attach_reader(storage, namespace, files.log.as_ref());
         let index = OpenIndex::new(files.index.clone(), named, &storage.path().join(index::file_name(namespace)))?;
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
@@ -141,20 +148,21 @@ impl Follower {
         Ok((newest.mode, if all { ALL_VISIBLE } else { newest.count }))
     }
 
-    /// Finds out anew who decides, and what is visible; wakes the sleepers of this process when that changed.
-    pub fn look(&self, namespace: &Namespace) -> Result<()> {
-        self.try_look(namespace).inspect_err(|_| {
+    /// Finds out anew who decides, and what is visible; wakes the sleepers of this process when that changed. `watch` is told of what is
+    /// read for it.
+    pub fn look(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<()> {
+        self.try_look(namespace, watch).inspect_err(|_| {
             // Whoever asks next looks again, and is told, too.
             self.last_look_ms.store(FAILED, Ordering::Relaxed);
         })
     }
 
-    fn try_look(&self, namespace: &Namespace) -> Result<()> {
+    fn try_look(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<()> {
         let looking = self.looking.lock();
         self.last_look_ms.store(self.now_ms(), Ordering::Relaxed);
         let before = namespace.visible.count();
         self.follow_paths(namespace)?;
-        let sight = self.see(namespace)?;
+        let sight = self.see(namespace, watch)?;
         self.follow_index(namespace, &sight)?;
         let mut following = self.following.write();
         following.authority = sight.authority;
@@ -198,7 +206,7 @@ impl Follower {
         let same_live = live_id == following.live.as_ref().and_then(Live::id);
         drop(following);
         if !same_files {
-            let files = match Files::open(storage, &namespace.name, namespace.named_codecs()) {
+            let files = match Files::open(&Site::new(storage, &namespace.name, namespace.named_codecs())) {
                 // Says nothing about whose files they are.
                 Err(error) if error.kind == ErrorKind::Codec || error.kind.is_of_the_system() => return Err(error),
                 opened => opened.ok(),
@@ -256,7 +264,7 @@ impl Follower {
         true
     }
 
-    fn see(&self, namespace: &Namespace) -> Result<Sight> {
+    fn see(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
         for _ in 0..LOOK_TRIES {
             let following = self.following.read();
             let log = following.files.log.as_ref();
@@ -274,7 +282,7 @@ impl Follower {
             let sight = match (locked, epoch) {
                 (true, 0) => of_checkpoint(&following.files, namespace)?,
                 (true, epoch) => of_writer(&following.files, epoch, namespace)?,
-                (false, _) => of_files(&following, namespace)?,
+                (false, _) => of_files(&following, namespace, watch)?,
             };
             let page = live()?;
             if is_locked()? == locked && ready_epoch(page) == epoch {

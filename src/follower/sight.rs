@@ -8,9 +8,10 @@ use crate::format::live::Snapshot;
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
 use crate::index::{Header, Index, Run};
 use crate::namespace::Namespace;
+use crate::progress::Watch;
 use crate::recovery::{self, Plan, Recovery, Site, Unindexed};
 use crate::report::{Outcome, Report};
-use crate::scan::{self, Bytes, Point};
+use crate::scan::{self, Point};
 use crate::sync::Arc;
 
 /// How many damaged entries at the end are passed over in search of a good one.
@@ -53,7 +54,7 @@ pub(super) fn end_of(files: &Files, count: u64, namespace: &Namespace) -> Result
     let file_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
     for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
         let mut word = [0; in_memory(SIZE_WORD_BYTES)];
-        let Some(entry) = Run::default().entry(&files.index, number, count)?.copied() else { continue };
+        let Some(entry) = Run::default().entry(&files.index, number, number + 1)?.copied() else { continue };
         files.log.read_at(entry.offset, &mut word).map_err(|error| unreadable(namespace, &error))?;
         if let Some(end) = record_end(entry.offset, u64::from_le_bytes(word)) {
             return Ok(end.min(file_size_bytes));
@@ -83,7 +84,7 @@ fn live(count: u64, header_count: u64) -> Report {
 }
 
 /// Goes by the files alone: what the next writer's recovery would find, without what only the journal holds.
-pub(super) fn of_files(following: &Following, namespace: &Namespace) -> Result<Sight> {
+pub(super) fn of_files(following: &Following, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
     let files = &following.files;
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
@@ -100,7 +101,7 @@ pub(super) fn of_files(following: &Following, namespace: &Namespace) -> Result<S
         let point = Point { count, end, time_ns: 0 };
         return Ok(Sight::new(authority, point, namespace.report.lock().clone()));
     }
-    let site = Site::new(namespace.storage.as_ref(), &namespace.name, namespace.named_codecs());
+    let site = Site::new(namespace.storage.as_ref(), &namespace.name, namespace.named_codecs()).watched(watch);
     let side_file = files.index_id.map(|_| (header, Arc::clone(&files.index.file)));
     let plan = match recovery::examine(&site, files.log.as_ref(), side_file) {
         Err(error) if !is_finding(error.kind) => return Err(error),
@@ -118,7 +119,7 @@ pub(super) fn of_files(following: &Following, namespace: &Namespace) -> Result<S
         (Ok(Plan::Continue { point, .. }), _) => (*point, None),
         (_, Some(Unindexed { from, to })) => (to, Some(complete(&site, files, from, to)?)),
         (_, None) => {
-            let mut bytes = Bytes::new(files.log.as_ref(), log_size_bytes)?;
+            let mut bytes = site.bytes(files.log.as_ref(), log_size_bytes)?;
             (scan::forward(&mut bytes, &files.index, from, u64::MAX)?, None)
         }
     };

@@ -190,24 +190,6 @@ impl Frame {
     }
 }
 
-/// The payload sizes of the `count` records that `bytes` hold, one after the other; the last is `None` when they do not fill them exactly.
-pub fn record_sizes(bytes: &[u8], count: u64) -> impl Iterator<Item = Option<u64>> {
-    let (mut rest, mut left) = (Some(bytes), count);
-    std::iter::from_fn(move || {
-        let bytes = rest.take()?;
-        if left == 0 {
-            return if bytes.is_empty() { None } else { Some(None) };
-        }
-        left -= 1;
-        let sized = bytes.split_first_chunk::<8>().and_then(|(word, behind)| {
-            let size = u64::from_le_bytes(*word);
-            Some((size, behind.get(usize::try_from(size).ok()?..)?))
-        });
-        rest = sized.map(|(_, behind)| behind);
-        Some(sized.map(|(size, _)| size))
-    })
-}
-
 /// The offsets of the two halves of a journal of `size_bytes`.
 pub fn half_offsets(size_bytes: u64) -> [u64; 2] {
     [0, size_bytes / 2]
@@ -281,15 +263,5 @@ mod tests {
             assert_eq!(Frame::decode(&impossible.encode(1, &[])), None, "{impossible:?}");
         }
         assert_eq!(Frame::decode(&[0; FRAME_HEADER_BYTES]), None, "zeros");
-    }
-
-    #[test]
-    fn sizes_fill_a_frame_exactly_or_are_none() {
-        let bytes = b"\x03\0\0\0\0\0\0\0abc\0\0\0\0\0\0\0\0";
-        let sizes = |bytes, count| record_sizes(bytes, count).collect::<Option<Vec<u64>>>();
-        assert_eq!(sizes(bytes, 2), Some(vec![3, 0]));
-        assert_eq!(sizes(bytes, 1), None, "bytes left over");
-        assert_eq!(sizes(bytes, 3), None, "bytes missing");
-        assert_eq!(sizes(&[0xff; 16], 1), None, "a size beyond any memory");
     }
 }

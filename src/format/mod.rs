@@ -22,6 +22,12 @@ pub const fn in_memory(value: u64) -> usize {
 #[derive(Debug)]
 pub struct Checksum(Digest);
 
+impl Default for Checksum {
+    fn default() -> Checksum {
+        Checksum::new()
+    }
+}
+
 impl Checksum {
     pub fn new() -> Checksum {
         Checksum(Digest::new(CrcAlgorithm::Crc32Iscsi))

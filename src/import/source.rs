@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::in_memory;
 use crate::format::log::{self, SIZE_WORD_BYTES};
 use crate::layout::{self, Fit};
-use crate::progress::Progress;
+use crate::progress::Watch;
 use crate::scan::Bytes;
 use crate::storage::{File, OpenMode, Storage};
 use crate::sync::Arc;
@@ -24,12 +24,13 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn open(beside: &dyn Storage, file_name: &str) -> Result<Source> {
+    pub fn open(beside: &dyn Storage, file_name: &str, progress: &dyn Watch) -> Result<Source> {
         let path = beside.path().join(file_name);
         let failed = |error| Error::os(format_args!("reading {}", path.display()), &error);
         let file = beside.open(file_name, OpenMode::Read).map_err(failed)?;
         let size_bytes = file.metadata().map_err(failed)?.size_bytes;
-        let fit = layout::only_fit(&mut Bytes::new(file.as_ref(), size_bytes)?, &path)?;
+        let mut bytes = Bytes::new(file.as_ref(), size_bytes)?.watched(Some(progress));
+        let fit = layout::only_fit(&mut bytes, &path)?;
         let mut header = vec![0; in_memory(fit.start)];
         file.read_at(0, &mut header).map_err(failed)?;
         Ok(Source { file, path, size_bytes, fit, header })
@@ -58,7 +59,7 @@ impl Source {
 }
 
 /// Reads both files, which must hold the same records.
-pub fn compare(source: &Source, log: &dyn File, progress: &mut Progress<'_>) -> Result<()> {
+pub fn compare(source: &Source, log: &dyn File, progress: &dyn Watch) -> Result<()> {
     let Fit { start, end, .. } = source.fit;
     let total = end - start;
     let mut original = Bytes::new(source.file.as_ref(), source.size_bytes)?;
@@ -75,17 +76,31 @@ pub fn compare(source: &Source, log: &dyn File, progress: &mut Progress<'_>) -> 
         if common == 0 || here[..common] != there[..common] {
             return Err(source.changed());
         }
+        let is_zeros = here[..common].iter().all(|byte| *byte == 0);
         done += common as u64;
+        if is_zeros && done < total {
+            // Holes of both are passed over, and what differs is compared next.
+            let here = original.next_not_zero(start + done)? - start;
+            let there = copy.next_not_zero(log::HEADER_SIZE_BYTES + done)? - log::HEADER_SIZE_BYTES;
+            done = total.min(here).min(there);
+        }
     }
     progress.tell(2 * total, 2 * total)
 }
 
 /// Every record must be what the codecs named make: the chain is recorded, and nobody could read the log with another one then.
-pub fn decode_all(source: &Source, log: &dyn File, chain: &Chain, limit_bytes: u64) -> Result<()> {
+pub fn decode_all(
+    source: &Source,
+    log: &dyn File,
+    chain: &Chain,
+    limit_bytes: u64,
+    progress: &dyn Watch,
+) -> Result<()> {
     let Fit { start, count, .. } = source.fit;
     let mut payload = Vec::new();
     let mut at = log::HEADER_SIZE_BYTES;
-    let mut bytes = Bytes::new(log, log.metadata().map_err(|error| source.failed(&error))?.size_bytes)?;
+    let size_bytes = log.metadata().map_err(|error| source.failed(&error))?.size_bytes;
+    let mut bytes = Bytes::new(log, size_bytes)?.watched(Some(progress));
     for number in 0..count {
         let offset = start + (at - log::HEADER_SIZE_BYTES);
         let about = |error: Error| {
@@ -102,6 +117,7 @@ pub fn decode_all(source: &Source, log: &dyn File, chain: &Chain, limit_bytes: u
         payload.try_reserve(in_memory(stored_bytes)).map_err(|_| no_memory("a record", stored_bytes))?;
         payload.resize(in_memory(stored_bytes), 0);
         log.read_at(at + SIZE_WORD_BYTES, &mut payload).map_err(|error| source.failed(&error))?;
+        progress.worked(stored_bytes)?;
         chain.decode(&payload, limit_bytes).map_err(about)?;
         at = end;
     }

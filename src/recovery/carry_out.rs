@@ -35,6 +35,8 @@ pub fn carry_out(
     let Mended { index, point, checkpoint, slot, journal, salvage } = match plan {
         Plan::Create => create(site, log.as_ref(), writer)?,
         Plan::Continue { index, from, slot, point } => {
+            // Behind the entries nothing counts; a hole there would get blocks with the first entry.
+            cut(site, index.file.as_ref(), entries_end(point.count))?;
             let journal = replace_journal(site, writer.prepared)?;
             let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, epoch)?;
             Mended { index, point, checkpoint, slot, journal, salvage: String::new() }
@@ -86,7 +88,9 @@ fn prepare_index(
     mode: Mode,
     epoch: u64,
 ) -> Result<(PreparedIndex, Checkpoint, usize)> {
-    rebuild::prepare_new(site.storage, site.namespace, log, point, mode, epoch, site.named.ids())
+    let newest = rebuild::first_checkpoint(point, mode, epoch);
+    let prepared = rebuild::prepare_new(site.storage, site.namespace, log, newest, site.named.ids(), None)?;
+    Ok((prepared, newest, rebuild::FIRST_SLOT))
 }
 
 fn recover(
@@ -139,9 +143,7 @@ fn adopt(
     // No checkpoint says which bytes a sync that failed has left in the cache only.
     rewrite(site, log, 0, point.end)?;
     if let Some(BesideRecords::Continues(found)) = journal {
-        replay::lay(found, |frame, records| {
-            log.write_at(frame.offset, records).map_err(site.failed("replaying the journal into"))
-        })?;
+        replay::lay(found, |frame, body| replay::write(site, log, None, frame, body))?;
         log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
     }
     let (prepared, checkpoint, slot) = prepare_index(site, log, point, writer.mode, writer.epoch)?;
@@ -218,11 +220,8 @@ fn lay_over(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpoint, j
     let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     let mut bytes = Bytes::new(log, size_bytes)?;
     let from = Point { count: from.count, end: from.end, time_ns: 0 };
-    replay::follow(&mut bytes, index, from, journal, &site.log_path, |frame, records| {
-        let entries = replay::entries(&index.log_id, frame, records)?;
-        log.write_at(frame.offset, records)
-            .and_then(|()| index.file.write_at(entries_end(frame.first_number), &entries))
-            .map_err(site.failed("replaying the journal into"))
+    replay::follow(&mut bytes, index, from, journal, &site.log_path, |frame, body| {
+        replay::write(site, log, Some(index), frame, body)
     })?;
     Ok(())
 }
@@ -234,6 +233,12 @@ fn reach(site: &Site<'_>, file: &dyn File, size_bytes: u64) -> Result<()> {
         file.set_size(size_bytes).map_err(site.failed("extending"))?;
     }
     Ok(())
+}
+
+/// Cuts the side file `file` to `size_bytes` if it is longer.
+fn cut(site: &Site<'_>, file: &dyn File, size_bytes: u64) -> Result<()> {
+    let now = file.metadata().map_err(site.failed("looking at the side file of"))?.size_bytes;
+    if now > size_bytes { file.set_size(size_bytes).map_err(site.failed("cutting the side file of")) } else { Ok(()) }
 }
 
 /// Writes the open checkpoint of a new epoch over the older slot, and syncs it.

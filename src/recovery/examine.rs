@@ -7,7 +7,7 @@ use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State};
 use crate::format::log;
 use crate::index::{self, Header, Index, Run};
 use crate::journal::{self, Found};
-use crate::layout;
+use crate::layout::{self, Led};
 use crate::report::{Outcome, Report};
 use crate::scan::{self, Bytes, Point};
 use crate::storage::{File, OpenMode};
@@ -80,6 +80,16 @@ struct Seen {
 }
 
 impl Plan {
+    /// Where the records end that it leaves.
+    pub fn end(&self) -> u64 {
+        match self {
+            Plan::Create => log::HEADER_SIZE_BYTES,
+            Plan::Continue { point, .. } | Plan::Adopt { point, .. } | Plan::Recover(Recovery { point, .. }) => {
+                point.end
+            }
+        }
+    }
+
     /// The report of an opening that goes by this plan, as far as it is known before.
     pub fn report(&self) -> Report {
         match self {
@@ -123,7 +133,7 @@ impl Recovery {
 /// Decides what to do with `log` and its side file, if it has one; reads only.
 pub fn examine(site: &Site<'_>, log: &dyn File, side_file: Option<(Header, Arc<dyn File>)>) -> Result<Plan> {
     let file_size = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
-    let mut bytes = Bytes::new(log, file_size)?;
+    let mut bytes = site.bytes(log, file_size)?;
     let found = match side_file {
         Some((header, file)) => {
             usable_identity(&header, site.named, &site.index_path)?.map(|identity| (header, file, identity))
@@ -164,9 +174,10 @@ fn examine_clean(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen) -> Resu
     }
     if header_count > reached.count {
         // The original appended to it, or the side file is older than the log.
-        let Some(to) = layout::leads_to_end(bytes, reached, header_count)? else {
+        let Some(led) = layout::leads_to_end(bytes, reached, header_count)? else {
             return Err(refusals::ahead_of_clean(site, header_count, &start));
         };
+        let to = site.confirmed(led)?;
         seen.unindexed = Some(Unindexed { from: seen.unindexed.map_or(start, |unindexed| unindexed.from), to });
         return seen.recover(site, to, None, false);
     }
@@ -196,7 +207,8 @@ fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal:
     if seen.unindexed.is_some() {
         return Err(refusals::lost_entries(site, &seen.from, seen.header.entries_in_file()));
     }
-    if let Some(to) = seen.unknown_to_side_file(bytes, point)? {
+    if let Some(led) = seen.unknown_to_side_file(site, bytes, point)? {
+        let to = site.confirmed(led)?;
         seen.unindexed = Some(Unindexed { from: point, to });
         return seen.recover(site, to, journal, false);
     }
@@ -250,8 +262,8 @@ impl Seen {
     }
 
     /// Where the records end that the count knows behind `point` and no entry does: the side file is older than they are, or was damaged.
-    fn unknown_to_side_file(&self, bytes: &mut Bytes<'_>, point: Point) -> Result<Option<Point>> {
-        if self.has_entry_behind(point.count)? {
+    fn unknown_to_side_file(&self, site: &Site<'_>, bytes: &mut Bytes<'_>, point: Point) -> Result<Option<Led>> {
+        if self.has_entry_behind(site, point.count)? {
             return Ok(None);
         }
         // No crash takes both checkpoints, so that is damage; and one that says clean was made for a file of exactly its records.
@@ -268,13 +280,9 @@ impl Seen {
     }
 
     /// Whether the side file knows any of the records behind `count` that the header counts.
-    fn has_entry_behind(&self, count: u64) -> Result<bool> {
-        let (end, mut has_one) = (self.header_count.min(self.header.entries_in_file()), false);
-        self.index.each_entry(count, end, |_, _| {
-            has_one = true;
-            Ok(false)
-        })?;
-        Ok(has_one)
+    fn has_entry_behind(&self, site: &Site<'_>, count: u64) -> Result<bool> {
+        let end = self.header_count.min(self.header.entries_in_file());
+        Ok(Run::default().next_valid(&self.index, count..end, site.watch)?.is_some())
     }
 
     /// Whether entries and bytes prove a record after a gap that begins at `point`.
@@ -328,8 +336,8 @@ fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Seen) -> Result<O
             Point { count: entries, end: found.end, time_ns: entry.time_ns }
         }
     };
-    let to = layout::leads_to(bytes, begin, from.count)?.filter(|point| point.end == from.end);
-    Ok(Some(Unindexed { from: begin, to: to.ok_or_else(refusal)? }))
+    let led = layout::leads_to(bytes, begin, from.count)?.filter(|led| led.to.end == from.end);
+    Ok(Some(Unindexed { from: begin, to: site.confirmed(led.ok_or_else(refusal)?)? }))
 }
 
 /// What recovery starts from when neither checkpoint can be read: everything is verified.

@@ -13,7 +13,8 @@ mod tests;
 mod unindexed;
 
 pub use examine::{
-    BesideRecords, Plan, Recovery, Unindexed, examine, journal_beside, refuse_if_index_knows_records, usable_identity,
+    BesideRecords, Plan, Recovery, Unindexed, examine, journal_beside, read_index, refuse_if_index_knows_records,
+    usable_identity,
 };
 
 use crate::codec::Chain;
@@ -22,10 +23,12 @@ use crate::format::index::{Checkpoint, Mode};
 use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal::{self, Journal};
+use crate::layout::{self, Led};
 use crate::leftovers;
 use crate::live::Live;
+use crate::progress::Watch;
 use crate::report::Report;
-use crate::scan::Point;
+use crate::scan::{Bytes, Point};
 use crate::storage::{File, OpenMode, Storage};
 use crate::sync::Arc;
 use std::path::PathBuf;
@@ -69,7 +72,11 @@ pub struct Site<'a> {
     pub storage: &'a dyn Storage,
     pub namespace: &'a str,
     /// The codecs the opener named.
-    named: &'a Chain,
+    pub named: &'a Chain,
+    /// Whether a count holds that nothing but it says of records in a hole.
+    count_holds: bool,
+    /// Is told of what is read.
+    pub watch: Option<&'a dyn Watch>,
     pub log_path: PathBuf,
     pub index_path: PathBuf,
 }
@@ -78,7 +85,38 @@ impl<'a> Site<'a> {
     pub fn new(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Site<'a> {
         let path = storage.path();
         let (log_path, index_path) = (path.join(log::file_name(namespace)), path.join(index::file_name(namespace)));
-        Site { storage, namespace, named, log_path, index_path }
+        Site { storage, namespace, named, count_holds: false, watch: None, log_path, index_path }
+    }
+
+    /// The same, where a count holds that nothing but it says of records in a hole.
+    pub fn with_count(&self) -> Site<'a> {
+        Site { count_holds: true, ..Site::new(self.storage, self.namespace, self.named) }.watched(self.watch)
+    }
+
+    /// The same, with `watch` told of what is read.
+    pub fn watched(self, watch: Option<&'a dyn Watch>) -> Site<'a> {
+        Site { watch, ..self }
+    }
+
+    /// The first `size_bytes` of `file`, to be read.
+    pub fn bytes<'b>(&self, file: &'b dyn File, size_bytes: u64) -> Result<Bytes<'b>>
+    where
+        'a: 'b,
+    {
+        Ok(Bytes::new(file, size_bytes)?.watched(self.watch))
+    }
+
+    /// The records that sizes lead over.
+    ///
+    /// # Errors
+    /// `E_AMBIGUOUS` for those that lie in a hole, unless the count holds.
+    pub fn confirmed(&self, led: Led) -> Result<Point> {
+        layout::confirmed(led, self.count_holds, &self.log_path)
+    }
+
+    /// As [`layout::recognise`], of this record file.
+    pub fn recognise(&self, bytes: &mut Bytes<'_>) -> Result<Point> {
+        layout::recognise(bytes, &self.log_path, self.count_holds)
     }
 
     pub fn failed<'e>(&self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {
@@ -120,6 +158,25 @@ pub fn inspect(site: &Site<'_>) -> Result<Inspected> {
     let log = site.storage.open(&log::file_name(site.namespace), OpenMode::Write).map_err(site.failed("opening"))?;
     let opening = examine::read_index(site).and_then(|index| examine(site, log.as_ref(), index));
     Ok(Inspected { lock, log, opening })
+}
+
+/// Carries `plan` out, of a namespace that was inspected, and closes it cleanly.
+pub fn finish(site: &Site<'_>, lock: Arc<dyn File>, log: Arc<dyn File>, plan: Plan) -> Result<Report> {
+    let failed = site.failed("writing the last checkpoint of");
+    let started = Instant::now();
+    Live::clear_ready(site.storage, site.namespace);
+    let site = Site::new(site.storage, site.namespace, site.named);
+    let opened = Prepared { site, lock, log, plan, started }.finish(Wanted { journal_size_bytes: None })?;
+    opened.index.write_clean(&opened.checkpoint, opened.slot).map_err(failed)?;
+    // Readers of other processes go by the files from here on.
+    let _ = opened.live.set_ready_epoch(0);
+    Ok(opened.report)
+}
+
+/// Refuses what opening by `plan` would, for lack of room or of a name.
+pub fn refuse_without_room(site: &Site<'_>, plan: &Plan) -> Result<()> {
+    refusals::without_name(site, plan)?;
+    refusals::without_room(site, plan)
 }
 
 impl Prepared<'_> {

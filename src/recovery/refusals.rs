@@ -1,10 +1,12 @@
 //! The refusals of opening for writing: each says what was found, what was expected, and the way on.
 
 use super::Site;
-use super::examine::{Plan, Recovery, Unindexed};
+use super::examine::{BesideRecords, Plan, Recovery, Unindexed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{Checkpoint, entries_end, entry_offset};
-use crate::index::Index;
+use crate::index::{self, Index};
+use crate::journal;
+use crate::salvage;
 use crate::scan::{self, Bytes, Point};
 use crate::storage::Obstacle;
 use std::path::Path;
@@ -126,6 +128,22 @@ pub fn without_room(site: &Site<'_>, plan: &Plan) -> Result<()> {
         return Err(Error::new(ErrorKind::NoSpace, message));
     }
     Ok(())
+}
+
+/// Refuses where there is no name left for what is to be kept.
+pub fn without_name(site: &Site<'_>, plan: &Plan) -> Result<()> {
+    let aside = |name: &str| salvage::aside(site.storage, name).map(drop);
+    match plan {
+        Plan::Recover(Recovery { salvage: true, .. }) => salvage::refuse_without_name(site.storage, site.namespace),
+        Plan::Adopt { damaged_index, journal, .. } => {
+            if *damaged_index {
+                aside(&index::file_name(site.namespace))?;
+            }
+            let is_stale = matches!(journal, Some(BesideRecords::Stale));
+            if is_stale { aside(&journal::file_name(site.namespace)) } else { Ok(()) }
+        }
+        _ => Ok(()),
+    }
 }
 
 /// First and last record must match their entries, or the side file is not this log's.

@@ -1,14 +1,14 @@
 //! Laying the journal over the files: which frames continue the records, and where the records end with them.
 
+use super::Site;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{ENTRY_BYTES, Entry, LogId};
-use crate::format::journal::{Frame, record_sizes};
-use crate::format::log::SIZE_WORD_BYTES;
-use crate::format::{crc32c, in_memory};
+use crate::format::index::Entry;
+use crate::format::journal::Frame;
 use crate::index::Index;
-use crate::journal::Found;
-use crate::memory;
+use crate::journal::{Body, BodyRecord, Found};
+use crate::rebuild::Entries;
 use crate::scan::{self, Bytes, Point};
+use crate::storage::File;
 use std::path::Path;
 
 /// Follows records from `from` on: as the files have them up to the first frame, as the frames have them, and as the files have them
@@ -23,7 +23,7 @@ pub fn follow(
     from: Point,
     journal: &Found,
     log_path: &Path,
-    mut lay: impl FnMut(&Frame, &[u8]) -> Result<()>,
+    mut lay: impl FnMut(&Frame, &Body<'_>) -> Result<()>,
 ) -> Result<Point> {
     let mut reached = from;
     for half in &journal.halves {
@@ -39,14 +39,14 @@ pub fn follow(
                 continue;
             }
             reached = go_to(bytes, index, reached, begins, journal, log_path)?;
-            let is_whole = frame.in_place || record_sizes(body, frame.count).all(|size| size.is_some());
+            let is_whole = frame.in_place || body.records(frame.count, |_| Ok(()))?;
             let fits = reached.count == begins.number && is_whole;
             let next = if frame.in_place { scan::forward(bytes, index, reached, end)? } else { after(reached, &frame) };
             if !fits || next.count != end || Some(next.end) != frame.end() {
                 return Err(missing(begins, reached, journal, log_path));
             }
             if !frame.in_place {
-                lay(&frame, body)?;
+                lay(&frame, &body)?;
             }
             reached = next;
         }
@@ -55,12 +55,12 @@ pub fn follow(
 }
 
 /// Calls `lay` with every frame that brings records, and their bytes.
-pub fn lay(journal: &Found, mut lay: impl FnMut(&Frame, &[u8]) -> Result<()>) -> Result<()> {
+pub fn lay(journal: &Found, mut lay: impl FnMut(&Frame, &Body<'_>) -> Result<()>) -> Result<()> {
     for half in &journal.halves {
         let mut frames = journal.frames(half);
         while let Some((frame, body)) = frames.next()? {
             if !frame.in_place {
-                lay(&frame, body)?;
+                lay(&frame, &body)?;
             }
         }
     }
@@ -115,17 +115,16 @@ fn missing(begins: Begin, reached: Point, journal: &Found, log_path: &Path) -> E
     Error::new(ErrorKind::Corrupt, message).at(reached.count, reached.end)
 }
 
-/// The entries of the records of a frame, which `body` holds.
-pub fn entries(log_id: &LogId, frame: &Frame, body: &[u8]) -> Result<Vec<u8>> {
-    let mut entries = memory::with_room(in_memory(frame.count).saturating_mul(ENTRY_BYTES), "index entries")?;
-    let mut start = 0;
-    for (number, size) in (frame.first_number..).zip(record_sizes(body, frame.count).flatten()) {
-        let end = start + in_memory(SIZE_WORD_BYTES + size);
-        let (offset, crc) = (frame.offset + start as u64, crc32c(&[&body[start..end]]));
-        let last_of_batch = Some(number + 1) == frame.end_number();
-        let entry = Entry::written(offset, frame.time_ns, crc, last_of_batch);
-        entries.extend_from_slice(&entry.encode(log_id, number));
-        start = end;
-    }
-    Ok(entries)
+/// Writes the records of `frame`, which `body` holds, into the record file `log`, and their entries into the side file, if there is one.
+pub fn write(site: &Site<'_>, log: &dyn File, index: Option<&Index>, frame: &Frame, body: &Body<'_>) -> Result<()> {
+    let failed = site.failed("replaying the journal into");
+    body.pieces(|at, piece| log.write_at(frame.offset + at, piece).map_err(&failed).map(|()| true))?;
+    let Some(index) = index else { return Ok(()) };
+    let mut entries = Entries::new(index)?;
+    body.records(frame.count, |BodyRecord { index, start, crc }| {
+        let last_of_batch = index + 1 == frame.count;
+        let entry = Entry::written(frame.offset + start, frame.time_ns, crc, last_of_batch);
+        entries.add(frame.first_number + index, &entry).map_err(&failed)
+    })?;
+    entries.write().map_err(&failed)
 }

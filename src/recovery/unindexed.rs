@@ -3,11 +3,11 @@
 use super::examine::{BesideRecords, Plan};
 use super::{Site, refusals};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::journal::{Frame, record_sizes};
+use crate::format::journal::Frame;
 use crate::format::log;
 use crate::index;
-use crate::journal::{self, Found};
-use crate::layout;
+use crate::journal::{self, Body, Found};
+use crate::layout::{self, Led};
 use crate::scan::{Bytes, Point, only_zeros};
 
 /// Decides what to do with the records; reads only.
@@ -20,11 +20,11 @@ pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
         Some(journal) => match follow(site, bytes, header_count, &journal)? {
             Some(point) => (point, Some(BesideRecords::Continues(journal))),
             None if is_short => return Err(refusals::known_to_journal(site, &journal.path)),
-            None => (layout::recognise(bytes, &site.log_path)?, Some(BesideRecords::Stale)),
+            None => (site.recognise(bytes)?, Some(BesideRecords::Stale)),
         },
         None if is_short && damaged_index => return Err(refusals::unknown_records(site)),
         None if is_short => return Ok(Plan::Create),
-        None => (layout::recognise(bytes, &site.log_path)?, None),
+        None => (site.recognise(bytes)?, None),
     };
     Ok(Plan::Adopt { point, header_count, damaged_index, journal })
 }
@@ -43,9 +43,9 @@ fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &F
     let Some(first) = journal.halves.first().map(|half| half.header) else { return Ok(None) };
     // What comes before a half was synced, and the count with it.
     let begin = layout::leads_to(bytes, Point::START, first.first_number)?;
-    let Some(mut reached) = begin.filter(|begin| begin.end == first.first_offset && begin.count <= header_count) else {
-        return Ok(None);
-    };
+    let begins = |led: &Led| led.to.end == first.first_offset && led.to.count <= header_count;
+    let Some(led) = begin.filter(begins) else { return Ok(None) };
+    let mut reached = site.confirmed(led)?;
     for half in &journal.halves {
         let header = half.header;
         let is_same_writer = (header.log_id, header.epoch) == (first.log_id, first.epoch);
@@ -54,12 +54,12 @@ fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &F
         }
         let mut frames = journal.frames(half);
         while let Some((frame, body)) = frames.next()? {
-            reached = over(bytes, reached, &frame, body)?.ok_or_else(|| disagrees(site, journal, &reached))?;
+            reached = over(site, bytes, reached, &frame, &body)?.ok_or_else(|| disagrees(site, journal, &reached))?;
         }
     }
     if header_count > reached.count {
         let all = layout::leads_to_end_or_zeros(bytes, reached, header_count)?;
-        return all.map(Some).ok_or_else(|| disagrees(site, journal, &reached));
+        return site.confirmed(all.ok_or_else(|| disagrees(site, journal, &reached))?).map(Some);
     }
     if !only_zeros(bytes, reached.end)? {
         let Point { count, end, .. } = reached;
@@ -74,33 +74,42 @@ fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &F
 }
 
 /// Where the records of `frame` end, if it begins where `reached` is and agrees with what is there.
-fn over(bytes: &mut Bytes<'_>, reached: Point, frame: &Frame, body: &[u8]) -> Result<Option<Point>> {
+fn over(
+    site: &Site<'_>,
+    bytes: &mut Bytes<'_>,
+    reached: Point,
+    frame: &Frame,
+    body: &Body<'_>,
+) -> Result<Option<Point>> {
     if (frame.first_number, frame.offset) != (reached.count, reached.end) {
         return Ok(None);
     }
     let (Some(count), Some(end)) = (frame.end_number(), frame.end()) else { return Ok(None) };
     if frame.in_place {
-        return Ok(layout::leads_to(bytes, reached, count)?.filter(|point| point.end == end));
+        let led = layout::leads_to(bytes, reached, count)?.filter(|led| led.to.end == end);
+        return led.map(|led| site.confirmed(led)).transpose();
     }
-    let is_whole = record_sizes(body, frame.count).all(|size| size.is_some());
+    let is_whole = body.records(frame.count, |_| Ok(()))?;
     Ok((is_whole && agrees(bytes, frame.offset, body)?).then_some(Point { count, end, time_ns: 0 }))
 }
 
-/// Whether the file has `expected` at `offset`, as far as it has anything but zeros there.
-fn agrees(bytes: &mut Bytes<'_>, offset: u64, expected: &[u8]) -> Result<bool> {
-    let mut done = 0;
-    while done < expected.len() {
-        let rest = &expected[done..];
-        let piece = bytes.some(offset + done as u64, rest.len() as u64)?;
-        if piece.is_empty() {
-            break;
+/// Whether the file has `body` at `offset`, as far as it has anything but zeros there.
+fn agrees(bytes: &mut Bytes<'_>, offset: u64, body: &Body<'_>) -> Result<bool> {
+    body.pieces(|at, expected| {
+        let mut done = 0;
+        while done < expected.len() {
+            let rest = &expected[done..];
+            let piece = bytes.some(offset + at + done as u64, rest.len() as u64)?;
+            if piece.is_empty() {
+                break;
+            }
+            if piece.iter().zip(rest).any(|(there, expected)| there != expected && *there != 0) {
+                return Ok(false);
+            }
+            done += piece.len();
         }
-        if piece.iter().zip(rest).any(|(there, expected)| there != expected && *there != 0) {
-            return Ok(false);
-        }
-        done += piece.len();
-    }
-    Ok(true)
+        Ok(true)
+    })
 }
 
 fn disagrees(site: &Site<'_>, journal: &Found, reached: &Point) -> Error {

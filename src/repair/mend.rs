@@ -5,11 +5,11 @@
 
 use super::assess::follow;
 use super::remedy::{Own, Remedy, SideFile};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::codecs::ChainIds;
-use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, State, entries_end};
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, entries_end};
 use crate::format::log;
-use crate::index::{self, Index};
+use crate::index::{self, Index, Run};
 use crate::journal;
 use crate::leftovers;
 use crate::live::{self, Live};
@@ -32,17 +32,10 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
     let installed = keep_aside(site, log.as_ref(), remedy, &mut kept).and_then(|()| match &remedy.index {
         SideFile::Mended(own) => install_mended(site, log.as_ref(), own, remedy.point),
         SideFile::Anew => {
-            let epoch = random::epoch()?;
-            let (index, newest, slot) = rebuild::prepare_new(
-                site.storage,
-                site.namespace,
-                log.as_ref(),
-                remedy.point,
-                Mode::Fast,
-                epoch,
-                ChainIds::default(),
-            )?;
-            Ok((index.install(site.storage, site.namespace)?, newest, slot))
+            let newest = rebuild::first_checkpoint(remedy.point, Mode::Fast, random::epoch()?);
+            let index =
+                rebuild::prepare_new(site.storage, site.namespace, log.as_ref(), newest, ChainIds::default(), None)?;
+            Ok((index.install(site.storage, site.namespace)?, newest, rebuild::FIRST_SLOT))
         }
     });
     if installed.is_err() && side_file_id(site).is_ok_and(|now| now == before) {
@@ -52,7 +45,7 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
         }
     }
     let (index, checkpoint, slot) = installed?;
-    settle_records(site, log.as_ref(), remedy)?;
+    settle_records(site, log.as_ref(), &index, remedy)?;
     index.write_clean(&checkpoint, slot).map_err(site.failed("writing the last checkpoint of"))?;
     journal::remove(site.storage, site.namespace)
         .and_then(|()| site.storage.sync_directory())
@@ -69,8 +62,10 @@ fn side_file_id(site: &Site<'_>) -> Result<Option<FileId>> {
 
 /// Copies everything that will be changed or cut off.
 fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<String>) -> Result<()> {
-    for range in &remedy.salvage {
-        kept.push(salvage::keep(site.storage, site.namespace, log, range.start, range.end)?);
+    if remedy.stretches.count > 0 {
+        kept.push(salvage::keep_all(site.storage, site.namespace, log, remedy.stretches.count, |kept| {
+            remedy.each_stretch(site, log, &mut |range| kept.add(range))
+        })?);
     }
     kept.extend(salvage::keep_whole(site.storage, log, &index::file_name(site.namespace))?);
     // Whatever was laid of it: behind a damaged frame there may be more, which nobody can tell.
@@ -94,32 +89,30 @@ fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
 /// Puts a side file with the mended entries, and those of the journal's records, in the place of the one that is there.
 fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> Result<(Index, Checkpoint, usize)> {
     let epoch = random::epoch()?;
-    let newest = Checkpoint { seq: 2, count: point.count, end: point.end, state: State::Open, mode: Mode::Fast, epoch };
+    let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch);
     let prepared = rebuild::prepare(site.storage, site.namespace, log, |file| {
-        fill_mended(site, log, own, &newest, file.as_ref())?;
-        Ok(Index { file, log_id: own.index.log_id })
+        let mended = Index { file, log_id: own.index.log_id };
+        fill_mended(site, log, own, &newest, &mended)?;
+        Ok(mended)
     })?;
-    Ok((prepared.install(site.storage, site.namespace)?, newest, 1))
+    Ok((prepared.install(site.storage, site.namespace)?, newest, rebuild::FIRST_SLOT))
 }
 
-fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, file: &dyn File) -> Result<()> {
+fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, mended: &Index) -> Result<()> {
     let Own { index, assessment, journal, .. } = own;
+    let file = mended.file.as_ref();
     let failed = site.failed("making a side file for");
     let size_bytes = index.file.metadata().map_err(&failed)?.size_bytes;
     let end = entries_end(newest.count);
     salvage::copy(index.file.as_ref(), 0..end.min(size_bytes), file, 0, &failed)?;
     file.set_size(end).map_err(&failed)?;
-    for damage in &assessment.damages {
-        let entry = damage.entry.encode(&index.log_id, damage.number);
-        file.write_at(entries_end(damage.number), &entry).map_err(&failed)?;
-    }
+    let mut entries = rebuild::Entries::new(mended)?;
+    own.each_damage(site, log, &mut |damage| entries.add(damage.number, &damage.entry).map_err(&failed))?;
+    entries.write().map_err(&failed)?;
     let size_bytes = log.metadata().map_err(&failed)?.size_bytes;
     let mut bytes = Bytes::new(log, size_bytes)?;
-    follow(&mut bytes, index, assessment.base, journal.as_ref(), &site.log_path, |frame, records| {
-        let entries = replay::entries(&index.log_id, frame, records)?;
-        log.write_at(frame.offset, records)
-            .and_then(|()| file.write_at(entries_end(frame.first_number), &entries))
-            .map_err(&failed)
+    follow(&mut bytes, index, assessment.base, journal.as_ref(), &site.log_path, |frame, body| {
+        replay::write(site, log, Some(mended), frame, body)
     })?;
     for (seq, offset) in [newest.seq - 1, newest.seq].into_iter().zip(CHECKPOINT_OFFSETS) {
         file.write_at(offset, &Checkpoint { seq, ..*newest }.encode(&index.log_id)).map_err(&failed)?;
@@ -128,17 +121,79 @@ fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, 
 }
 
 /// Makes the record file what the new side file says: size words, count, end.
-fn settle_records(site: &Site<'_>, log: &dyn File, remedy: &Remedy) -> Result<()> {
+fn settle_records(site: &Site<'_>, log: &dyn File, index: &Index, remedy: &Remedy) -> Result<()> {
     let failed = site.failed("mending");
-    if let SideFile::Mended(own) = &remedy.index {
-        for damage in &own.assessment.damages {
-            log.write_at(damage.entry.offset, &damage.size_word()).map_err(&failed)?;
-        }
+    if let SideFile::Mended(own) = &remedy.index
+        && (own.assessment.has_wrong_size || own.assessment.quarantined > 0)
+    {
+        settle_sizes(site, log, index, own.assessment.base)?;
     }
     log.write_at(log::COUNT_OFFSET, &log::word(remedy.point.count))
         .and_then(|()| log.set_size(remedy.point.end))
         .and_then(|()| log.sync())
         .map_err(&failed)
+}
+
+/// Writes the size words of the records up to `base` that are not what their entries tell: each ends where the next one begins.
+fn settle_sizes(site: &Site<'_>, log: &dyn File, index: &Index, base: Point) -> Result<()> {
+    let failed = site.failed("mending");
+    let (mut run, mut bytes) = (Run::default(), Bytes::new(log, base.end)?);
+    let mut at = run.next_valid(index, 0..base.count, None)?;
+    while let Some((number, entry)) = at {
+        at = run.next_valid(index, number + 1..base.count, None)?;
+        let end = at.map_or(base.end, |(_, next)| next.offset);
+        let size = end.saturating_sub(entry.offset + log::SIZE_WORD_BYTES);
+        if bytes.size_word(entry.offset)? != Some(size) {
+            log.write_at(entry.offset, &log::word(size)).map_err(&failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what carrying `remedy` out would: without names for the copies, or without room for them and the new side file.
+pub fn refuse_without_room(site: &Site<'_>, log: &dyn File, remedy: &Remedy) -> Result<()> {
+    let mut needed_bytes = blocks(entries_end(remedy.point.count));
+    if remedy.stretches.count > 0 {
+        salvage::refuse_without_name(site.storage, site.namespace)?;
+        needed_bytes = needed_bytes.saturating_add(blocks(remedy.stretches.room_bytes()));
+    }
+    let (index_name, journal_name) = (index::file_name(site.namespace), journal::file_name(site.namespace));
+    let is_journal_kept = !is_unused(site, &journal_name)?;
+    for name in [Some(index_name), is_journal_kept.then_some(journal_name)].into_iter().flatten() {
+        if let Some(data_bytes) = data_bytes(site, &name)? {
+            salvage::aside(site.storage, &name)?;
+            needed_bytes = needed_bytes.saturating_add(blocks(data_bytes));
+        }
+    }
+    let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
+    // What the journal alone has goes behind what the file has.
+    needed_bytes = needed_bytes.saturating_add(remedy.point.end.saturating_sub(size_bytes));
+    let free_bytes = site.storage.free_bytes().map_err(site.failed("asking for the free space beside"))?;
+    if needed_bytes <= free_bytes {
+        return Ok(());
+    }
+    let message = format_args!(
+        "{}: copies of what gives way, and a new side file for {} records, take {needed_bytes} bytes, {free_bytes} are free: make room and try again",
+        site.log_path.display(),
+        remedy.point.count
+    );
+    Err(Error::new(ErrorKind::NoSpace, message))
+}
+
+/// `size_bytes` in whole blocks, as most file systems give them.
+fn blocks(size_bytes: u64) -> u64 {
+    size_bytes.checked_next_multiple_of(4096).unwrap_or(u64::MAX)
+}
+
+/// How many bytes of the file called `name` are not in holes; `None` when there is no such file.
+fn data_bytes(site: &Site<'_>, name: &str) -> Result<Option<u64>> {
+    let failed = site.failed("looking beside");
+    let file = match site.storage.open(name, OpenMode::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(&failed)?,
+    };
+    let size_bytes = file.metadata().map_err(&failed)?.size_bytes;
+    site.bytes(file.as_ref(), size_bytes)?.data_in(0..size_bytes).map(Some)
 }
 
 /// Readers that wait may have seen records that are gone. Where they cannot be told, they look by themselves.

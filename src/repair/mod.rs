@@ -9,10 +9,9 @@ mod remedy;
 
 use crate::codec::Chain;
 use crate::error::Result;
-use crate::log::Log;
 use crate::options::{Options, check_name};
 use crate::progress::Progress;
-use crate::recovery::{Site, inspect};
+use crate::recovery::{self, Inspected, Site, inspect};
 use crate::report::{Outcome, Report};
 use crate::storage::{Storage, open_directory};
 use crate::sync::Arc;
@@ -25,7 +24,7 @@ use std::time::Instant;
 pub struct Repair {
     /// Change the files; otherwise only say what would be done.
     pub apply: bool,
-    /// Where zeros may or may not be empty records, believe the count.
+    /// Where zeros may or may not be empty records, and where nothing else says that records lie in a hole, believe the count.
     pub accept_count: bool,
 }
 
@@ -59,31 +58,39 @@ pub fn repair_on(
 ) -> Result<Report> {
     let started = Instant::now();
     let named = Chain::new(&options.codecs)?;
-    let site = Site::new(storage.as_ref(), name, &named);
-    let inspected = inspect(&site)?;
-    let (lock, log) = (inspected.lock, inspected.log);
-    let mut report = match diagnose(&site, log.as_ref(), inspected.opening, how, &mut Progress(progress))? {
-        Diagnosis::Sound(forecast) if !how.apply => forecast,
-        Diagnosis::Sound(forecast) => {
-            drop((log, lock));
-            Report { bad_records: forecast.bad_records, ..open_and_close(storage, name, options)? }
+    let (progress, unwatched) = (Progress::new(progress), Site::new(storage.as_ref(), name, &named));
+    let site = Site::new(storage.as_ref(), name, &named).watched(Some(&progress));
+    let Inspected { lock, log, opening } = inspect(&site)?;
+    let mut report = match diagnose(&site, log.as_ref(), opening, how)? {
+        Diagnosis::Sound { plan, report } if !how.apply => {
+            recovery::refuse_without_room(&site, &plan)?;
+            report
         }
-        Diagnosis::Damaged { report, .. } if !how.apply => report,
+        Diagnosis::Sound { plan, report } => {
+            let opened = recovery::finish(&unwatched, lock, log, plan)?;
+            let done = Report { bad_records: report.bad_records, ..opened };
+            match report.outcome {
+                Outcome::Damaged => Report {
+                    outcome: Outcome::Repaired,
+                    finding: report.finding,
+                    first_bad_number: report.first_bad_number,
+                    first_bad_offset: report.first_bad_offset,
+                    ..done
+                },
+                _ => done,
+            }
+        }
         Diagnosis::Damaged { remedy, report } => {
-            let kept = mend::mend(&site, &log, &remedy)?;
-            let salvage = kept.map_or(String::new(), |name| storage.path().join(name).display().to_string());
-            Report { outcome: Outcome::Repaired, salvage, ..report }
+            mend::refuse_without_room(&site, log.as_ref(), &remedy)?;
+            if how.apply {
+                let kept = mend::mend(&unwatched, &log, &remedy)?;
+                let salvage = kept.map_or(String::new(), |name| storage.path().join(name).display().to_string());
+                Report { outcome: Outcome::Repaired, salvage, ..report }
+            } else {
+                report
+            }
         }
     };
     report.seconds = started.elapsed().as_secs_f64();
-    Ok(report)
-}
-
-/// What mends a log that is not damaged, only left by a crash.
-fn open_and_close(storage: &Arc<dyn Storage>, name: &str, options: &Options) -> Result<Report> {
-    let options = Options { namespaces: vec![name.to_owned()], read_only: false, ..options.clone() };
-    let log = Log::open_on(Arc::clone(storage), &options)?;
-    let report = log.report(0)?;
-    log.shutdown()?;
     Ok(report)
 }

@@ -224,6 +224,14 @@ impl File for RealFile {
         }
     }
 
+    fn next_hole(&self, offset: u64) -> io::Result<u64> {
+        match sys::next_hole(self.descriptor(), offset) {
+            Ok(Some(hole)) => Ok(hole),
+            Err(refusal) if !matches!(refusal.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => Err(refusal),
+            _ => self.size(),
+        }
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         let mut held = self.lock.lock();
         if held.is_none() {

@@ -155,6 +155,8 @@ pub trait File: Send + Sync + Debug {
     /// Where the first byte that may not be zero lies at or after `offset` (`SEEK_DATA`); `None`: only zeros follow.
     /// File systems without the notion answer `offset` itself while it is below the file's size.
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>>;
+    /// Where the first hole lies at or after `offset` (`SEEK_HOLE`); where there is none, the file's size.
+    fn next_hole(&self, offset: u64) -> io::Result<u64>;
     /// Takes the writer's lock (an open-file-description write lock over the whole file) without waiting; `false`: held elsewhere.
     /// It is held until the last reference to this file is dropped, and never by a forked child.
     fn try_lock(&self) -> io::Result<bool>;

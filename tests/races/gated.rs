@@ -176,6 +176,10 @@ impl File for GatedFile {
         self.inner.next_data(offset)
     }
 
+    fn next_hole(&self, offset: u64) -> io::Result<u64> {
+        self.inner.next_hole(offset)
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         self.inner.try_lock()
     }

@@ -94,6 +94,22 @@ impl Inode {
         }
     }
 
+    /// Where the first hole lies at or after `offset`, which blocks of zeros are, or where the file ends.
+    pub(super) fn next_hole(&self, offset: u64) -> u64 {
+        let size_bytes = self.cached.len() as u64;
+        let mut begin = offset - offset % BLOCK_BYTES;
+        while begin < size_bytes {
+            let end = (begin + BLOCK_BYTES).min(size_bytes);
+            let block = usize::try_from(begin).ok().zip(usize::try_from(end).ok());
+            let block = block.and_then(|(begin, end)| self.cached.get(begin..end)).unwrap_or_default();
+            if block.iter().all(|byte| *byte == 0) {
+                return begin.max(offset);
+            }
+            begin = end;
+        }
+        size_bytes
+    }
+
     /// A sync that failed: the written pages count as clean from now on and are never written again; sizes are another matter.
     pub(super) fn fail_sync(&mut self, how: SyncFailure) {
         self.changes.retain(|change| matches!(change, Change::Size(_)));

@@ -340,6 +340,10 @@ impl File for SimulatedFile {
         })
     }
 
+    fn next_hole(&self, offset: u64) -> io::Result<u64> {
+        self.call(|inode| inode.next_hole(offset))
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         self.check_writable()?;
         self.call(|inode| !inode.is_read_locked && *inode.locked_by.get_or_insert(self.handle) == self.handle)

@@ -64,6 +64,12 @@ fn data_is_found_behind_holes() -> io::Result<()> {
         let found = file.next_data(0)?;
         assert!(found.is_some_and(|found| found <= 10 * MIB + 17), "the byte is not passed over: {found:?}");
         assert_eq!(file.next_data(10 * MIB + 17)?, Some(10 * MIB + 17));
+        assert_eq!(file.next_hole(5)?, 5, "a hole begins there already");
+        let hole = file.next_hole(10 * MIB + 17)?;
+        assert!(hole > 10 * MIB + 17 && hole <= 12 * MIB, "the next one is right behind the byte's block: {hole}");
+        file.write_at(64 * MIB - 1, b"y")?;
+        assert_eq!(file.next_hole(64 * MIB - 1)?, 64 * MIB, "the end of the file counts as one");
+        assert_eq!(file.next_hole(70 * MIB)?, 64 * MIB, "nothing lies beyond it");
         assert_eq!(file.next_data(64 * MIB)?, None, "nothing at the end");
         assert_eq!(file.next_data(65 * MIB)?, None, "nothing beyond it");
         Ok(())

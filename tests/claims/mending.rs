@@ -1,0 +1,109 @@
+//! Repairing: in little memory, by what is there, with one file for whatever is kept; and a dry run that says what the real one does.
+
+use crate::forged::{closed, image_of, side_file};
+use crate::layout::{ENTRIES_AT, entry, put};
+use crate::{BUFFER_BYTES, cost, options, repair};
+use immuta::storage::simulated::Simulated;
+use immuta::{ErrorKind, Log, Next, Outcome, Repair, Timeout};
+
+const DRY: Repair = Repair { apply: false, accept_count: false };
+const APPLY: Repair = Repair { apply: true, accept_count: false };
+const RECORDS: usize = 24_000;
+const RECORD_BYTES: usize = 8 + 9;
+
+/// A log every other record of which is damaged, none beside another.
+fn damaged_all_over() -> Simulated {
+    let disk = closed(&vec![b"a payload".as_slice(); RECORDS]);
+    let mut log = disk.read_file("a.log").unwrap();
+    (0..RECORDS).step_by(2).for_each(|number| log[8 + number * RECORD_BYTES + 10] ^= 1);
+    disk.write_file("a.log", &log);
+    disk
+}
+
+#[test]
+fn more_than_9999_separate_damages_are_kept_in_one_file_and_repaired() {
+    let disk = damaged_all_over();
+    let before = image_of(&disk);
+    let (forecast, dry) = cost(&disk, || repair(&disk, DRY));
+    let forecast = forecast.unwrap();
+    assert!(image_of(&disk) == before);
+    let (report, real) = cost(&disk, || repair(&disk, APPLY));
+    let report = report.unwrap();
+    let bad = RECORDS as u64 / 2;
+    assert_eq!((forecast.outcome, report.outcome), (Outcome::Damaged, Outcome::Repaired));
+    assert_eq!((forecast.bad_records, report.bad_records), (bad, bad));
+    assert_eq!((forecast.trimmed_bytes, report.trimmed_bytes), (bad * 17, bad * 17));
+    assert_eq!((forecast.count, report.count), (RECORDS as u64, RECORDS as u64));
+    assert!(dry.calls < 1000, "{dry:?}");
+    assert!(real.calls < 10 * bad, "no more than some calls for each damage: {real:?}");
+    assert!(real.read_bytes < 64 * before["a.log"].len() as u64, "{real:?}");
+    assert!(report.salvage.ends_with("a.salvage-1"), "{}", report.salvage);
+    assert!(disk.read_file("a.salvage-2").is_none(), "one file for all");
+    // As docs/format.md draws it: a magic number, and for each stretch its offset, its length and its bytes.
+    let salvage = disk.read_file("a.salvage-1").unwrap();
+    let mut expected = b"\x89IMS\r\n\x1a\n".to_vec();
+    for number in (0..RECORDS).step_by(2) {
+        let offset = 8 + number * RECORD_BYTES;
+        expected.extend((offset as u64).to_le_bytes());
+        expected.extend((RECORD_BYTES as u64).to_le_bytes());
+        expected.extend(&before["a.log"][offset..offset + RECORD_BYTES]);
+    }
+    assert!(salvage == expected, "{} bytes, {} expected", salvage.len(), expected.len());
+    let log = Log::open_on(disk.storage(), &options()).unwrap();
+    let mut stream = log.stream(0, 1).unwrap();
+    assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(record)) if record.data() == b"a payload"));
+    assert_eq!(stream.next(Timeout::Ns(0)).map(drop).map_err(|error| error.kind), Err(ErrorKind::Corrupt));
+}
+
+#[test]
+fn one_stretch_is_kept_as_its_bytes_alone() {
+    let disk = closed(&[b"one", b"two", b"three"]);
+    let mut log = disk.read_file("a.log").unwrap();
+    log[8 + 11 + 8] ^= 1;
+    disk.write_file("a.log", &log);
+    repair(&disk, APPLY).unwrap();
+    assert_eq!(disk.read_file("a.salvage-1").as_deref(), Some(&log[8 + 11..8 + 22]));
+}
+
+#[test]
+fn a_dry_run_refuses_what_the_real_one_would() {
+    for name in ["a.salvage", "a.idx.bad"] {
+        let disk = damaged_all_over();
+        (1..10_000).for_each(|number| disk.write_file(&format!("{name}-{number}"), b""));
+        let before = image_of(&disk);
+        for how in [DRY, APPLY] {
+            let refused = repair(&disk, how).map(drop).map_err(|error| error.kind);
+            assert_eq!(refused, Err(ErrorKind::Exists), "{name}, {how:?}");
+            assert!(image_of(&disk) == before, "{name}, {how:?}");
+        }
+    }
+    let disk = damaged_all_over();
+    let before = image_of(&disk);
+    let used: u64 = before.values().map(|bytes| bytes.len().next_multiple_of(4096) as u64).sum();
+    for pages in [1, 60, 160, 300] {
+        disk.set_capacity(used + 8192 + pages * 4096);
+        let kinds = [DRY, APPLY].map(|how| repair(&disk.copy(), how).map(drop).map_err(|error| error.kind));
+        assert_eq!(kinds[0], kinds[1], "with room for {pages} pages");
+    }
+}
+
+#[test]
+fn a_repair_does_not_read_the_hole_that_a_record_claims() {
+    const CLAIMED: usize = 32 << 20;
+    let mut log = 2_u64.to_le_bytes().to_vec();
+    log.extend((CLAIMED as u64).to_le_bytes());
+    log.resize(16 + CLAIMED, 0);
+    log.extend([3, 0, 0, 0, 0, 0, 0, 0, b'a', b'b', b'c']);
+    let second = 16 + CLAIMED;
+    let disk = Simulated::new();
+    let index = side_file(2, 2, log.len() as u64, |index| {
+        put(index, ENTRIES_AT, &entry(0, 8, true, b"of something else"));
+        put(index, ENTRIES_AT + 24, &entry(1, second, true, &log[second..]));
+    });
+    disk.write_file("a.idx", &index);
+    disk.write_file("a.log", &log);
+    let (report, cost) = cost(&disk, || repair(&disk, DRY));
+    let report = report.unwrap();
+    assert_eq!((report.count, report.bad_records), (2, 1));
+    assert!(cost.read_bytes < 16 * BUFFER_BYTES && cost.calls < 200, "{cost:?}");
+}

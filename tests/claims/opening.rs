@@ -1,0 +1,128 @@
+//! Opening for writing and for reading, and what a repair makes of what they refuse.
+
+use crate::forged::{closed, empty_records, extend, image_of, side_file};
+use crate::{cost, options, read_only, repair};
+use immuta::storage::simulated::Simulated;
+use immuta::{ErrorKind, Log, Outcome, Payloads, Repair, verify_on};
+
+const ACCEPTING: Repair = Repair { apply: false, accept_count: true };
+
+#[test]
+fn a_side_file_that_is_too_long_is_cut_and_its_hole_is_given_no_blocks() {
+    const LONG: usize = 64 << 20;
+    let disk = closed(&[b"one", b"two"]);
+    let whole = disk.read_file("a.idx").unwrap().len();
+    extend(&disk, "a.idx", LONG);
+    let (log, cost) = cost(&disk, || Log::open_on(disk.storage(), &options()));
+    let log = log.unwrap();
+    assert_eq!(disk.read_file("a.idx").unwrap().len(), whole, "a writer begins with the entries there are");
+    assert!(cost.read_bytes < 1 << 20 && cost.calls < 200, "{cost:?}");
+    log.append(0, Payloads::One(&[b"three"]), None).unwrap();
+    let after = disk.read_file("a.idx").unwrap().len();
+    assert!(after < 1 << 20, "{after} bytes after the first append");
+    log.shutdown().unwrap();
+}
+
+/// How a log came to have records in a hole that no entry confirms, and how many records it has then.
+fn in_holes() -> Vec<(&'static str, Simulated, u64)> {
+    const EMPTY: u64 = 100_003;
+    let without = Simulated::new();
+    without.write_file("a.log", &empty_records(EMPTY, b""));
+    let before_another = Simulated::new();
+    before_another.write_file("a.log", &empty_records(EMPTY, b"behind the hole"));
+    let ahead = closed(&[b"one", b"two"]);
+    let size_bytes = ahead.read_file("a.log").unwrap().len() + 8 * 100_003;
+    extend(&ahead, "a.log", size_bytes);
+    let mut log = ahead.read_file("a.log").unwrap();
+    log[..8].copy_from_slice(&(EMPTY + 2).to_le_bytes());
+    ahead.write_file("a.log", &log);
+    let cut_off = Simulated::new();
+    cut_off.write_file("a.log", &empty_records(EMPTY, b""));
+    cut_off.write_file("a.idx", &side_file(0, EMPTY, 8 + 8 * EMPTY, |_| ()));
+    vec![
+        ("no side file", without, EMPTY),
+        ("no side file, and a record behind the hole", before_another, EMPTY + 1),
+        ("a count ahead of a side file that was closed", ahead, EMPTY + 2),
+        ("a side file whose entries are cut off", cut_off, EMPTY),
+    ]
+}
+
+#[test]
+fn records_in_a_hole_that_only_a_count_claims_are_ambiguous_and_nothing_is_made() {
+    for (what, disk, _) in in_holes() {
+        let before = image_of(&disk);
+        let (opened, cost) = cost(&disk, || Log::open_on(disk.storage(), &options()));
+        assert_eq!(opened.map(drop).map_err(|error| error.kind), Err(ErrorKind::Ambiguous), "{what}");
+        assert!(cost.read_bytes < 2 << 20 && cost.written_bytes < 1 << 16, "{what}: {cost:?}");
+        if !before.contains_key("a.idx") {
+            let opened = Log::open_on(disk.storage(), &read_only());
+            assert_eq!(opened.map(drop).map_err(|error| error.kind), Err(ErrorKind::Ambiguous), "{what}, read-only");
+        }
+        let report = verify_on(&disk.storage(), "a", &options(), &mut |_, _| true).unwrap();
+        assert_eq!(report.finding, Some(ErrorKind::Ambiguous), "{what}: what a verification finds");
+        for apply in [false, true] {
+            let repaired = repair(&disk, Repair { apply, accept_count: false });
+            assert_eq!(repaired.map(drop).map_err(|error| error.kind), Err(ErrorKind::Ambiguous), "{what}, {apply}");
+        }
+        assert!(image_of(&disk) == before, "{what}: nothing is made, and nothing changed");
+    }
+}
+
+#[test]
+fn a_repair_that_accepts_the_count_indexes_records_in_a_hole() {
+    for (what, disk, count) in in_holes() {
+        let before = image_of(&disk);
+        let forecast = repair(&disk, ACCEPTING).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(image_of(&disk) == before, "{what}: a dry run changes nothing");
+        let repaired = repair(&disk, Repair { apply: true, ..ACCEPTING });
+        let report = repaired.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!((forecast.outcome, report.outcome), (Outcome::Damaged, Outcome::Repaired), "{what}");
+        assert_eq!((forecast.finding, report.finding), (Some(ErrorKind::Ambiguous), Some(ErrorKind::Ambiguous)));
+        assert_eq!((forecast.count, report.count), (count, count), "{what}");
+        assert_eq!((forecast.adopted, forecast.bad_records), (report.adopted, report.bad_records), "{what}");
+        let log = Log::open_on(disk.storage(), &options()).unwrap();
+        assert_eq!((log.report(0).unwrap().outcome, log.stats(0).unwrap().count), (Outcome::Clean, count), "{what}");
+    }
+}
+
+#[test]
+fn a_repair_that_accepts_the_count_needs_room_for_the_index_and_says_so_before() {
+    for (what, disk, count) in in_holes() {
+        let before = image_of(&disk);
+        let used: u64 = before.values().map(|bytes| bytes.len().next_multiple_of(4096) as u64).sum();
+        disk.set_capacity(used + 24 * count / 2);
+        for apply in [false, true] {
+            let repaired = repair(&disk, Repair { apply, ..ACCEPTING });
+            assert_eq!(repaired.map(drop).map_err(|error| error.kind), Err(ErrorKind::NoSpace), "{what}, {apply}");
+            assert!(image_of(&disk) == before, "{what}, {apply}: nothing is made");
+        }
+    }
+}
+
+#[test]
+fn records_in_a_hole_that_a_side_file_confirms_are_served() {
+    let disk = closed(&vec![b"".as_slice(); 20_000]);
+    let log = Log::open_on(disk.storage(), &options()).unwrap();
+    assert_eq!((log.report(0).unwrap().outcome, log.stats(0).unwrap().count), (Outcome::Clean, 20_000));
+}
+
+#[test]
+fn a_call_that_fails_while_holes_are_looked_for_changes_nothing() {
+    for (what, disk, _) in in_holes() {
+        let before = image_of(&disk);
+        for call in 0.. {
+            let disk = disk.copy();
+            let first = disk.calls() + call;
+            disk.fail_call(first, libc::EIO, true);
+            let opened = Log::open_on(disk.storage(), &options()).map(drop).map_err(|error| error.kind);
+            let was_met = disk.calls() > first;
+            disk.clear_faults();
+            assert!(image_of(&disk) == before, "{what}, call {call}");
+            if !was_met {
+                assert_eq!(opened, Err(ErrorKind::Ambiguous), "{what}");
+                break;
+            }
+            assert!(matches!(opened, Err(ErrorKind::Io | ErrorKind::Ambiguous)), "{what}, call {call}: {opened:?}");
+        }
+    }
+}
