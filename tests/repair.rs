@@ -45,7 +45,7 @@ fn assert_healed(scene: &Scene, disk: &Simulated, context: &str) {
         assert_eq!(walked, Ok(left.len() as u64), "{context}: the walk");
     }
     let mut names = disk.storage().list().unwrap().into_iter();
-    let left_over = names.find(|name| name == "a.wal" || name.ends_with(".tmp"));
+    let left_over = names.find(|name| name == "a.wal" || name.rsplit_once('.').is_some_and(|(_, last)| last == "tmp"));
     assert_eq!(left_over, None, "{context}: it should be gone");
 }
 
