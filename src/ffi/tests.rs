@@ -95,7 +95,7 @@ fn message(error: &immuta_error) -> &str {
     unsafe { CStr::from_ptr(error.message.as_ptr()) }.to_str().unwrap()
 }
 
-unsafe extern "C" fn read_nothing(_user: *mut c_void, _buffer: *mut c_void, _capacity: usize) -> i64 {
+unsafe extern "C-unwind" fn read_nothing(_user: *mut c_void, _buffer: *mut c_void, _capacity: usize) -> i64 {
     0
 }
 
@@ -190,7 +190,7 @@ fn impossible_sizes_are_refused_without_looking() {
 
 #[test]
 fn a_callback_cannot_claim_more_than_the_buffer() {
-    unsafe extern "C" fn claim_more(_user: *mut c_void, _buffer: *mut c_void, capacity: usize) -> i64 {
+    unsafe extern "C-unwind" fn claim_more(_user: *mut c_void, _buffer: *mut c_void, capacity: usize) -> i64 {
         i64::try_from(capacity).unwrap() + 1
     }
     let fixture = Fixture::new();
