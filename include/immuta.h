@@ -45,7 +45,8 @@
  *           library, execs or ends. A child that shares memory or descriptors with its parent (vfork, CLONE_VM,
  *           CLONE_FILES) must not call the library.
  * Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
- *           close-on-exec. A log has at most one thread of its own, with all signals blocked.
+ *           close-on-exec. A log has at most one thread of its own, with all signals blocked. A call takes at most 32 KiB
+ *           of stack; opening, closing and maintenance take 64.
  * Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
  *           and immuta_report may grow at the end: the caller passes sizeof, the library fills what fits and zeroes
  *           the rest, so that either side may be the newer one.

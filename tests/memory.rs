@@ -1,12 +1,13 @@
 //! Memory that is refused: whatever needs much of it answers that there is none, has lost nothing, and succeeds when there is some again.
-//! An allocation that is not asked for in a way that can be refused would end this program. The codecs' own state is not tried: the
-//! libraries that make it take it for granted.
+//! An allocation that is not asked for in a way that can be refused would end this program. The codecs' own state is not tried, but for
+//! DEFLATE's: the libraries that make it take it for granted.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 #[path = "memory/refusing.rs"]
 mod refusing;
 
+use immuta::codec::{Builtin, Codec};
 use immuta::{Error, ErrorKind, Io, Log, Next, Options, Payloads, Repair, Result, Timeout, import, repair, verify};
 use refusing::{refusing, refusing_all};
 use std::fs;
@@ -212,6 +213,38 @@ fn refuse_each(scenario: &Scenario, setup: Setup) -> u64 {
         assert!(count >= RECORDS || scenario.name == "create and append", "{context}: {count} records");
     }
     unreachable!("a number of 64 bits was not enough")
+}
+
+/// Refuses one large allocation after the other in `call`, until a run wants no more. Answers how many.
+fn refuse_each_in(mut call: impl FnMut() -> Result<()>) -> u64 {
+    for number in 0.. {
+        let (outcome, is_met) = refusing(number, &mut call);
+        match outcome {
+            Err(error) => assert!(is_met && error.kind == ErrorKind::NoMemory, "refusal {number}: {error}"),
+            Ok(()) if !is_met => return number,
+            Ok(()) => {}
+        }
+    }
+    unreachable!("a number of 64 bits was not enough")
+}
+
+#[test]
+fn the_state_of_deflate_may_be_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let codecs = vec![Codec::builtin(Builtin::Deflate, 0).unwrap()];
+    let options = Options { codecs, ..Setup { io: Io::Auto, durable: false }.options() };
+    let log = Log::open(directory.path(), &options).unwrap();
+    append(&log, 0, 1).unwrap();
+    let refusals = refuse_each_in(|| append(&log, 0, 1));
+    assert!(refusals >= 2, "the state and the output: {refusals}");
+    assert!(log.stats(0).unwrap().count >= 2, "and the one that was not refused is there");
+    let refusals = refuse_each_in(|| {
+        let mut stream = log.stream(0, 0)?;
+        let Next::Ready(record) = stream.next(Timeout::Ns(0))? else { panic!("there is a record") };
+        assert!(record.data() == payload(0));
+        Ok(())
+    });
+    assert!(refusals >= 1, "the output");
 }
 
 #[test]

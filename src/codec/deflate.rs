@@ -1,61 +1,84 @@
 //! Raw DEFLATE (RFC 1951): no header, no checksum, no length.
+//!
+//! The state of both directions lies on the heap, where it can be refused: it is too large for the stacks of small threads. The encoder
+//! is one whose state is made there; the decoder needs no window beside what it has made.
 
 use super::{Sink, Transform, failed, level_in};
-use crate::error::Result;
+use crate::error::{Result, no_memory};
 use crate::format::in_memory;
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use crate::memory;
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+use zlib_rs::{DeflateConfig, ReturnCode, compress_bound, compress_slice};
 
-/// Output goes to the sink in pieces of this size.
-const CHUNK_BYTES: usize = 16 << 10;
 const LEVEL_DEFAULT: i32 = 6;
+/// The largest window there is, as `zlib` writes it for streams without a header.
+const WINDOW_BITS_RAW: i32 = -15;
+/// The least that is made room for while decoding; from then on it doubles.
+const DECODED_BYTES_MIN: u64 = 4 << 10;
+/// What an encoder of the largest window takes, about: for the message that refuses it.
+const ENCODER_BYTES: u64 = 330 << 10;
 
 #[derive(Debug)]
 pub struct Deflate {
-    level: Compression,
+    level: i32,
 }
 
 impl Deflate {
     pub fn new(level: i32) -> Result<Deflate> {
-        let level = level_in(level, 1..=9, LEVEL_DEFAULT)?;
-        Ok(Deflate { level: Compression::new(level.unsigned_abs()) })
+        Ok(Deflate { level: level_in(level, 1..=9, LEVEL_DEFAULT)? })
     }
 }
 
 impl Transform for Deflate {
     fn encode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
-        let mut encoder = Compress::new(self.level, false);
-        let mut chunk = [0; CHUNK_BYTES];
-        loop {
-            let (rest, made_before) = (&data[in_memory(encoder.total_in())..], encoder.total_out());
-            let status = encoder.compress(rest, &mut chunk, FlushCompress::Finish).map_err(failed)?;
-            let made = in_memory(encoder.total_out() - made_before);
-            out.write(&chunk[..made])?;
-            match status {
-                Status::StreamEnd => return Ok(()),
-                _ if made == 0 => return Err(failed("the encoder stopped")),
-                _ => {}
-            }
+        let mut made = zeros(Vec::new(), (compress_bound(data.len()) as u64).min(out.room_bytes()))?;
+        let config = DeflateConfig { level: self.level, window_bits: WINDOW_BITS_RAW, ..DeflateConfig::default() };
+        match compress_slice(&mut made, data, config) {
+            (made, ReturnCode::Ok) => out.write(made),
+            (_, ReturnCode::BufError) => Err(out.overflow()),
+            (_, ReturnCode::MemError) => Err(no_memory("the state of an encoder", ENCODER_BYTES)),
+            _ => Err(failed("the encoder stopped")),
         }
     }
 
     fn decode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
-        let mut decoder = Decompress::new(false);
-        let mut chunk = [0; CHUNK_BYTES];
+        let mut decoder = memory::boxed(DecompressorOxide::new())?;
+        // One byte beyond what is allowed, so that what ends just there is told from what goes on.
+        let limit_bytes = out.room_bytes().saturating_add(1);
+        let mut made = zeros(Vec::new(), (data.len() as u64 * 2).max(DECODED_BYTES_MIN).min(limit_bytes))?;
+        let (mut taken, mut made_bytes) = (0, 0);
         loop {
-            let (rest, made_before) = (&data[in_memory(decoder.total_in())..], decoder.total_out());
-            let status = decoder
-                .decompress(rest, &mut chunk, FlushDecompress::None)
-                .map_err(|_| failed("not a DEFLATE stream"))?;
-            let made = in_memory(decoder.total_out() - made_before);
-            out.write(&chunk[..made])?;
+            let flags = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+            let (status, took, added) = decompress(&mut decoder, &data[taken..], &mut made, made_bytes, flags);
+            (taken, made_bytes) = (taken + took, made_bytes + added);
+            if made_bytes as u64 == limit_bytes {
+                return Err(out.overflow());
+            }
             match status {
-                Status::StreamEnd if decoder.total_in() == data.len() as u64 => return Ok(()),
-                Status::StreamEnd => return Err(failed("bytes follow the end of the stream")),
-                _ if made == 0 && decoder.total_in() == data.len() as u64 => {
+                TINFLStatus::Done if taken == data.len() => {
+                    made.truncate(made_bytes);
+                    return out.put(made);
+                }
+                TINFLStatus::Done => return Err(failed("bytes follow the end of the stream")),
+                TINFLStatus::HasMoreOutput => {
+                    let wanted = (made.len() as u64 * 2).min(limit_bytes);
+                    made = zeros(made, wanted)?;
+                }
+                TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => {
                     return Err(failed("the stream is cut off"));
                 }
-                _ => {}
+                _ => return Err(failed("not a DEFLATE stream")),
             }
         }
     }
+}
+
+/// `bytes` with zeros behind them, `size_bytes` in all.
+fn zeros(mut bytes: Vec<u8>, size_bytes: u64) -> Result<Vec<u8>> {
+    let size = in_memory(size_bytes);
+    bytes.try_reserve_exact(size.saturating_sub(bytes.len())).map_err(|_| no_memory("a payload", size_bytes))?;
+    bytes.resize(size, 0);
+    Ok(bytes)
 }
