@@ -772,7 +772,8 @@ immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *co
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
 /// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be, what
-/// this library can write;
+/// this library can write; IMMUTA_E_LAYOUT with error->offset 8: a program that writes a 16-byte header has appended to
+/// this log, and immuta_repair brings every record back;
 /// IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named (immuta_options_add_codec); if
 /// one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED;
 /// IMMUTA_E_EXISTS: too many files were set aside as NAME.salvage-K, NAME.idx.bad-K or NAME.wal.bad-K; remove some;
@@ -1380,13 +1381,17 @@ immuta_status immuta_verify(const char *directory,
 ///
 /// Nothing that may be of use is deleted. Before anything is changed, the records of NAME.log that will be quarantined and
 /// what will be cut off behind the others are copied to one NAME.salvage-K, NAME.idx to NAME.idx.bad-K, and a NAME.wal that
-/// was used to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, and size words that are proven wrong.
-/// Records keep their numbers. What is done:
+/// was used to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, size words that are proven wrong, and
+/// damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done:
 /// a wrong size word or count that the side file proves is written back;
 /// a damaged entry whose record fits between its neighbours is made anew, as adopted;
 /// a damaged record is quarantined: its place stays, reading it answers IMMUTA_E_CORRUPT from then on, with verify_reads
 /// off, too, and immuta_verify counts it;
-/// records that are missing beyond what verifies end the log there;
+/// a damaged record that NAME.wal still has is written again;
+/// records that are missing beyond what verifies are quarantined, if later ones prove where they belong, else they end the
+/// log there. So after a power failure in fast mode more is left than by opening, and not a clean prefix;
+/// records that a program without NAME.idx appended are indexed, where their sizes lead to the end: releases of the Go
+/// original with an 8-byte header, and those with a 16-byte one, which write over the size of the first record;
 /// a side file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to its
 /// end.
 /// A namespace that is as it should be is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening it would.
@@ -1403,7 +1408,7 @@ immuta_status immuta_verify(const char *directory,
 ///              outcome is IMMUTA_OUTCOME_REPAIRED, or without IMMUTA_REPAIR_APPLY IMMUTA_OUTCOME_DAMAGED; finding: why
 ///              opening refuses, IMMUTA_E_CORRUPT for damage that it does not look at; count: records that
 ///              remain; header_count: those that the count in NAME.log, or its checkpoint if that is more, claims;
-///              recovered: found good beyond the checkpoint; adopted: entries made anew; trimmed_bytes: copied to
+///              recovered: found good beyond the checkpoint; adopted: entries made; trimmed_bytes: copied to
 ///              NAME.salvage-K; bad_records: in quarantine; first_bad_number, first_bad_offset: the first damage;
 ///              salvage: path of the first copy.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
@@ -1420,7 +1425,7 @@ immuta_status immuta_verify(const char *directory,
 /// IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has; IMMUTA_E_AMBIGUOUS also: only a count claims empty
 /// records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is not there to believe it;
 /// IMMUTA_E_TRUNCATED: somebody else cuts NAME.log off during the call;
-/// IMMUTA_E_LAYOUT: a file of another layout, for immuta_import;
+/// IMMUTA_E_LAYOUT: a file of another layout without a NAME.idx of its own, for immuta_import;
 /// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY:
 /// as immuta_open;
 /// IMMUTA_E_EXISTS: too many copies of one name; remove some;

@@ -113,18 +113,6 @@ pub struct Index {
 }
 
 impl Index {
-    /// Calls `each` with every valid entry from record `from` up to record `to`, until it answers `false`; holes are not read.
-    pub fn each_entry(&self, from: u64, to: u64, mut each: impl FnMut(u64, Entry) -> Result<bool>) -> Result<()> {
-        let (mut run, mut number) = (Run::default(), from);
-        while let Some((valid, entry)) = run.next_valid(self, number..to, None)? {
-            if !each(valid, entry)? {
-                break;
-            }
-            number = valid + 1;
-        }
-        Ok(())
-    }
-
     /// The first entry from that of record `number` on that is not in a hole, all of it; `None` when all others are.
     fn next_there(&self, number: u64) -> Result<Option<u64>> {
         let Some(offset) = entry_offset(number) else { return Ok(None) };

@@ -260,6 +260,20 @@ fn ambiguous(path: &Path, number: u64, offset: u64, what: std::fmt::Arguments<'_
     Error::new(ErrorKind::Ambiguous, message).at(number, offset)
 }
 
+/// Where the records end that a writer of the 16-byte layout appended behind `from`, so that there are `count`: it puts the offset of the
+/// last one where our layout has the size of the first.
+pub fn appended_with_header16(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
+    if from.count == 0 || count <= from.count {
+        return Ok(None);
+    }
+    let last_offset = bytes.size_word(HEADER_SIZE_BYTES)?;
+    let last = leads_to(bytes, from, count - 1)?;
+    if last.is_none_or(|last| Some(last.to.end) != last_offset) {
+        return Ok(None);
+    }
+    leads_to(bytes, from, count)
+}
+
 /// Where record `count` begins, if sizes lead there from `from` on; for callers who know where that must be.
 pub fn leads_to(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
     let mut led = Led { to: from, in_hole: None };

@@ -197,7 +197,7 @@ impl<'a> Entries<'a> {
 
 /// Writes the entries of the records of `log` from `from` to `to`, which nobody knows but by their sizes. They are not older than the
 /// record before them.
-fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point, watch: Option<&dyn Watch>) -> Result<()> {
+pub fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point, watch: Option<&dyn Watch>) -> Result<()> {
     let failed = |error: io::Error| Error::os("writing index entries", &error);
     let mut bytes = Bytes::new(log, to.end)?.watched(watch);
     let mut entries = Entries::new(index)?;

@@ -240,16 +240,18 @@ pub fn proven_after_gap(
         }
         Ok(())
     };
+    let (mut run, mut least, watch) = (Run::default(), gap.end, bytes.watch);
     let mut candidate: Option<(u64, Entry)> = None;
-    index.each_entry(gap.count, entries, |number, entry| {
-        let least = candidate.map_or(gap.end, |(_, before)| before.offset + SIZE_WORD_BYTES);
-        if entry.offset >= least
-            && let Some(before) = candidate.replace((number, entry))
-        {
-            check(bytes, before, Some((number, entry)))?;
+    let mut number = gap.count;
+    while let Some((valid, entry)) = run.next_valid(index, number..entries, watch)? {
+        number = valid + 1;
+        if entry.offset >= least {
+            least = entry.offset + SIZE_WORD_BYTES;
+            if let Some(before) = candidate.replace((valid, entry)) {
+                check(bytes, before, Some((valid, entry)))?;
+            }
         }
-        Ok(true)
-    })?;
+    }
     candidate.map_or(Ok(()), |last| check(bytes, last, None))
 }
 

@@ -51,7 +51,8 @@ impl Opaque for immuta_log {
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
 /// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be, what
-/// this library can write;
+/// this library can write; IMMUTA_E_LAYOUT with error->offset 8: a program that writes a 16-byte header has appended to
+/// this log, and immuta_repair brings every record back;
 /// IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named (immuta_options_add_codec); if
 /// one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED;
 /// IMMUTA_E_EXISTS: too many files were set aside as NAME.salvage-K, NAME.idx.bad-K or NAME.wal.bad-K; remove some;

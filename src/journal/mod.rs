@@ -8,7 +8,7 @@ mod read;
 mod write;
 
 pub use create::{Prepared, prepare, remove};
-pub use read::{Body, BodyRecord, Found, find, find_of};
+pub use read::{Body, BodyRecord, Found, Records, find, find_of};
 pub use write::{Journal, Place, Write};
 
 use crate::format::journal::SUFFIX;

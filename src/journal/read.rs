@@ -92,6 +92,11 @@ impl Found {
         Ok(false)
     }
 
+    /// Its records, to be looked up.
+    pub fn records(&self) -> Records<'_> {
+        Records { found: self, halves: self.halves.iter(), frames: None, next: None }
+    }
+
     /// The frames of `half`.
     pub fn frames(&self, half: &Half) -> Frames<'_> {
         Frames {
@@ -144,6 +149,10 @@ pub struct Body<'a> {
 }
 
 impl Body<'_> {
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
     /// Calls `each` with where in the body bytes are, and these, piece by piece, for as long as it says so; whether it always did.
     pub fn pieces(&self, mut each: impl FnMut(u64, &[u8]) -> Result<bool>) -> Result<bool> {
         if self.loaded.len() as u64 == self.size_bytes {
@@ -234,6 +243,57 @@ impl Walk {
         self.met += part.len() as u64;
         *rest = behind;
         part
+    }
+}
+
+/// Looks records up in the frames, in the order of their numbers.
+#[derive(Debug)]
+pub struct Records<'a> {
+    found: &'a Found,
+    halves: std::slice::Iter<'a, Half>,
+    frames: Option<Frames<'a>>,
+    /// The frame read last, and where its body begins; the next of its records, and where that begins.
+    next: Option<(Frame, u64, u64, u64)>,
+}
+
+impl<'a> Records<'a> {
+    /// The offset and the bytes of record `number`, size word included; `None` when no frame has them. Each call must ask for a later one.
+    pub fn get(&mut self, number: u64) -> Result<Option<(u64, Body<'a>)>> {
+        while self.next.is_none_or(|(frame, ..)| frame.end_number().is_none_or(|end| end <= number)) {
+            if !self.advance()? {
+                return Ok(None);
+            }
+        }
+        let Some((frame, body_at, next, at)) = &mut self.next else { return Ok(None) };
+        let end = *body_at + frame.body_bytes();
+        while *next <= number {
+            let mut size_word = [0; in_memory(SIZE_WORD_BYTES)];
+            let is_there = *at < end && self.found.read_at(*at, &mut size_word)?;
+            let size_bytes = u64::from_le_bytes(size_word).checked_add(SIZE_WORD_BYTES);
+            let size_bytes = size_bytes.filter(|size_bytes| is_there && *size_bytes <= end - *at);
+            let Some(size_bytes) = size_bytes else { return Ok(None) };
+            let record = Body { found: self.found, at: *at, size_bytes, loaded: &[] };
+            let (this, offset) = (*next, frame.offset + (*at - *body_at));
+            (*next, *at) = (this + 1, *at + size_bytes);
+            if this == number {
+                return Ok(Some((offset, record)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the next frame; `false` when there is none.
+    fn advance(&mut self) -> Result<bool> {
+        loop {
+            if let Some(frames) = &mut self.frames
+                && let Some((frame, body)) = frames.next()?
+            {
+                self.next = Some((frame, body.at, frame.first_number, body.at));
+                return Ok(true);
+            }
+            let Some(half) = self.halves.next() else { return Ok(false) };
+            self.frames = Some(self.found.frames(half));
+        }
     }
 }
 

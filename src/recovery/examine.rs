@@ -80,6 +80,11 @@ struct Seen {
 }
 
 impl Plan {
+    /// Whether it cuts records off that may have been acknowledged.
+    pub fn is_cut_short(&self) -> bool {
+        matches!(self, Plan::Recover(Recovery { is_cut_short: true, .. }))
+    }
+
     /// Where the records end that it leaves.
     pub fn end(&self) -> u64 {
         match self {
@@ -158,7 +163,10 @@ pub fn examine(site: &Site<'_>, log: &dyn File, side_file: Option<(Header, Arc<d
     seen.unindexed = lost_entries(site, &mut bytes, &seen)?;
     // Whatever the checkpoint says, nothing is cut off a file that is not the one it was made for.
     let indexed = seen.unindexed.map_or(start, |unindexed| unindexed.from);
-    refusals::wrong_ends(site, &mut bytes, &seen.index, indexed)?;
+    if let Err(error) = refusals::wrong_ends(site, &mut bytes, &seen.index, indexed) {
+        let theirs = layout::appended_with_header16(&mut bytes, start, header_count)?;
+        return Err(theirs.map_or(error, |_| refusals::appended_with_header16(site, &start, header_count)));
+    }
     match from.state {
         State::Clean => examine_clean(site, &mut bytes, seen),
         State::Open | State::Poisoned => examine_open(site, &mut bytes, seen, journal),
@@ -207,7 +215,7 @@ fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal:
     if seen.unindexed.is_some() {
         return Err(refusals::lost_entries(site, &seen.from, seen.header.entries_in_file()));
     }
-    if let Some(led) = seen.unknown_to_side_file(site, bytes, point)? {
+    if let Some(led) = unknown_to_side_file(site, bytes, &seen.header, &seen.index, header_count, point)? {
         let to = site.confirmed(led)?;
         seen.unindexed = Some(Unindexed { from: point, to });
         return seen.recover(site, to, journal, false);
@@ -228,8 +236,11 @@ fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal:
 
 impl Seen {
     fn recover(self, site: &Site<'_>, point: Point, journal: Option<Found>, salvage: bool) -> Result<Plan> {
-        // What follows the journal of a durable writer was never acknowledged; neither was what follows a clean close.
-        let may_be_missing = salvage && self.from.state != State::Clean && !self.may_be_durable(site)?;
+        // What follows the journal of a durable writer was never acknowledged; neither was what follows a clean close. Where no
+        // checkpoint can be read, which no crash does, nothing is certain of the journal, either.
+        let may_be_missing = salvage
+            && self.from.state != State::Clean
+            && (self.header.newest().is_none() || !self.may_be_durable(site)?);
         let is_cut_short = self.header_count > point.count || may_be_missing;
         let finding = self.finding(site, is_cut_short)?;
         let Seen { index, from, slot, header_count, unindexed, .. } = self;
@@ -261,30 +272,6 @@ impl Seen {
         })
     }
 
-    /// Where the records end that the count knows behind `point` and no entry does: the side file is older than they are, or was damaged.
-    fn unknown_to_side_file(&self, site: &Site<'_>, bytes: &mut Bytes<'_>, point: Point) -> Result<Option<Led>> {
-        if self.has_entry_behind(site, point.count)? {
-            return Ok(None);
-        }
-        // No crash takes both checkpoints, so that is damage; and one that says clean was made for a file of exactly its records.
-        let [a, b] = self.header.checkpoints;
-        if a.is_none() && b.is_none() {
-            return layout::leads_to_end_or_zeros(bytes, point, self.header_count);
-        }
-        let was_closed = a.xor(b).is_some_and(|only| only.state == State::Clean);
-        // A size of whole sectors is what a power loss leaves, and then sizes prove nothing about the bytes between them.
-        if was_closed || !bytes.file_end.is_multiple_of(SECTOR_BYTES) {
-            return layout::leads_to_end(bytes, point, self.header_count);
-        }
-        Ok(None)
-    }
-
-    /// Whether the side file knows any of the records behind `count` that the header counts.
-    fn has_entry_behind(&self, site: &Site<'_>, count: u64) -> Result<bool> {
-        let end = self.header_count.min(self.header.entries_in_file());
-        Ok(Run::default().next_valid(&self.index, count..end, site.watch)?.is_some())
-    }
-
     /// Whether entries and bytes prove a record after a gap that begins at `point`.
     fn proves_record_after_gap(&self, bytes: &mut Bytes<'_>, point: Point) -> Result<bool> {
         let mut proves_one = false;
@@ -303,6 +290,29 @@ impl Seen {
         let journal = journal::find_of(site.storage, site.namespace, &self.index.log_id, None)?;
         journal.map_or(Ok(false), |journal| journal.reaches_beyond(self.from.count))
     }
+}
+
+/// Where the records end that the count knows behind `point` and no entry does: the side file is older than they are, or was damaged.
+pub fn unknown_to_side_file(
+    site: &Site<'_>,
+    bytes: &mut Bytes<'_>,
+    header: &Header,
+    index: &Index,
+    header_count: u64,
+    point: Point,
+) -> Result<Option<Led>> {
+    let numbers = point.count..header_count.min(header.entries_in_file());
+    if Run::default().next_valid(index, numbers, site.watch)?.is_some() {
+        return Ok(None);
+    }
+    let newest = header.checkpoints.iter().flatten().max_by_key(|checkpoint| checkpoint.seq);
+    // No crash takes both checkpoints, so that is damage; and one that says clean was made for a file of exactly its records.
+    let Some(newest) = newest else { return layout::leads_to_end_or_zeros(bytes, point, header_count) };
+    // A size of whole sectors is what a power loss leaves, and then sizes prove nothing about the bytes between them.
+    if newest.state == State::Clean || !bytes.file_end.is_multiple_of(SECTOR_BYTES) {
+        return layout::leads_to_end(bytes, point, header_count);
+    }
+    Ok(None)
 }
 
 fn has_journal(site: &Site<'_>) -> Result<bool> {
@@ -341,7 +351,7 @@ fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Seen) -> Result<O
 }
 
 /// What recovery starts from when neither checkpoint can be read: everything is verified.
-fn from_the_beginning() -> Checkpoint {
+pub fn from_the_beginning() -> Checkpoint {
     Checkpoint { seq: 0, count: 0, end: log::HEADER_SIZE_BYTES, state: State::Open, mode: Mode::Fast, epoch: 0 }
 }
 

@@ -13,8 +13,8 @@ mod tests;
 mod unindexed;
 
 pub use examine::{
-    BesideRecords, Plan, Recovery, Unindexed, examine, journal_beside, read_index, refuse_if_index_knows_records,
-    usable_identity,
+    BesideRecords, Plan, Recovery, Unindexed, examine, from_the_beginning, journal_beside, read_index,
+    refuse_if_index_knows_records, unknown_to_side_file, usable_identity,
 };
 
 use crate::codec::Chain;

@@ -4,6 +4,7 @@ use super::Site;
 use super::examine::{BesideRecords, Plan, Recovery, Unindexed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{Checkpoint, entries_end, entry_offset};
+use crate::format::log::HEADER_SIZE_BYTES;
 use crate::index::{self, Index};
 use crate::journal;
 use crate::salvage;
@@ -172,6 +173,17 @@ pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Poi
         }
     };
     Err(refusal)
+}
+
+/// The refusal of a log to which a writer of the 16-byte layout has appended.
+pub fn appended_with_header16(site: &Site<'_>, start: &Point, header_count: u64) -> Error {
+    let message = format!(
+        "{}: records {} to {} were appended by a program that writes a 16-byte header (count, last offset), as releases of the Go original do; the offset took the place of the size of record 0. Nothing was changed: stop that program, then have the log repaired, which brings all {header_count} records back",
+        site.log_path.display(),
+        start.count,
+        header_count - 1
+    );
+    Error::new(ErrorKind::Layout, message).at(0, HEADER_SIZE_BYTES)
 }
 
 /// The refusal when a side file that cannot be read may know records of a record file that is not there, or empty.

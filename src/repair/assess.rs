@@ -1,15 +1,16 @@
 //! What is wrong with a log that has a side file of its own: every record checked, and for each that is bad what can be done. Reads only.
 //!
 //! A valid entry says where its record begins, so the records between two of them lie in a known stretch of the file, whatever else is
-//! damaged, and keep their numbers. Beyond the checkpoint nothing is certain but what verifies, as in every recovery.
+//! damaged, and keep their numbers. Beyond the checkpoint nothing is certain but what verifies, as in every recovery, and what lies
+//! between that and a later record which its entry and its bytes prove, or which the journal tells.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Checksum;
-use crate::format::index::{Checkpoint, Entry};
+use crate::format::index::Entry;
 use crate::format::journal::Frame;
-use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, word};
+use crate::format::log::{SIZE_WORD_BYTES, word};
 use crate::index::{Index, Run};
-use crate::journal::{Body, Found};
+use crate::journal::{Body, Found, Records};
 use crate::layout::{self, Led, Place};
 use crate::recovery::{Site, replay};
 use crate::salvage::Stretches;
@@ -24,21 +25,25 @@ pub enum Fault {
     Size,
     /// Only its entry: the sizes lead from the record before to the one behind.
     Entry,
+    /// Its bytes, which the journal has as they were.
+    Replayed,
     /// Its bytes, or nothing says that they are right: quarantined.
     Bytes,
 }
 
 /// A record below the checkpoint that is not as it should be.
 #[derive(Clone, Copy, Debug)]
-pub struct Damage {
+pub struct Damage<'a> {
     pub number: u64,
     pub fault: Fault,
     /// The entry it is to get, and where it ends.
     pub entry: Entry,
     pub end: u64,
+    /// The bytes it is to get, size word included, unless they stay as they are.
+    pub replayed: Option<Body<'a>>,
 }
 
-impl Damage {
+impl Damage<'_> {
     /// Where its bytes are.
     pub fn range(&self) -> Range<u64> {
         self.entry.offset..self.end
@@ -54,8 +59,8 @@ struct Known {
     entry: Option<Entry>,
 }
 
-/// What was found of the records that a checkpoint covers.
-#[derive(Debug)]
+/// What was found of the records assessed.
+#[derive(Clone, Copy, Debug)]
 pub struct Assessment {
     /// Records that are not as they should be, and where the first is.
     pub damaged: u64,
@@ -75,57 +80,43 @@ pub struct Assessment {
     pub base: Point,
 }
 
-/// Which records are assessed.
+/// Records of which it is known where they begin and where they end.
 #[derive(Clone, Copy, Debug)]
-pub struct Covered {
-    /// The checkpoint that covers them.
-    pub from: Checkpoint,
-    /// How many entries the side file has room for.
-    pub entries: u64,
+pub struct Span {
+    pub start: Point,
+    /// What a checkpoint, the journal or the last of them tells.
+    pub to: Point,
 }
 
-/// Checks the records that are `covered`, or those up to where the file ends, and calls `each` with every damage, in order: they are found
-/// again rather than remembered, since there may be as many as records.
+/// What records are checked by.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    pub index: &'a Index,
+    /// How many entries the side file has room for.
+    pub entries: u64,
+    pub journal: Option<&'a Found>,
+}
+
+/// Checks the records of `spans`, of each those up to where the file ends, on top of what was `found` before, and calls `each` with every
+/// damage, in order: they are found again rather than remembered, since there may be as many as records.
 ///
 /// # Errors
 /// `E_AMBIGUOUS` for records without entries that lie in a hole, unless the count holds.
 pub fn assess(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
-    index: &Index,
-    covered: Covered,
-    each: &mut dyn FnMut(&Damage) -> Result<()>,
+    sources: Sources<'_>,
+    spans: &[Span],
+    found: Assessment,
+    each: &mut dyn FnMut(&Damage<'_>) -> Result<()>,
 ) -> Result<Assessment> {
-    let Covered { from, entries } = covered;
-    let (mut run, mut assessor) = (Run::default(), Assessor::new(site, bytes, from.count, each));
-    let first = if from.count > 0 { run.entry(index, 0, from.count)?.copied() } else { None };
-    let first = first.filter(|entry| entry.offset == HEADER_SIZE_BYTES);
-    let mut known = Known { number: 0, offset: HEADER_SIZE_BYTES, entry: first };
-    let mut number = 1;
-    while number <= from.count {
-        // Behind the last entry that is there, only the checkpoint knows a place.
-        let next = match run.next_valid(index, number..from.count.min(entries), site.watch)? {
-            Some((number, entry)) => Known { number, offset: entry.offset, entry: Some(entry) },
-            None => Known { number: from.count, offset: from.end, entry: None },
-        };
-        number = next.number + 1;
-        // An entry that leaves no room for the records around it says nothing, valid or not.
-        let (before, behind) = (next.number - known.number, from.count - next.number);
-        let is_possible = next.offset.saturating_sub(known.offset) / SIZE_WORD_BYTES >= before
-            && from.end.saturating_sub(next.offset) / SIZE_WORD_BYTES >= behind;
-        if !is_possible {
-            continue;
-        }
-        if next.offset > assessor.bytes.file_end {
-            break;
-        }
-        assessor.check_stretch(known, &next)?;
-        known = next;
+    let total = spans.last().map_or(0, |span| span.to.count);
+    let mut assessor = Assessor { site, bytes, total, each, found, journal: sources.journal.map(Found::records) };
+    for span in spans {
+        assessor.check_span(sources.index, span, sources.entries)?;
     }
-    site.watch.map_or(Ok(()), |watch| watch.tell(from.count, from.count))?;
-    let mut found = assessor.found;
-    found.base = Point { count: known.number, end: known.offset, ..found.base };
-    Ok(found)
+    site.watch.map_or(Ok(()), |watch| watch.tell(total, total))?;
+    Ok(assessor.found)
 }
 
 /// The work on one record after the other.
@@ -134,29 +125,42 @@ struct Assessor<'a, 'b> {
     bytes: &'a mut Bytes<'b>,
     /// How many records there are in all.
     total: u64,
-    each: &'a mut dyn FnMut(&Damage) -> Result<()>,
+    each: &'a mut dyn FnMut(&Damage<'_>) -> Result<()>,
     found: Assessment,
+    journal: Option<Records<'a>>,
 }
 
-impl<'a, 'b> Assessor<'a, 'b> {
-    fn new(
-        site: &'a Site<'a>,
-        bytes: &'a mut Bytes<'b>,
-        total: u64,
-        each: &'a mut dyn FnMut(&Damage) -> Result<()>,
-    ) -> Assessor<'a, 'b> {
-        let found = Assessment {
-            damaged: 0,
-            first: None,
-            quarantined: 0,
-            unindexed: 0,
-            has_wrong_size: false,
-            verified: 0,
-            known_bad: 0,
-            stretches: Stretches::default(),
-            base: Point::START,
-        };
-        Assessor { site, bytes, total, each, found }
+impl Assessor<'_, '_> {
+    /// Checks the records of `span`, and moves the base to where the file has them.
+    fn check_span(&mut self, index: &Index, span: &Span, entries: u64) -> Result<()> {
+        let (Span { start, to }, mut run) = (*span, Run::default());
+        let first = if to.count > start.count { run.entry(index, start.count, to.count)?.copied() } else { None };
+        let first = first.filter(|entry| entry.offset == start.end);
+        let mut known = Known { number: start.count, offset: start.end, entry: first };
+        self.found.base.time_ns = self.found.base.time_ns.max(start.time_ns);
+        let mut number = start.count + 1;
+        while number <= to.count {
+            // Behind the last entry that is there, only the end of the span is a place that is known.
+            let next = match run.next_valid(index, number..to.count.min(entries), self.site.watch)? {
+                Some((number, entry)) => Known { number, offset: entry.offset, entry: Some(entry) },
+                None => Known { number: to.count, offset: to.end, entry: None },
+            };
+            number = next.number + 1;
+            // An entry that leaves no room for the records around it says nothing, valid or not.
+            let (before, behind) = (next.number - known.number, to.count - next.number);
+            let is_possible = next.offset.saturating_sub(known.offset) / SIZE_WORD_BYTES >= before
+                && to.end.saturating_sub(next.offset) / SIZE_WORD_BYTES >= behind;
+            if !is_possible {
+                continue;
+            }
+            if next.offset > self.bytes.file_end {
+                break;
+            }
+            self.check_stretch(known, &next)?;
+            known = next;
+        }
+        self.found.base = Point { count: known.number, end: known.offset, ..self.found.base };
+        Ok(())
     }
 
     /// Checks the records from `known` on up to `next`: of the first there may be an entry, of the others there is none.
@@ -181,10 +185,18 @@ impl<'a, 'b> Assessor<'a, 'b> {
                 _ => Some(Fault::Bytes),
             };
             let known_entry = entry.take();
+            let replayed = match (&mut self.journal, fault) {
+                (Some(journal), Some(Fault::Bytes)) => as_it_was(journal, number, start..end, known_entry.as_ref())?,
+                _ => None,
+            };
+            let (fault, crc) = match replayed {
+                Some((_, crc)) => (Some(Fault::Replayed), crc),
+                None => (fault, crc),
+            };
             let found = &mut self.found;
             found.known_bad +=
                 u64::from(fault != Some(Fault::Bytes) && known_entry.is_some_and(|entry| entry.quarantined));
-            found.verified += u64::from(matches!(fault, None | Some(Fault::Entry)));
+            found.verified += u64::from(matches!(fault, None | Some(Fault::Entry | Fault::Replayed)));
             found.base.time_ns = known_entry.map_or(found.base.time_ns, |entry| entry.time_ns.max(found.base.time_ns));
             if let Some(fault) = fault {
                 // A record that lost its entry was not appended before the one in front of it.
@@ -198,7 +210,8 @@ impl<'a, 'b> Assessor<'a, 'b> {
                 };
                 let entry = known_entry.unwrap_or(lost);
                 let quarantined = entry.quarantined || fault == Fault::Bytes;
-                let damage = Damage { number, fault, entry: Entry { crc, quarantined, ..entry }, end };
+                let entry = Entry { crc, quarantined, ..entry };
+                let damage = Damage { number, fault, entry, end, replayed: replayed.map(|(body, _)| body) };
                 found.count(self.bytes, &damage)?;
                 (self.each)(&damage)?;
             }
@@ -235,13 +248,30 @@ impl<'a, 'b> Assessor<'a, 'b> {
     }
 }
 
+impl Default for Assessment {
+    fn default() -> Assessment {
+        Assessment {
+            damaged: 0,
+            first: None,
+            quarantined: 0,
+            unindexed: 0,
+            has_wrong_size: false,
+            verified: 0,
+            known_bad: 0,
+            stretches: Stretches::default(),
+            base: Point::START,
+        }
+    }
+}
+
 impl Assessment {
-    fn count(&mut self, bytes: &mut Bytes<'_>, damage: &Damage) -> Result<()> {
+    fn count(&mut self, bytes: &mut Bytes<'_>, damage: &Damage<'_>) -> Result<()> {
         self.damaged += 1;
         self.first = self.first.or(Some((damage.number, damage.entry.offset)));
         match damage.fault {
             Fault::Size => self.has_wrong_size = true,
             Fault::Entry => self.unindexed += 1,
+            Fault::Replayed => {}
             Fault::Bytes => {
                 self.quarantined += 1;
                 self.stretches.add(bytes, &damage.range())?;
@@ -249,6 +279,26 @@ impl Assessment {
         }
         Ok(())
     }
+}
+
+/// What the journal has of record `number`, which belongs into `range`, with its checksum: that in its entry, if that is known.
+fn as_it_was<'a>(
+    journal: &mut Records<'a>,
+    number: u64,
+    range: Range<u64>,
+    entry: Option<&Entry>,
+) -> Result<Option<(Body<'a>, u32)>> {
+    let Some((offset, body)) = journal.get(number)? else { return Ok(None) };
+    if offset != range.start || offset + body.size_bytes() != range.end {
+        return Ok(None);
+    }
+    let mut checksum = Checksum::new();
+    body.pieces(|_, piece| {
+        checksum.update(piece);
+        Ok(true)
+    })?;
+    let crc = checksum.finish();
+    Ok(entry.is_none_or(|entry| entry.crc == crc).then_some((body, crc)))
 }
 
 /// The checksum of the record in `range` as it would be with the size word that belongs there.
@@ -262,12 +312,27 @@ fn checksum(bytes: &mut Bytes<'_>, range: Range<u64>) -> Result<u32> {
     Ok(checksum.finish())
 }
 
-/// The end that the count H proves where no checkpoint can be read: that of a last record which is as its entry says.
-pub fn end_by_count(bytes: &mut Bytes<'_>, index: &Index, header_count: u64) -> Result<Option<u64>> {
-    let Some(last) = header_count.checked_sub(1) else { return Ok(None) };
-    let Some(entry) = Run::default().entry(index, last, header_count)?.copied() else { return Ok(None) };
-    let found = bytes.record(entry.offset)?;
-    Ok(found.filter(|found| found.crc == entry.crc).map(|found| found.end))
+/// The records that can be passed over from `from` on, where files and journal do not go on: up to where the journal does, else up to
+/// the end of the last batch that its last entry and its bytes prove.
+pub fn after_gap(bytes: &mut Bytes<'_>, sources: Sources<'_>, from: Point) -> Result<Option<Span>> {
+    let Sources { index, entries, journal } = sources;
+    let mut proven: Option<Point> = None;
+    scan::proven_after_gap(bytes, index, from, entries, |point, entry| {
+        if entry.last_of_batch {
+            proven = Some(point);
+        }
+    })?;
+    for half in journal.into_iter().flat_map(|journal| &journal.halves) {
+        let to = Point { count: half.header.first_number, end: half.header.first_offset, time_ns: 0 };
+        if to.count > from.count && to.end <= bytes.file_end {
+            // Where the side file knows the record there, the two must agree.
+            let entry = Run::default().entry(index, to.count, entries)?.copied();
+            if entry.is_none_or(|entry| entry.offset == to.end) {
+                return Ok(Some(Span { start: from, to }));
+            }
+        }
+    }
+    Ok(proven.map(|to| Span { start: from, to }))
 }
 
 /// Goes on from `from` through files and journal for as long as records verify, calling `lay` with the frames on the way.

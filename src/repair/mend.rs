@@ -15,7 +15,7 @@ use crate::leftovers;
 use crate::live::{self, Live};
 use crate::random;
 use crate::rebuild;
-use crate::recovery::{Site, replay};
+use crate::recovery::{Site, Unindexed, replay};
 use crate::salvage;
 use crate::scan::{Bytes, Point, only_zeros};
 use crate::storage::{File, FileId, OpenMode};
@@ -99,7 +99,7 @@ fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> R
 }
 
 fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, mended: &Index) -> Result<()> {
-    let Own { index, assessment, journal, .. } = own;
+    let Own { index, journal, followed, unindexed, .. } = own;
     let file = mended.file.as_ref();
     let failed = site.failed("making a side file for");
     let size_bytes = index.file.metadata().map_err(&failed)?.size_bytes;
@@ -107,13 +107,25 @@ fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, 
     salvage::copy(index.file.as_ref(), 0..end.min(size_bytes), file, 0, &failed)?;
     file.set_size(end).map_err(&failed)?;
     let mut entries = rebuild::Entries::new(mended)?;
-    own.each_damage(site, log, &mut |damage| entries.add(damage.number, &damage.entry).map_err(&failed))?;
+    own.each_damage(site, log, &mut |damage| {
+        if let Some(body) = damage.replayed {
+            body.pieces(|at, piece| {
+                log.write_at(damage.entry.offset + at, piece).map(|()| true).map_err(site.failed("mending"))
+            })?;
+        }
+        entries.add(damage.number, &damage.entry).map_err(&failed)
+    })?;
     entries.write().map_err(&failed)?;
     let size_bytes = log.metadata().map_err(&failed)?.size_bytes;
     let mut bytes = Bytes::new(log, size_bytes)?;
-    follow(&mut bytes, index, assessment.base, journal.as_ref(), &site.log_path, |frame, body| {
-        replay::write(site, log, Some(mended), frame, body)
-    })?;
+    for from in followed {
+        follow(&mut bytes, index, *from, journal.as_ref(), &site.log_path, |frame, body| {
+            replay::write(site, log, Some(mended), frame, body)
+        })?;
+    }
+    if let Some(Unindexed { from, to }) = unindexed {
+        rebuild::write_entries(mended, log, *from, *to, None)?;
+    }
     for (seq, offset) in [newest.seq - 1, newest.seq].into_iter().zip(CHECKPOINT_OFFSETS) {
         file.write_at(offset, &Checkpoint { seq, ..*newest }.encode(&index.log_id)).map_err(&failed)?;
     }

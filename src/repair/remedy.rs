@@ -1,14 +1,13 @@
 //! What is to be done about a log that cannot be opened, or has damaged records that opening does not look at. Reads only.
 
 use super::Repair;
-use super::assess::{Assessment, Covered, Damage, Fault, assess, end_by_count, follow};
+use super::assess::{Assessment, Damage, Fault, Sources, Span, after_gap, assess, follow};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{Checkpoint, Mode, State};
 use crate::format::log::HEADER_SIZE_BYTES;
-use crate::index::{self, Header, Index};
+use crate::index::{self, Header, Index, Run};
 use crate::journal::Found;
 use crate::layout;
-use crate::recovery::{Plan, Site, examine, journal_beside, read_index};
+use crate::recovery::{self, Plan, Site, Unindexed, examine, from_the_beginning, journal_beside, read_index};
 use crate::report::{Outcome, Report};
 use crate::salvage::Stretches;
 use crate::scan::{Bytes, Point};
@@ -50,26 +49,51 @@ pub enum SideFile {
 /// A log with a side file of its own.
 pub struct Own {
     pub index: Index,
-    covered: Covered,
+    /// What the checkpoint covers, and what was passed over behind that; the side file has room for so many entries.
+    spans: Vec<Span>,
+    entries: u64,
     pub assessment: Assessment,
-    /// What is laid over the files from the end of what was assessed on.
+    /// What is laid over the files from the points in `followed` on.
     pub journal: Option<Found>,
+    pub followed: Vec<Point>,
+    /// Where the records end that files and journal have, and how many of them the checkpoint does not cover and are good.
+    point: Point,
+    recovered: u64,
+    /// Records behind that which are there and have no entries.
+    pub unindexed: Option<Unindexed>,
 }
 
 impl Own {
+    fn sources(&self) -> Sources<'_> {
+        Sources { index: &self.index, entries: self.entries, journal: self.journal.as_ref() }
+    }
+
+    /// How many records the checkpoint covers.
+    fn covered_count(&self) -> u64 {
+        self.spans.first().map_or(0, |covered| covered.to.count)
+    }
+
     /// Calls `each` with every damage of `log`, which is found again.
     pub fn each_damage(
         &self,
         site: &Site<'_>,
         log: &dyn File,
-        each: &mut dyn FnMut(&Damage) -> Result<()>,
+        each: &mut dyn FnMut(&Damage<'_>) -> Result<()>,
     ) -> Result<()> {
         if self.assessment.damaged == 0 {
             return Ok(());
         }
         let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
         // What a count claims was weighed the first time.
-        assess(&site.with_count(), &mut site.bytes(log, size_bytes)?, &self.index, self.covered, each).map(drop)
+        assess(
+            &site.with_count(),
+            &mut site.bytes(log, size_bytes)?,
+            self.sources(),
+            &self.spans,
+            Assessment::default(),
+            each,
+        )
+        .map(drop)
     }
 }
 
@@ -84,7 +108,7 @@ impl Remedy {
         if let SideFile::Mended(own) = &self.index {
             own.each_damage(site, log, &mut |damage| match damage.fault {
                 Fault::Bytes => each(damage.range()),
-                Fault::Size | Fault::Entry => Ok(()),
+                Fault::Size | Fault::Entry | Fault::Replayed => Ok(()),
             })?;
         }
         self.rest.clone().map_or(Ok(()), each)
@@ -111,17 +135,22 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
         first_bad_offset: offset,
         ..Report::default()
     };
+    let side_file = usable_index(site)?;
+    // Beside a side file of its own it is not the log that has another layout, but whoever appended to it.
+    let is_theirs = |error: &Error| error.kind == ErrorKind::Layout && side_file.is_some();
     if opening.is_none()
-        && let Some(error) = refusal.as_ref().filter(|error| !is_repairable(error.kind))
+        && let Some(error) = refusal.as_ref().filter(|error| !is_repairable(error.kind) && !is_theirs(error))
     {
         return Err(error.clone());
     }
+    // What opening cuts off after a gap is kept in its place here.
+    let is_cut = opening.as_ref().is_none_or(Plan::is_cut_short);
     let believing = site.with_count();
     let site = if how.accept_count { &believing } else { site };
-    let own = match usable_index(site)? {
+    let own = match side_file {
         Some((header, index)) => {
-            let own = assess_own(site, &mut bytes, &header, index, header_count)?;
-            report.header_count = report.header_count.max(own.covered.from.count);
+            let own = assess_own(site, &mut bytes, &header, index, header_count.unwrap_or(0), is_cut)?;
+            report.header_count = report.header_count.max(own.covered_count());
             Some(own)
         }
         None => None,
@@ -149,7 +178,7 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
         return Err(error.clone());
     }
     let remedy = match own {
-        Some(own) if is_of_this_log(&mut bytes, site, &own, finding)? => mend_own(site, &mut bytes, own, &mut report)?,
+        Some(own) if is_of_this_log(&mut bytes, site, &own, finding)? => mend_own(&mut bytes, own, &mut report)?,
         Some(_) => index_anew(site, &mut bytes, refusal, None, &mut report)?,
         None => index_anew(site, &mut bytes, refusal, Some(how), &mut report)?,
     };
@@ -188,39 +217,76 @@ fn usable_index(site: &Site<'_>) -> Result<Option<(Header, Index)>> {
     Ok(Some((header, Index { file, log_id })))
 }
 
-/// Checks every record that the side file knows.
+/// Checks every record that the side file knows: those that the checkpoint covers, and behind them as far as files and journal go on.
+/// Where they do not, and `passes_gaps`, what lies before the next record that is certain is passed over.
 fn assess_own(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
     header: &Header,
     index: Index,
-    header_count: Option<u64>,
+    header_count: u64,
+    passes_gaps: bool,
 ) -> Result<Own> {
-    let from = match header.newest() {
-        Some((newest, _)) => newest,
-        None => from_count(bytes, &index, header_count.unwrap_or(0))?,
-    };
-    let journal = journal_beside(site, header, &from, &index)?;
-    let covered = Covered { from, entries: header.entries_in_file() };
-    let assessment = assess(site, bytes, &index, covered, &mut |_| Ok(()))?;
-    Ok(Own { index, covered, assessment, journal })
+    let from = header.newest().map_or_else(from_the_beginning, |(newest, _)| newest);
+    let (journal, entries) = (journal_beside(site, header, &from, &index)?, header.entries_in_file());
+    let covered = Span { start: Point::START, to: Point { count: from.count, end: from.end, time_ns: 0 } };
+    let sources = Sources { index: &index, entries, journal: journal.as_ref() };
+    let check = |bytes: &mut Bytes<'_>, span, found| assess(site, bytes, sources, &[span], found, &mut |_| Ok(()));
+    let mut assessment = check(bytes, covered, Assessment::default())?;
+    let (mut spans, mut followed) = (vec![covered], vec![assessment.base]);
+    let (base, quarantined) = (assessment.base, assessment.quarantined);
+    let go_on =
+        |bytes: &mut Bytes<'_>, from| follow(bytes, &index, from, journal.as_ref(), &site.log_path, |_, _| Ok(()));
+    let mut point = go_on(bytes, assessment.base)?;
+    while passes_gaps && let Some(span) = after_gap(bytes, sources, point)? {
+        match check(bytes, span, assessment) {
+            // Nothing is there of what lies between, neither entries nor bytes.
+            Err(error) if error.kind == ErrorKind::Ambiguous => break,
+            found => assessment = found?,
+        }
+        spans.push(span);
+        followed.push(assessment.base);
+        point = assessment.base;
+        if (point.count, point.end) != (span.to.count, span.to.end) {
+            break;
+        }
+        point = go_on(bytes, point)?;
+    }
+    let recovered = point.count - base.count - (assessment.quarantined - quarantined);
+    let unindexed = unknown_records(site, bytes, header, &index, header_count, point)?;
+    Ok(Own { index, spans, entries, assessment, journal, followed, point, recovered, unindexed })
 }
 
-/// In place of a checkpoint: the count, if the last record proves it, else nothing.
-fn from_count(bytes: &mut Bytes<'_>, index: &Index, header_count: u64) -> Result<Checkpoint> {
-    let (count, end) = match end_by_count(bytes, index, header_count)? {
-        Some(end) => (header_count, end),
-        None => (0, HEADER_SIZE_BYTES),
+/// The records behind `point` that the count knows and that were appended by a program which knows of no side file.
+fn unknown_records(
+    site: &Site<'_>,
+    bytes: &mut Bytes<'_>,
+    header: &Header,
+    index: &Index,
+    header_count: u64,
+    point: Point,
+) -> Result<Option<Unindexed>> {
+    let covered = header.newest().map_or(0, |(newest, _)| newest.count);
+    if header_count <= point.count || point.count < covered {
+        return Ok(None);
+    }
+    // Of one that it knows, nothing but the entry says whether it is as it was.
+    if Run::default().next_valid(index, point.count..header.entries_in_file(), site.watch)?.is_some() {
+        return Ok(None);
+    }
+    let led = match layout::appended_with_header16(bytes, point, header_count)? {
+        None => recovery::unknown_to_side_file(site, bytes, header, index, header_count, point)?,
+        theirs => theirs,
     };
-    Ok(Checkpoint { seq: 0, count, end, state: State::Open, mode: Mode::Fast, epoch: 0 })
+    led.map(|led| Ok(Unindexed { from: point, to: site.confirmed(led)? })).transpose()
 }
 
 /// Whether the side file belongs to the record file. If not one record is as it says, what the record file's sizes say counts more.
 fn is_of_this_log(bytes: &mut Bytes<'_>, site: &Site<'_>, own: &Own, finding: ErrorKind) -> Result<bool> {
     let Assessment { verified, base, damaged, has_wrong_size, .. } = own.assessment;
-    let from = &own.covered.from;
+    let covered_count = own.covered_count();
     // One damaged record alone is no sign of another log: its place is right.
-    let has_proof = verified > 0 || from.count == 0 || from.count == 1 && base.count == 1;
+    let has_proof = verified > 0 || covered_count == 0 || covered_count == 1 && base.count == 1;
     // Indexed anew, damaged records would be taken for good.
     if has_proof && (finding != ErrorKind::Mismatch || damaged > 0) {
         return Ok(true);
@@ -228,22 +294,21 @@ fn is_of_this_log(bytes: &mut Bytes<'_>, site: &Site<'_>, own: &Own, finding: Er
     match site.recognise(bytes) {
         Err(error) if is_repairable(error.kind) || error.kind == ErrorKind::Layout => {
             // Nothing else explains the file, either: a log that was cut short is still this one.
-            Ok(has_proof || has_wrong_size || base.count < from.count)
+            Ok(has_proof || has_wrong_size || base.count < covered_count)
         }
         walked => walked.map(|_| false),
     }
 }
 
 /// The records keep their places and numbers.
-fn mend_own(site: &Site<'_>, bytes: &mut Bytes<'_>, own: Own, report: &mut Report) -> Result<Remedy> {
-    let base = own.assessment.base;
-    let point = follow(bytes, &own.index, base, own.journal.as_ref(), &site.log_path, |_, _| Ok(()))?;
+fn mend_own(bytes: &mut Bytes<'_>, own: Own, report: &mut Report) -> Result<Remedy> {
+    let point = own.unindexed.map_or(own.point, |unindexed| unindexed.to);
     let Assessment { first, unindexed, quarantined, known_bad, mut stretches, .. } = own.assessment;
     if let Some(first) = first {
         (report.first_bad_number, report.first_bad_offset) = first;
     }
-    report.recovered = point.count - base.count;
-    report.adopted = unindexed;
+    report.recovered = own.recovered;
+    report.adopted = unindexed + (point.count - own.point.count);
     report.bad_records = quarantined + known_bad;
     let rest = rest_behind(bytes, point.end)?;
     rest.as_ref().map_or(Ok(()), |rest| stretches.add(bytes, rest))?;

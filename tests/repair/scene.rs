@@ -271,8 +271,59 @@ fn bare_scenes() -> Vec<Scene> {
     ]
 }
 
+/// A killed log of all records, `synced` or not, with a byte of record 5 damaged.
+fn killed(name: &'static str, fast_write: bool, synced: bool, left: Found) -> Scene {
+    let disk = Simulated::new();
+    let log = Log::open_on(disk.storage(), &options(fast_write)).unwrap();
+    (0..RECORDS).for_each(|number| append(&log, &payload(number)));
+    if synced {
+        log.sync(0).unwrap();
+    }
+    disk.kill();
+    edit(&disk, "a.log", |log| flip(log, offset_of(5) + 12));
+    settle(&disk);
+    let damaged = disk.read_file("a.log").unwrap()[offset_of(5)..offset_of(6)].to_vec();
+    let kept = if left[5].is_none() { damaged } else { Vec::new() };
+    Scene { name, disk, how: Repair::default(), finding: ErrorKind::Corrupt, left, kept }
+}
+
+/// A killed durable log whose last record, longer than half a journal, is damaged: its frame says only that it was there.
+fn in_place() -> Scene {
+    let disk = Simulated::new();
+    let log = Log::open_on(disk.storage(), &options(false)).unwrap();
+    (0..3).for_each(|number| append(&log, &payload(number)));
+    append(&log, &[9; 40_000]);
+    log.sync(0).unwrap();
+    disk.kill();
+    edit(&disk, "a.log", |log| flip(log, offset_of(3) + 20_000));
+    settle(&disk);
+    let mut left = all()[..3].to_vec();
+    left.push(None);
+    let kept = disk.read_file("a.log").unwrap()[offset_of(3)..][..40_008].to_vec();
+    let name = "a record of which the journal has only the place";
+    Scene { name, disk, how: Repair::default(), finding: ErrorKind::Corrupt, left, kept }
+}
+
+/// A closed log to which a release of the original appended that writes a 16-byte header.
+fn appended_with_header16() -> Scene {
+    let mut left = all();
+    left.push(Some(b"theirs".to_vec()));
+    let scene = damaged("a writer of the 16-byte layout appended", ErrorKind::Layout, left, |log, _| {
+        let offset = log.len();
+        log.extend(6_u64.to_le_bytes());
+        log.extend(b"theirs");
+        set_count(log, RECORDS as u64 + 1);
+        log[8..16].copy_from_slice(&offset.to_le_bytes());
+    });
+    Scene { kept: Vec::new(), ..scene }
+}
+
 pub fn scenes() -> Vec<Scene> {
     let journals = vec![
+        killed("a record that the journal still has", false, true, all()),
+        killed("records behind a damaged one, in fast mode", true, false, all_but(&[5])),
+        in_place(),
+        appended_with_header16(),
         damaged_journal("a hole in the journal", 40, 4096 + 5000, 4),
         // Nothing behind it counts as a frame, and yet may be of use.
         damaged_journal("a damaged frame in the half written last", 5, 4096 + 2500, 2),
