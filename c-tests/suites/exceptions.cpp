@@ -103,6 +103,11 @@ void expect_abort(int which) {
 }  // namespace
 
 int main() {
+  const char *preloaded = std::getenv("LD_PRELOAD");
+  if (preloaded != nullptr && std::string(preloaded).find("vgpreload") != std::string::npos) {
+    std::printf("NOT HERE: valgrind hangs when a process of threads aborts\n0 checks\n");
+    return 0;
+  }
   const char *parent = std::getenv("IMMUTA_TEST_DIR");
   directory = std::string(parent != nullptr && *parent != 0 ? parent : "/tmp") + "/immuta-exceptions-XXXXXX";
   CHECK(mkdtemp(directory.data()) != nullptr);
