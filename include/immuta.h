@@ -409,6 +409,11 @@ typedef struct immuta_report {
     /// Path of the file that keeps what was cut off. Empty when that was only zeros, or what a commit leaves that was never
     /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated.
     char salvage[256];
+    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from NAME.live. Readers of other processes are not
+    /// woken then; they look every 20 ms. All else is as ever.
+    int32_t live_finding;
+    /// 0.
+    uint32_t reserved;
 } immuta_report;
 
 /// What was appended. After an append of no records: where the next one goes, sizes and count 0.

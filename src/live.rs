@@ -1,6 +1,6 @@
 //! `NAME.live` as a writer keeps it and as a reader finds it.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Error;
 use crate::format::live::{
     BOOT_ID_BYTES, GENERATION_AT, MAGIC, READY_EPOCH_AT, ROLLED_BACK_TO_AT, SIZE_BYTES, SUFFIX, Snapshot, WAKES_AT,
     WRITER_PID_AT,
@@ -13,6 +13,9 @@ use std::sync::atomic::Ordering;
 
 /// Its length as text: 32 digits in five groups.
 const BOOT_ID_TEXT_BYTES: usize = 36;
+
+/// How often a page is created again because a reader was faster, and its page cannot be used.
+const CREATE_TRIES: usize = 8;
 
 /// The random number the kernel drew at boot; zeros where it cannot be read. Read once, so that a look takes no descriptor for it.
 fn boot_id() -> [u8; BOOT_ID_BYTES] {
@@ -50,23 +53,23 @@ pub struct Live {
 }
 
 impl Live {
-    /// The page of `namespace` for its writer: opened, or created anew when it is missing, malformed or not writable.
-    pub fn attach_writer(storage: &dyn Storage, namespace: &str, log: &dyn File) -> Result<Live> {
+    /// The page of `namespace` for its writer: opened, or created anew when it is missing, malformed or not writable. A writer goes on
+    /// without one; the error is for its report.
+    pub fn attach_writer(storage: &dyn Storage, namespace: &str, log: &dyn File) -> io::Result<Live> {
         let name = file_name(namespace);
+        let mut tries = 0;
         loop {
             match Live::try_open(storage, &name, OpenMode::Write) {
                 Ok(Some(live)) => return Ok(live),
                 // No sign that the page is bad.
-                Err(error) if Error::os("", &error).kind.is_of_the_system() => {
-                    return Err(unwritable(storage, &name, &error));
-                }
+                Err(error) if Error::os("", &error).kind.is_of_the_system() => return Err(error),
                 _ => {}
             }
-            remove_if_there(storage, &name).map_err(|error| unwritable(storage, &name, &error))?;
+            remove_if_there(storage, &name)?;
             match Live::create(storage, &name, log) {
                 // A reader was faster: its page is as good.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                created => return created.map_err(|error| unwritable(storage, &name, &error)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < CREATE_TRIES => tries += 1,
+                created => return created,
             }
         }
     }
@@ -86,7 +89,7 @@ impl Live {
     /// Says in an existing page that the writer is not ready, before a refusal is possible.
     pub fn clear_ready(storage: &dyn Storage, namespace: &str) {
         if let Some(live) = Live::open(storage, &file_name(namespace), OpenMode::Write) {
-            // A page that cannot be written is created anew later; until then readers go by the lock and the checkpoint.
+            // A page that cannot be written is created anew later, or done without; until then readers see by the checkpoint whose word it is.
             let _ = live.set_ready_epoch(0);
         }
     }
@@ -115,6 +118,14 @@ impl Live {
 
     fn create(storage: &dyn Storage, name: &str, log: &dyn File) -> io::Result<Live> {
         let file = storage.create_beside(log, name)?;
+        let made = Live::fill(file);
+        if made.is_err() {
+            let _ = storage.remove(name);
+        }
+        made
+    }
+
+    fn fill(file: Arc<dyn File>) -> io::Result<Live> {
         let blank = Snapshot { boot_id: boot_id(), wakes: true, ..Snapshot::default() };
         file.write_at(0, &blank.encode())?;
         let page = file.shared_page()?.map(Arc::new).transpose()?;
@@ -176,12 +187,4 @@ impl Live {
 /// The name of `namespace`'s live page.
 pub fn file_name(namespace: &str) -> String {
     format!("{namespace}.{SUFFIX}")
-}
-
-fn unwritable(storage: &dyn Storage, name: &str, error: &io::Error) -> Error {
-    let mut made = Error::os(format_args!("creating {} anew", storage.path().join(name).display()), error);
-    if !made.kind.is_of_the_system() {
-        made.kind = ErrorKind::Permission;
-    }
-    made
 }

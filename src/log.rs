@@ -7,6 +7,7 @@ use crate::flusher::{Flusher, Writers};
 use crate::follower::Follower;
 use crate::format;
 use crate::index;
+use crate::live::Live;
 use crate::namespace::{Namespace, OpenIndex, Parts, open_readers};
 use crate::options::{Options, check_name};
 use crate::payloads::{Appended, Payloads};
@@ -162,7 +163,7 @@ impl Log {
         let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
         let journal_size_bytes = (!self.options.fast_write).then_some(self.options.journal_bytes());
         let opened = prepared.finish(Wanted { journal_size_bytes })?;
-        let events = EventCount::new(opened.live.page(), true);
+        let events = EventCount::new(opened.live.as_ref().and_then(Live::page), true);
         let index = OpenIndex::new(opened.index.clone(), &named, &storage.path().join(index::file_name(name)))?;
         let parts = Parts { index, events, follower: None, ringer: None, readers };
         let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts)?;

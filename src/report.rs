@@ -49,6 +49,8 @@ pub struct Report {
     pub seconds: f64,
     /// Where bytes beyond the end were kept; empty when they were zeros or what a commit leaves that was never completed.
     pub salvage: String,
+    /// What keeps a writer from the live page.
+    pub live: Option<ErrorKind>,
 }
 
 impl Report {

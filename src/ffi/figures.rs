@@ -123,13 +123,22 @@ pub struct immuta_report {
     /// Path of the file that keeps what was cut off. Empty when that was only zeros, or what a commit leaves that was never
     /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated.
     pub salvage: [c_char; 256],
+    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from NAME.live. Readers of other processes are not
+    /// woken then; they look every 20 ms. All else is as ever.
+    pub live_finding: i32,
+    /// 0.
+    pub reserved: u32,
 }
 
 const _: () = {
     use std::mem::offset_of;
     assert!(size_of::<immuta_stats>() == 15 * 8 + 4 * 4 && offset_of!(immuta_stats, mode) == 120);
-    assert!(size_of::<immuta_report>() == 336 && offset_of!(immuta_report, count) == 8);
-    assert!(offset_of!(immuta_report, seconds) == 72 && offset_of!(immuta_report, salvage) == 80);
+    assert!(size_of::<immuta_report>() == 344 && offset_of!(immuta_report, count) == 8);
+    assert!(
+        offset_of!(immuta_report, seconds) == 72
+            && offset_of!(immuta_report, salvage) == 80
+            && offset_of!(immuta_report, live_finding) == 336
+    );
 };
 
 /// Reads the figures of a namespace.
@@ -231,6 +240,8 @@ impl From<&Report> for immuta_report {
             first_bad_offset: report.first_bad_offset,
             seconds: report.seconds,
             salvage: fixed_text(&report.salvage),
+            live_finding: report.live.map_or(IMMUTA_OK, status::of),
+            reserved: 0,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::scan::Point;
 use crate::storage::Storage;
 use crate::sync::{Arc, Mutex, RwLock};
 use files::Files;
-use sight::{Authority, Sight, end_of, of_checkpoint, of_files, of_writer};
+use sight::{Authority, Sight, end_of, of_files, of_unannounced, of_writer, unreadable};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ struct Following {
     authority: Authority,
     /// What the live page said at the last look.
     epoch_seen: u64,
+    /// Whose the newest checkpoint was, once one could be read.
+    checkpoint_epoch_seen: Option<u64>,
     generation_seen: Option<u64>,
     /// Whether streams go by an index in memory that knows more than the side file.
     is_completed: bool,
@@ -69,13 +71,14 @@ impl Follower {
         let live = Live::attach_reader(storage, namespace, files.log.as_ref());
         let index = OpenIndex::new(files.index.clone(), named, &storage.path().join(index::file_name(namespace)))?;
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
-        let generation_seen = snapshot_of(live.as_ref(), storage, namespace)?.map(|snapshot| snapshot.generation);
+        let generation_seen = snapshot_of(live.as_ref()).map(|snapshot| snapshot.generation);
         let follower = Follower {
             following: RwLock::new(Following {
                 files,
                 live,
-                authority: Authority::Recovery,
+                authority: Authority::Unannounced,
                 epoch_seen: 0,
+                checkpoint_epoch_seen: None,
                 generation_seen,
                 is_completed: false,
             }),
@@ -166,8 +169,15 @@ impl Follower {
         self.follow_index(namespace, &sight)?;
         let mut following = self.following.write();
         following.authority = sight.authority;
-        let is_new_writer = following.epoch_seen != sight.epoch;
+        let is_new_writer = match sight.authority {
+            Authority::Unannounced => {
+                let (before, now) = (following.checkpoint_epoch_seen, sight.checkpoint_epoch);
+                before.zip(now).is_some_and(|(before, now)| before != now)
+            }
+            _ => following.epoch_seen != sight.epoch,
+        };
         following.epoch_seen = sight.epoch;
+        following.checkpoint_epoch_seen = sight.checkpoint_epoch.or(following.checkpoint_epoch_seen);
         drop(following);
         let Point { count, end, .. } = sight.point;
         let publishing = self.publishing.lock();
@@ -179,6 +189,7 @@ impl Follower {
             namespace.visible.publish(count, end);
         }
         drop(publishing);
+        namespace.events.set_unannounced(sight.authority == Authority::Unannounced);
         drop(looking);
         self.fill_report(namespace, sight.report);
         if rolled_back || namespace.visible.count() != before {
@@ -257,7 +268,7 @@ impl Follower {
         following.generation_seen = sight.live.map(|now| now.generation).or(following.generation_seen);
         // The count that a file system brought back may be older than what was shown; the writer cannot know, nor can anybody here
         // tell how far it went back.
-        let has_fewer = matches!(sight.authority, Authority::Writer { .. }) && sight.point.count < shown;
+        let has_fewer = !matches!(sight.authority, Authority::Files { .. }) && sight.point.count < shown;
         let Some(least) = said.or(has_fewer.then_some(0)) else { return false };
         self.rolled_back_to.store(least, Ordering::Release);
         self.rollbacks.fetch_add(1, Ordering::Release);
@@ -273,20 +284,25 @@ impl Follower {
                     Error::os(format_args!("asking for the lock of {}", namespace.log_path().display()), &error)
                 })
             };
-            let live = || snapshot_of(following.live.as_ref(), namespace.storage.as_ref(), &namespace.name);
+            let live = || snapshot_of(following.live.as_ref());
             let ready_epoch = |live: Option<Snapshot>| {
                 live.filter(|page| is_this_boot(&page.boot_id)).map_or(0, |page| page.ready_epoch)
             };
-            let (locked, page) = (is_locked()?, live()?);
+            let (locked, page) = (is_locked()?, live());
             let epoch = ready_epoch(page);
-            let sight = match (locked, epoch) {
-                (true, 0) => of_checkpoint(&following.files, namespace)?,
-                (true, epoch) => of_writer(&following.files, epoch, namespace)?,
-                (false, _) => of_files(&following, namespace, watch)?,
+            let header = Header::read(following.files.index.file.as_ref());
+            let header = header.map_err(|error| unreadable(namespace, &error))?;
+            let checkpoint_epoch = header.newest().map(|(newest, _)| newest.epoch);
+            // Whoever may write the page can have left any word there; the checkpoint is the writer's own.
+            let is_announced = epoch != 0 && checkpoint_epoch == Some(epoch);
+            let sight = match (locked, is_announced) {
+                (true, false) => of_unannounced(&following.files, &header, namespace, watch)?,
+                (true, true) => of_writer(&following.files, epoch, namespace)?,
+                (false, _) => of_files(&following, header, namespace, watch)?,
             };
-            let page = live()?;
+            let page = live();
             if is_locked()? == locked && ready_epoch(page) == epoch {
-                return Ok(Sight { epoch, live: page, ..sight });
+                return Ok(Sight { epoch, checkpoint_epoch, live: page, ..sight });
             }
         }
         let message = "writers come and go faster than a reader can look; try again";
@@ -300,10 +316,7 @@ impl Follower {
     }
 }
 
-/// What the live page says now; `None` when there is none, or a malformed one.
-fn snapshot_of(live: Option<&Live>, storage: &dyn Storage, namespace: &str) -> Result<Option<Snapshot>> {
-    let Some(live) = live else { return Ok(None) };
-    live.snapshot().map_err(|error| {
-        Error::os(format_args!("reading {}", storage.path().join(live::file_name(namespace)).display()), &error)
-    })
+/// What the live page says now; `None` when there is none, a malformed one, or one that cannot be read: it is only a help.
+fn snapshot_of(live: Option<&Live>) -> Option<Snapshot> {
+    live?.snapshot().ok().flatten()
 }

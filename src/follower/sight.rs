@@ -22,8 +22,8 @@ const DAMAGED_ENTRIES_MAX: u64 = 1024;
 pub(super) enum Authority {
     /// A writer that is ready, with this epoch: the commit word.
     Writer { epoch: u64 },
-    /// A writer that is recovering: the checkpoint.
-    Recovery,
+    /// A writer that does not say that it is ready, since it recovers or has no live page: what verifies, up to the commit word.
+    Unannounced,
     /// Nobody holds the lock: the files themselves, verified when they were like this.
     Files { header_count: u64, log_size_bytes: u64, checkpoint_seq: u64, index_size_bytes: u64 },
 }
@@ -37,6 +37,8 @@ pub(super) struct Sight {
     pub(super) report: Report,
     /// What the live page said: the epoch of a writer that is ready, and the rest.
     pub(super) epoch: u64,
+    /// Whose the newest checkpoint is.
+    pub(super) checkpoint_epoch: Option<u64>,
     pub(super) live: Option<Snapshot>,
     /// In place of a side file that does not know all records.
     pub(super) completed: Option<Index>,
@@ -44,7 +46,7 @@ pub(super) struct Sight {
 
 impl Sight {
     fn new(authority: Authority, point: Point, report: Report) -> Sight {
-        Sight { authority, point, report, epoch: 0, live: None, completed: None }
+        Sight { authority, point, report, epoch: 0, checkpoint_epoch: None, live: None, completed: None }
     }
 }
 
@@ -70,13 +72,27 @@ pub(super) fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Res
     Ok(Sight::new(authority, point, live(count, count)))
 }
 
-pub(super) fn of_checkpoint(files: &Files, namespace: &Namespace) -> Result<Sight> {
-    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
+/// Of a recovery what verifies stays, and of a writer at work everything does. What was shown before is not verified again.
+pub(super) fn of_unannounced(
+    files: &Files,
+    header: &Header,
+    namespace: &Namespace,
+    watch: Option<&dyn Watch>,
+) -> Result<Sight> {
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
-    let point =
-        header.newest().map_or(Point::START, |(newest, _)| Point { count: newest.count, end: newest.end, time_ns: 0 });
-    let authority = Authority::Recovery;
-    Ok(Sight::new(authority, point, live(point.count, header_count)))
+    let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
+    let newest = header.newest();
+    let covered = newest.map_or(Point::START, |(newest, _)| Point { count: newest.count, end: newest.end, time_ns: 0 });
+    let (count, end) = namespace.visible.get();
+    let was_shown = covered.count < count && count <= header_count;
+    let from = if was_shown { Point { count, end, time_ns: 0 } } else { covered };
+    let point = if from.count < header_count {
+        let mut bytes = scan::Bytes::new(files.log.as_ref(), log_size_bytes)?.watched(watch);
+        scan::forward(&mut bytes, &files.index, from, header_count)?
+    } else {
+        from
+    };
+    Ok(Sight::new(Authority::Unannounced, point, live(point.count, header_count)))
 }
 
 fn live(count: u64, header_count: u64) -> Report {
@@ -84,9 +100,13 @@ fn live(count: u64, header_count: u64) -> Report {
 }
 
 /// Goes by the files alone: what the next writer's recovery would find, without what only the journal holds.
-pub(super) fn of_files(following: &Following, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
+pub(super) fn of_files(
+    following: &Following,
+    header: Header,
+    namespace: &Namespace,
+    watch: Option<&dyn Watch>,
+) -> Result<Sight> {
     let files = &following.files;
-    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
     let (newest, _) = header.newest().unzip();
@@ -138,10 +158,11 @@ pub(super) fn of_files(following: &Following, namespace: &Namespace, watch: Opti
 
 /// Whether the refusal of a writer is what a reader reports, which goes on with what verifies.
 fn is_finding(kind: ErrorKind) -> bool {
-    // Of a newer version can be the journal only: a side file is refused when it is opened.
-    kind.is_of_the_files() || kind == ErrorKind::Version
+    // What cannot be opened, or is of a newer version, can be the journal only, which a reader does without: a side file is refused
+    // when it is opened.
+    kind.is_of_the_files() || matches!(kind, ErrorKind::Version | ErrorKind::Permission | ErrorKind::NotRegular)
 }
 
-fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {
+pub(super) fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {
     Error::os(format_args!("reading {} or its side file", namespace.log_path().display()), error)
 }

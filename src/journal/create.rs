@@ -56,11 +56,12 @@ impl Prepared {
     }
 }
 
-/// Removes the journal of `namespace`, and a half-made one, if they are there. It does not come back with the power.
+/// Removes the journal of `namespace`, and a half-made one, if they are there. It does not come back with the power. What is no file at
+/// all, and so never was a journal, stands in nobody's way.
 pub fn remove(storage: &dyn Storage, namespace: &str) -> io::Result<()> {
-    remove_if_there(storage, &temporary_name(&file_name(namespace)))?;
+    let _ = storage.remove(&temporary_name(&file_name(namespace)));
     match storage.remove(&file_name(namespace)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => Ok(()),
         removed => removed.and_then(|()| storage.sync_directory()),
     }
 }

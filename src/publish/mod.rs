@@ -117,6 +117,8 @@ pub struct EventCount {
     writer_here: bool,
     lobby: AtomicU32,
     lookout: AtomicBool,
+    /// Whether the writer, as far as a look can tell, wakes through no page.
+    is_unannounced: AtomicBool,
     bells: Bells,
 }
 
@@ -124,7 +126,8 @@ impl EventCount {
     /// `page`: the shared words, or none to use words of this process.
     pub fn new(page: Option<Arc<SharedPage>>, writer_here: bool) -> EventCount {
         let (lobby, lookout) = (AtomicU32::new(0), AtomicBool::new(false));
-        EventCount { words: Words::new(page), writer_here, lobby, lookout, bells: Bells::new() }
+        let is_unannounced = AtomicBool::new(false);
+        EventCount { words: Words::new(page), writer_here, lobby, lookout, is_unannounced, bells: Bells::new() }
     }
 
     /// The writer's wake after it published: nothing when nobody sleeps and no bell is armed.
@@ -242,7 +245,12 @@ impl EventCount {
 
     /// How long nobody may rely on being woken.
     pub fn look_interval(&self) -> Duration {
-        self.words().slice()
+        if self.is_unannounced.load(Ordering::Relaxed) { POLL_INTERVAL } else { self.words().slice() }
+    }
+
+    /// Whether there is a writer that says nothing through the page, whatever stands in it.
+    pub fn set_unannounced(&self, is_unannounced: bool) {
+        self.is_unannounced.store(is_unannounced, Ordering::Relaxed);
     }
 
     /// Goes over to the words of a page that was created anew; sleepers on the old ones ask again.

@@ -7,7 +7,6 @@ use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, PAGE_SIZE_BYTES
 use crate::format::log;
 use crate::index::{self, Index};
 use crate::journal::{self, Found, Journal, Prepared};
-use crate::live::Live;
 use crate::memory;
 use crate::random;
 use crate::rebuild::{self, PreparedIndex};
@@ -24,7 +23,6 @@ pub fn carry_out(
     plan: Plan,
     lock: Arc<dyn File>,
     log: Arc<dyn File>,
-    live: Live,
     wanted: Wanted,
     prepared: Option<Prepared>,
 ) -> Result<Opened> {
@@ -50,7 +48,7 @@ pub fn carry_out(
     let journal = journal.map(|(file, size_bytes)| Journal::new(file, size_bytes, index.log_id, epoch));
     report.salvage = salvage;
     report.trimmed_bytes = size_before.saturating_sub(point.end);
-    Ok(Opened { lock, log, index, live, point, checkpoint, slot, journal, report })
+    Ok(Opened { lock, log, index, live: None, point, checkpoint, slot, journal, report })
 }
 
 /// The writer the files are made ready for.

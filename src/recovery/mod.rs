@@ -44,7 +44,8 @@ pub struct Opened {
     pub lock: Arc<dyn File>,
     pub log: Arc<dyn File>,
     pub index: Index,
-    pub live: Live,
+    /// `None` where there can be none: readers of other processes look by themselves.
+    pub live: Option<Live>,
     pub point: Point,
     /// The checkpoint on disk, synced, and the slot it is in.
     pub checkpoint: Checkpoint,
@@ -169,7 +170,9 @@ pub fn finish(site: &Site<'_>, lock: Arc<dyn File>, log: Arc<dyn File>, plan: Pl
     let opened = Prepared { site, lock, log, plan, started }.finish(Wanted { journal_size_bytes: None })?;
     opened.index.write_clean(&opened.checkpoint, opened.slot).map_err(failed)?;
     // Readers of other processes go by the files from here on.
-    let _ = opened.live.set_ready_epoch(0);
+    if let Some(live) = &opened.live {
+        let _ = live.set_ready_epoch(0);
+    }
     Ok(opened.report)
 }
 
@@ -187,25 +190,28 @@ impl Prepared<'_> {
         if !matches!(plan, Plan::Continue { .. }) {
             site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
         }
-        let live = Live::attach_writer(site.storage, site.namespace, log.as_ref())?;
         // A recovery that was cut may have left half of what it made.
         leftovers::discard(site.storage, site.namespace);
         let Report { header_count, count, .. } = plan.report();
         // Readers may have seen all that the count says. They are told before it goes back: a crash in between leaves them told.
         let rolled_back_to = (header_count > count).then_some(count);
-        live.stamp(rolled_back_to).map_err(site.failed("writing the live page of"))?;
+        let live = Live::attach_writer(site.storage, site.namespace, log.as_ref());
+        let live = live.and_then(|live| live.stamp(rolled_back_to).map(|()| live));
         // Before anything is written: no room for the journal is a refusal like any other.
         let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, log.as_ref(), size_bytes);
         let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
         let opened = refusals::without_room(&site, &plan)
-            .and_then(|()| carry_out::carry_out(&site, plan, lock, log, live, wanted, prepared));
+            .and_then(|()| carry_out::carry_out(&site, plan, lock, log, wanted, prepared));
         if opened.is_err() {
             leftovers::discard(site.storage, site.namespace);
         }
         let mut opened = opened?;
         opened.report.seconds = started.elapsed().as_secs_f64();
-        let ready = opened.live.set_ready_epoch(opened.checkpoint.epoch);
-        ready.map_err(site.failed("writing the live page of"))?;
+        match live.and_then(|live| live.set_ready_epoch(opened.checkpoint.epoch).map(|()| live)) {
+            Ok(live) => opened.live = Some(live),
+            // It is a help only: readers of other processes look by themselves then.
+            Err(error) => opened.report.live = Some(Error::os("", &error).kind),
+        }
         Ok(opened)
     }
 }

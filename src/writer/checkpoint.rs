@@ -136,7 +136,9 @@ impl Writer {
         checkpoints.closed = Some(outcome.as_ref().copied().map_err(|error| error.kind));
         drop(checkpoints);
         // Readers of other processes go by the files from here on.
-        let _ = self.live.set_ready_epoch(0);
+        if let Some(live) = &self.live {
+            let _ = live.set_ready_epoch(0);
+        }
         drop(self.lock.lock().take());
         self.namespace.events.notify_all();
         outcome

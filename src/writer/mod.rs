@@ -63,7 +63,7 @@ pub struct Writer {
     namespace: Arc<Namespace>,
     log: Arc<dyn File>,
     index: Index,
-    live: Live,
+    live: Option<Live>,
     /// Of a durable writer.
     journal: Option<Arc<dyn File>>,
     /// `None` once closed; the tails go with it, and the lock with the last use of the file.
