@@ -235,8 +235,8 @@ fn free_name(storage: &dyn Storage, name: &str) -> Result<String> {
             return Ok(free);
         }
     }
-    let message = "there are too many such files with a number after the name; remove some";
-    Err(Error::new(ErrorKind::Exists, message).of(&storage.path().join(name)))
+    let message = "there are too many such files with a number K; remove some";
+    Err(Error::new(ErrorKind::Exists, message).of(&storage.path().join(format!("{name}-K"))))
 }
 
 #[cfg(test)]
