@@ -127,14 +127,18 @@ fn a_released_handle_is_recognised_while_its_memory_is_there() {
     let options = immuta_options_new();
     // SAFETY: this test's own objects.
     let call = unsafe { Call::new(null_mut()) };
-    // As if another thread were inside: the object is given up, and its memory stays.
+    // As if a call were inside: nothing is done.
     assert!(matches!(call.take(options, |_| true), Ok(Taken::Nothing)));
-    // SAFETY: the memory is still there, which no C caller could rely on.
+    // SAFETY: the object is there as before.
+    unsafe { assert_eq!(immuta_options_set_reader_count(options, 1), IMMUTA_OK) };
+    let Ok(Taken::Back(returned)) = call.take(options, |_| false) else { panic!("nothing is inside") };
+    // SAFETY: the memory is still there, as while a codec's destroy runs.
     unsafe {
         assert_eq!(immuta_options_set_reader_count(options, 1), IMMUTA_E_HANDLE);
         immuta_options_free(options); // does nothing
         assert_eq!(immuta_options_set_reader_count(options, 1), IMMUTA_E_HANDLE);
     }
+    drop(returned);
 }
 
 #[test]
