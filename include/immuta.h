@@ -331,6 +331,18 @@ typedef struct immuta_codec_vtable {
     void (*destroy)(void *user);
 } immuta_codec_vtable;
 
+/// Hears of one file in a log's directory that is called like a record file, NAME.log.
+///
+/// user:    what the caller passed along.
+/// name:    what the namespace is called; UTF-8, for the time of this call.
+/// status:  IMMUTA_OK: it is a namespace that a read-only log would open; else why it would not, as immuta_open answers.
+///          IMMUTA_E_NOT_FOUND: it is being made, or its maker was killed: it becomes a namespace when it is whole, or when
+///          a writer opens it; IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: it is something else, or damaged.
+/// message: the same for a person, for the time of this call; "" with IMMUTA_OK.
+///
+/// Returns 0 to go on, anything else to stop.
+typedef int32_t (*immuta_found_fn)(void *user, const char *name, immuta_status status, const char *message);
+
 /// The figures of one namespace, since it was opened where they are counts of events.
 ///
 /// May grow at the end: pass sizeof.
@@ -621,7 +633,9 @@ void immuta_options_free(immuta_options *options);
 /// Adds a namespace to open. The first one added has the number 0.
 ///
 /// A writer opens what was added here, creating what is missing; more can follow with immuta_namespace_add. A
-/// read-only opener that adds none gets every namespace found in the directory, in the order of their names.
+/// read-only opener that adds none gets every namespace found in the directory, in the order of their names. What is called
+/// like one, NAME.log, and is none is passed over: one that is just being made or imported, or that a killed process left
+/// half made, and, if there is no NAME.idx beside it, what is no record file (immuta_namespace_scan says why).
 ///
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -630,7 +644,8 @@ void immuta_options_free(immuta_options *options);
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
-immuta_status immuta_options_add_namespace(immuta_options *options, const char *name);
+immuta_status immuta_options_add_namespace(immuta_options *options,
+                                           const char *name);
 
 /// Sets how many reader descriptors each namespace has. They are opened with the log; each record or batch that is
 /// held uses one until it is done, and immuta_stream_next waits while all are used. Streams as such use none.
@@ -756,6 +771,8 @@ immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *co
 ///
 /// A writer creates what is missing, the directory and those above it included, and mends what a crash left behind;
 /// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
+/// A namespace that is created is there for everybody from the moment it is whole; if its creation is refused, what was made
+/// of it is removed. (Directories, and namespaces opened before the refused one, stay, empty.)
 ///
 /// A record file is made by the umask; everything made beside one has its owner, group, mode and access list, as far as
 /// the process may give them, and is open to nobody else at any moment.
@@ -767,7 +784,7 @@ immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *co
 ///
 /// Returns IMMUTA_OK;
 /// IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file, which the message says;
-/// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there;
+/// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet;
 /// IMMUTA_E_MISSING: a record file is gone although its side file or its journal knows records, or the side file cannot be
 /// read to tell; or it is shorter than its count, and the journal goes on behind it, or the side file cannot be read;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
@@ -830,7 +847,8 @@ immuta_status immuta_close(immuta_log *log, immuta_error *error);
 /// Threads: any.
 immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
 
-/// Adds a namespace to an open log; a writer creates it where it is missing.
+/// Adds a namespace to an open log; a writer creates it where it is missing, as a whole or not at all. A read-only log opens one
+/// that was made since it was opened.
 ///
 /// log:    an open log.
 /// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -845,6 +863,29 @@ immuta_status immuta_namespace_add(immuta_log *log,
                                    const char *name,
                                    uint32_t *ns_out,
                                    immuta_error *error);
+
+/// Lists the namespaces in a directory, and what is called like one and is none, with the reason. Nothing is changed.
+///
+/// Nothing watches a directory for namespaces that are made later: list them again, and add them with immuta_namespace_add.
+///
+/// directory: path of the log.
+/// options:   the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
+/// found:     called for each NAME.log, in the order of the names.
+/// user:      passed to it.
+/// error:     NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK;
+/// IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be read;
+/// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: the system refused;
+/// IMMUTA_E_CANCELLED: found said so;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: any.
+immuta_status immuta_namespace_scan(const char *directory,
+                                    const immuta_options *options,
+                                    immuta_found_fn found,
+                                    void *user,
+                                    immuta_error *error);
 
 /// Finds an open namespace by its name.
 ///

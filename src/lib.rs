@@ -17,6 +17,7 @@
 compile_error!("libimmuta needs 64-bit little-endian Linux: its formats are little-endian, its waiting is the futex");
 
 mod append_list;
+mod catalogue;
 pub mod codec;
 pub mod error;
 pub mod ffi;
@@ -56,6 +57,7 @@ mod transaction;
 mod verify;
 mod writer;
 
+pub use catalogue::{Found, scan, scan_on};
 pub use error::{Error, ErrorKind, Result};
 pub use import::{import, import_on};
 pub use log::Log;

@@ -1,11 +1,11 @@
 //! A log: the namespaces of one directory, opened together, closed together.
 
 use crate::append_list::AppendList;
+use crate::catalogue;
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::flusher::{Flusher, Writers};
 use crate::follower::Follower;
-use crate::format;
 use crate::index;
 use crate::live::Live;
 use crate::namespace::{Namespace, OpenIndex, Parts, open_readers};
@@ -77,11 +77,6 @@ impl Log {
     #[doc(hidden)]
     pub fn open_on(storage: Arc<dyn Storage>, options: &Options) -> Result<Log> {
         options.check()?;
-        let names = if options.read_only && options.namespaces.is_empty() {
-            namespaces_in(storage.as_ref())?
-        } else {
-            options.namespaces.clone()
-        };
         let members = Arc::new(AppendList::new())?;
         let log = Log {
             storage,
@@ -93,11 +88,23 @@ impl Log {
             changing: Mutex::new(()),
             closed: AtomicBool::new(false),
         };
-        for name in &names {
-            // Dropping the log shuts down what was opened before.
+        // Dropping the log shuts down what was opened before.
+        for name in &options.namespaces {
             log.add_namespace(name)?;
         }
+        if options.read_only && options.namespaces.is_empty() {
+            log.add_all()?;
+        }
         Ok(log)
+    }
+
+    /// Opens every namespace that is in the directory now.
+    fn add_all(&self) -> Result<()> {
+        let storage = self.storage.as_ref();
+        for name in catalogue::names(storage)?.iter().filter(|name| check_name(name).is_ok()) {
+            self.add_namespace(name).map(drop).or_else(|refusal| catalogue::pass_over(storage, name, refusal))?;
+        }
+        Ok(())
     }
 
     /// Ends all waits, closes every namespace and gives its lock back; from any thread, repeatable with the same answer.
@@ -158,7 +165,7 @@ impl Log {
     fn open_writer(&self, number: u32, name: &str) -> Result<Member> {
         let storage = &self.storage;
         let named = Chain::new(&self.options.codecs)?;
-        let prepared = recovery::prepare(storage.as_ref(), name, &named)?;
+        let (prepared, creation) = recovery::prepare(storage.as_ref(), name, &named)?;
         // Before anything is written: too few descriptors are a refusal like any other.
         let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
         let journal_size_bytes = (!self.options.fast_write).then_some(self.options.journal_bytes());
@@ -169,7 +176,11 @@ impl Log {
         let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts)?;
         let namespace = Arc::new(namespace)?;
         let writer = Writer::new(Arc::clone(&namespace), opened, self.options.flush_bytes)?;
-        Ok(Member { namespace, writer: Some(Arc::new(writer)?) })
+        let member = Member { namespace, writer: Some(Arc::new(writer)?) };
+        if let Some(creation) = creation {
+            creation.keep();
+        }
+        Ok(member)
     }
 
     /// The number of the namespace called `name`.
@@ -348,19 +359,4 @@ impl Drop for Log {
 fn unknown_namespace(ns: u32, count: usize) -> Error {
     Error::new(ErrorKind::Namespace, format_args!("no namespace {ns}; this log has {count}, numbered from 0"))
         .in_namespace(ns)
-}
-
-/// Every namespace there is a record file of, in order of name.
-fn namespaces_in(storage: &dyn Storage) -> Result<Vec<String>> {
-    let names =
-        storage.list().map_err(|error| Error::os(format_args!("listing {}", storage.path().display()), &error))?;
-    let suffix = format!(".{}", format::log::SUFFIX);
-    let mut found: Vec<String> = names
-        .iter()
-        .filter_map(|name| name.strip_suffix(&suffix))
-        .filter(|name| check_name(name).is_ok())
-        .map(str::to_owned)
-        .collect();
-    found.sort();
-    Ok(found)
 }

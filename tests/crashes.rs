@@ -7,6 +7,8 @@
 mod agreement;
 #[path = "crashes/beside.rs"]
 mod beside;
+#[path = "crashes/creation.rs"]
+mod creation;
 #[path = "crashes/directory.rs"]
 mod directory;
 #[path = "crashes/disk.rs"]

@@ -140,6 +140,25 @@ fn an_import_cut_at_any_call_is_whole_or_nothing() {
 }
 
 #[test]
+fn a_namespace_that_is_being_imported_is_there_when_it_is_whole() {
+    let disk = disk_with(&header16(&payloads()));
+    let reader = || Log::open_on(disk.storage(), &Options { read_only: true, ..Options::default() }).unwrap();
+    let early = reader();
+    let mut looks = 0;
+    import(&disk, &mut |_, _| {
+        looks += 1;
+        assert_eq!(reader().namespace_count(), 0, "look {looks}");
+        assert_eq!(early.add_namespace("a").unwrap_err().kind, ErrorKind::NotFound, "look {looks}");
+        true
+    })
+    .unwrap();
+    assert!(looks > 2);
+    assert_eq!(reader().namespace_count(), 1);
+    assert_eq!(early.add_namespace("a").unwrap(), 0, "added to a log that was opened before");
+    assert!(read_all(&early).unwrap() == payloads());
+}
+
+#[test]
 fn what_a_killed_import_leaves_the_next_writer_removes() {
     for call in 0_u64.. {
         let disk = disk_with(&header16(&payloads()));

@@ -167,6 +167,75 @@ static void readers_add_only_what_exists(void) {
   CHECK_OK(immuta_close(writer, ERR));
 }
 
+/* What a scan said, as "name status," for each. */
+typedef struct scanned {
+  char text[1000];
+  int stop_after;
+} scanned;
+
+static int32_t note_found(void *user, const char *name, immuta_status status, const char *message) {
+  scanned *noted = user;
+  const size_t used = strlen(noted->text);
+  (void)snprintf(noted->text + used, sizeof noted->text - used, "%s %s,", name, immuta_status_name(status));
+  CHECK_EQ(status == IMMUTA_OK, message[0] == '\0');
+  if (status != IMMUTA_OK) CHECK(strstr(message, name) != NULL || status == IMMUTA_E_NAME);
+  return noted->stop_after-- == 0;
+}
+
+static void put(const char *name, const char *bytes, size_t size) {
+  FILE *file = fopen(check_path(name), "wb");
+  CHECK(file != NULL && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+}
+
+static void what_is_called_like_a_namespace_and_is_none_is_passed_over(void) {
+  static const char text[] = "this is no log, it only is called like one; somebody's program wrote it\n";
+  immuta_log *writer = OPEN(.names = {"whole"});
+  check_append(writer, 0, 10, 3);
+  put("text.log", text, sizeof text - 1);
+  put("nothing.log", "", 0);
+  put("short.log", text, 7);
+  put(".hidden.log", text, 7);
+  CHECK(mkdir(check_path("directory.log"), 0777) == 0);
+  CHECK(mkfifo(check_path("fifo.log"), 0666) == 0);
+  CHECK(symlink("nowhere", check_path("link.log")) == 0);
+
+  scanned noted = {.stop_after = -1};
+  CHECK_OK(immuta_namespace_scan(check_dir(), NULL, note_found, &noted, ERR));
+  CHECK_STR(noted.text, ".hidden IMMUTA_E_NAME,directory IMMUTA_E_NOT_REGULAR,fifo IMMUTA_E_NOT_REGULAR,link IMMUTA_E_NOT_REGULAR,"
+                        "nothing IMMUTA_E_NOT_FOUND,short IMMUTA_E_NOT_FOUND,text IMMUTA_E_CORRUPT,whole IMMUTA_OK,");
+  immuta_log *reader = OPEN(.no_names = 1, .read_only = 1);
+  CHECK_EQ(immuta_namespace_count(reader), 1);
+  CHECK_EQ(check_stats(reader, 0).count, 1);
+  uint32_t ns;
+  CHECK_STATUS(IMMUTA_E_NOT_FOUND, immuta_namespace_add(reader, "nothing", &ns, ERR));
+  CHECK_MESSAGE("nothing.log");
+
+  /* Made whole later, it is added to a log that was open before. */
+  CHECK_OK(immuta_namespace_add(writer, "nothing", &ns, ERR));
+  CHECK_OK(immuta_namespace_add(reader, "nothing", &ns, ERR));
+  CHECK_EQ(ns, 1);
+  CHECK_OK(immuta_close(reader, ERR));
+
+  /* With a side file beside it, it is a namespace, whose damage is told. */
+  put("text.idx", text, sizeof text - 1);
+  immuta_log *log = NULL;
+  CHECK(TRY_OPEN(&log, .no_names = 1, .read_only = 1) < 0);
+  CHECK_MESSAGE("text.log");
+  CHECK_OK(immuta_close(writer, ERR));
+}
+
+static void a_scan_ends_when_it_is_told_to_and_needs_a_directory(void) {
+  immuta_log *writer = OPEN(.names = {"a", "b", "c"});
+  scanned noted = {.stop_after = 1};
+  CHECK_STATUS(IMMUTA_E_CANCELLED, immuta_namespace_scan(check_dir(), NULL, note_found, &noted, ERR));
+  CHECK_STR(noted.text, "a IMMUTA_OK,b IMMUTA_OK,");
+  CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_namespace_scan(check_dir(), NULL, NULL, NULL, ERR));
+  CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_namespace_scan(NULL, NULL, note_found, &noted, ERR));
+  CHECK_STATUS(IMMUTA_E_NOT_FOUND, immuta_namespace_scan(check_path("none"), NULL, note_found, &noted, ERR));
+  CHECK_STATUS(IMMUTA_E_NOT_REGULAR, immuta_namespace_scan(check_path("a.log"), NULL, note_found, &noted, ERR));
+  CHECK_OK(immuta_close(writer, ERR));
+}
+
 static const check_case cases[] = {
     CASE(illegal_names_are_refused_everywhere),
     CASE(exotic_names_are_names),
@@ -177,6 +246,8 @@ static const check_case cases[] = {
     CASE(added_namespaces_are_like_those_opened),
     CASE(adding_goes_on_beside_appending),
     CASE(readers_add_only_what_exists),
+    CASE(what_is_called_like_a_namespace_and_is_none_is_passed_over),
+    CASE(a_scan_ends_when_it_is_told_to_and_needs_a_directory),
 };
 
 int main(int argc, char **argv) { return check_main(cases, CHECK_COUNT(cases), argc, argv); }

@@ -30,6 +30,8 @@ impl Opaque for immuta_log {
 ///
 /// A writer creates what is missing, the directory and those above it included, and mends what a crash left behind;
 /// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
+/// A namespace that is created is there for everybody from the moment it is whole; if its creation is refused, what was made
+/// of it is removed. (Directories, and namespaces opened before the refused one, stay, empty.)
 ///
 /// A record file is made by the umask; everything made beside one has its owner, group, mode and access list, as far as
 /// the process may give them, and is open to nobody else at any moment.
@@ -41,7 +43,7 @@ impl Opaque for immuta_log {
 ///
 /// Returns IMMUTA_OK;
 /// IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file, which the message says;
-/// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there;
+/// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet;
 /// IMMUTA_E_MISSING: a record file is gone although its side file or its journal knows records, or the side file cannot be
 /// read to tell; or it is shorter than its count, and the journal goes on behind it, or the side file cannot be read;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;

@@ -1,13 +1,19 @@
 //! The namespaces of an open log.
 
+use super::callback::call_back;
 use super::error::immuta_error;
 use super::guard::Call;
-use super::log::immuta_log;
-use super::status::{IMMUTA_OK, immuta_status};
-use std::ffi::c_char;
+use super::log::{directory_of, immuta_log};
+use super::options::{self, immuta_options};
+use super::ptr::argument;
+use super::status::{self, IMMUTA_OK, immuta_status};
+use crate::error::{Error, ErrorKind};
+use crate::{Found, scan};
+use std::ffi::{CString, c_char, c_void};
 use std::ptr::null_mut;
 
-/// Adds a namespace to an open log; a writer creates it where it is missing.
+/// Adds a namespace to an open log; a writer creates it where it is missing, as a whole or not at all. A read-only log opens one
+/// that was made since it was opened.
 ///
 /// log:    an open log.
 /// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -30,6 +36,71 @@ pub unsafe extern "C" fn immuta_namespace_add(
     call.run(|| {
         let (log, ns_out) = (call.handle(log)?, call.out("ns_out", ns_out)?);
         ns_out.set(log.add_namespace(call.name(name)?)?);
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// Hears of one file in a log's directory that is called like a record file, NAME.log.
+///
+/// user:    what the caller passed along.
+/// name:    what the namespace is called; UTF-8, for the time of this call.
+/// status:  IMMUTA_OK: it is a namespace that a read-only log would open; else why it would not, as immuta_open answers.
+///          IMMUTA_E_NOT_FOUND: it is being made, or its maker was killed: it becomes a namespace when it is whole, or when
+///          a writer opens it; IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: it is something else, or damaged.
+/// message: the same for a person, for the time of this call; "" with IMMUTA_OK.
+///
+/// Returns 0 to go on, anything else to stop.
+pub type immuta_found_fn = Option<
+    unsafe extern "C-unwind" fn(
+        user: *mut c_void,
+        name: *const c_char,
+        status: immuta_status,
+        message: *const c_char,
+    ) -> i32,
+>;
+
+/// Lists the namespaces in a directory, and what is called like one and is none, with the reason. Nothing is changed.
+///
+/// Nothing watches a directory for namespaces that are made later: list them again, and add them with immuta_namespace_add.
+///
+/// directory: path of the log.
+/// options:   the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
+/// found:     called for each NAME.log, in the order of the names.
+/// user:      passed to it.
+/// error:     NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK;
+/// IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be read;
+/// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: the system refused;
+/// IMMUTA_E_CANCELLED: found said so;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_namespace_scan(
+    directory: *const c_char,
+    options: *const immuta_options,
+    found: immuta_found_fn,
+    user: *mut c_void,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        let found = found.ok_or_else(|| argument("found is NULL"))?;
+        let directory = directory_of(call.string("directory", directory)?)?;
+        let options = options::read(&call, options)?;
+        for Found { name, refusal } in scan(directory, &options)? {
+            let status = refusal.as_ref().map_or(IMMUTA_OK, |refusal| status::of(refusal.kind));
+            let message = refusal.as_ref().map_or("", Error::message);
+            // Neither has a NUL: one is a file's name, the other escapes it.
+            let [name, message] = [name.as_str(), message].map(|text| CString::new(text).unwrap_or_default());
+            // SAFETY: a function of the caller's, called as its documentation says; the strings outlive the call.
+            let value = call_back(|| unsafe { found(user, name.as_ptr(), status, message.as_ptr()) })?;
+            if value != 0 {
+                return Err(Error::new(ErrorKind::Cancelled, "the callback ended the scan"));
+            }
+        }
         Ok(IMMUTA_OK)
     })
 }

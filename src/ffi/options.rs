@@ -61,7 +61,9 @@ pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
 /// Adds a namespace to open. The first one added has the number 0.
 ///
 /// A writer opens what was added here, creating what is missing; more can follow with immuta_namespace_add. A
-/// read-only opener that adds none gets every namespace found in the directory, in the order of their names.
+/// read-only opener that adds none gets every namespace found in the directory, in the order of their names. What is called
+/// like one, NAME.log, and is none is passed over: one that is just being made or imported, or that a killed process left
+/// half made, and, if there is no NAME.idx beside it, what is no record file (immuta_namespace_scan says why).
 ///
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.

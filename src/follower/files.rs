@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::log;
-use crate::index::{self, Header, Index};
+use crate::index::{self, Header, Index, Run};
 use crate::journal::{Body, Found};
 use crate::layout;
 use crate::rebuild;
@@ -32,11 +32,7 @@ impl Files {
         let log = open_file(storage, &log_name)?;
         let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
         if log_meta.size_bytes < log::HEADER_SIZE_BYTES {
-            let message = format_args!(
-                "it has {} bytes and no record to read, a record file at least 8; opening it for writing makes it an empty log, or says what is missing",
-                log_meta.size_bytes
-            );
-            return Err(Error::new(ErrorKind::Truncated, message).of(&storage.path().join(&log_name)));
+            return Err(too_short(site, log_meta.size_bytes)?.of(&storage.path().join(&log_name)));
         }
         let (index, index_id) = match open_index(site)? {
             Some((index, id)) => (index, Some(id)),
@@ -51,6 +47,32 @@ impl Files {
         let now_indexed = before.index_id.is_none() && self.log_id == before.log_id;
         now_indexed || self.index.log_id == before.index.log_id
     }
+}
+
+/// The refusal of a record file of `size_bytes`, too few for a count: half made, unless a side file may know a record.
+fn too_short(site: &Site<'_>, size_bytes: u64) -> Result<Error> {
+    let (storage, name) = (site.storage, index::file_name(site.namespace));
+    let side_file = storage.metadata(&name).map_err(|error| failed("looking at", storage, &name, &error))?;
+    let knows_none = match open_index(site)? {
+        None => side_file.is_none_or(|meta| meta.size_bytes == 0),
+        Some((index, _)) => {
+            let header =
+                Header::read(index.file.as_ref()).map_err(|error| failed("reading", storage, &name, &error))?;
+            header.newest().is_some_and(|(newest, _)| newest.count == 0)
+                && Run::default().entry(&index, 0, 1)?.is_none()
+        }
+    };
+    Ok(if knows_none {
+        let message = format_args!(
+            "it has {size_bytes} bytes, so it is no namespace yet: it is being made, or its maker was killed, and opening it for writing makes it whole"
+        );
+        Error::new(ErrorKind::NotFound, message)
+    } else {
+        let message = format_args!(
+            "it has {size_bytes} bytes and no record to read, but its side file may know some; restore it from a copy"
+        );
+        Error::new(ErrorKind::Truncated, message)
+    })
 }
 
 /// The side file; `None` when there is none, or one without an identity.

@@ -24,6 +24,14 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// Whether a reader could open the files of `namespace`; nothing is made.
+///
+/// # Errors
+/// Why it could not.
+pub fn try_files(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<()> {
+    Files::open(&Site::new(storage, namespace, named)).map(drop)
+}
+
 /// Instead of the time of a look that failed.
 const FAILED: u64 = u64::MAX;
 /// How often a look starts again because a writer came or went meanwhile.

@@ -5,6 +5,7 @@
 //! two steps leaves the same content to be found.
 
 mod carry_out;
+mod creation;
 mod examine;
 mod refusals;
 pub mod replay;
@@ -12,6 +13,7 @@ pub mod replay;
 mod tests;
 mod unindexed;
 
+pub use creation::Creation;
 pub use examine::{
     BesideRecords, Plan, Recovery, Unindexed, examine, from_the_beginning, journal_beside, read_index,
     refuse_if_index_knows_records, unknown_to_side_file, usable_identity,
@@ -135,15 +137,21 @@ pub struct Prepared<'a> {
     started: Instant,
 }
 
-/// Locks `namespace` and decides what opening it takes, or refuses.
-pub fn prepare<'a>(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Result<Prepared<'a>> {
+/// Locks `namespace` and decides what opening it takes, or refuses. What it makes for that, a namespace that was not there, is kept
+/// when the opening has come to its end.
+pub fn prepare<'a>(
+    storage: &'a dyn Storage,
+    namespace: &'a str,
+    named: &'a Chain,
+) -> Result<(Prepared<'a>, Option<Creation<'a>>)> {
     let started = Instant::now();
     let site = Site::new(storage, namespace, named);
-    let lock = acquire_lock(&site, Absent::Create)?;
+    let (lock, mode) = acquire_lock(&site, Absent::Create)?;
+    let creation = (mode == OpenMode::CreateNew).then(|| Creation::new(storage, namespace, Arc::clone(&lock)));
     Live::clear_ready(storage, namespace);
     let log = storage.open(&log::file_name(namespace), OpenMode::Write).map_err(site.failed("opening"))?;
     let plan = examine(&site, log.as_ref(), examine::read_index(&site)?)?;
-    Ok(Prepared { site, lock, log, plan, started })
+    Ok((Prepared { site, lock, log, plan, started }, creation))
 }
 
 /// What opening a namespace for writing would do, found out under its lock: for whoever mends what it refuses.
@@ -155,7 +163,7 @@ pub struct Inspected {
 
 /// Locks the namespace at `site`, which must be there, and looks; nothing is written, not even to the live page.
 pub fn inspect(site: &Site<'_>) -> Result<Inspected> {
-    let lock = acquire_lock(site, Absent::Refuse)?;
+    let (lock, _) = acquire_lock(site, Absent::Refuse)?;
     let log = site.storage.open(&log::file_name(site.namespace), OpenMode::Write).map_err(site.failed("opening"))?;
     let opening = examine::read_index(site).and_then(|index| examine(site, log.as_ref(), index));
     Ok(Inspected { lock, log, opening })
@@ -224,8 +232,8 @@ enum Absent {
     Refuse,
 }
 
-/// Locks the record file.
-fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<Arc<dyn File>> {
+/// Locks the record file; answers how it was opened, too.
+fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<(Arc<dyn File>, OpenMode)> {
     let name = log::file_name(site.namespace);
     for _ in 0..LOCK_TRIES {
         let known = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
@@ -250,7 +258,12 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<Arc<dyn File>> {
             }
             opened => opened.map_err(site.failed("opening"))?,
         };
-        if !file.try_lock().map_err(site.failed("locking"))? {
+        let locked = file.try_lock().map_err(site.failed("locking"));
+        if mode == OpenMode::CreateNew && locked.as_ref().is_err_and(|error| error.kind == ErrorKind::Unsupported) {
+            // So nobody else can have begun to use it.
+            let _ = site.storage.remove(&name);
+        }
+        if !locked? {
             let guess = Live::writer_pid(site.storage, site.namespace);
             match file.obstacle(guess).map_err(site.failed("asking for the lock of"))? {
                 Some(obstacle) => return Err(refusals::locked(site, obstacle)),
@@ -260,7 +273,7 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<Arc<dyn File>> {
         let now = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
         let held = file.metadata().map_err(site.failed("looking at"))?;
         if now.is_some_and(|now| now.id == held.id) {
-            return Ok(file);
+            return Ok((file, mode));
         }
     }
     Err(Error::new(ErrorKind::Locked, "other writers come and go; try again").of(&site.log_path))

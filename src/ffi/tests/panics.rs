@@ -45,6 +45,7 @@ fn a_panic_in_any_function_is_contained() {
     explained! {
         immuta_open(path, options, &raw mut log_out, e), immuta_shutdown(log, e), immuta_close(log, e),
         immuta_sync(log, 0, e), immuta_namespace_add(log, name, &raw mut ns, e),
+        immuta_namespace_scan(path, null(), None, null_mut(), e),
         immuta_namespace_find(log, name, &raw mut ns, e), immuta_namespace_name(log, 0, buffer.as_mut_ptr(), 201, e),
         immuta_stats_get(log, 0, &raw mut stats, size_of::<immuta_stats>(), e),
         immuta_report_get(log, 0, &raw mut report, size_of::<immuta_report>(), e),

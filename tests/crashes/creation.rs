@@ -1,0 +1,141 @@
+//! Namespaces that are being made: whole, or not there for anybody. A creation that is refused leaves nothing, one that is killed what the next
+//! writer finishes; neither keeps others of the directory from being read.
+
+use crate::disk::{Mode, after_kill, append, cut_anywhere, open, records};
+use crate::records::read_all;
+use immuta::storage::simulated::Simulated;
+use immuta::{ErrorKind, Log, Options, scan_on};
+
+/// A disk with the whole namespace b of one record.
+fn beside_another() -> Simulated {
+    let disk = Simulated::new();
+    let mut options = Options::default();
+    options.add_namespace("b").unwrap();
+    let log = Log::open_on(disk.storage(), &options).unwrap();
+    append(&log, b"of another").unwrap();
+    log.shutdown().unwrap();
+    disk.storage().remove("b.live").unwrap();
+    disk
+}
+
+fn read_only() -> Options {
+    Options { read_only: true, ..Options::default() }
+}
+
+/// All there is, as a reader finds it that names none.
+fn namespaces(disk: &Simulated) -> Vec<String> {
+    let log = Log::open_on(disk.storage(), &read_only()).unwrap();
+    (0..log.namespace_count()).map(|ns| log.namespace_name(ns).unwrap()).collect()
+}
+
+fn names(disk: &Simulated) -> Vec<String> {
+    let mut names = disk.storage().list().unwrap();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_creation_refused_at_any_call_leaves_nothing() {
+    for mode in [Mode::Fast, Mode::Durable] {
+        for os_error in [libc::EIO, libc::ENOSPC, libc::EMFILE] {
+            let (mut refusals, mut unlocked) = (0, 0);
+            for call in 0.. {
+                let disk = beside_another();
+                let before = names(&disk);
+                disk.fail_call(disk.calls() + call, os_error, false);
+                let (met, opened) = (disk.faults_met(), open(&disk, mode));
+                let is_met = disk.faults_met() > met;
+                disk.clear_faults();
+                if let Err(error) = opened {
+                    refusals += 1;
+                    let context = format!("{mode:?}, call {call} refused with {os_error}: {error}");
+                    let mut after = names(&disk);
+                    // Without the lock nobody can say that the file is not another opener's by now.
+                    if disk.read_file("a.log").is_some_and(|file| file.is_empty()) && after.len() == before.len() + 1 {
+                        after.retain(|name| name != "a.log");
+                        unlocked += 1;
+                    }
+                    assert_eq!(after, before, "{context}");
+                    assert_eq!(namespaces(&disk), ["b"], "{context}");
+                    let log = open(&disk, mode).unwrap();
+                    assert!(read_all(&log).unwrap().is_empty(), "{context}");
+                }
+                if !is_met {
+                    break;
+                }
+            }
+            assert!(refusals > 10 && unlocked <= 4, "{mode:?}, {os_error}: {refusals}, {unlocked} of them unlocked");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_that_has_no_room_for_a_namespace_has_none_afterwards() {
+    let mut refusals = 0;
+    for free_blocks in 0_u64.. {
+        let disk = beside_another();
+        let before = names(&disk);
+        let used_bytes: u64 = before.iter().map(|name| disk.read_file(name).unwrap().len() as u64).sum();
+        disk.set_capacity(used_bytes.next_multiple_of(4096) + (free_blocks + 1) * 4096);
+        let Err(error) = open(&disk, Mode::Durable) else { break };
+        assert_eq!((error.kind, names(&disk)), (ErrorKind::NoSpace, before), "{free_blocks} blocks free: {error}");
+        refusals += 1;
+    }
+    assert!(refusals > 10, "refused {refusals} times");
+}
+
+#[test]
+fn a_creation_cut_at_any_call_keeps_nobody_from_reading_and_is_finished_by_the_next_writer() {
+    for mode in [Mode::Fast, Mode::Durable] {
+        let (whole, half) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+        let work = |disk: &Simulated, (): &()| open(disk, mode).is_ok();
+        cut_anywhere(
+            || (beside_another(), ()),
+            work,
+            |cut| {
+                let disk = &cut.left;
+                let mut named = read_only();
+                named.add_namespace("a").unwrap();
+                let before = names(disk);
+                let scanned = scan_on(disk.storage().as_ref(), &Options::default()).unwrap();
+                assert_eq!(names(disk), before, "{}: a scan makes nothing", cut.context);
+                let refused = scanned.iter().find(|found| found.name == "a").map(|found| found.refusal.is_some());
+                let reading = Log::open_on(disk.storage(), &named).map(drop).map_err(|error| error.kind);
+                let all = namespaces(disk);
+                if reading.is_ok() {
+                    assert_eq!((all, refused), (vec!["a".to_owned(), "b".to_owned()], Some(false)), "{}", cut.context);
+                    whole.set(whole.get() + 1);
+                } else {
+                    assert_eq!(reading, Err(ErrorKind::NotFound), "{}", cut.context);
+                    assert_eq!((all, refused.unwrap_or(true)), (vec!["b".to_owned()], true), "{}", cut.context);
+                    half.set(half.get() + 1);
+                }
+                let log = open(disk, mode).unwrap();
+                assert!(read_all(&log).unwrap().is_empty(), "{}", cut.context);
+                append(&log, &records(0, 1, 300)[0]).unwrap();
+                log.shutdown().unwrap();
+                let left: Vec<String> = names(disk).into_iter().filter(|name| name.starts_with("a.")).collect();
+                assert_eq!(left, ["a.idx", "a.live", "a.log"], "{}", cut.context);
+                assert_eq!(namespaces(disk), ["a", "b"], "{}", cut.context);
+            },
+        );
+        assert!(whole.get() > 10 && half.get() > 10, "{whole:?} whole, {half:?} half made");
+    }
+}
+
+#[test]
+fn a_record_file_that_became_too_short_is_no_namespace_half_made() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append(&log, b"synced").unwrap();
+    log.shutdown().unwrap();
+    let disk = after_kill(&disk);
+    for size in 0..8 {
+        disk.write_file("a.log", &[0; 8][..size]);
+        let refused = Log::open_on(disk.storage(), &read_only()).map(drop).map_err(|error| error.kind);
+        assert_eq!(refused, Err(ErrorKind::Truncated), "{size} bytes");
+        let scanned = scan_on(disk.storage().as_ref(), &Options::default()).unwrap();
+        let refusal = scanned[0].refusal.as_ref().map(|error| error.kind);
+        assert_eq!(refusal, Some(ErrorKind::Truncated), "{size} bytes");
+    }
+}
