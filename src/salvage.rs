@@ -142,8 +142,8 @@ pub fn keep_whole(storage: &dyn Storage, log: &dyn File, name: &str) -> Result<O
         opened => opened.map_err(failed)?,
     };
     let size_bytes = file.metadata().map_err(failed)?.size_bytes;
-    let fill = |kept: &dyn File, _: &Path| copy(file.as_ref(), 0..size_bytes, kept, 0, failed);
-    keep_as(storage, log, &name_beside(name), fill).map(Some)
+    let copy_all = |kept: &dyn File, _: &Path| copy(file.as_ref(), 0..size_bytes, kept, 0, failed);
+    keep_as(storage, log, &name_beside(name), copy_all).map(Some)
 }
 
 /// Makes `prefix-K` beside the record file `log` as `fill` does, durably.

@@ -154,9 +154,9 @@ fn settle_sizes(site: &Site<'_>, log: &dyn File, index: &Index, base: Point) -> 
     while let Some((number, entry)) = at {
         at = run.next_valid(index, number + 1..base.count, None)?;
         let end = at.map_or(base.end, |(_, next)| next.offset);
-        let size = end.saturating_sub(entry.offset + log::SIZE_WORD_BYTES);
-        if bytes.size_word(entry.offset)? != Some(size) {
-            log.write_at(entry.offset, &log::word(size)).map_err(&failed)?;
+        let size_bytes = end.saturating_sub(entry.offset + log::SIZE_WORD_BYTES);
+        if bytes.size_word(entry.offset)? != Some(size_bytes) {
+            log.write_at(entry.offset, &log::word(size_bytes)).map_err(&failed)?;
         }
     }
     Ok(())

@@ -183,7 +183,9 @@ pub fn go_on(disk: &Simulated, namespace: &str, log: &Log, mut found: Records, r
     log.shutdown().unwrap();
     let names = disk.storage().list().unwrap();
     let journal = format!("{namespace}.wal");
-    let is_stray = |name: &String| *name == journal || name.starts_with(namespace) && name.ends_with(".tmp");
+    let is_stray = |name: &String| {
+        *name == journal || name.starts_with(namespace) && name.rsplit_once('.').is_some_and(|(_, last)| last == "tmp")
+    };
     assert!(!names.iter().any(is_stray), "a file that should be gone: {names:?}");
     let file = |suffix: &str| disk.read_file(&format!("{namespace}.{suffix}")).unwrap();
     let (records, index) = (file("log"), file("idx"));
