@@ -6,6 +6,9 @@ use crate::{BUFFER_BYTES, cost, options};
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Result, verify_on};
 
+/// Of an entry, by its number: the record it claims to be, and where that lies.
+type Place<'a> = &'a dyn Fn(usize) -> (usize, usize);
+
 fn verify(disk: &Simulated) -> Result<immuta::Report> {
     verify_on(&disk.storage(), "a", &options(), &mut |_, _| true)
 }
@@ -50,7 +53,7 @@ fn a_verification_reads_no_byte_twice_for_entries_that_overlap() {
             log[at..at + 8].copy_from_slice(&left.to_le_bytes());
         }
     };
-    let cases: [(&str, &dyn Fn(usize) -> (usize, usize), bool); 3] =
+    let cases: [(&str, Place<'_>, bool); 3] =
         [("the same", &same, false), ("back and forth", &back_and_forth, false), ("nested", &nested, true)];
     for (what, place, is_nested) in cases {
         let mut file = log.clone();

@@ -31,7 +31,9 @@ fn verify_in(directory: &TempDir) -> Result<Report> {
 /// Gives the file of `size_bytes` at `path` the bytes of `parts` at their offsets, and nothing between.
 fn lay(path: &Path, size_bytes: u64, parts: &[(u64, &[u8])]) -> bool {
     let file = File::create(path).unwrap();
-    parts.iter().for_each(|(offset, bytes)| file.write_all_at(bytes, *offset).unwrap());
+    for (offset, bytes) in parts {
+        file.write_all_at(bytes, *offset).unwrap();
+    }
     file.set_len(size_bytes).is_ok()
 }
 
