@@ -70,8 +70,9 @@ fn a_writer_closed_by_another_thread_refuses_everything() {
     assert_eq!(disk.read_file("a.log").unwrap().len(), 8 + 8 + 6, "nothing late is there");
 }
 
-/// What happens to a log from outside, the words that say so, and whether the file is one that only a durable writer has.
-const OUTSIDE: [(&str, fn(&Simulated), &str); 8] = [
+/// What happens to a log from outside: its name, the deed, and the words that say so.
+type Outside = (&'static str, fn(&Simulated), &'static str);
+const OUTSIDE: [Outside; 8] = [
     ("log removed", |disk| disk.move_file("a.log", None), "a.log: it was removed"),
     ("log moved", |disk| disk.move_file("a.log", Some("b.log")), "a.log: it was moved"),
     ("side file removed", |disk| disk.move_file("a.idx", None), "a.idx: it was removed"),
@@ -89,7 +90,8 @@ const OUTSIDE: [(&str, fn(&Simulated), &str); 8] = [
 const PRECIOUS: &[u8] = &[b'!'; 1 << 16];
 
 /// What first notices that something is not as it was.
-const NOTICES: [(&str, fn(&Log) -> Result<()>); 4] = [
+type Notice = (&'static str, fn(&Log) -> Result<()>);
+const NOTICES: [Notice; 4] = [
     ("a sync", |log| log.sync(0)),
     ("a sync of something", |log| {
         // The system-call engine, which the simulation is like, does not look before it puts an append.

@@ -292,7 +292,7 @@ fn in_place() -> Scene {
     let disk = Simulated::new();
     let log = Log::open_on(disk.storage(), &options(false)).unwrap();
     (0..3).for_each(|number| append(&log, &payload(number)));
-    append(&log, &[9; 40_000]);
+    append(&log, &vec![9; 40_000]);
     log.sync(0).unwrap();
     disk.kill();
     edit(&disk, "a.log", |log| flip(log, offset_of(3) + 20_000));

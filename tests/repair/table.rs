@@ -120,7 +120,9 @@ fn expected(fast_write: bool, parts: &[Part]) -> Found {
 
 fn on_disk(files: &BTreeMap<&'static str, Vec<u8>>) -> Simulated {
     let disk = Simulated::new();
-    files.iter().for_each(|(name, bytes)| disk.write_file(name, bytes));
+    for (name, bytes) in files {
+        disk.write_file(name, bytes);
+    }
     disk
 }
 
