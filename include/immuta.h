@@ -6,9 +6,10 @@
  *
  * Status    Every call that can fail returns an immuta_status: 0 (IMMUTA_OK) is success, a positive value means that
  *           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED), a negative one is an error.
- *           Four errors can come from any call and are not listed again below: IMMUTA_E_ARGUMENT (a required pointer
- *           is NULL, a size is impossible), IMMUTA_E_HANDLE (not such an object, or released), IMMUTA_E_FORKED and
- *           IMMUTA_E_PANIC (a bug in the library, contained; the message is worth a report).
+ *           Five errors can come from any call and are not always listed again below: IMMUTA_E_ARGUMENT (a required
+ *           pointer is NULL, a size is impossible), IMMUTA_E_HANDLE (not such an object, or released),
+ *           IMMUTA_E_NO_MEMORY (the system refused memory; nothing changed), IMMUTA_E_FORKED and IMMUTA_E_PANIC (a bug
+ *           in the library, contained; the message is worth a report).
  * error     The last parameter of most calls. NULL, or a struct of the caller's, written on failure only: a message
  *           for a person, and the namespace, record number and byte offset concerned.
  * *_out     Results. Written on success only, never read. Required unless "may be NULL" is said.
@@ -302,7 +303,9 @@ typedef struct immuta_error {
     uint64_t number;
     /// The byte offset concerned, in the file that the message names; 0 where there is none.
     uint64_t offset;
-    /// One line of UTF-8, NUL-terminated: what was found, where, and the way on. For people; the wording may change.
+    /// One line of UTF-8, NUL-terminated: the file, what was found, and the way on. For people; the wording may change. What was
+    /// found and the way on are always whole. Of a path that does not fit the end is kept, after an ellipsis; control characters
+    /// and bytes that are no UTF-8 are escaped: \n, \u{1b}, \xff.
     char message[480];
 } immuta_error;
 
@@ -419,7 +422,8 @@ typedef struct immuta_report {
     /// How long it took.
     double seconds;
     /// Path of the file that keeps what was cut off. Empty when that was only zeros, or what a commit leaves that was never
-    /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated.
+    /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated. Where the path does not
+    /// fit, the name of the file alone, which is in the log's directory: immuta_report_salvage_path gives the whole path.
     char salvage[256];
     /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from NAME.live. Readers of other processes are not
     /// woken then; they look every 20 ms. All else is as ever.
@@ -767,6 +771,19 @@ immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t o
 /// Threads: one; the codec is for any.
 immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *codec);
 
+/// Says what was wrong with the last call that refused to set or add something, and what is allowed. A refused call changed
+/// nothing, so a log can be opened with the options as they were.
+///
+/// options: options.
+/// error:   NULL, or receives the words where a call was refused.
+///
+/// Returns IMMUTA_OK: none was refused; else the status that the last refused call answered, also when others succeeded since;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_error(const immuta_options *options,
+                                   immuta_error *error);
+
 /// Opens a log: all the namespaces of the options, or none.
 ///
 /// A writer creates what is missing, the directory and those above it included, and mends what a crash left behind;
@@ -784,12 +801,16 @@ immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *co
 ///
 /// Returns IMMUTA_OK;
 /// IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file, which the message says;
+/// IMMUTA_E_ARGUMENT: the path is empty, or it or a name is longer than the system takes;
 /// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet;
+/// also: the directory, or a file, was removed during the call;
+/// IMMUTA_E_REPLACED: the files were replaced during the call; open them again;
 /// IMMUTA_E_MISSING: a record file is gone although its side file or its journal knows records, or the side file cannot be
 /// read to tell; or it is shorter than its count, and the journal goes on behind it, or the side file cannot be read;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
 /// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
-/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them;
+/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or it, the kernel
+/// or a sandbox does not know a call that is needed;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
@@ -815,10 +836,12 @@ immuta_status immuta_open(const char *directory,
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log
 /// was removed, moved or closed by somebody else, which the message says; the next
-/// writer to open the log recovers it.
+/// writer to open the log recovers it; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written: every record is on
+/// the device, and the next writer recovers them.
 ///
 /// Threads: any.
-immuta_status immuta_shutdown(immuta_log *log, immuta_error *error);
+immuta_status immuta_shutdown(immuta_log *log,
+                              immuta_error *error);
 
 /// Shuts a log down, if that has not been done, and releases it. Streams and records may be released later.
 ///
@@ -842,7 +865,8 @@ immuta_status immuta_close(immuta_log *log, immuta_error *error);
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
 /// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a
 /// file of the log was removed, moved or closed by somebody else, which the message says; the namespace takes no more
-/// appends until the log is opened again.
+/// appends until the log is opened again; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be
+/// written: the records are on the device, the next flush counts them (immuta_stats.durable_count).
 ///
 /// Threads: any.
 immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
@@ -937,7 +961,8 @@ immuta_status immuta_namespace_name(immuta_log *log,
 /// stats_size: sizeof(immuta_stats), 1 or more bytes.
 /// error:      NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_IO: read-only, NAME.idx cannot be read.
+/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_IO,
+/// IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: read-only, NAME.idx cannot be read.
 ///
 /// Threads: any.
 immuta_status immuta_stats_get(immuta_log *log,
@@ -963,6 +988,26 @@ immuta_status immuta_report_get(immuta_log *log,
                                 size_t report_size,
                                 immuta_error *error);
 
+/// Copies the path of the file that keeps what opening a namespace cut off: immuta_report.salvage, however long it is.
+///
+/// log:      an open log.
+/// ns:       number of the namespace.
+/// buffer:   receives the path, byte for byte, and a NUL; an empty string where nothing is kept. May be NULL when capacity is 0.
+/// capacity: of the buffer, in bytes. 0 asks for the size only.
+/// size_out: size of the path in bytes, without the NUL; may be NULL.
+/// error:    NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer is too
+/// small, nothing was written; IMMUTA_E_NO_MEMORY: the system refused memory.
+///
+/// Threads: any.
+immuta_status immuta_report_salvage_path(immuta_log *log,
+                                         uint32_t ns,
+                                         char *buffer,
+                                         size_t capacity,
+                                         size_t *size_out,
+                                         immuta_error *error);
+
 /// Appends one record. Readers see it, and it survives the death of the process, when this returns; in durable mode
 /// (immuta_options_set_fast_write) a power failure as well.
 ///
@@ -984,13 +1029,14 @@ immuta_status immuta_report_get(immuta_log *log,
 /// IMMUTA_E_CORRUPT: the side file does not tell any more which codecs an adopted log has;
 /// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
 /// there is;
-/// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused memory, a mapping or a thread;
+/// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the system refused
+/// memory, a mapping, a thread or to make room, see the message; nothing was written;
 /// IMMUTA_E_CLOSED: the log was shut down;
 /// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. Where it failed while
 /// this append was in flight, the message says that the record may or may not be there then;
 /// IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed by somebody else, and
 /// the namespace is poisoned now; the message says whether the record may be there. Or the system did not say whether
-/// the files are in place, and nothing changed.
+/// the files are in place, or making room failed, and nothing changed (see immuta_stats.poisoned).
 ///
 /// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
 /// otherwise.
@@ -1187,7 +1233,7 @@ void immuta_txn_rollback(immuta_txn *txn);
 /// error:      NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_NO_MEMORY; IMMUTA_E_IO: the files could not be read (read-only logs).
+/// IMMUTA_E_NO_MEMORY; read-only also what immuta_stream_next answers for files that cannot be read or were replaced.
 ///
 /// Threads: any.
 immuta_status immuta_stream_open(immuta_log *log,
@@ -1206,8 +1252,8 @@ immuta_status immuta_stream_open(immuta_log *log,
 /// error:      NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_NO_MEMORY; IMMUTA_E_CORRUPT: an index entry on the way is damaged; IMMUTA_E_IO: the files could not be
-/// read.
+/// IMMUTA_E_NO_MEMORY; IMMUTA_E_CORRUPT: an index entry on the way is damaged; else what immuta_stream_next answers for
+/// files that cannot be read or were replaced.
 ///
 /// Threads: any.
 immuta_status immuta_stream_open_at_time(immuta_log *log,
@@ -1243,7 +1289,8 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
 /// IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the caller's returned;
 /// IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named;
 /// IMMUTA_E_REPLACED: the files were replaced or rolled back below the position;
-/// IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY: the system refused, see the message;
+/// IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_FOUND: the
+/// system refused, see the message;
 /// IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Ownership: the record is the caller's until immuta_record_done, also after the stream and the log are gone.
@@ -1338,13 +1385,16 @@ void immuta_stream_done(immuta_stream *stream);
 ///         polls it and nothing else: no read, no write, no close.
 /// error:  NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is to be had; IMMUTA_E_NO_MEMORY; IMMUTA_E_CLOSED:
-/// the log was shut down before the first call; IMMUTA_E_BUSY: another thread is using the stream.
+/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is to be had; IMMUTA_E_NO_MEMORY;
+/// IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: the kernel or a sandbox refuses such descriptors; IMMUTA_E_CLOSED: the log was
+/// shut down before the first call; IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Ownership: immuta_stream_done closes the descriptor; take it out of the loop before.
 ///
 /// Threads: one. The descriptor itself may be polled by any thread at any time.
-immuta_status immuta_stream_poll_fd(immuta_stream *stream, int *fd_out, immuta_error *error);
+immuta_status immuta_stream_poll_fd(immuta_stream *stream,
+                                    int *fd_out,
+                                    immuta_error *error);
 
 /// Asks for one signal on the descriptor of a stream: it is unreadable after this, until there is a reason to call
 /// immuta_stream_next, and then stays readable until this is called again. Reasons are the record at the position of
@@ -1361,11 +1411,13 @@ immuta_status immuta_stream_poll_fd(immuta_stream *stream, int *fd_out, immuta_e
 /// Returns IMMUTA_OK: armed, wait for the descriptor;
 /// IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
 /// (IMMUTA_E_CLOSED) or an error;
-/// IMMUTA_E_LIMIT: there is no descriptor yet, and none is to be had; IMMUTA_E_NO_MEMORY;
+/// IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor yet, and none is to
+/// be had;
 /// IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.
-immuta_status immuta_stream_poll_arm(immuta_stream *stream, immuta_error *error);
+immuta_status immuta_stream_poll_arm(immuta_stream *stream,
+                                     immuta_error *error);
 
 /// Gives a record back. Its descriptor is free for others at once, its data must not be touched any more.
 ///
@@ -1409,6 +1461,7 @@ immuta_status immuta_batch_done(immuta_batch *batch);
 /// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records by;
 /// IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED: as immuta_open, other codecs than the log's;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be read;
+/// IMMUTA_E_REPLACED: the files were replaced during the call;
 /// IMMUTA_E_CANCELLED: progress said so;
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///
@@ -1472,7 +1525,7 @@ immuta_status immuta_verify(const char *directory,
 /// records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is not there to believe it;
 /// IMMUTA_E_TRUNCATED: somebody else cuts NAME.log off during the call;
 /// IMMUTA_E_LAYOUT: a file of another layout without a NAME.idx of its own, for immuta_import;
-/// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY:
+/// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_REPLACED:
 /// as immuta_open;
 /// IMMUTA_E_EXISTS: too many copies of one name; remove some;
 /// IMMUTA_E_NO_SPACE: there is no room for the copies and the new side file, which is found out before anything is made,
@@ -1525,7 +1578,7 @@ immuta_status immuta_repair(const char *directory,
 /// IMMUTA_E_EXISTS: there is a file of the namespace;
 /// IMMUTA_E_LOCKED: somebody else is just making the namespace;
 /// IMMUTA_E_CODEC_FAILED, IMMUTA_E_TOO_LARGE: a record is not what the codecs make, or is too large;
-/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED: as immuta_open;
+/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: as immuta_open;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
 /// IMMUTA_E_CANCELLED: progress said so;
 /// IMMUTA_E_BUSY: another thread is using the options.

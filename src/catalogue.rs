@@ -44,7 +44,7 @@ pub fn scan_on(storage: &dyn Storage, options: &Options) -> Result<Vec<Found>> {
 
 /// The names of the namespaces there may be, in order.
 pub fn names(storage: &dyn Storage) -> Result<Vec<String>> {
-    let failed = |error| Error::os(format_args!("listing {}", storage.path().display()), &error);
+    let failed = |error| Error::os("listing", &error).of(storage.path());
     let suffix = format!(".{}", log::SUFFIX);
     let files = storage.list().map_err(failed)?;
     let mut names: Vec<String> =

@@ -240,6 +240,22 @@ impl Error {
         &self.text
     }
 
+    /// The message in three parts, which together have at most `limit` bytes: cause and advice whole, before them as much of the end
+    /// of the path as fits, and an ellipsis where that is not all. No cause is so long that it would not fit: see [`CAUSE_BYTES_MAX`].
+    pub(crate) fn parts_within(&self, limit: usize) -> [&str; 3] {
+        let (path, rest) = self.text.split_at(self.path_bytes as usize);
+        let room = limit.saturating_sub(rest.len());
+        if path.len() <= room {
+            return ["", path, rest];
+        }
+        if room < ELLIPSIS.len() {
+            return ["", "", &self.cause()[..self.cause().floor_char_boundary(limit)]];
+        }
+        let tail = &path[path.ceil_char_boundary(path.len() - (room - ELLIPSIS.len()))..];
+        // Whole names, if there is one.
+        [ELLIPSIS, tail.find('/').map_or(tail, |slash| &tail[slash..]), rest]
+    }
+
     fn path(&self) -> &str {
         &self.text[..self.path_bytes as usize]
     }
@@ -283,6 +299,24 @@ fn sentence(kind: ErrorKind) -> Cow<'static, str> {
 
 /// Between a path and what is said of it.
 const AFTER_PATH: &str = ": ";
+/// In place of what was left out.
+const ELLIPSIS: &str = "\u{2026}";
+/// The longest cause with its advice: it fits into the message of the C interface. Names in it are [`Brief`], other text is short.
+const CAUSE_BYTES_MAX: usize = 479;
+/// How much is shown of a name in a cause.
+const BRIEF_BYTES: usize = 60;
+
+/// A name in a cause: its end where it is long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Brief<'a>(pub &'a str);
+
+impl Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left_out = self.0.ceil_char_boundary(self.0.len().saturating_sub(BRIEF_BYTES));
+        f.write_str(if left_out > 0 { ELLIPSIS } else { "" })?;
+        f.write_str(&self.0[left_out..])
+    }
+}
 
 /// A message in the making. Memory for it may be refused; control characters in it are escaped.
 #[derive(Default)]
@@ -298,7 +332,9 @@ fn line(path: impl Display, cause: fmt::Arguments<'_>) -> Result<Line, fmt::Erro
     if line.path_bytes > 0 {
         line.write_str(AFTER_PATH)?;
     }
+    let before_cause = line.text.len();
     line.write_fmt(cause)?;
+    debug_assert!(line.text.len() - before_cause <= CAUSE_BYTES_MAX, "too long a cause: {}", line.text);
     Ok(line)
 }
 
@@ -350,21 +386,29 @@ impl Display for Reason<'_> {
     }
 }
 
-/// The kind and the advice that go with an operating system error number.
+/// The kind and the advice that go with an operating system error number, whatever call answered it: c-tests/suites/refused_calls.c has
+/// the table of calls and numbers.
 fn classify(number: i32, kind: io::ErrorKind) -> (ErrorKind, &'static str) {
     match number {
         libc::ENOSPC | libc::EDQUOT | libc::EFBIG => {
             (ErrorKind::NoSpace, "; make room (disk, quota or file size limit) and try again")
         }
-        libc::EACCES | libc::EPERM => (ErrorKind::Permission, "; grant access or open read-only"),
+        libc::EACCES | libc::EPERM | libc::ENOKEY => {
+            (ErrorKind::Permission, "; grant access (permissions, attributes, sandbox) or open read-only")
+        }
         libc::EROFS => (ErrorKind::ReadOnly, "; open the log read-only"),
         libc::EMFILE | libc::ENFILE | libc::EAGAIN => (ErrorKind::Limit, "; raise the limit or use fewer readers"),
         libc::ENOMEM => (ErrorKind::NoMemory, "; free memory or raise the limit on mappings"),
         libc::ENOENT => (ErrorKind::NotFound, "; check the path"),
+        libc::ENAMETOOLONG => (ErrorKind::Argument, "; use a shorter path or name"),
         libc::ENOTDIR | libc::EISDIR | libc::ELOOP | libc::ENXIO => {
             (ErrorKind::NotRegular, "; the log needs a directory of regular files")
         }
-        libc::EOPNOTSUPP | libc::ENOSYS | libc::ENOLCK => (ErrorKind::Unsupported, "; use a local file system"),
+        // EINVAL: what is asked for is always valid, so it is what a kernel or a file system says that lacks it.
+        libc::EOPNOTSUPP | libc::ENOSYS | libc::ENOLCK | libc::EINVAL | libc::ENODEV => {
+            (ErrorKind::Unsupported, "; use a local file system, and a kernel and sandbox that allow this call")
+        }
+        libc::ESTALE => (ErrorKind::Replaced, "; open the log again"),
         _ if kind == io::ErrorKind::OutOfMemory => (ErrorKind::NoMemory, ""),
         _ => (ErrorKind::Io, ""),
     }
@@ -390,6 +434,31 @@ mod tests {
         assert_eq!(made.message(), words.replace(r"\u{e9}", "\u{e9}"));
         assert_eq!(made.clone().message(), made.message());
         assert_eq!((made.clone().number, made.offset, made.clone().to_string()), (3, 80, made.message().to_owned()));
+    }
+
+    #[test]
+    fn the_path_gives_way_and_keeps_its_end() {
+        let message = |path: &str, cause: &str, limit| {
+            Error::new(ErrorKind::Io, cause).of(Path::new(path)).parts_within(limit).concat()
+        };
+        let (path, cause) = ("/one/two/three/a.log", "it is damaged; mend it");
+        assert_eq!(message(path, cause, 44), "/one/two/three/a.log: it is damaged; mend it");
+        assert_eq!(message(path, cause, 43), "\u{2026}/two/three/a.log: it is damaged; mend it");
+        assert_eq!(message(path, cause, 41), "\u{2026}/three/a.log: it is damaged; mend it");
+        assert_eq!(message(path, cause, 31), "\u{2026}.log: it is damaged; mend it", "no room for a whole name");
+        for limit in 22..60 {
+            let said = message(path, cause, limit);
+            assert!(said.len() <= limit && said.ends_with(cause), "{limit}: {said}");
+        }
+        assert_eq!(message("\u{e4}\u{e4}\u{e4}", "x", 8), "\u{2026}\u{e4}: x", "cut between two characters");
+        assert_eq!(Error::new(ErrorKind::Io, "x").parts_within(1).concat(), "x");
+    }
+
+    #[test]
+    fn names_in_a_cause_are_brief() {
+        assert_eq!(Brief("a.wal").to_string(), "a.wal");
+        let long = format!("{}\u{e4}{}.wal", "n".repeat(100), "m".repeat(55));
+        assert_eq!(Brief(&long).to_string(), format!("\u{2026}{}.wal", "m".repeat(55)));
     }
 
     #[test]

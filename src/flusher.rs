@@ -16,6 +16,9 @@ const IN_TIME: u8 = 1;
 const NOW: u8 = 2;
 const STOP: u8 = 3;
 
+/// Where there is no interval: when a flush that was refused is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// What there is to flush.
 pub trait Writers: Send + Sync + 'static {
     /// Calls `act` with each writer that there is now.
@@ -86,8 +89,10 @@ impl<W: Writers> thread::Body for Shared<W> {
         while self.wait() {
             self.writers.each(&mut |writer| {
                 if writer.flush_need() != FlushNeed::Nothing {
-                    // A failure has poisoned the namespace; the next append and the close report it.
-                    let _ = writer.checkpoint();
+                    // A failure has poisoned the namespace, which the next append and the close report, or is tried again.
+                    if writer.checkpoint().is_err() && writer.flush_need() != FlushNeed::Nothing {
+                        self.want(IN_TIME);
+                    }
                 }
             });
         }
@@ -109,6 +114,9 @@ impl<W> Shared<W> {
             let until = match self.wanted.load(Ordering::Relaxed) {
                 STOP => return false,
                 NOW => break,
+                IN_TIME if self.interval.is_zero() => {
+                    *due.get_or_insert_with(|| Instant::now().checked_add(RETRY_AFTER))
+                }
                 IN_TIME => *due.get_or_insert_with(|| Instant::now().checked_add(self.interval)),
                 _ => None,
             };

@@ -51,15 +51,15 @@ pub fn import(
 ) -> Result<Report> {
     check_name(name)?;
     options.check()?;
-    let file_name = source_file.file_name().and_then(|file_name| file_name.to_str()).ok_or_else(|| {
-        Error::new(ErrorKind::Argument, format_args!("{} has no file name in UTF-8", source_file.display()))
-    })?;
+    let file_name = source_file
+        .file_name()
+        .and_then(|file_name| file_name.to_str())
+        .ok_or_else(|| Error::new(ErrorKind::Argument, "it has no file name in UTF-8").of(source_file))?;
     let parent = source_file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let beside = open_directory(parent, Io::Syscall, false)?;
     // Before anything is made for it.
     Source::open(beside.as_ref(), file_name, &Progress::new(&mut *progress))?;
-    storage::create_directory(directory)
-        .map_err(|error| Error::os(format_args!("creating {}", directory.display()), &error))?;
+    storage::create_directory(directory).map_err(|error| Error::os("creating", &error).of(directory))?;
     let storage = open_directory(directory, options.io, true)?;
     import_on(beside.as_ref(), file_name, storage.as_ref(), name, options, progress)
 }
@@ -101,7 +101,7 @@ struct Target<'a> {
 
 impl Target<'_> {
     fn failed(&self, error: &io::Error) -> Error {
-        Error::os(format_args!("importing into {}", self.site.log_path.display()), error)
+        Error::os("importing", error).of(&self.site.log_path)
     }
 
     fn temporary(&self) -> String {
@@ -109,9 +109,8 @@ impl Target<'_> {
     }
 
     fn exists(&self, name: &str) -> Error {
-        let path = self.site.storage.path().join(name);
-        let message = format_args!("{} is there already; import into a new namespace", path.display());
-        Error::new(ErrorKind::Exists, message)
+        let message = "it is there already; import into a new namespace";
+        Error::new(ErrorKind::Exists, message).of(&self.site.storage.path().join(name))
     }
 
     /// Refuses to import beside what may know records. What a creation or another import leaves that was killed knows none.
@@ -133,11 +132,10 @@ impl Target<'_> {
             return Ok(());
         }
         let message = format_args!(
-            "{}: a side file for {count} records takes {} bytes, {free} are free: make room and try again",
-            self.site.log_path.display(),
+            "a side file for {count} records takes {} bytes, {free} are free: make room and try again",
             entries_end(count)
         );
-        Err(Error::new(ErrorKind::NoSpace, message))
+        Err(Error::new(ErrorKind::NoSpace, message).of(&self.site.log_path))
     }
 
     /// An empty record file, locked: what a writer killed while creating it leaves is nothing yet, either.
@@ -164,11 +162,8 @@ impl Target<'_> {
                 Claimed::Ours => return Ok(file),
                 Claimed::Replaced => {}
                 Claimed::Locked => {
-                    let message = format_args!(
-                        "another process holds a lock on {}; it may just be making this namespace",
-                        self.site.log_path.display()
-                    );
-                    return Err(Error::new(ErrorKind::Locked, message));
+                    let message = "another process holds a lock on it; it may just be making this namespace";
+                    return Err(Error::new(ErrorKind::Locked, message).of(&self.site.log_path));
                 }
             }
         }

@@ -121,11 +121,10 @@ pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
         }
         several => {
             let message = format_args!(
-                "{} ({size_bytes} bytes) fits the layout with {}; there is no way to tell which it is: nothing was imported",
-                path.display(),
+                "a file of {size_bytes} bytes that fits the layout with {}; there is no way to tell which it is: nothing was imported",
                 name_all(several)
             );
-            Err(Error::new(ErrorKind::Layout, message))
+            Err(Error::new(ErrorKind::Layout, message).of(path))
         }
     }
 }
@@ -133,7 +132,7 @@ pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
 /// The error for a file that fits no layout: where the walk ended that ran into zeros, or else the one over the most records; of two
 /// alike the last, since to ours the last offset of a 16-byte header is the size of one record.
 fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option<Walk>; 2]) -> Result<Error> {
-    let (path, size_bytes) = (path.display(), bytes.file_end);
+    let size_bytes = bytes.file_end;
     let reached = |walk: &Walk| match *walk {
         Walk::Ends(Led { to: Point { count, end, .. }, .. }) => (count, end),
         Walk::Leaves { number, offset } | Walk::Zeros { number, offset } => (number, offset),
@@ -142,8 +141,8 @@ fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option
     let furthest = walks.into_iter().flatten().max_by_key(weight).filter(|walk| reached(walk).0 > 0);
     let Some(furthest) = furthest else {
         let message =
-            format_args!("{path} ({size_bytes} bytes) fits no layout that a log may have; nothing was imported");
-        return Ok(Error::new(ErrorKind::Layout, message));
+            format_args!("a file of {size_bytes} bytes that fits no layout a log may have; nothing was imported");
+        return Ok(Error::new(ErrorKind::Layout, message).of(path));
     };
     let (number, offset) = reached(&furthest);
     let is_possible_size = bytes.size_word(offset)?.is_none_or(|size| record_end(offset, size).is_some());
@@ -153,9 +152,9 @@ fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option
         _ => ErrorKind::Corrupt,
     };
     let message = format_args!(
-        "{path}: {number} records of {header_count} end at offset {offset}, and what follows up to {size_bytes} is not the rest; nothing was imported: restore the file from a copy"
+        "{number} records of {header_count} end at offset {offset}, and what follows up to {size_bytes} is not the rest; nothing was imported: restore the file from a copy"
     );
-    Ok(Error::new(kind, message).at(number, offset))
+    Ok(Error::new(kind, message).of(path).at(number, offset))
 }
 
 /// Where the records of a file in our layout end, having only the file. `count_holds`: the count is right, whatever else may be.
@@ -179,11 +178,10 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
         (_, _) if !others.is_empty() => {
             let also = if fits.is_some() { ", and also to our own" } else { "" };
             let message = format_args!(
-                "{} ({file_size} bytes) fits the layout with {}{also}, as other versions of the original wrote; it is left untouched: import it into a new namespace",
-                path.display(),
+                "a file of {file_size} bytes that fits the layout with {}{also}, as other versions of the original wrote; it is left untouched: import it into a new namespace",
                 name_all(&others),
             );
-            Err(Error::new(ErrorKind::Layout, message))
+            Err(Error::new(ErrorKind::Layout, message).of(path))
         }
         (_, Walk::Ends(Led { to: Point { count, end, .. }, .. })) => Err(ambiguous(
             path,
@@ -201,10 +199,9 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
         )),
         (_, Walk::Leaves { number, offset }) => {
             let message = format_args!(
-                "{}: record {number} at offset {offset} does not lie in the file of {file_size} bytes, the count is {header_count}; restore the file or its side file from a copy",
-                path.display()
+                "record {number} at offset {offset} does not lie in the file of {file_size} bytes, the count is {header_count}; restore the file or its side file from a copy"
             );
-            Err(Error::new(ErrorKind::Corrupt, message).at(number, offset))
+            Err(Error::new(ErrorKind::Corrupt, message).of(path).at(number, offset))
         }
     }
 }
@@ -238,10 +235,9 @@ const RESTORE_OR_ACCEPT: &str = "nothing was changed: restore the side file, or,
 pub fn only_counted(path: &Path, hole: Place, way_on: &str) -> Error {
     let Place { number, offset } = hole;
     let message = format_args!(
-        "{}: record {number} at offset {offset} and others lie in a hole of the file, and only a count says that they are there; {way_on}",
-        path.display()
+        "record {number} at offset {offset} and others lie in a hole of the file, and only a count says that they are there; {way_on}"
     );
-    Error::new(ErrorKind::Ambiguous, message).at(number, offset)
+    Error::new(ErrorKind::Ambiguous, message).of(path).at(number, offset)
 }
 
 /// The records that sizes lead over, if they are there; those in a hole only if `count_holds`.
@@ -253,11 +249,9 @@ pub fn confirmed(led: Led, count_holds: bool, path: &Path) -> Result<Point> {
 }
 
 fn ambiguous(path: &Path, number: u64, offset: u64, what: std::fmt::Arguments<'_>) -> Error {
-    let message = format_args!(
-        "{}: {what}; there is no side file to tell: restore it, or cut the file where the records end",
-        path.display()
-    );
-    Error::new(ErrorKind::Ambiguous, message).at(number, offset)
+    let message =
+        format_args!("{what}; there is no side file to tell: restore it, or cut the file where the records end");
+    Error::new(ErrorKind::Ambiguous, message).of(path).at(number, offset)
 }
 
 /// Where the records end that a writer of the 16-byte layout appended behind `from`, so that there are `count`: it puts the offset of the

@@ -3,7 +3,7 @@
 use crate::append_list::AppendList;
 use crate::catalogue;
 use crate::codec::Chain;
-use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::error::{Brief, Error, ErrorKind, Result, no_memory};
 use crate::flusher::{Flusher, Writers};
 use crate::follower::Follower;
 use crate::index;
@@ -66,8 +66,7 @@ impl Log {
     pub fn open(directory: &Path, options: &Options) -> Result<Log> {
         options.check()?;
         if !options.read_only {
-            storage::create_directory(directory)
-                .map_err(|error| Error::os(format_args!("creating {}", directory.display()), &error))?;
+            storage::create_directory(directory).map_err(|error| Error::os("creating", &error).of(directory))?;
         }
         let storage = storage::open_directory(directory, options.io, !options.read_only)?;
         Log::open_on(storage, options)
@@ -141,7 +140,7 @@ impl Log {
         self.refuse_closed()?;
         let number = self.namespace_count();
         if self.members.iter().any(|member| member.namespace.name == name) {
-            return Err(Error::new(ErrorKind::Exists, format_args!("namespace {name:?} is open already")));
+            return Err(Error::new(ErrorKind::Exists, format_args!("namespace \"{}\" is open already", Brief(name))));
         }
         let opened =
             if self.options.read_only { self.open_follower(number, name) } else { self.open_writer(number, name) };
@@ -190,7 +189,10 @@ impl Log {
     pub fn find_namespace(&self, name: &str) -> Result<u32> {
         let found = self.members.iter().find(|member| member.namespace.name == name);
         found.map(|member| member.namespace.number).ok_or_else(|| {
-            Error::new(ErrorKind::Namespace, format_args!("no namespace {name:?} is open here; add it first"))
+            Error::new(
+                ErrorKind::Namespace,
+                format_args!("no namespace \"{}\" is open here; add it first", Brief(name)),
+            )
         })
     }
 
@@ -333,8 +335,8 @@ impl Log {
 
     fn refuse_closed(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            let message = format_args!("the log in {} was shut down; open it again", self.storage.path().display());
-            return Err(Error::new(ErrorKind::Closed, message));
+            let message = "the log was shut down; open it again";
+            return Err(Error::new(ErrorKind::Closed, message).of(self.storage.path()));
         }
         Ok(())
     }

@@ -55,8 +55,7 @@ impl OpenIndex {
     /// # Errors
     /// Those of [`Chain::agree`].
     pub fn new(index: Index, named: &Chain, path: &Path) -> Result<OpenIndex> {
-        let header = Header::read(index.file.as_ref())
-            .map_err(|error| Error::os(format_args!("reading {}", path.display()), &error))?;
+        let header = Header::read(index.file.as_ref()).map_err(|error| Error::os("reading", &error).of(path))?;
         let chain = named.agree(header.codecs.as_deref(), path)?;
         Ok(OpenIndex { index, chain, codecs_in: header.codecs_in(), files_serial: 0 })
     }
@@ -152,7 +151,8 @@ impl Namespace {
     }
 
     pub fn closed_error(&self) -> Error {
-        Error::new(ErrorKind::Closed, format_args!("namespace {:?} was shut down; open the log again", self.name))
+        Error::new(ErrorKind::Closed, "the namespace was shut down; open the log again")
+            .of(self.log_path())
             .in_namespace(self.number)
     }
 
@@ -289,9 +289,9 @@ impl Namespace {
         let size = |name: String| self.storage.metadata(&name).ok().flatten().map_or(0, |meta| meta.size_bytes);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (mode, durable_count) = match &self.follower {
-            Some(follower) => follower
-                .durability()
-                .map_err(|error| Error::os(format_args!("reading {}", self.index_path().display()), &error))?,
+            Some(follower) => {
+                follower.durability().map_err(|error| Error::os("reading", &error).of(self.index_path()))?
+            }
             None if self.counters.is_durable.load(Ordering::Relaxed) => (Mode::Durable, ALL_VISIBLE),
             None => (Mode::Fast, self.counters.flushed_count.load(Ordering::Acquire)),
         };
@@ -334,8 +334,7 @@ pub fn open_readers(storage: &dyn Storage, name: &str, count: u32) -> Result<Vec
 
 fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<Reader> {
     let file_name = log::file_name(name);
-    let failed =
-        |error| Error::os(format_args!("opening a reader of {}", storage.path().join(&file_name).display()), &error);
+    let failed = |error| Error::os("opening a reader", &error).of(&storage.path().join(&file_name));
     let file = storage.open(&file_name, OpenMode::Read).map_err(failed)?;
     let view = file.view().map_err(failed)?;
     Ok(Reader { view, files_serial, place: Place::default(), decoded: None })

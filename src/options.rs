@@ -1,7 +1,7 @@
 //! How a log is opened: limits and modes, with their units in their names.
 
 use crate::codec::Codec;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::format::index::CODECS_MAX;
 use crate::memory;
 use std::fmt::Display;
@@ -74,7 +74,7 @@ impl Options {
     pub fn add_namespace(&mut self, name: &str) -> Result<()> {
         check_name(name)?;
         if self.namespaces.iter().any(|known| known == name) {
-            return Err(Error::new(ErrorKind::Exists, format_args!("namespace {name:?} was added before")));
+            return Err(Error::new(ErrorKind::Exists, format_args!("namespace \"{}\" was added before", Brief(name))));
         }
         memory::push(&mut self.namespaces, memory::text(name)?)?;
         Ok(())
@@ -120,7 +120,10 @@ impl Options {
         for (index, name) in self.namespaces.iter().enumerate() {
             check_name(name)?;
             if self.namespaces[..index].contains(name) {
-                return Err(Error::new(ErrorKind::Exists, format_args!("namespace {name:?} is named twice")));
+                return Err(Error::new(
+                    ErrorKind::Exists,
+                    format_args!("namespace \"{}\" is named twice", Brief(name)),
+                ));
             }
         }
         if self.reader_count == 0 || self.reader_count > READER_COUNT_MAX {
@@ -166,8 +169,7 @@ pub fn check_name(name: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    let shown: String = name.chars().take(40).collect();
-    Err(Error::new(ErrorKind::Name, format_args!("illegal namespace name {shown:?}: {broken}")))
+    Err(Error::new(ErrorKind::Name, format_args!("illegal namespace name \"{}\": {broken}", Brief(name))))
 }
 
 /// When a wait ends; `None`: never (or beyond what the clock can say).

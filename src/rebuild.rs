@@ -29,8 +29,7 @@ impl PreparedIndex {
     pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Index> {
         let name = index::file_name(namespace);
         let renamed = storage.rename(&temporary_name(&name), &name).and_then(|()| storage.sync_directory());
-        renamed
-            .map_err(|error| Error::os(format_args!("installing {}", storage.path().join(&name).display()), &error))?;
+        renamed.map_err(|error| Error::os("installing", &error).of(&storage.path().join(&name)))?;
         Ok(self.0)
     }
 }
@@ -43,8 +42,7 @@ pub fn prepare(
     fill: impl FnOnce(Arc<dyn File>) -> Result<Index>,
 ) -> Result<PreparedIndex> {
     let temporary = temporary_name(&index::file_name(namespace));
-    let failed =
-        |error: io::Error| Error::os(format_args!("making {}", storage.path().join(&temporary).display()), &error);
+    let failed = |error: io::Error| Error::os("making", &error).of(&storage.path().join(&temporary));
     remove_if_there(storage, &temporary).map_err(failed)?;
     let filled = storage.create_beside(log, &temporary).map_err(failed).and_then(|file| {
         let index = fill(file)?;
@@ -127,7 +125,7 @@ pub fn prepare_completed(
 ) -> Result<PreparedIndex> {
     let failed = |error: io::Error| {
         let path = storage.path().join(index::file_name(namespace));
-        Error::os(format_args!("completing {}", path.display()), &error)
+        Error::os("completing", &error).of(&path)
     };
     prepare(storage, namespace, log, |file| complete(file, log, index, from, to, None, failed))
 }

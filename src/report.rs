@@ -1,6 +1,7 @@
 //! What an open or a verification found, and the figures of an open namespace.
 
 use crate::error::{Error, ErrorKind};
+use std::path::PathBuf;
 
 /// What a log was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -47,8 +48,8 @@ pub struct Report {
     /// Where that is, in the file that an error with this finding would name; 0: the finding is about no record.
     pub first_bad_offset: u64,
     pub seconds: f64,
-    /// Where bytes beyond the end were kept; empty when they were zeros or what a commit leaves that was never completed.
-    pub salvage: String,
+    /// Where bytes beyond the end were kept; `None` when they were zeros or what a commit leaves that was never completed.
+    pub salvage: Option<PathBuf>,
     /// What keeps a writer from the live page.
     pub live: Option<ErrorKind>,
 }

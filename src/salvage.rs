@@ -123,8 +123,7 @@ impl Kept<'_> {
 
     fn failed(&self, range: &Range<u64>, error: &io::Error) -> Error {
         let (size_bytes, from) = (range.end - range.start, range.start);
-        let what = format_args!("keeping {size_bytes} bytes from offset {from} on in {}", self.path.display());
-        Error::os(what, error).at(0, from)
+        Error::os(format_args!("keeping {size_bytes} bytes from offset {from} on"), error).of(&self.path).at(0, from)
     }
 }
 
@@ -135,8 +134,7 @@ pub fn name_beside(name: &str) -> String {
 
 /// Copies the whole file called `name`, beside the record file `log`, to `name.bad-K` in the same way; `None` when there is no such file.
 pub fn keep_whole(storage: &dyn Storage, log: &dyn File, name: &str) -> Result<Option<String>> {
-    let failed =
-        |error: io::Error| Error::os(format_args!("keeping a copy of {}", storage.path().join(name).display()), &error);
+    let failed = |error: io::Error| Error::os("keeping a copy", &error).of(&storage.path().join(name));
     let file = match storage.open(name, OpenMode::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
@@ -156,7 +154,7 @@ fn keep_as(
     let name = free_name(storage, prefix)?;
     let temporary = temporary_name(prefix);
     let path = storage.path().join(&name);
-    let failed = |error: io::Error| Error::os(format_args!("making {}", path.display()), &error);
+    let failed = |error: io::Error| Error::os("making", &error).of(&path);
     remove_if_there(storage, &temporary).map_err(failed)?;
     let copied = storage.create_beside(log, &temporary).map_err(failed).and_then(|copied| {
         fill(copied.as_ref(), &path)?;
@@ -222,7 +220,7 @@ pub fn move_aside(storage: &dyn Storage, log: &dyn File, name: &str, aside: &str
     storage
         .rename(name, aside)
         .and_then(|()| storage.sync_directory())
-        .map_err(|error| Error::os(format_args!("moving {} aside", storage.path().join(name).display()), &error))
+        .map_err(|error| Error::os("moving it aside", &error).of(&storage.path().join(name)))
 }
 
 /// `name-K`, K the first number that no file has.

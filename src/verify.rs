@@ -56,7 +56,7 @@ pub fn verify_on(
     let (count, end) = namespace.visible.get();
     let log = storage
         .open(&log::file_name(name), OpenMode::Read)
-        .map_err(|error| Error::os(format_args!("opening {}", namespace.log_path().display()), &error))?;
+        .map_err(|error| Error::os("opening", &error).of(namespace.log_path()))?;
     let mut bytes = Bytes::new(log.as_ref(), end)?.watched(watch);
     check_records(&namespace, &mut bytes, count, &mut report, &progress)?;
     if report.bad_records > 0 {
@@ -82,9 +82,7 @@ fn check_records(
     let watch = Some(progress);
     let index = namespace.open_index().index;
     let header = Header::read(index.file.as_ref());
-    let header = header.map_err(|error| {
-        Error::os(format_args!("reading the side file of {}", namespace.log_path().display()), &error)
-    })?;
+    let header = header.map_err(|error| Error::os("reading its side file", &error).of(namespace.log_path()))?;
     let (entries, has_no_codecs) = (header.entries_in_file(), header.codecs_in() == CodecsIn::Nowhere);
     let end = count.min(entries);
     progress.tell(0, count)?;

@@ -106,6 +106,9 @@ static inline void check_status(const char *file, int line, const char *text, im
   if (actual < 0 && error->code != 0 && error->code != actual) broken = "the error carries another code than the one returned";
   if (actual < 0 && error->code != 0 && error->message[0] == '\0') broken = "the error has no message";
   if (memchr(error->message, 0, sizeof error->message) == NULL) broken = "the message is not terminated";
+  for (const char *letter = error->message; *letter != '\0'; letter++) {
+    if ((unsigned char)*letter < ' ') broken = "the message is not one line of letters";
+  }
   if (actual == expected && broken == NULL) return;
   printf("\n    %s:%d: %s\n      gave %s (%d), expected %s (%d)\n      error: code %d, os_error %d (%s), ns %u, number %" PRIu64
          ", offset %" PRIu64 "\n      message: %.479s\n",

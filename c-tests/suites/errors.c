@@ -23,6 +23,7 @@ static void null_logs_are_argument_errors(void) {
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_sync(NULL, 0, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_stats_get(NULL, 0, &stats, sizeof stats, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_report_get(NULL, 0, &report, sizeof report, ERR));
+  CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_report_salvage_path(NULL, 0, name, sizeof name, NULL, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_append(NULL, 0, "x", 1, NULL, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_appendv(NULL, 0, &slice, 1, NULL, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_append_batch(NULL, 0, &slice, 1, NULL, ERR));
@@ -128,6 +129,7 @@ static void unknown_namespace_numbers_are_told(void) {
     CHECK_STATUS(IMMUTA_E_NAMESPACE, immuta_sync(log, unknown[i], ERR));
     CHECK_STATUS(IMMUTA_E_NAMESPACE, immuta_stats_get(log, unknown[i], &stats, sizeof stats, ERR));
     CHECK_STATUS(IMMUTA_E_NAMESPACE, immuta_report_get(log, unknown[i], &report, sizeof report, ERR));
+    CHECK_STATUS(IMMUTA_E_NAMESPACE, immuta_report_salvage_path(log, unknown[i], name, sizeof name, NULL, ERR));
     CHECK_STATUS(IMMUTA_E_NAMESPACE, immuta_stream_open(log, unknown[i], 0, &stream, ERR));
     CHECK_STATUS(IMMUTA_E_NAMESPACE, immuta_stream_open_at_time(log, unknown[i], 0, &stream, ERR));
     CHECK_STATUS(IMMUTA_E_NAMESPACE, immuta_namespace_name(log, unknown[i], name, sizeof name, ERR));

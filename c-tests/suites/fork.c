@@ -70,6 +70,7 @@ static void expect_forked_from_logs(immuta_log *log) {
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_namespace_name(log, 0, name, sizeof name, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_stats_get(log, 0, &stats, sizeof stats, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_report_get(log, 0, &report, sizeof report, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_report_salvage_path(log, 0, name, sizeof name, NULL, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_open(log, 0, 0, &stream, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_open_at_time(log, 0, 0, &stream, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_shutdown(log, ERR));
@@ -92,6 +93,7 @@ static void expect_forked_from_everything(void *argument) {
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_interrupt(h->stream));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_add_namespace(h->options, "b"));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_read_only(h->options, 1));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_error(h->options, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_open(check_path("new"), h->options, &log, ERR));
   CHECK(check_is_fill(h->record.data, h->record.size, 0)); /* memory that was lent is still there */
   release_everything(h);

@@ -194,6 +194,47 @@ static void the_file_size_limit_is_a_status_and_not_a_signal(void) {
   expect_all_records(check_dir(), count + 1);
 }
 
+/* Below the entries, then below the checkpoints: refused before anything is written, and as often as it is tried. */
+static void a_file_size_limit_below_what_is_open_is_a_refusal(void) {
+  enum { SMALL_RECORDS = 1000 }; /* with a byte each: more bytes of entries than of records */
+  CHECK(signal(SIGXFSZ, count_file_size_signal) != SIG_ERR);
+  const int engines[] = {check_io(), IMMUTA_IO_SYSCALL};
+  for (size_t i = 0; i < CHECK_COUNT(engines); i++) {
+    const char *directory = check_path(i == 0 ? "usual" : "syscall");
+    immuta_log *log = OPEN(.directory = directory, .io = engines[i], .flush_interval_ns = -1);
+    uint64_t count = 0;
+    while (count < SMALL_RECORDS) check_append(log, 0, 1, count++);
+    rlim_t before = check_limit(RLIMIT_FSIZE, 20 << 10);
+    for (int try = 0; try < 3; try++) {
+      immuta_status status = immuta_append(log, 0, "x", 1, NULL, ERR);
+      if (engines[i] == IMMUTA_IO_SYSCALL) CHECK_EQ(status, IMMUTA_E_NO_SPACE);
+      if (status == IMMUTA_OK) count++;
+      CHECK_EQ(check_stats(log, 0).poisoned, 0);
+    }
+    check_limit(RLIMIT_FSIZE, 4 << 10);
+    for (int try = 0; try < 3; try++) {
+      CHECK_STATUS(IMMUTA_E_NO_SPACE, immuta_sync(log, 0, ERR));
+      CHECK_EQ(ERR->os_error, EFBIG);
+      CHECK_MESSAGE("limit");
+      CHECK_EQ(check_stats(log, 0).poisoned, 0);
+      CHECK_EQ(check_stats(log, 0).durable_count, 0);
+    }
+    check_limit(RLIMIT_FSIZE, before);
+    check_append(log, 0, 1, count++);
+    CHECK_OK(immuta_sync(log, 0, ERR));
+    CHECK_EQ(check_stats(log, 0).durable_count, count);
+    check_append(log, 0, 1, count++);
+    check_limit(RLIMIT_FSIZE, 4 << 10);
+    CHECK_STATUS(IMMUTA_E_NO_SPACE, immuta_close(log, ERR));
+    check_limit(RLIMIT_FSIZE, before);
+    log = OPEN(.directory = directory);
+    CHECK_EQ(check_report(log, 0).outcome, IMMUTA_OUTCOME_RECOVERED);
+    CHECK_EQ(check_stats(log, 0).count, count);
+    CHECK_OK(immuta_close(log, ERR));
+  }
+  CHECK_EQ(file_size_signals, 0);
+}
+
 static void the_descriptor_limit_is_told_and_leaks_nothing(void) {
   CHECK_OK(immuta_close(OPEN(), ERR));
   size_t open_before = check_descriptors();
@@ -244,13 +285,13 @@ static void missing_memory_is_told_and_the_record_stays_readable(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-static void paths_the_system_cannot_take_are_input_output_errors(void) {
+static void a_path_longer_than_the_system_takes_is_an_argument(void) {
   char path[700];
   immuta_log *log = NULL;
   int length = snprintf(path, sizeof path, "%s/", check_dir());
   memset(path + length, 'x', 300);
   path[length + 300] = '\0';
-  CHECK_STATUS(IMMUTA_E_IO, TRY_OPEN(&log, .directory = path));
+  CHECK_STATUS(IMMUTA_E_ARGUMENT, TRY_OPEN(&log, .directory = path));
   CHECK_EQ(ERR->os_error, ENAMETOOLONG);
   CHECK_MESSAGE("xxx");
 }
@@ -321,9 +362,10 @@ static const check_case cases[] = {
     CASE(a_log_is_not_created_by_halves_on_a_full_disk),
     CASE(a_read_only_file_system_is_read),
     CASE(the_file_size_limit_is_a_status_and_not_a_signal),
+    CASE(a_file_size_limit_below_what_is_open_is_a_refusal),
     CASE(the_descriptor_limit_is_told_and_leaks_nothing),
     CASE(missing_memory_is_told_and_the_record_stays_readable),
-    CASE(paths_the_system_cannot_take_are_input_output_errors),
+    CASE(a_path_longer_than_the_system_takes_is_an_argument),
     CASE(a_failed_sync_poisons_until_reopened),
     CASE(a_failed_flush_poisons_until_reopened),
 };

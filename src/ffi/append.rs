@@ -74,13 +74,14 @@ pub type immuta_read_fn =
 /// IMMUTA_E_CORRUPT: the side file does not tell any more which codecs an adopted log has;
 /// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
 /// there is;
-/// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused memory, a mapping or a thread;
+/// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the system refused
+/// memory, a mapping, a thread or to make room, see the message; nothing was written;
 /// IMMUTA_E_CLOSED: the log was shut down;
 /// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. Where it failed while
 /// this append was in flight, the message says that the record may or may not be there then;
 /// IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed by somebody else, and
 /// the namespace is poisoned now; the message says whether the record may be there. Or the system did not say whether
-/// the files are in place, and nothing changed.
+/// the files are in place, or making room failed, and nothing changed (see immuta_stats.poisoned).
 ///
 /// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
 /// otherwise.

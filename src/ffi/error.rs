@@ -23,9 +23,13 @@ pub struct immuta_error {
     pub number: u64,
     /// The byte offset concerned, in the file that the message names; 0 where there is none.
     pub offset: u64,
-    /// One line of UTF-8, NUL-terminated: what was found, where, and the way on. For people; the wording may change.
+    /// One line of UTF-8, NUL-terminated: the file, what was found, and the way on. For people; the wording may change. What was
+    /// found and the way on are always whole. Of a path that does not fit the end is kept, after an ellipsis; control characters
+    /// and bytes that are no UTF-8 are escaped: \n, \u{1b}, \xff.
     pub message: [c_char; 480],
 }
+
+const MESSAGE_BYTES: usize = 480;
 
 const _: () = assert!(size_of::<immuta_error>() == 512);
 
@@ -38,7 +42,7 @@ impl From<&Error> for immuta_error {
             reserved: 0,
             number: error.number,
             offset: error.offset,
-            message: fixed_text(error.message()),
+            message: fixed_text(&error.parts_within(MESSAGE_BYTES - 1).map(str::as_bytes)),
         }
     }
 }

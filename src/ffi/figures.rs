@@ -6,7 +6,9 @@ use super::log::immuta_log;
 use super::ptr::fixed_text;
 use super::status::{self, IMMUTA_OK, immuta_status};
 use crate::report::{Outcome, Report, Stats};
-use std::ffi::c_char;
+use std::ffi::{OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Of immuta_report.outcome: a new, empty log was created.
 pub const IMMUTA_OUTCOME_CREATED: i32 = 1;
@@ -121,7 +123,8 @@ pub struct immuta_report {
     /// How long it took.
     pub seconds: f64,
     /// Path of the file that keeps what was cut off. Empty when that was only zeros, or what a commit leaves that was never
-    /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated.
+    /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated. Where the path does not
+    /// fit, the name of the file alone, which is in the log's directory: immuta_report_salvage_path gives the whole path.
     pub salvage: [c_char; 256],
     /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from NAME.live. Readers of other processes are not
     /// woken then; they look every 20 ms. All else is as ever.
@@ -149,7 +152,8 @@ const _: () = {
 /// stats_size: sizeof(immuta_stats), 1 or more bytes.
 /// error:      NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_IO: read-only, NAME.idx cannot be read.
+/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_IO,
+/// IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: read-only, NAME.idx cannot be read.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -199,6 +203,53 @@ pub unsafe extern "C" fn immuta_report_get(
     })
 }
 
+/// Copies the path of the file that keeps what opening a namespace cut off: immuta_report.salvage, however long it is.
+///
+/// log:      an open log.
+/// ns:       number of the namespace.
+/// buffer:   receives the path, byte for byte, and a NUL; an empty string where nothing is kept. May be NULL when capacity is 0.
+/// capacity: of the buffer, in bytes. 0 asks for the size only.
+/// size_out: size of the path in bytes, without the NUL; may be NULL.
+/// error:    NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer is too
+/// small, nothing was written; IMMUTA_E_NO_MEMORY: the system refused memory.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_report_salvage_path(
+    log: *mut immuta_log,
+    ns: u32,
+    buffer: *mut c_char,
+    capacity: usize,
+    size_out: *mut usize,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| {
+        let log = call.handle(log)?;
+        let size_out = call.out_or_null("size_out", size_out)?;
+        let report = log.report(ns)?;
+        let path = report.salvage.as_deref().map_or(&[][..], |path| path.as_os_str().as_bytes());
+        if capacity > 0 {
+            call.out_string("buffer", buffer, capacity, path)?;
+        }
+        if let Some(size_out) = size_out {
+            size_out.set(path.len());
+        }
+        Ok(IMMUTA_OK)
+    })
+}
+
+/// What immuta_report.salvage says of `path`: never a path that is cut, which would name another file or none.
+fn fitting(path: Option<&Path>) -> &[u8] {
+    const BYTES_MAX: usize = 255;
+    let Some(path) = path else { return &[] };
+    let (whole, name) = (path.as_os_str().as_bytes(), path.file_name().map_or(&[][..], OsStr::as_bytes));
+    if whole.len() <= BYTES_MAX { whole } else { name }
+}
+
 impl From<Stats> for immuta_stats {
     fn from(stats: Stats) -> Self {
         immuta_stats {
@@ -239,7 +290,7 @@ impl From<&Report> for immuta_report {
             first_bad_number: report.first_bad_number,
             first_bad_offset: report.first_bad_offset,
             seconds: report.seconds,
-            salvage: fixed_text(&report.salvage),
+            salvage: fixed_text(&[fitting(report.salvage.as_deref())]),
             live_finding: report.live.map_or(IMMUTA_OK, status::of),
             reserved: 0,
         }

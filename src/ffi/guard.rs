@@ -62,12 +62,13 @@ pub fn contain<R>(body: impl FnOnce() -> R) -> Result<R> {
     })
 }
 
+/// The beginning of what a panic says.
 fn text_of(payload: &(dyn Any + Send)) -> &str {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text
-    } else {
-        "a panic without a message"
-    }
+    const SHOWN_BYTES: usize = 200;
+    let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text.as_str(),
+        _ => "a panic without a message",
+    };
+    &text[..text.floor_char_boundary(SHOWN_BYTES)]
 }

@@ -43,12 +43,16 @@ impl Opaque for immuta_log {
 ///
 /// Returns IMMUTA_OK;
 /// IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file, which the message says;
+/// IMMUTA_E_ARGUMENT: the path is empty, or it or a name is longer than the system takes;
 /// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet;
+/// also: the directory, or a file, was removed during the call;
+/// IMMUTA_E_REPLACED: the files were replaced during the call; open them again;
 /// IMMUTA_E_MISSING: a record file is gone although its side file or its journal knows records, or the side file cannot be
 /// read to tell; or it is shorter than its count, and the journal goes on behind it, or the side file cannot be read;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
 /// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
-/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them;
+/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or it, the kernel
+/// or a sandbox does not know a call that is needed;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
@@ -87,7 +91,8 @@ pub unsafe extern "C" fn immuta_open(
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log
 /// was removed, moved or closed by somebody else, which the message says; the next
-/// writer to open the log recovers it.
+/// writer to open the log recovers it; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written: every record is on
+/// the device, and the next writer recovers them.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -132,7 +137,8 @@ pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, error: *mut immuta_e
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
 /// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a
 /// file of the log was removed, moved or closed by somebody else, which the message says; the namespace takes no more
-/// appends until the log is opened again.
+/// appends until the log is opened again; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be
+/// written: the records are on the device, the next flush counts them (immuta_stats.durable_count).
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

@@ -59,6 +59,7 @@ fn goes_on(progress: immuta_progress_fn, user: *mut c_void, done: u64, total: u6
 /// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records by;
 /// IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED: as immuta_open, other codecs than the log's;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be read;
+/// IMMUTA_E_REPLACED: the files were replaced during the call;
 /// IMMUTA_E_CANCELLED: progress said so;
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///
@@ -137,7 +138,7 @@ pub unsafe extern "C" fn immuta_verify(
 /// records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is not there to believe it;
 /// IMMUTA_E_TRUNCATED: somebody else cuts NAME.log off during the call;
 /// IMMUTA_E_LAYOUT: a file of another layout without a NAME.idx of its own, for immuta_import;
-/// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY:
+/// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_REPLACED:
 /// as immuta_open;
 /// IMMUTA_E_EXISTS: too many copies of one name; remove some;
 /// IMMUTA_E_NO_SPACE: there is no room for the copies and the new side file, which is found out before anything is made,
@@ -210,7 +211,7 @@ pub unsafe extern "C" fn immuta_repair(
 /// IMMUTA_E_EXISTS: there is a file of the namespace;
 /// IMMUTA_E_LOCKED: somebody else is just making the namespace;
 /// IMMUTA_E_CODEC_FAILED, IMMUTA_E_TOO_LARGE: a record is not what the codecs make, or is too large;
-/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED: as immuta_open;
+/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: as immuta_open;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
 /// IMMUTA_E_CANCELLED: progress said so;
 /// IMMUTA_E_BUSY: another thread is using the options.

@@ -6,9 +6,10 @@
 //!
 //! Status    Every call that can fail returns an immuta_status: 0 (IMMUTA_OK) is success, a positive value means that
 //!           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED), a negative one is an error.
-//!           Four errors can come from any call and are not listed again below: IMMUTA_E_ARGUMENT (a required pointer
-//!           is NULL, a size is impossible), IMMUTA_E_HANDLE (not such an object, or released), IMMUTA_E_FORKED and
-//!           IMMUTA_E_PANIC (a bug in the library, contained; the message is worth a report).
+//!           Five errors can come from any call and are not always listed again below: IMMUTA_E_ARGUMENT (a required
+//!           pointer is NULL, a size is impossible), IMMUTA_E_HANDLE (not such an object, or released),
+//!           IMMUTA_E_NO_MEMORY (the system refused memory; nothing changed), IMMUTA_E_FORKED and IMMUTA_E_PANIC (a bug
+//!           in the library, contained; the message is worth a report).
 //! error     The last parameter of most calls. NULL, or a struct of the caller's, written on failure only: a message
 //!           for a person, and the namespace, record number and byte offset concerned.
 //! *_out     Results. Written on success only, never read. Required unless "may be NULL" is said.

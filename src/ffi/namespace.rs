@@ -175,7 +175,7 @@ pub unsafe extern "C" fn immuta_namespace_name(
     call.run(|| {
         let log = call.handle(log)?;
         let name = log.namespace_name(ns)?;
-        call.out_string("buffer", buffer, capacity, &name)?;
+        call.out_string("buffer", buffer, capacity, name.as_bytes())?;
         Ok(IMMUTA_OK)
     })
 }

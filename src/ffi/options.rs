@@ -1,6 +1,7 @@
 //! How a log is to be opened.
 
 use super::codec::immuta_codec;
+use super::error::immuta_error;
 use super::guard::{Call, contain};
 use super::handle::{Opaque, Taken, give};
 use super::ptr::argument;
@@ -20,8 +21,15 @@ pub struct immuta_options {
 }
 
 impl Opaque for immuta_options {
-    type Body = Mutex<Options>;
+    type Body = Mutex<Body>;
     const MAGIC: u64 = u64::from_le_bytes(*b"imOption");
+}
+
+#[derive(Debug, Default)]
+pub struct Body {
+    options: Options,
+    /// What the last setter that failed answered.
+    refusal: Option<Error>,
 }
 
 /// Of immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
@@ -38,7 +46,7 @@ pub const IMMUTA_IO_SYSCALL: i32 = 2;
 /// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn immuta_options_new() -> *mut immuta_options {
-    contain(|| give(Mutex::new(Options::default()))).and_then(|options| options).unwrap_or(null_mut())
+    contain(|| give(Mutex::new(Body::default()))).and_then(|options| options).unwrap_or(null_mut())
 }
 
 /// Releases options. A log that was opened with them does not need them any more.
@@ -145,8 +153,9 @@ pub unsafe extern "C" fn immuta_options_set_flush_interval(
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
-        let interval_ns = u64::try_from(interval_ns).map_err(|_| argument("the flush interval is negative"))?;
-        options.flush_interval = Duration::from_nanos(interval_ns);
+        let negative =
+            |_| argument(format_args!("a flush interval of {interval_ns} ns is negative; 0 is none by time"));
+        options.flush_interval = Duration::from_nanos(u64::try_from(interval_ns).map_err(negative)?);
         Ok(())
     })
 }
@@ -233,7 +242,11 @@ pub unsafe extern "C" fn immuta_options_set_io(options: *mut immuta_options, eng
             IMMUTA_IO_AUTO => Io::Auto,
             IMMUTA_IO_MMAP => Io::Mmap,
             IMMUTA_IO_SYSCALL => Io::Syscall,
-            _ => return Err(argument(format_args!("engine {engine} is unknown"))),
+            _ => {
+                return Err(argument(format_args!(
+                    "engine {engine} is not IMMUTA_IO_AUTO, IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL (0 to 2)"
+                )));
+            }
         };
         Ok(())
     })
@@ -301,11 +314,35 @@ pub unsafe extern "C" fn immuta_options_add_codec(
     change(&call, options, |options| options.add_codec(call.handle(codec)?.clone()))
 }
 
-/// Runs one setter; nothing changes where it fails.
+/// Says what was wrong with the last call that refused to set or add something, and what is allowed. A refused call changed
+/// nothing, so a log can be opened with the options as they were.
+///
+/// options: options.
+/// error:   NULL, or receives the words where a call was refused.
+///
+/// Returns IMMUTA_OK: none was refused; else the status that the last refused call answered, also when others succeeded since;
+/// IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn immuta_options_error(
+    options: *const immuta_options,
+    error: *mut immuta_error,
+) -> immuta_status {
+    // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
+    let call = unsafe { Call::new(error) };
+    call.run(|| match &call.handle(options)?.try_lock().ok_or_else(busy)?.refusal {
+        Some(refusal) => Err(refusal.clone()),
+        None => Ok(IMMUTA_OK),
+    })
+}
+
+/// Runs one setter; where it fails nothing changes but what `immuta_options_error` says.
 fn change(call: &Call, options: *mut immuta_options, set: impl FnOnce(&mut Options) -> Result<()>) -> immuta_status {
     call.run(|| {
-        let mut options = call.handle(options)?.try_lock().ok_or_else(busy)?;
-        set(&mut options).map(|()| IMMUTA_OK)
+        let mut body = call.handle(options)?.try_lock().ok_or_else(busy)?;
+        set(&mut body.options).inspect_err(|refusal| body.refusal = Some(refusal.clone()))?;
+        Ok(IMMUTA_OK)
     })
 }
 
@@ -314,7 +351,7 @@ pub fn read(call: &Call, options: *const immuta_options) -> Result<Options> {
     if options.is_null() {
         return Ok(Options::default());
     }
-    call.handle(options)?.try_lock().ok_or_else(busy)?.try_clone()
+    call.handle(options)?.try_lock().ok_or_else(busy)?.options.try_clone()
 }
 
 fn busy() -> Error {

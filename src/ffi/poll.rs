@@ -24,8 +24,9 @@ use std::os::fd::AsRawFd;
 ///         polls it and nothing else: no read, no write, no close.
 /// error:  NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is to be had; IMMUTA_E_NO_MEMORY; IMMUTA_E_CLOSED:
-/// the log was shut down before the first call; IMMUTA_E_BUSY: another thread is using the stream.
+/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is to be had; IMMUTA_E_NO_MEMORY;
+/// IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: the kernel or a sandbox refuses such descriptors; IMMUTA_E_CLOSED: the log was
+/// shut down before the first call; IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Ownership: immuta_stream_done closes the descriptor; take it out of the loop before.
 ///
@@ -60,7 +61,8 @@ pub unsafe extern "C" fn immuta_stream_poll_fd(
 /// Returns IMMUTA_OK: armed, wait for the descriptor;
 /// IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
 /// (IMMUTA_E_CLOSED) or an error;
-/// IMMUTA_E_LIMIT: there is no descriptor yet, and none is to be had; IMMUTA_E_NO_MEMORY;
+/// IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor yet, and none is to
+/// be had;
 /// IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.

@@ -45,7 +45,7 @@ impl Call {
     }
 
     /// Copies `text` and a NUL into the caller's buffer, or nothing where it is too small.
-    pub fn out_string(&self, name: &str, buffer: *mut c_char, capacity: usize, text: &str) -> Result<()> {
+    pub fn out_string(&self, name: &str, buffer: *mut c_char, capacity: usize, text: &[u8]) -> Result<()> {
         check_not_null(name, buffer)?;
         if capacity <= text.len() {
             return Err(argument(format_args!("{name}: {capacity} bytes are too few for {} and a NUL", text.len())));
@@ -175,11 +175,11 @@ pub fn first_byte(data: &[u8]) -> *const c_void {
     if data.is_empty() { EMPTY.as_ptr().cast() } else { data.as_ptr().cast() }
 }
 
-/// `text` as a C string in a fixed array: cut between two characters where it is too long, zeros after it.
-pub fn fixed_text<const N: usize>(text: &str) -> [c_char; N] {
+/// What `parts` make together as a C string in a fixed array: zeros after it, the last one among them.
+pub fn fixed_text<const N: usize>(parts: &[&[u8]]) -> [c_char; N] {
     let mut fixed = [0; N];
-    let end = text.floor_char_boundary(N.saturating_sub(1));
-    for (place, byte) in fixed.iter_mut().zip(&text.as_bytes()[..end]) {
+    let (text, _end) = fixed.split_at_mut(N.saturating_sub(1));
+    for (place, byte) in text.iter_mut().zip(parts.iter().copied().flatten()) {
         *place = byte.cast_signed();
     }
     fixed

@@ -49,7 +49,7 @@ impl Opaque for immuta_stream {
 /// error:      NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_NO_MEMORY; IMMUTA_E_IO: the files could not be read (read-only logs).
+/// IMMUTA_E_NO_MEMORY; read-only also what immuta_stream_next answers for files that cannot be read or were replaced.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -79,8 +79,8 @@ pub unsafe extern "C" fn immuta_stream_open(
 /// error:      NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_NO_MEMORY; IMMUTA_E_CORRUPT: an index entry on the way is damaged; IMMUTA_E_IO: the files could not be
-/// read.
+/// IMMUTA_E_NO_MEMORY; IMMUTA_E_CORRUPT: an index entry on the way is damaged; else what immuta_stream_next answers for
+/// files that cannot be read or were replaced.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -127,7 +127,8 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
 /// IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the caller's returned;
 /// IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named;
 /// IMMUTA_E_REPLACED: the files were replaced or rolled back below the position;
-/// IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY: the system refused, see the message;
+/// IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_FOUND: the
+/// system refused, see the message;
 /// IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Ownership: the record is the caller's until immuta_record_done, also after the stream and the log are gone.

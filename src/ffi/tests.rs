@@ -24,6 +24,7 @@ use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::zeroed;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::ptr::{null, null_mut};
 
 thread_local! {
@@ -248,18 +249,19 @@ fn an_empty_record_has_an_address() {
 
 #[test]
 fn long_messages_end_between_two_characters() {
-    // 479 bytes fit before the NUL: 159 characters of 3 bytes, which is 477, and not the next.
-    let error = Error::new(ErrorKind::Io, "\u{20ac}".repeat(300)).at(5, 6).in_namespace(7);
+    // 479 bytes fit before the NUL: the ellipsis and 157 characters of 3 bytes, which is 474, ": x", and not one character more.
+    let path = PathBuf::from("\u{20ac}".repeat(300));
+    let error = Error::new(ErrorKind::Io, "x").of(&path).at(5, 6).in_namespace(7);
     let shown = immuta_error::from(&error);
-    assert_eq!(message(&shown), "\u{20ac}".repeat(159));
+    assert_eq!(message(&shown), format!("\u{2026}{}: x", "\u{20ac}".repeat(157)));
     assert_eq!((shown.code, shown.number, shown.offset, shown.ns, shown.reserved), (IMMUTA_E_IO, 5, 6, 7, 0));
     assert!(shown.message[477..].iter().all(|byte| *byte == 0));
 
     let text = |fixed: [c_char; 4]| fixed.map(i8::cast_unsigned);
-    assert_eq!(text(fixed_text("abc")), *b"abc\0");
-    assert_eq!(text(fixed_text("abcd")), *b"abc\0");
-    assert_eq!(text(fixed_text("a")), *b"a\0\0\0");
-    assert_eq!(text(fixed_text("ab\u{e4}")), *b"ab\0\0");
+    assert_eq!(text(fixed_text(&[b"abc"])), *b"abc\0");
+    assert_eq!(text(fixed_text(&[b"abcd"])), *b"abc\0");
+    assert_eq!(text(fixed_text(&[b"a"])), *b"a\0\0\0");
+    assert_eq!(text(fixed_text(&[b"a", b"bcd", b"e"])), *b"abc\0");
 }
 
 #[test]

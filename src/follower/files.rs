@@ -91,10 +91,9 @@ fn open_index(site: &Site<'_>) -> Result<Option<(Index, FileId)>> {
 
 /// Indexes in memory the records of a file that nobody writes: those a writer would find, without what only the journal holds.
 fn index_records(site: &Site<'_>, log: &dyn File, size_bytes: u64) -> Result<Index> {
-    let path = site.log_path.display();
-    if log.is_locked().map_err(site.failed("asking for the lock of"))? {
-        let message = format_args!("{path} has no side file yet and a writer holds it; try again");
-        return Err(Error::new(ErrorKind::NotFound, message));
+    if log.is_locked().map_err(site.failed("asking for its lock"))? {
+        let message = "it has no side file yet and a writer holds it; try again";
+        return Err(Error::new(ErrorKind::NotFound, message).of(&site.log_path));
     }
     let point = match recovery::examine(site, log, None)? {
         Plan::Adopt { point, journal: Some(BesideRecords::Continues(journal)), .. } => {
@@ -119,10 +118,9 @@ fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
         return Ok(());
     }
     let message = format_args!(
-        "{} has {count} records and no side file that knows them all, too many to index in memory; open it for writing once to index them on disk",
-        site.log_path.display()
+        "it has {count} records and no side file that knows them all, too many to index in memory; open it for writing once to index them on disk"
     );
-    Err(Error::new(ErrorKind::NoMemory, message))
+    Err(Error::new(ErrorKind::NoMemory, message).of(&site.log_path))
 }
 
 /// How far the record file itself has the records up to `all`, which end with the frames of `journal` or behind them.
@@ -164,5 +162,5 @@ fn open_file(storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {
 }
 
 fn failed(doing: &str, storage: &dyn Storage, name: &str, error: &std::io::Error) -> Error {
-    Error::os(format_args!("{doing} {}", storage.path().join(name).display()), error)
+    Error::os(doing, error).of(&storage.path().join(name))
 }

@@ -215,7 +215,7 @@ impl Follower {
         let storage = namespace.storage.as_ref();
         let id = |name: String| match storage.metadata(&name) {
             Ok(meta) => Ok(meta.map(|meta| meta.id)),
-            Err(error) => Err(Error::os(format_args!("looking at {}", storage.path().join(name).display()), &error)),
+            Err(error) => Err(Error::os("looking at", &error).of(&storage.path().join(name))),
         };
         let log_id = id(log::file_name(&namespace.name))?;
         let index_id = id(index::file_name(&namespace.name))?;
@@ -287,11 +287,8 @@ impl Follower {
         for _ in 0..LOOK_TRIES {
             let following = self.following.read();
             let log = following.files.log.as_ref();
-            let is_locked = || {
-                log.is_locked().map_err(|error| {
-                    Error::os(format_args!("asking for the lock of {}", namespace.log_path().display()), &error)
-                })
-            };
+            let is_locked =
+                || log.is_locked().map_err(|error| Error::os("asking for its lock", &error).of(namespace.log_path()));
             let live = || snapshot_of(following.live.as_ref());
             let ready_epoch = |live: Option<Snapshot>| {
                 live.filter(|page| is_this_boot(&page.boot_id)).map_or(0, |page| page.ready_epoch)

@@ -164,5 +164,5 @@ fn is_finding(kind: ErrorKind) -> bool {
 }
 
 pub(super) fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {
-    Error::os(format_args!("reading {} or its side file", namespace.log_path().display()), error)
+    Error::os("reading it or its side file", error).of(namespace.log_path())
 }

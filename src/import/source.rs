@@ -26,7 +26,7 @@ pub struct Source {
 impl Source {
     pub fn open(beside: &dyn Storage, file_name: &str, progress: &dyn Watch) -> Result<Source> {
         let path = beside.path().join(file_name);
-        let failed = |error| Error::os(format_args!("reading {}", path.display()), &error);
+        let failed = |error| Error::os("reading", &error).of(&path);
         let file = beside.open(file_name, OpenMode::Read).map_err(failed)?;
         let size_bytes = file.metadata().map_err(failed)?.size_bytes;
         let mut bytes = Bytes::new(file.as_ref(), size_bytes)?.watched(Some(progress));
@@ -37,16 +37,13 @@ impl Source {
     }
 
     fn failed(&self, error: &io::Error) -> Error {
-        Error::os(format_args!("reading {}", self.path.display()), error)
+        Error::os("reading", error).of(&self.path)
     }
 
     /// The refusal of a source that is not what it was.
     pub fn changed(&self) -> Error {
-        let message = format_args!(
-            "{} changed while it was imported; nothing was imported: stop whoever writes it",
-            self.path.display()
-        );
-        Error::new(ErrorKind::Corrupt, message)
+        let message = "it changed while it was imported; nothing was imported: stop whoever writes it";
+        Error::new(ErrorKind::Corrupt, message).of(&self.path)
     }
 
     /// Whether size and header are still what they were.

@@ -66,7 +66,7 @@ pub fn remove(storage: &dyn Storage, namespace: &str) -> io::Result<()> {
     }
 }
 
-fn failed(doing: &str, storage: &dyn Storage, name: &str) -> impl Fn(io::Error) -> Error {
-    let what = format!("{doing} {}", storage.path().join(name).display());
-    move |error| Error::os(&what, &error)
+fn failed<'d>(doing: &'d str, storage: &dyn Storage, name: &str) -> impl Fn(io::Error) -> Error + use<'d> {
+    let path = storage.path().join(name);
+    move |error| Error::os(doing, &error).of(&path)
 }

@@ -1,7 +1,7 @@
 //! What a crash left of a journal: the frames of its halves, oldest first, up to the first that does not verify.
 
 use super::file_name;
-use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::error::{Brief, Error, ErrorKind, Result, no_memory};
 use crate::format::index::LogId;
 use crate::format::journal::{
     FRAME_HEADER_BYTES, FRAME_HEADER_SIZE_BYTES, Frame, GRAIN_BYTES, HEADER_BYTES, HEADER_SIZE_BYTES, HalfError,
@@ -13,6 +13,7 @@ use crate::memory;
 use crate::options::JOURNAL_BYTES;
 use crate::storage::{File, OpenMode, Storage};
 use crate::sync::Arc;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 /// Bytes of a frame that are read at once to be checked.
@@ -34,19 +35,23 @@ pub struct Found {
     pub halves: Vec<Half>,
 }
 
+impl Found {
+    /// Its name, for a message about the record file.
+    pub fn name(&self) -> Brief<'_> {
+        Brief(self.path.file_name().and_then(OsStr::to_str).unwrap_or_default())
+    }
+}
+
 /// The journal of `namespace`; `None` when there is none.
 pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<Found>> {
     let name = file_name(namespace);
     let path = storage.path().join(&name);
     let file = match storage.open(&name, OpenMode::Read) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(|error| Error::os(format_args!("opening {}", path.display()), &error))?,
+        opened => opened.map_err(|error| Error::os("opening", &error).of(&path))?,
     };
     let mut found = Found { file, path, halves: Vec::new() };
-    let file_size = found
-        .file
-        .metadata()
-        .map_err(|error| Error::os(format_args!("looking at {}", found.path.display()), &error))?;
+    let file_size = found.file.metadata().map_err(|error| Error::os("looking at", &error).of(&found.path))?;
     let file_size = file_size.size_bytes;
     // The first header says how long the journal is; where it is torn, the file does.
     let first = found.header_at(0)?;
@@ -120,11 +125,10 @@ impl Found {
             Err(HalfError::Torn) => Ok(None),
             Err(HalfError::Newer { version, journal_size_bytes }) => {
                 let message = format_args!(
-                    "{}: journal version {version}, {journal_size_bytes} bytes, in the header at offset {offset}; this library reads version {VERSION}, up to {} bytes: use a newer library",
-                    self.path.display(),
+                    "journal version {version}, {journal_size_bytes} bytes, in the header at offset {offset}; this library reads version {VERSION}, up to {} bytes: use a newer library",
                     JOURNAL_BYTES.end()
                 );
-                Err(Error::new(ErrorKind::Version, message).at(0, offset))
+                Err(Error::new(ErrorKind::Version, message).of(&self.path).at(0, offset))
             }
         }
     }
@@ -132,7 +136,7 @@ impl Found {
     /// Fills `buffer`; `false` when the file ends before that.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<bool> {
         let read = self.file.read_at(offset, buffer).map_err(|error| {
-            Error::os(format_args!("reading {} at offset {offset}", self.path.display()), &error).at(0, offset)
+            Error::os(format_args!("reading at offset {offset}"), &error).of(&self.path).at(0, offset)
         })?;
         Ok(read == buffer.len())
     }
@@ -162,8 +166,8 @@ impl Body<'_> {
         while done < self.size_bytes {
             piece.truncate(in_memory(PIECE_BYTES.min(self.size_bytes - done)));
             if !self.found.read_at(self.at + done, &mut piece)? {
-                let message = format_args!("{} became shorter while it was read", self.found.path.display());
-                return Err(Error::new(ErrorKind::Corrupt, message).at(0, self.at + done));
+                let message = "it became shorter while it was read";
+                return Err(Error::new(ErrorKind::Corrupt, message).of(&self.found.path).at(0, self.at + done));
             }
             if !each(done, &piece)? {
                 return Ok(false);

@@ -14,6 +14,7 @@ use crate::salvage;
 use crate::scan::{self, Bytes, Point};
 use crate::storage::File;
 use crate::sync::Arc;
+use std::path::PathBuf;
 
 const COPY_CHUNK_BYTES: usize = 256 << 10;
 
@@ -37,7 +38,7 @@ pub fn carry_out(
             cut(site, index.file.as_ref(), entries_end(point.count))?;
             let journal = replace_journal(site, writer.prepared)?;
             let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, epoch)?;
-            Mended { index, point, checkpoint, slot, journal, salvage: String::new() }
+            Mended { index, point, checkpoint, slot, journal, salvage: None }
         }
         Plan::Recover(recovery) => recover(site, log.as_ref(), recovery, size_before, writer)?,
         Plan::Adopt { point, damaged_index, journal, .. } => {
@@ -66,7 +67,7 @@ struct Mended {
     slot: usize,
     journal: Option<Arc<dyn File>>,
     /// Where what was cut off was kept; empty when nothing was.
-    salvage: String,
+    salvage: Option<PathBuf>,
 }
 
 fn create(site: &Site<'_>, log: &dyn File, writer: NewWriter) -> Result<Mended> {
@@ -76,7 +77,7 @@ fn create(site: &Site<'_>, log: &dyn File, writer: NewWriter) -> Result<Mended> 
     let journal = replace_journal(site, writer.prepared)?;
     let (prepared, checkpoint, slot) = prepare_index(site, log, Point::START, writer.mode, writer.epoch)?;
     let index = prepared.install(site.storage, site.namespace)?;
-    Ok(Mended { index, point: Point::START, checkpoint, slot, journal, salvage: String::new() })
+    Ok(Mended { index, point: Point::START, checkpoint, slot, journal, salvage: None })
 }
 
 fn prepare_index(
@@ -105,9 +106,9 @@ fn recover(
     let completed = unindexed.map(complete).transpose()?;
     let salvage = if salvage {
         let kept = salvage::keep(site.storage, site.namespace, log, point.end, size_before)?;
-        site.storage.path().join(kept).display().to_string()
+        Some(site.storage.path().join(kept))
     } else {
-        String::new()
+        None
     };
     if let Some(completed) = completed {
         index = completed.install(site.storage, site.namespace)?;
@@ -119,7 +120,7 @@ fn recover(
     let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, writer.epoch)?;
     let journal = if is_first { installed } else { replace_journal(site, writer.prepared)? };
     log.set_size(point.end).map_err(site.failed("cutting"))?;
-    index.file.set_size(entries_end(point.count)).map_err(site.failed("cutting the side file of"))?;
+    index.file.set_size(entries_end(point.count)).map_err(site.failed("cutting its side file"))?;
     sync_both(site, log, &index)?;
     Ok(Mended { index, point, checkpoint, slot, journal, salvage })
 }
@@ -155,7 +156,7 @@ fn adopt(
         salvage::move_aside(site.storage, log, &index_name, &aside)?;
     }
     let index = prepared.install(site.storage, site.namespace)?;
-    Ok(Mended { index, point, checkpoint, slot, journal, salvage: String::new() })
+    Ok(Mended { index, point, checkpoint, slot, journal, salvage: None })
 }
 
 /// Installs the new journal, or removes an old one where there is to be none.
@@ -163,7 +164,7 @@ fn replace_journal(site: &Site<'_>, prepared: Option<Prepared>) -> Result<Option
     if let Some(prepared) = prepared {
         return prepared.install(site.storage, site.namespace).map(Some);
     }
-    journal::remove(site.storage, site.namespace).map_err(site.failed("removing the journal of"))?;
+    journal::remove(site.storage, site.namespace).map_err(site.failed("removing its journal"))?;
     Ok(None)
 }
 
@@ -192,7 +193,7 @@ fn mend(
     refuse_if_gone(site, log, index, from, point)?;
     sync_both(site, log, index)?;
     // The writer before may have been killed between creating the files and making their names durable.
-    site.storage.sync_directory().map_err(site.failed("syncing the directory of"))?;
+    site.storage.sync_directory().map_err(site.failed("syncing its directory"))?;
     log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
     log.sync().map_err(site.failed("syncing"))
 }
@@ -205,12 +206,10 @@ fn refuse_if_gone(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpo
         return Ok(());
     }
     let message = format_args!(
-        "{}: {} records verified, of which only {} are there now: what a failed sync had left in memory only is lost; open it again",
-        site.log_path.display(),
-        point.count,
-        there.count
+        "{} records verified, of which only {} are there now: what a failed sync had left in memory only is lost; open it again",
+        point.count, there.count
     );
-    Err(Error::new(ErrorKind::Io, message).at(there.count, there.end))
+    Err(Error::new(ErrorKind::Io, message).of(&site.log_path).at(there.count, there.end))
 }
 
 /// Writes the journal's frames, and the entries of their records, over the files.
@@ -235,8 +234,8 @@ fn reach(site: &Site<'_>, file: &dyn File, size_bytes: u64) -> Result<()> {
 
 /// Cuts the side file `file` to `size_bytes` if it is longer.
 fn cut(site: &Site<'_>, file: &dyn File, size_bytes: u64) -> Result<()> {
-    let now = file.metadata().map_err(site.failed("looking at the side file of"))?.size_bytes;
-    if now > size_bytes { file.set_size(size_bytes).map_err(site.failed("cutting the side file of")) } else { Ok(()) }
+    let now = file.metadata().map_err(site.failed("looking at its side file"))?.size_bytes;
+    if now > size_bytes { file.set_size(size_bytes).map_err(site.failed("cutting its side file")) } else { Ok(()) }
 }
 
 /// Writes the open checkpoint of a new epoch over the older slot, and syncs it.
@@ -259,7 +258,7 @@ fn write_checkpoint(
     mended
         .and_then(|()| write(slot, checkpoint))
         .and_then(|()| index.file.sync())
-        .map_err(site.failed("writing a checkpoint of"))?;
+        .map_err(site.failed("writing a checkpoint"))?;
     Ok((checkpoint, slot))
 }
 
@@ -281,5 +280,5 @@ fn rewrite(site: &Site<'_>, file: &dyn File, from: u64, to: u64) -> Result<()> {
 
 fn sync_both(site: &Site<'_>, log: &dyn File, index: &Index) -> Result<()> {
     log.sync().map_err(site.failed("syncing"))?;
-    index.file.sync().map_err(site.failed("syncing the side file of"))
+    index.file.sync().map_err(site.failed("syncing its side file"))
 }

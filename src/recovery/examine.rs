@@ -317,7 +317,7 @@ pub fn unknown_to_side_file(
 
 fn has_journal(site: &Site<'_>) -> Result<bool> {
     let there = site.storage.metadata(&journal::file_name(site.namespace));
-    there.map(|there| there.is_some()).map_err(site.failed("looking for the journal of"))
+    there.map(|there| there.is_some()).map_err(site.failed("looking for its journal"))
 }
 
 /// The journal that counts beside checkpoint `from`, if it has frames: that of the writer which made it.
@@ -369,11 +369,10 @@ pub fn usable_identity(header: &Header, named: &Chain, path: &Path) -> Result<Op
         Err(IdentityError::Damaged) => Ok(None),
         Err(IdentityError::Newer { version, incompatible }) => {
             let message = format_args!(
-                "{}: format version {version}, incompatible flags {incompatible:#x} at offset 8; this library reads version {} without flags: use a newer library",
-                path.display(),
+                "format version {version}, incompatible flags {incompatible:#x} at offset 8; this library reads version {} without flags: use a newer library",
                 crate::format::index::VERSION
             );
-            Err(Error::new(ErrorKind::Version, message))
+            Err(Error::new(ErrorKind::Version, message).of(path))
         }
         Ok(identity) => named.agree(header.codecs.as_deref(), path).map(|_| Some(identity.clone())),
     }
@@ -382,7 +381,7 @@ pub fn usable_identity(header: &Header, named: &Chain, path: &Path) -> Result<Op
 /// A side file that knows records must not become the side file of an empty log.
 pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
     if let Some(found) = unindexed::journal_with_frames(site)? {
-        return Err(refusals::known_to_journal(site, &found.path));
+        return Err(refusals::known_to_journal(&found.path));
     }
     let Some((header, _)) = read_index(site)? else { return Ok(()) };
     let Some(identity) = usable_identity(&header, site.named, &site.index_path)? else {
@@ -397,17 +396,15 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
         return Ok(());
     }
     let message = format_args!(
-        "{} is missing, but {} knows {} records; restore the record file, or move the side file away to begin anew",
-        site.log_path.display(),
-        site.index_path.display(),
+        "it is missing, but its side file knows {} records; restore the record file, or move the side file away to begin with an empty log",
         counted.max(1)
     );
-    Err(Error::new(ErrorKind::Missing, message))
+    Err(Error::new(ErrorKind::Missing, message).of(&site.log_path))
 }
 
 /// The side file's header; `None` when there is no side file or an empty one.
 pub fn read_index(site: &Site<'_>) -> Result<Option<(Header, Arc<dyn File>)>> {
-    let failed = |error| Error::os(format_args!("reading {}", site.index_path.display()), &error);
+    let failed = |error| Error::os("reading", &error).of(&site.index_path);
     match site.storage.open(&index::file_name(site.namespace), OpenMode::Write) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error)),

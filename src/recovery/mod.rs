@@ -124,7 +124,7 @@ impl<'a> Site<'a> {
 
     pub fn failed<'e>(&self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {
         let path = self.log_path.clone();
-        move |error| Error::os(format_args!("{doing} {}", path.display()), &error)
+        move |error| Error::os(doing, &error).of(&path)
     }
 }
 
@@ -171,7 +171,7 @@ pub fn inspect(site: &Site<'_>) -> Result<Inspected> {
 
 /// Carries `plan` out, of a namespace that was inspected, and closes it cleanly.
 pub fn finish(site: &Site<'_>, lock: Arc<dyn File>, log: Arc<dyn File>, plan: Plan) -> Result<Report> {
-    let failed = site.failed("writing the last checkpoint of");
+    let failed = site.failed("writing its last checkpoint");
     let started = Instant::now();
     Live::clear_ready(site.storage, site.namespace);
     let site = Site::new(site.storage, site.namespace, site.named);
@@ -239,15 +239,15 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<(Arc<dyn File>, OpenM
         let known = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
         let mode = match known {
             Some(meta) if !meta.is_regular => {
-                let message = format_args!("{} is not a regular file; move it out of the way", site.log_path.display());
-                return Err(Error::new(ErrorKind::NotRegular, message));
+                let message = "it is not a regular file; move it out of the way";
+                return Err(Error::new(ErrorKind::NotRegular, message).of(&site.log_path));
             }
             Some(_) => OpenMode::Write,
             None => {
                 examine::refuse_if_index_knows_records(site)?;
                 if absent == Absent::Refuse {
-                    let message = format_args!("there is no {}; check directory and name", site.log_path.display());
-                    return Err(Error::new(ErrorKind::NotFound, message));
+                    let message = "there is no such file; check directory and name";
+                    return Err(Error::new(ErrorKind::NotFound, message).of(&site.log_path));
                 }
                 OpenMode::CreateNew
             }
@@ -265,7 +265,7 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<(Arc<dyn File>, OpenM
         }
         if !locked? {
             let guess = Live::writer_pid(site.storage, site.namespace);
-            match file.obstacle(guess).map_err(site.failed("asking for the lock of"))? {
+            match file.obstacle(guess).map_err(site.failed("asking for its lock"))? {
                 Some(obstacle) => return Err(refusals::locked(site, obstacle)),
                 None => continue, // released meanwhile
             }

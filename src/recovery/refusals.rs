@@ -33,17 +33,15 @@ pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64
     if file_size < end && count > 0 {
         let served = if header_count.is_some() { " (opening read-only serves what is left)" } else { "" };
         let message = format_args!(
-            "{} has {file_size} bytes, but {count} records up to offset {end} were synced; restore it from a copy{served}",
-            site.log_path.display()
+            "it has {file_size} bytes, but {count} records up to offset {end} were synced; restore it from a copy{served}"
         );
-        return Err(Error::new(ErrorKind::Truncated, message).at(count, file_size));
+        return Err(Error::new(ErrorKind::Truncated, message).of(&site.log_path).at(count, file_size));
     }
     if let Some(header_count) = header_count.filter(|header_count| *header_count < count) {
         let message = format_args!(
-            "{}: the count at offset 0 is {header_count}, but {count} records were synced; restore it from a copy (opening read-only serves what verifies)",
-            site.log_path.display()
+            "the count at offset 0 is {header_count}, but {count} records were synced; restore it from a copy (opening read-only serves what verifies)"
         );
-        return Err(Error::new(ErrorKind::Corrupt, message).at(header_count, 0));
+        return Err(Error::new(ErrorKind::Corrupt, message).of(&site.log_path).at(header_count, 0));
     }
     Ok(())
 }
@@ -52,64 +50,53 @@ pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64
 /// for certain.
 pub fn lost_entries(site: &Site<'_>, from: &Checkpoint, entries: u64) -> Error {
     let message = format_args!(
-        "{} has room for {entries} entries, but {} records were synced, up to offset {}, and {} does not tell where all of its records are; restore both from a copy, or have the log repaired",
-        site.index_path.display(),
-        from.count,
-        from.end,
-        site.log_path.display()
+        "it has room for {entries} entries, but {} records were synced, up to offset {}, and the record file does not tell where all of its records are; restore both from a copy, or have the log repaired",
+        from.count, from.end
     );
-    Error::new(ErrorKind::Truncated, message).at(entries, entries_end(entries))
+    Error::new(ErrorKind::Truncated, message).of(&site.index_path).at(entries, entries_end(entries))
 }
 
 /// The refusal of a log neither of whose checkpoints can be read, where entries or records are damaged, too.
 pub fn without_checkpoint(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
-        "{}: neither checkpoint can be read, and of the {header_count} records that {} counts only {count} up to offset {end} verify; nothing was changed: restore both from a copy, or have the log repaired",
-        site.index_path.display(),
-        site.log_path.display()
+        "neither checkpoint can be read, and of the {header_count} records that the record file counts only {count} up to offset {end} verify; nothing was changed: restore both from a copy, or have the log repaired"
     );
-    Error::new(ErrorKind::Corrupt, message).at(count, end)
+    Error::new(ErrorKind::Corrupt, message).of(&site.index_path).at(count, end)
 }
 
 /// The refusal of a record file that is too short to have a count, beside a side file that knows a record.
 pub fn short(site: &Site<'_>, file_size: u64) -> Error {
-    let message = format_args!(
-        "{} has {file_size} bytes, but its side file knows a record; restore it from a copy",
-        site.log_path.display()
-    );
-    Error::new(ErrorKind::Truncated, message).at(0, file_size)
+    let message = format_args!("it has {file_size} bytes, but its side file knows a record; restore it from a copy");
+    Error::new(ErrorKind::Truncated, message).of(&site.log_path).at(0, file_size)
 }
 
 /// The refusal of a log that was closed cleanly and whose count is ahead, where sizes do not lead there.
 pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
-        "{}: the count at offset 0 is {header_count}, but it was closed with {count} records up to offset {end}, and what follows is not {} more: the side file is of another time or another log; restore the one that belongs to it",
-        site.log_path.display(),
+        "the count at offset 0 is {header_count}, but it was closed with {count} records up to offset {end}, and what follows is not {} more: the side file is of another time or another log; restore the one that belongs to it",
         header_count - count
     );
-    Error::new(ErrorKind::Mismatch, message).at(count, end)
+    Error::new(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
 }
 
 /// The refusal of an open log whose count is ahead and whose size is none that a writer gives an open log.
 pub fn ahead_with_foreign_size(site: &Site<'_>, header_count: u64, point: &Point, file_size: u64) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
-        "{}: the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify, and a file of {file_size} bytes is none that a writer left open: the side file is of another time or another log; restore the one that belongs to it",
-        site.log_path.display()
+        "the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify, and a file of {file_size} bytes is none that a writer left open: the side file is of another time or another log; restore the one that belongs to it"
     );
-    Error::new(ErrorKind::Mismatch, message).at(count, end)
+    Error::new(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
 }
 
 /// The refusal of a durable log whose count, stored after the sync, is beyond what verifies.
 pub fn ahead_of_durable(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
-        "{}: the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify: acknowledged records are missing; nothing was changed (opening read-only serves those that are there)",
-        site.log_path.display()
+        "the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify: acknowledged records are missing; nothing was changed (opening read-only serves those that are there)"
     );
-    Error::new(ErrorKind::Corrupt, message).at(count, end)
+    Error::new(ErrorKind::Corrupt, message).of(&site.log_path).at(count, end)
 }
 
 /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
@@ -120,13 +107,12 @@ pub fn without_room(site: &Site<'_>, plan: &Plan) -> Result<()> {
         _ => return Ok(()),
     };
     let needed = entries_end(count);
-    let free = site.storage.free_bytes().map_err(site.failed("asking for the free space beside"))?;
+    let free = site.storage.free_bytes().map_err(site.failed("asking for the free space"))?;
     if needed > free {
         let message = format_args!(
-            "{} has {count} records to be indexed anew; that takes {needed} bytes, {free} are free: make room and try again",
-            site.log_path.display()
+            "its {count} records are to be indexed again; that takes {needed} bytes, {free} are free: make room and try again"
         );
-        return Err(Error::new(ErrorKind::NoSpace, message));
+        return Err(Error::new(ErrorKind::NoSpace, message).of(&site.log_path));
     }
     Ok(())
 }
@@ -149,27 +135,25 @@ pub fn without_name(site: &Site<'_>, plan: &Plan) -> Result<()> {
 
 /// First and last record must match their entries, or the side file is not this log's.
 pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<()> {
-    let path = site.log_path.display();
     let refusal = match scan::check_ends(bytes, index, to)? {
         scan::Ends::Agree => return Ok(()),
         scan::Ends::Entry { number } => {
             let message = format_args!(
-                "{}: the entry of record {number} is damaged; restore the side file, or move it away to have the records indexed anew",
-                site.index_path.display()
+                "the entry of record {number} is damaged; restore the side file, or move it away to have the records indexed anew"
             );
-            Error::new(ErrorKind::Corrupt, message).at(number, entry_offset(number).unwrap_or(0))
+            Error::new(ErrorKind::Corrupt, message).of(&site.index_path).at(number, entry_offset(number).unwrap_or(0))
         }
         scan::Ends::Record { number, offset, all: true } => {
             let message = format_args!(
-                "{path}: neither the first nor the last record matches its entry; the side file is of another log: restore the one that belongs to it"
+                "neither the first nor the last record matches its entry; the side file is of another log: restore the one that belongs to it"
             );
-            Error::new(ErrorKind::Mismatch, message).at(number, offset)
+            Error::new(ErrorKind::Mismatch, message).of(&site.log_path).at(number, offset)
         }
         scan::Ends::Record { number, offset, all: false } => {
             let message = format_args!(
-                "{path}: record {number} at offset {offset} does not match its checksum; restore it from a copy (opening read-only serves the others)"
+                "record {number} at offset {offset} does not match its checksum; restore it from a copy (opening read-only serves the others)"
             );
-            Error::new(ErrorKind::Corrupt, message).at(number, offset)
+            Error::new(ErrorKind::Corrupt, message).of(&site.log_path).at(number, offset)
         }
     };
     Err(refusal)
@@ -177,31 +161,26 @@ pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Poi
 
 /// The refusal of a log to which a writer of the 16-byte layout has appended.
 pub fn appended_with_header16(site: &Site<'_>, start: &Point, header_count: u64) -> Error {
-    let message = format!(
-        "{}: records {} to {} were appended by a program that writes a 16-byte header (count, last offset), as releases of the Go original do; the offset took the place of the size of record 0. Nothing was changed: stop that program, then have the log repaired, which brings all {header_count} records back",
-        site.log_path.display(),
+    let message = format_args!(
+        "records {} to {} were appended by a program that writes a 16-byte header (count, last offset), as releases of the Go original do; the offset took the place of the size of record 0. Nothing was changed: stop that program, then have the log repaired, which brings all {header_count} records back",
         start.count,
         header_count - 1
     );
-    Error::new(ErrorKind::Layout, message).at(0, HEADER_SIZE_BYTES)
+    Error::new(ErrorKind::Layout, message).of(&site.log_path).at(0, HEADER_SIZE_BYTES)
 }
 
 /// The refusal when a side file that cannot be read may know records of a record file that is not there, or empty.
 pub fn unknown_records(site: &Site<'_>) -> Error {
     let message = format_args!(
-        "{} is missing or empty, and {} cannot be read to tell whether that is right; restore the record file, or move the side file away to begin anew",
-        site.log_path.display(),
-        site.index_path.display()
+        "it is missing or empty, and its side file cannot be read to tell whether that is right; restore the record file, or move the side file away to begin with an empty log"
     );
-    Error::new(ErrorKind::Missing, message)
+    Error::new(ErrorKind::Missing, message).of(&site.log_path)
 }
 
 /// The refusal of a record file of which only the journal at `journal` knows something.
-pub fn known_to_journal(site: &Site<'_>, journal: &Path) -> Error {
+pub fn known_to_journal(journal: &Path) -> Error {
     let message = format_args!(
-        "{} holds records, but {} is missing or ends before them; restore it, or move the journal away to go on without them",
-        journal.display(),
-        site.log_path.display()
+        "it holds records, but the record file is missing or ends before them; restore it, or move the journal away to go on without them"
     );
-    Error::new(ErrorKind::Missing, message)
+    Error::new(ErrorKind::Missing, message).of(journal)
 }

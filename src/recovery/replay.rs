@@ -104,20 +104,19 @@ fn after(reached: Point, frame: &Frame) -> Point {
 fn missing(begins: Begin, reached: Point, journal: &Found, log_path: &Path) -> Error {
     let what = if begins.number > reached.count { "acknowledged records are missing" } else { "it is damaged" };
     let message = format_args!(
-        "{}: the journal {} goes on at record {} and offset {}, but {} records up to offset {} verify: {what}; nothing was changed (opening read-only serves those that are there)",
-        log_path.display(),
-        journal.path.display(),
+        "the journal {} goes on at record {} and offset {}, but {} records up to offset {} verify: {what}; nothing was changed (opening read-only serves those that are there)",
+        journal.name(),
         begins.number,
         begins.offset,
         reached.count,
         reached.end
     );
-    Error::new(ErrorKind::Corrupt, message).at(reached.count, reached.end)
+    Error::new(ErrorKind::Corrupt, message).of(log_path).at(reached.count, reached.end)
 }
 
 /// Writes the records of `frame`, which `body` holds, into the record file `log`, and their entries into the side file, if there is one.
 pub fn write(site: &Site<'_>, log: &dyn File, index: Option<&Index>, frame: &Frame, body: &Body<'_>) -> Result<()> {
-    let failed = site.failed("replaying the journal into");
+    let failed = site.failed("replaying its journal");
     body.pieces(|at, piece| log.write_at(frame.offset + at, piece).map_err(&failed).map(|()| true))?;
     let Some(index) = index else { return Ok(()) };
     let mut entries = Entries::new(index)?;

@@ -19,7 +19,7 @@ pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
     let (point, journal) = match journal_with_frames(site)? {
         Some(journal) => match follow(site, bytes, header_count, &journal)? {
             Some(point) => (point, Some(BesideRecords::Continues(journal))),
-            None if is_short => return Err(refusals::known_to_journal(site, &journal.path)),
+            None if is_short => return Err(refusals::known_to_journal(&journal.path)),
             None => (site.recognise(bytes)?, Some(BesideRecords::Stale)),
         },
         None if is_short && damaged_index => return Err(refusals::unknown_records(site)),
@@ -64,11 +64,10 @@ fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &F
     if !only_zeros(bytes, reached.end)? {
         let Point { count, end, .. } = reached;
         let message = format_args!(
-            "{}: after the {count} records that the count and the journal {} know, which end at offset {end}, other bytes follow; there is no side file to tell: restore it, or have the log repaired",
-            site.log_path.display(),
-            journal.path.display()
+            "after the {count} records that the count and the journal {} know, which end at offset {end}, other bytes follow; there is no side file to tell: restore it, or have the log repaired",
+            journal.name()
         );
-        return Err(Error::new(ErrorKind::Ambiguous, message).at(count, end));
+        return Err(Error::new(ErrorKind::Ambiguous, message).of(&site.log_path).at(count, end));
     }
     Ok(Some(reached))
 }
@@ -115,9 +114,8 @@ fn agrees(bytes: &mut Bytes<'_>, offset: u64, body: &Body<'_>) -> Result<bool> {
 fn disagrees(site: &Site<'_>, journal: &Found, reached: &Point) -> Error {
     let Point { count, end, .. } = *reached;
     let message = format_args!(
-        "{}: from record {count} at offset {end} on, the journal {} and the record file disagree, and there is no side file to tell; restore it, or have the log repaired",
-        site.log_path.display(),
-        journal.path.display()
+        "from record {count} at offset {end} on, the journal {} and the record file disagree, and there is no side file to tell; restore it, or have the log repaired",
+        journal.name()
     );
-    Error::new(ErrorKind::Mismatch, message).at(count, end)
+    Error::new(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
 }

@@ -46,17 +46,18 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
     }
     let (index, checkpoint, slot) = installed?;
     settle_records(site, log.as_ref(), &index, remedy)?;
-    index.write_clean(&checkpoint, slot).map_err(site.failed("writing the last checkpoint of"))?;
+    index.write_clean(&checkpoint, slot).map_err(site.failed("writing its last checkpoint"))?;
     journal::remove(site.storage, site.namespace)
         .and_then(|()| site.storage.sync_directory())
-        .map_err(site.failed("removing the journal of"))?;
+        .map_err(site.failed("removing its journal"))?;
     tell_readers(site, log.as_ref(), remedy.point.count);
     Ok(kept.into_iter().next())
 }
 
 /// Which file the side file is; `None` when there is none.
 fn side_file_id(site: &Site<'_>) -> Result<Option<FileId>> {
-    let meta = site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking beside"))?;
+    let meta =
+        site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking for its side file"))?;
     Ok(meta.map(|meta| meta.id))
 }
 
@@ -77,7 +78,7 @@ fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<S
 
 /// Whether the file called `name` is not there, or has nothing but zeros.
 fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
-    let failed = site.failed("looking beside");
+    let failed = site.failed("looking for its side file");
     let file = match site.storage.open(name, OpenMode::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         opened => opened.map_err(&failed)?,
@@ -101,7 +102,7 @@ fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> R
 fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, mended: &Index) -> Result<()> {
     let Own { index, journal, followed, unindexed, .. } = own;
     let file = mended.file.as_ref();
-    let failed = site.failed("making a side file for");
+    let failed = site.failed("making its side file");
     let size_bytes = index.file.metadata().map_err(&failed)?.size_bytes;
     let end = entries_end(newest.count);
     salvage::copy(index.file.as_ref(), 0..end.min(size_bytes), file, 0, &failed)?;
@@ -180,16 +181,15 @@ pub fn refuse_without_room(site: &Site<'_>, log: &dyn File, remedy: &Remedy) -> 
     let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     // What the journal alone has goes behind what the file has.
     needed_bytes = needed_bytes.saturating_add(remedy.point.end.saturating_sub(size_bytes));
-    let free_bytes = site.storage.free_bytes().map_err(site.failed("asking for the free space beside"))?;
+    let free_bytes = site.storage.free_bytes().map_err(site.failed("asking for the free space"))?;
     if needed_bytes <= free_bytes {
         return Ok(());
     }
     let message = format_args!(
-        "{}: copies of what gives way, and a new side file for {} records, take {needed_bytes} bytes, {free_bytes} are free: make room and try again",
-        site.log_path.display(),
+        "copies of what gives way, and a new side file for {} records, take {needed_bytes} bytes, {free_bytes} are free: make room and try again",
         remedy.point.count
     );
-    Err(Error::new(ErrorKind::NoSpace, message))
+    Err(Error::new(ErrorKind::NoSpace, message).of(&site.log_path))
 }
 
 /// `size_bytes` in whole blocks, as most file systems give them.
@@ -199,7 +199,7 @@ fn blocks(size_bytes: u64) -> u64 {
 
 /// How many bytes of the file called `name` are not in holes; `None` when there is no such file.
 fn data_bytes(site: &Site<'_>, name: &str) -> Result<Option<u64>> {
-    let failed = site.failed("looking beside");
+    let failed = site.failed("looking for its side file");
     let file = match site.storage.open(name, OpenMode::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(&failed)?,

@@ -84,7 +84,7 @@ pub fn repair_on(
             mend::refuse_without_room(&site, log.as_ref(), &remedy)?;
             if how.apply {
                 let kept = mend::mend(&unwatched, &log, &remedy)?;
-                let salvage = kept.map_or(String::new(), |name| storage.path().join(name).display().to_string());
+                let salvage = kept.map(|name| storage.path().join(name));
                 Report { outcome: Outcome::Repaired, salvage, ..report }
             } else {
                 report

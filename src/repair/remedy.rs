@@ -206,7 +206,7 @@ fn is_repairable(kind: ErrorKind) -> bool {
 
 /// The side file with its identity, if that can be read.
 fn usable_index(site: &Site<'_>) -> Result<Option<(Header, Index)>> {
-    let failed = |error| Error::os(format_args!("reading {}", site.index_path.display()), &error);
+    let failed = |error| Error::os("reading", &error).of(&site.index_path);
     let file = match site.storage.open(&index::file_name(site.namespace), OpenMode::Read) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// [`ErrorKind::Unsupported`] when mappings were asked for and are not safe there, [`ErrorKind::ReadOnly`] when `writable` on a
 /// file system mounted read-only, [`ErrorKind::NotFound`], [`ErrorKind::NotRegular`] and so on as the system answers.
 pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Storage>, Error> {
-    let failed = |failure: io::Error| Error::os(format_args!("open directory {}", path.display()), &failure);
+    let failed = |failure: io::Error| Error::os("opening the directory", &failure).of(path);
     fork::install().map_err(failed)?;
     let c_path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| Error::new(ErrorKind::Argument, "the directory's path contains a NUL byte"))?;
@@ -131,7 +131,7 @@ impl Storage for RealStorage {
 
     fn free_bytes(&self) -> io::Result<u64> {
         // Only a forecast: where there is none, what does not fit is refused as it is written.
-        Ok(sys::free_bytes(self.0.descriptor()).unwrap_or(u64::MAX))
+        Ok(sys::free_bytes(self.0.descriptor()).ok().flatten().unwrap_or(u64::MAX))
     }
 
     fn sync_directory(&self) -> io::Result<()> {

@@ -34,11 +34,9 @@ pub(super) fn choose(magic: u32, path: &Path, io: Io) -> Result<Engine, Error> {
         (Io::Auto | Io::Mmap, None) => Ok(Engine::Mapping),
         (Io::Mmap, Some(obstacle)) => Err(Error::new(
             ErrorKind::Unsupported,
-            format_args!(
-                "mapped files are not safe in {}: {obstacle}; use automatic or system-call io",
-                path.display()
-            ),
-        )),
+            format_args!("mapped files are not safe here: {obstacle}; use automatic or system-call io"),
+        )
+        .of(path)),
     }
 }
 

@@ -104,7 +104,7 @@ pub trait Storage: Send + Sync + Debug {
     fn sync_directory(&self) -> io::Result<()>;
     /// Makes the directory's own name durable, and the names of the directories above it, as far up as its file system goes.
     fn sync_own_name(&self) -> io::Result<()>;
-    /// How many bytes are free for new files, as far as the file system says.
+    /// How many bytes are free for new files; `u64::MAX` where the file system does not say.
     fn free_bytes(&self) -> io::Result<u64>;
     /// What became of the directory, and of its name in the directory above.
     fn standing(&self) -> io::Result<Standing>;
@@ -200,7 +200,7 @@ pub trait Tail: Send + Debug {
     /// The end of the room: bytes below it, from the last `make_room`'s `from` on, can be put.
     fn room_end(&self) -> u64;
     /// Stores `parts`, one after the other, at `offset`; the range must lie in the room.
-    /// An error means that the outcome is unknown.
+    /// An error means that the outcome is unknown, `EFBIG` that nothing was stored: the process may not write there.
     fn put(&mut self, offset: u64, parts: &[&[u8]]) -> io::Result<()>;
 }
 

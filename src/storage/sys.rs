@@ -265,12 +265,13 @@ fn seek(file: BorrowedFd<'_>, offset: u64, whence: i32) -> io::Result<Option<u64
     }
 }
 
-/// Writes all of `parts`, one after the other, at `offset`. Beyond the process's limit nothing is written, so that no signal is sent.
+/// Writes all of `parts`, one after the other, at `offset`. Beyond the process's limit nothing is written, so that no signal is sent; that,
+/// and nothing else, is `EFBIG`.
 pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
     let _deferred = cancel::defer();
     let mut at = offset;
     let end = parts.iter().try_fold(offset, |end, part| end.checked_add(part.len() as u64));
-    if end.is_none_or(|end| file_size_limit().is_ok_and(|limit| end > limit)) {
+    if end.is_none_or(|end| end > file_size_limit()) {
         return Err(error(libc::EFBIG));
     }
     for group in parts.chunks(PARTS_PER_CALL) {
@@ -281,7 +282,10 @@ pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) ->
         let mut left = slices.get_mut(..group.len()).unwrap_or_default();
         IoSlice::advance_slices(&mut left, 0); // drops leading empty parts
         while !left.is_empty() {
-            let written = write_once(file, at, left)?;
+            let written = write_once(file, at, left).map_err(|refusal| {
+                // EFBIG says that nothing was written, which here is not so: the limit was lowered meanwhile.
+                if at > offset && refusal.raw_os_error() == Some(libc::EFBIG) { error(libc::EIO) } else { refusal }
+            })?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -301,18 +305,29 @@ fn write_once(file: BorrowedFd<'_>, offset: u64, slices: &[IoSlice<'_>]) -> io::
 }
 
 /// The largest size this process may give a file; going beyond raises SIGXFSZ in the host, so everything that grows a file asks first.
-pub(super) fn file_size_limit() -> io::Result<u64> {
+/// Where a sandbox does not let it ask there is no limit to know of.
+pub(super) fn file_size_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is writable and of the right type.
-    retried(|| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) })?;
-    Ok(limit.rlim_cur)
+    retried(|| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) }).map_or(u64::MAX, |_| limit.rlim_cur)
 }
 
-/// The kernel's magic number for the file system that `file` is on.
+/// What a call answered that only asks; `None` where a sandbox does not let it ask.
+fn unless_forbidden<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
+    match answer {
+        Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// The kernel's magic number for the file system that `file` is on; 0 where it is not to be learnt.
 pub(super) fn file_system_magic(file: BorrowedFd<'_>) -> io::Result<u32> {
     let mut found = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: `found` is writable and large enough for a `statfs`.
-    retried(|| unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) })?;
+    let asked = retried(|| unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) });
+    if unless_forbidden(asked)?.is_none() {
+        return Ok(0);
+    }
     // SAFETY: the call succeeded, so the kernel filled it.
     let found = unsafe { found.assume_init() };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "magic numbers have 32 bits")]
@@ -321,21 +336,25 @@ pub(super) fn file_system_magic(file: BorrowedFd<'_>) -> io::Result<u32> {
 
 /// Whether the file system that `file` is on is mounted read-only.
 pub(super) fn is_mounted_read_only(file: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(file_system(file)?.f_flag & libc::ST_RDONLY != 0)
+    Ok(file_system(file)?.is_some_and(|found| found.f_flag & libc::ST_RDONLY != 0))
 }
 
-/// How many bytes the file system that `file` is on has free for this process.
-pub(super) fn free_bytes(file: BorrowedFd<'_>) -> io::Result<u64> {
-    let found = file_system(file)?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+/// How many bytes the file system that `file` is on has free for this process; `None` where that is not known.
+pub(super) fn free_bytes(file: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    Ok(file_system(file)?.and_then(|found| free_of(found.f_blocks, found.f_bavail, found.f_frsize)))
 }
 
-fn file_system(file: BorrowedFd<'_>) -> io::Result<libc::statvfs> {
+/// A file system without any block counts none: that does not say that it is full.
+fn free_of(blocks: u64, available_blocks: u64, block_bytes: u64) -> Option<u64> {
+    (blocks > 0 && block_bytes > 0).then(|| available_blocks.saturating_mul(block_bytes))
+}
+
+fn file_system(file: BorrowedFd<'_>) -> io::Result<Option<libc::statvfs>> {
     let mut found = MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: `found` is writable and large enough for a `statvfs`.
-    retried(|| unsafe { libc::fstatvfs(file.as_raw_fd(), found.as_mut_ptr()) })?;
+    let asked = unless_forbidden(retried(|| unsafe { libc::fstatvfs(file.as_raw_fd(), found.as_mut_ptr()) }))?;
     // SAFETY: the call succeeded, so the kernel filled it.
-    Ok(unsafe { found.assume_init() })
+    Ok(asked.map(|_| unsafe { found.assume_init() }))
 }
 
 /// A lock request of `kind` over the whole file.
@@ -389,4 +408,28 @@ pub(super) fn lock_in_the_way(file: BorrowedFd<'_>) -> io::Result<Option<(bool, 
 pub(super) fn close_standard_input() {
     // SAFETY: nothing in the process that calls this reads its standard input afterwards.
     drop(unsafe { OwnedFd::from_raw_fd(0) });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_blocks_is_not_full() {
+        assert_eq!(free_of(0, 0, 4096), None, "as FUSE file systems answer that do not count");
+        assert_eq!(free_of(100, 7, 0), None);
+        assert_eq!(free_of(100, 0, 4096), Some(0), "this one is full");
+        assert_eq!(free_of(100, 7, 4096), Some(7 * 4096));
+        assert_eq!(free_of(u64::MAX, u64::MAX, 4096), Some(u64::MAX));
+    }
+
+    #[test]
+    fn who_may_not_ask_does_not_know() {
+        for number in [libc::EPERM, libc::ENOSYS, libc::EACCES] {
+            assert_eq!(unless_forbidden::<()>(Err(error(number))).ok(), Some(None));
+        }
+        assert!(
+            unless_forbidden::<()>(Err(error(libc::EIO))).is_err() && unless_forbidden(Ok(7)).ok() == Some(Some(7))
+        );
+    }
 }

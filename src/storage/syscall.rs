@@ -27,7 +27,7 @@ impl Tail for CallTail {
     fn make_room(&mut self, from: u64, to: u64) -> io::Result<()> {
         room::check_range(from, to)?;
         // The limit may have been lowered since the room was made, and a write beyond it raises SIGXFSZ even inside the file.
-        if to > sys::file_size_limit()? {
+        if to > sys::file_size_limit() {
             return Err(sys::error(libc::EFBIG));
         }
         if from < self.room.start || to > self.room_end() {

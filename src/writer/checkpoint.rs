@@ -2,7 +2,7 @@
 
 use super::{Tails, Unfinished, Writer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, State, entries_end};
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, PAGE_SIZE_BYTES, State, entries_end};
 use crate::journal;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -50,7 +50,7 @@ impl Writer {
     /// Makes everything published so far durable where it lies.
     ///
     /// # Errors
-    /// A failed sync poisons the namespace; it is not tried again.
+    /// A failed sync poisons the namespace; it is not tried again. `E_NO_SPACE`: this process may not write the checkpoint now.
     pub fn checkpoint(&self) -> Result<()> {
         let mut checkpoints = self.sync.lock();
         if checkpoints.closed.is_some() {
@@ -81,16 +81,19 @@ impl Writer {
             return Err(made);
         }
         checkpoints.synced = true;
+        // A limit lowered below the checkpoints is a refusal as long as nothing of this one is written. The records are safe all the same.
+        let refused = |error| Error::os("writing a checkpoint", &error).of(self.namespace.log_path());
+        self.index.file.may_reach(CHECKPOINT_OFFSETS[1] + PAGE_SIZE_BYTES as u64).map_err(refused)?;
         let next = Checkpoint { seq: checkpoints.last.seq + 1, count, end, state: State::Open, ..checkpoints.last };
         let slot = 1 - checkpoints.slot;
         if let Err(error) = self.index.file.write_at(CHECKPOINT_OFFSETS[slot], &next.encode(&self.index.log_id)) {
             // The one before was synced just now, so it stands whatever became of this one.
-            return Err(self.poison("writing a checkpoint of", &error));
+            return Err(self.poison("writing a checkpoint", &error));
         }
         (checkpoints.last, checkpoints.slot, checkpoints.synced) = (next, slot, false);
         if self.journal.is_some() {
             // Only what a synced checkpoint covers may be overwritten in the journal.
-            self.settle(checkpoints, "syncing a checkpoint of", || self.index.file.sync())?;
+            self.settle(checkpoints, "syncing a checkpoint", || self.index.file.sync())?;
             checkpoints.synced = true;
             self.covered(count);
         }
@@ -122,9 +125,7 @@ impl Writer {
         self.refuse_appends();
         let mut checkpoints = self.sync.lock();
         if let Some(outcome) = checkpoints.closed {
-            return outcome.map_err(|kind| {
-                Error::new(kind, format_args!("closing {} failed before", self.namespace.log_path().display()))
-            });
+            return outcome.map_err(|kind| Error::new(kind, "closing it failed before").of(self.namespace.log_path()));
         }
         let published = self.tail.lock().state.take().map(|ends| ends.published);
         let outcome = match published {
@@ -170,7 +171,7 @@ impl Writer {
         })?;
         let clean = Checkpoint { seq: checkpoints.last.seq + 1, state: State::Clean, ..checkpoints.last };
         let slot = 1 - checkpoints.slot;
-        self.settle(checkpoints, "writing the last checkpoint of", || {
+        self.settle(checkpoints, "writing its last checkpoint", || {
             self.index.file.write_at(CHECKPOINT_OFFSETS[slot], &clean.encode(&self.index.log_id))?;
             self.index.file.sync()
         })?;

@@ -52,10 +52,9 @@ impl Writer {
         let page = encode_page(&self.codecs.chain.ids(), &self.index.log_id);
         let written = self.index.file.write_at(CHAIN_PAGE_OFFSET, &page);
         if let Some(error) = written.as_ref().err().filter(|error| is_lack_of_room(error)) {
-            let path = self.namespace.log_path();
-            return Err(Error::os(format_args!("writing the side file of {}", path.display()), error));
+            return Err(Error::os("writing its side file", error).of(self.namespace.log_path()));
         }
-        self.settle(&mut checkpoints, "recording the codecs of", || written.and_then(|()| self.index.file.sync()))?;
+        self.settle(&mut checkpoints, "recording its codecs", || written.and_then(|()| self.index.file.sync()))?;
         self.codecs.is_recorded.store(true, Ordering::Release);
         Ok(())
     }

@@ -26,8 +26,7 @@ impl Writer {
     pub(super) fn find_room_in_journal(&self, ends: &mut Ends, end: u64) -> Result<Place> {
         let Some(journal) = &mut ends.journal else { return Ok(Place::Here) };
         // A limit lowered below the journal is a refusal as long as nothing is staged; afterwards it would leave the outcome unknown.
-        let failed =
-            |error| Error::os(format_args!("writing the journal of {}", self.namespace.log_path().display()), &error);
+        let failed = |error| Error::os("writing its journal", &error).of(self.namespace.log_path());
         journal.file.may_reach(journal.size_bytes()).map_err(failed)?;
         let length_bytes = end - ends.end;
         let body_bytes = if journal.is_too_long(length_bytes) { 0 } else { in_memory(length_bytes) };
@@ -98,7 +97,7 @@ impl Commit<Option<Ends>> for Writer {
         }
         let (Some(file), Some(Write { at, bytes })) = (&self.journal, &group.frames) else { return Ok(()) };
         let synced = file.write_at(*at, bytes).and_then(|()| file.sync());
-        synced.map_err(|error| self.poison("writing the journal of", &error))
+        synced.map_err(|error| self.poison("writing its journal", &error))
     }
 
     fn publish(&self, ends: &mut Option<Ends>, group: Group) -> Result<()> {

@@ -85,7 +85,7 @@ pub struct Writer {
 impl Writer {
     pub fn new(namespace: Arc<Namespace>, opened: Opened, flush_bytes: u64) -> Result<Writer> {
         let Opened { lock, log, index, live, point, checkpoint, slot, journal, report } = opened;
-        let failed = |error| Error::os(format_args!("mapping {}", namespace.log_path().display()), &error);
+        let failed = |error| Error::os("mapping", &error).of(namespace.log_path());
         let word = log.commit_word(true).map_err(failed)?;
         let (log_tail, index_tail) = (log.tail().map_err(failed)?, index.file.tail().map_err(failed)?);
         let journal_file = journal.as_ref().map(|journal| Arc::clone(&journal.file));

@@ -77,7 +77,7 @@ impl Writer {
     #[cold]
     fn failed_bytes(&self, error: &io::Error) -> Error {
         if is_lack_of_room(error) {
-            return Error::os(format_args!("writing {}", self.namespace.log_path().display()), error);
+            return Error::os("writing", error).of(self.namespace.log_path());
         }
         self.poison("writing", error)
     }
@@ -86,6 +86,9 @@ impl Writer {
     #[cold]
     #[inline(never)] // its zeros would have every append probe the stack
     fn failed_entries(&self, ends: &mut Ends, at: u64, size: usize, error: &io::Error) -> Error {
+        if error.raw_os_error() == Some(libc::EFBIG) {
+            return Error::os("writing its side file", error).of(self.namespace.log_path()); // nothing was stored
+        }
         let zeros = [0; 4096];
         let zeroed = (0..size).step_by(zeros.len()).all(|done| {
             let left = zeros.len().min(size - done);
@@ -93,9 +96,9 @@ impl Writer {
         });
         if is_lack_of_room(error) && zeroed {
             ends.zeros_unsynced = true;
-            return Error::os(format_args!("writing the side file of {}", self.namespace.log_path().display()), error);
+            return Error::os("writing its side file", error).of(self.namespace.log_path());
         }
-        self.poison("writing the side file of", error)
+        self.poison("writing its side file", error)
     }
 }
 

@@ -37,7 +37,7 @@ fn more_than_9999_separate_damages_are_kept_in_one_file_and_repaired() {
     assert!(dry.calls < 1000, "{dry:?}");
     assert!(real.calls < 10 * bad, "no more than some calls for each damage: {real:?}");
     assert!(real.read_bytes < 64 * before["a.log"].len() as u64, "{real:?}");
-    assert!(report.salvage.ends_with("a.salvage-1"), "{}", report.salvage);
+    assert!(report.salvage.is_some_and(|path| path.ends_with("a.salvage-1")));
     assert!(disk.read_file("a.salvage-2").is_none(), "one file for all");
     // As docs/format.md draws it: a magic number, and for each stretch its offset, its length and its bytes.
     let salvage = disk.read_file("a.salvage-1").unwrap();

@@ -49,6 +49,7 @@ fn a_panic_in_any_function_is_contained() {
         immuta_namespace_find(log, name, &raw mut ns, e), immuta_namespace_name(log, 0, buffer.as_mut_ptr(), 201, e),
         immuta_stats_get(log, 0, &raw mut stats, size_of::<immuta_stats>(), e),
         immuta_report_get(log, 0, &raw mut report, size_of::<immuta_report>(), e),
+        immuta_report_salvage_path(log, 0, buffer.as_mut_ptr(), 201, null_mut(), e), immuta_options_error(options, e),
         immuta_append(log, 0, null(), 0, null_mut(), e), immuta_appendv(log, 0, null(), 0, null_mut(), e),
         immuta_append_from(log, 0, Some(read_nothing), null_mut(), null_mut(), e),
         immuta_append_batch(log, 0, null(), 0, null_mut(), e),

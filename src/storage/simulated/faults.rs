@@ -3,7 +3,7 @@
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is refused with this operating system error number. A refused write leaves the first half of its bytes, a refused sync makes
+    /// It is refused with this operating system error number. A refused write leaves the first half of its bytes (`EFBIG`: none), a refused sync makes
     /// nothing safe and forgets what was to be made so, as Linux does (see [`super::SyncFailure`]); every other call changes nothing.
     Refuse(i32),
     /// As `Refuse`, but of a refused write nothing is left undone.
@@ -34,6 +34,8 @@ impl Fault {
     /// How many of `bytes` are transferred.
     pub(super) fn part_of(self, bytes: usize) -> usize {
         match self {
+            // Nothing is written beyond a limit, which is asked before.
+            Fault::Refuse(libc::EFBIG) => 0,
             Fault::Refuse(_) => bytes / 2,
             Fault::RefuseLate(_) => bytes,
             Fault::Interrupt => 0,
