@@ -33,7 +33,7 @@ static void cause_and_advice_are_whole_beside_a_long_path(void) {
   expect_fitted("check ", "events.log: ");
   CHECK_OK(TRY_OPEN(&log, .directory = directory, .names = {"events"}));
   CHECK_STATUS(IMMUTA_E_LOCKED, TRY_OPEN(&other, .directory = directory, .names = {"events"}));
-  expect_fitted("it is locked by another writer; open read-only, or close that writer; it is process", "events.log: ");
+  expect_fitted("it is locked by another writer; open read-only, or close that writer; this process holds it, through another descriptor", "events.log: ");
   CHECK_OK(immuta_shutdown(log, ERR));
   CHECK_STATUS(IMMUTA_E_CLOSED, immuta_append(log, 0, "x", 1, NULL, ERR));
   expect_fitted("was shut down; open it again", "");
@@ -48,7 +48,7 @@ static void a_long_name_leaves_cause_and_advice_whole_too(void) {
   immuta_log *log = NULL, *other = NULL;
   CHECK_OK(TRY_OPEN(&log, .directory = directory, .names = {name}));
   CHECK_STATUS(IMMUTA_E_LOCKED, TRY_OPEN(&other, .directory = directory, .names = {name}));
-  expect_fitted("it is locked by another writer; open read-only, or close that writer; it is process", "nnn.log: ");
+  expect_fitted("it is locked by another writer; open read-only, or close that writer; this process holds it, through another descriptor", "nnn.log: ");
   CHECK_STATUS(IMMUTA_E_EXISTS, immuta_namespace_add(log, name, &(uint32_t){0}, ERR));
   CHECK_MESSAGE("is open already");
   CHECK_OK(immuta_close(log, ERR));
