@@ -123,7 +123,7 @@ impl Kept<'_> {
 
     fn failed(&self, range: &Range<u64>, error: &io::Error) -> Error {
         let (size_bytes, from) = (range.end - range.start, range.start);
-        Error::os(format_args!("keeping {size_bytes} bytes from offset {from} on"), error).of(&self.path).at(0, from)
+        Error::os(format_args!("keeping {size_bytes} bytes from offset {from} on"), error).of(self.path).at(0, from)
     }
 }
 

@@ -35,10 +35,9 @@ impl Fault {
     pub(super) fn part_of(self, bytes: usize) -> usize {
         match self {
             // Nothing is written beyond a limit, which is asked before.
-            Fault::Refuse(libc::EFBIG) => 0,
+            Fault::Refuse(libc::EFBIG) | Fault::Interrupt => 0,
             Fault::Refuse(_) => bytes / 2,
             Fault::RefuseLate(_) => bytes,
-            Fault::Interrupt => 0,
             Fault::Shorten(Part::One) => bytes.min(1),
             Fault::Shorten(Part::Half) => bytes.div_ceil(2),
             Fault::Shorten(Part::AllButOne) => bytes.saturating_sub(1).max(bytes.min(1)),
