@@ -187,6 +187,11 @@ impl Error {
         bare.saying(line("", format_args!("{cause}")))
     }
 
+    /// The same of files of which a repair keeps what can be kept.
+    pub fn repairable(kind: ErrorKind, cause: impl Display) -> Self {
+        Error::new(kind, cause).advising("immuta_repair says what it would keep, and changes nothing unless asked to")
+    }
+
     /// The error for a failed operating system call: `doing` says what was attempted.
     pub fn os(doing: impl Display, error: &io::Error) -> Self {
         let number = error.raw_os_error().unwrap_or(0);

@@ -201,7 +201,7 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
             let message = format_args!(
                 "record {number} at offset {offset} does not lie in the file of {file_size} bytes, the count is {header_count}; restore the file or its side file from a copy"
             );
-            Err(Error::new(ErrorKind::Corrupt, message).of(path).at(number, offset))
+            Err(Error::repairable(ErrorKind::Corrupt, message).of(path).at(number, offset))
         }
     }
 }
@@ -229,7 +229,7 @@ pub fn extent(bytes: &mut Bytes<'_>, count_holds: bool) -> Result<Option<Point>>
 }
 
 /// What is to be done about records that only a count claims.
-const RESTORE_OR_ACCEPT: &str = "nothing was changed: restore the side file, or, if they are records, have the log repaired with IMMUTA_REPAIR_ACCEPT_COUNT";
+const RESTORE_OR_ACCEPT: &str = "nothing was changed: restore the side file, or, if they are records, call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT";
 
 /// The refusal of a log whose records from `hole` on lie in a hole, where no entry confirms them.
 pub fn only_counted(path: &Path, hole: Place, way_on: &str) -> Error {
@@ -251,7 +251,7 @@ pub fn confirmed(led: Led, count_holds: bool, path: &Path) -> Result<Point> {
 fn ambiguous(path: &Path, number: u64, offset: u64, what: std::fmt::Arguments<'_>) -> Error {
     let message =
         format_args!("{what}; there is no side file to tell: restore it, or cut the file where the records end");
-    Error::new(ErrorKind::Ambiguous, message).of(path).at(number, offset)
+    Error::repairable(ErrorKind::Ambiguous, message).of(path).at(number, offset)
 }
 
 /// Where the records end that a writer of the 16-byte layout appended behind `from`, so that there are `count`: it puts the offset of the

@@ -56,8 +56,10 @@ fn a_repair_leaves_everything_that_verifies_and_a_dry_run_changes_nothing() {
     for scene in scenes() {
         let name = scene.name;
         let before = image_of(&scene.disk);
-        let refused = open(&scene.disk.copy()).err().map(|error| error.kind);
-        assert!(refused.is_none_or(|kind| kind == scene.finding), "{name}: refused as {refused:?}");
+        if let Err(refusal) = open(&scene.disk.copy()) {
+            assert_eq!(refusal.kind, scene.finding, "{name}: {refusal}");
+            assert!(refusal.message().contains("immuta_repair"), "{name}: the way on is not named: {refusal}");
+        }
         let live = scene.disk.read_file("a.live");
         let forecast =
             repair(&scene.disk, scene.how).unwrap_or_else(|error| panic!("{name}: {:?} {error}", error.kind));

@@ -35,13 +35,13 @@ pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64
         let message = format_args!(
             "it has {file_size} bytes, but {count} records up to offset {end} were synced; restore it from a copy{served}"
         );
-        return Err(Error::new(ErrorKind::Truncated, message).of(&site.log_path).at(count, file_size));
+        return Err(Error::repairable(ErrorKind::Truncated, message).of(&site.log_path).at(count, file_size));
     }
     if let Some(header_count) = header_count.filter(|header_count| *header_count < count) {
         let message = format_args!(
             "the count at offset 0 is {header_count}, but {count} records were synced; restore it from a copy (opening read-only serves what verifies)"
         );
-        return Err(Error::new(ErrorKind::Corrupt, message).of(&site.log_path).at(header_count, 0));
+        return Err(Error::repairable(ErrorKind::Corrupt, message).of(&site.log_path).at(header_count, 0));
     }
     Ok(())
 }
@@ -50,25 +50,25 @@ pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64
 /// for certain.
 pub fn lost_entries(site: &Site<'_>, from: &Checkpoint, entries: u64) -> Error {
     let message = format_args!(
-        "it has room for {entries} entries, but {} records were synced, up to offset {}, and the record file does not tell where all of its records are; restore both from a copy, or have the log repaired",
+        "it has room for {entries} entries, but {} records were synced, up to offset {}, and the record file does not tell where all of its records are; restore both from a copy",
         from.count, from.end
     );
-    Error::new(ErrorKind::Truncated, message).of(&site.index_path).at(entries, entries_end(entries))
+    Error::repairable(ErrorKind::Truncated, message).of(&site.index_path).at(entries, entries_end(entries))
 }
 
 /// The refusal of a log neither of whose checkpoints can be read, where entries or records are damaged, too.
 pub fn without_checkpoint(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
-        "neither checkpoint can be read, and of the {header_count} records that the record file counts only {count} up to offset {end} verify; nothing was changed: restore both from a copy, or have the log repaired"
+        "neither checkpoint can be read, and of the {header_count} records that the record file counts only {count} up to offset {end} verify; nothing was changed: restore both from a copy"
     );
-    Error::new(ErrorKind::Corrupt, message).of(&site.index_path).at(count, end)
+    Error::repairable(ErrorKind::Corrupt, message).of(&site.index_path).at(count, end)
 }
 
 /// The refusal of a record file that is too short to have a count, beside a side file that knows a record.
 pub fn short(site: &Site<'_>, file_size: u64) -> Error {
     let message = format_args!("it has {file_size} bytes, but its side file knows a record; restore it from a copy");
-    Error::new(ErrorKind::Truncated, message).of(&site.log_path).at(0, file_size)
+    Error::repairable(ErrorKind::Truncated, message).of(&site.log_path).at(0, file_size)
 }
 
 /// The refusal of a log that was closed cleanly and whose count is ahead, where sizes do not lead there.
@@ -78,7 +78,7 @@ pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Erro
         "the count at offset 0 is {header_count}, but it was closed with {count} records up to offset {end}, and what follows is not {} more: the side file is of another time or another log; restore the one that belongs to it",
         header_count - count
     );
-    Error::new(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
+    Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
 }
 
 /// The refusal of an open log whose count is ahead and whose size is none that a writer gives an open log.
@@ -87,16 +87,16 @@ pub fn ahead_with_foreign_size(site: &Site<'_>, header_count: u64, point: &Point
     let message = format_args!(
         "the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify, and a file of {file_size} bytes is none that a writer left open: the side file is of another time or another log; restore the one that belongs to it"
     );
-    Error::new(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
+    Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
 }
 
 /// The refusal of a durable log whose count, stored after the sync, is beyond what verifies.
 pub fn ahead_of_durable(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
-        "the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify: acknowledged records are missing; nothing was changed (opening read-only serves those that are there)"
+        "the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify: acknowledged records are missing; nothing was changed: restore a copy (opening read-only serves those that are there)"
     );
-    Error::new(ErrorKind::Corrupt, message).of(&site.log_path).at(count, end)
+    Error::repairable(ErrorKind::Corrupt, message).of(&site.log_path).at(count, end)
 }
 
 /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
@@ -138,22 +138,22 @@ pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Poi
     let refusal = match scan::check_ends(bytes, index, to)? {
         scan::Ends::Agree => return Ok(()),
         scan::Ends::Entry { number } => {
-            let message = format_args!(
-                "the entry of record {number} is damaged; restore the side file, or move it away to have the records indexed anew"
-            );
-            Error::new(ErrorKind::Corrupt, message).of(&site.index_path).at(number, entry_offset(number).unwrap_or(0))
+            let message = format_args!("the entry of record {number} is damaged; restore the side file");
+            Error::repairable(ErrorKind::Corrupt, message)
+                .of(&site.index_path)
+                .at(number, entry_offset(number).unwrap_or(0))
         }
         scan::Ends::Record { number, offset, all: true } => {
             let message = format_args!(
                 "neither the first nor the last record matches its entry; the side file is of another log: restore the one that belongs to it"
             );
-            Error::new(ErrorKind::Mismatch, message).of(&site.log_path).at(number, offset)
+            Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(number, offset)
         }
         scan::Ends::Record { number, offset, all: false } => {
             let message = format_args!(
                 "record {number} at offset {offset} does not match its checksum; restore it from a copy (opening read-only serves the others)"
             );
-            Error::new(ErrorKind::Corrupt, message).of(&site.log_path).at(number, offset)
+            Error::repairable(ErrorKind::Corrupt, message).of(&site.log_path).at(number, offset)
         }
     };
     Err(refusal)
@@ -162,7 +162,7 @@ pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Poi
 /// The refusal of a log to which a writer of the 16-byte layout has appended.
 pub fn appended_with_header16(site: &Site<'_>, start: &Point, header_count: u64) -> Error {
     let message = format_args!(
-        "records {} to {} were appended by a program that writes a 16-byte header (count, last offset), as releases of the Go original do; the offset took the place of the size of record 0. Nothing was changed: stop that program, then have the log repaired, which brings all {header_count} records back",
+        "records {} to {} were appended by a program that writes a 16-byte header (count, last offset), as releases of the Go original do; the offset took the place of the size of record 0. Nothing was changed: stop that program, then have immuta_repair mend the log, which brings all {header_count} records back",
         start.count,
         header_count - 1
     );

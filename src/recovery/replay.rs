@@ -111,7 +111,7 @@ fn missing(begins: Begin, reached: Point, journal: &Found, log_path: &Path) -> E
         reached.count,
         reached.end
     );
-    Error::new(ErrorKind::Corrupt, message).of(log_path).at(reached.count, reached.end)
+    Error::repairable(ErrorKind::Corrupt, message).of(log_path).at(reached.count, reached.end)
 }
 
 /// Writes the records of `frame`, which `body` holds, into the record file `log`, and their entries into the side file, if there is one.

@@ -64,10 +64,10 @@ fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &F
     if !only_zeros(bytes, reached.end)? {
         let Point { count, end, .. } = reached;
         let message = format_args!(
-            "after the {count} records that the count and the journal {} know, which end at offset {end}, other bytes follow; there is no side file to tell: restore it, or have the log repaired",
+            "after the {count} records that the count and the journal {} know, which end at offset {end}, other bytes follow; there is no side file to tell: restore it",
             journal.name()
         );
-        return Err(Error::new(ErrorKind::Ambiguous, message).of(&site.log_path).at(count, end));
+        return Err(Error::repairable(ErrorKind::Ambiguous, message).of(&site.log_path).at(count, end));
     }
     Ok(Some(reached))
 }
@@ -114,8 +114,8 @@ fn agrees(bytes: &mut Bytes<'_>, offset: u64, body: &Body<'_>) -> Result<bool> {
 fn disagrees(site: &Site<'_>, journal: &Found, reached: &Point) -> Error {
     let Point { count, end, .. } = *reached;
     let message = format_args!(
-        "from record {count} at offset {end} on, the journal {} and the record file disagree, and there is no side file to tell; restore it, or have the log repaired",
+        "from record {count} at offset {end} on, the journal {} and the record file disagree, and there is no side file to tell; restore it",
         journal.name()
     );
-    Error::new(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
+    Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
 }

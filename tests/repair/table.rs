@@ -264,7 +264,7 @@ fn a_log_that_a_writer_of_the_16_byte_layout_appended_to_is_recognised_and_every
             let disk = on_disk(&files);
             let error = open(&disk).map(drop).expect_err(&context);
             assert_eq!((error.kind, error.number, error.offset), (ErrorKind::Layout, 0, 8), "{context}: {error}");
-            assert!(error.message().contains("16-byte header") && error.message().contains("repaired"), "{error}");
+            assert!(error.message().contains("16-byte header") && error.message().contains("immuta_repair"), "{error}");
             assert!(disk.read_file("a.log").as_ref() == Some(&files["a.log"]), "{context}: refused, and changed");
             let verified = immuta::verify_on(&disk.storage(), "a", &options(true), &mut |_, _| true).unwrap();
             assert_eq!(verified.finding, Some(ErrorKind::Layout), "{context}");
