@@ -29,7 +29,7 @@ static void a_file_without_its_name_is_written_no_more(void) {
   for (int durable = 0; durable <= 1; durable++)
     for (int removed = 0; removed <= 1; removed++)
       for (int i = 0; i < (durable ? 3 : 2); i++) {
-        char name[32], file[40], words[80];
+        char name[64], file[80], words[160];
         snprintf(name, sizeof name, "n%d%d%d", durable, removed, i);
         snprintf(file, sizeof file, "%s.%s", name, suffixes[i]);
         snprintf(words, sizeof words, "%s: it was %s", file, removed ? "removed" : "moved");
