@@ -266,13 +266,13 @@ impl Follower {
     /// records. (Of no other can that be said: a dead one's word stays until the next has cleared it.)
     fn note_rollback(&self, sight: &Sight, shown: u64) -> bool {
         let mut following = self.following.write();
-        let said = match (following.generation_seen, sight.live) {
-            (Some(before), Some(now)) if now.generation == before => None,
-            (Some(before), Some(now)) if now.generation == before.wrapping_add(1) => Some(now.rolled_back_to),
+        let both = following.generation_seen.zip(sight.live);
+        let said = both.and_then(|(before, now)| match now.generation.wrapping_sub(before) {
+            0 => None,
+            1 => Some(now.rolled_back_to),
             // Some were missed.
-            (Some(_), Some(_)) => Some(0),
-            _ => None,
-        };
+            _ => Some(0),
+        });
         following.generation_seen = sight.live.map(|now| now.generation).or(following.generation_seen);
         // The count that a file system brought back may be older than what was shown; the writer cannot know, nor can anybody here
         // tell how far it went back.
