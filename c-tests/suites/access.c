@@ -1,5 +1,5 @@
-/* Who may open what the library makes beside a record file: whoever may open that, by owner, group, mode and access list, whatever the umask
- * and whoever made it; and nobody else, at no moment. Cases about other users need root. */
+/* Users who may open a record file may open what the library makes beside it, by owner, group, mode and access list, whatever the umask and
+ * whichever user made it. No other user may, at any moment. Cases about other users need root. */
 #include "check.h"
 
 #include "durable.h"
@@ -108,7 +108,7 @@ static void make_everything(look expected) {
   remove_all_but("a.log", "a.live");
 }
 
-/* ---- Modes, as whoever runs this --------------------------------------------------------------------------------------------- */
+/* ---- Modes, as the user who runs this --------------------------------------------------------------------------------------------- */
 
 static void modes_are_those_of_the_record_file(void) {
   static const mode_t masks[] = {022, 077, 0, 0777}, modes[] = {0600, 0640, 0660, 0644, 0666, 0700, 06755};

@@ -1,4 +1,4 @@
-/* What is only a help refuses nobody: a live page that cannot be made or is another user's, leftovers that cannot be removed, a journal that a
+/* What is only a help does not refuse an opening: a live page that cannot be made or is another user's, leftovers that cannot be removed, a journal that a
  * reader cannot open, figures that the system does not give. The writer goes on and says so, and readers see every record all the same. */
 #include "check.h"
 
