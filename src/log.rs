@@ -319,6 +319,7 @@ impl Log {
         self.member(ns).map(|member| Arc::clone(&member.namespace))
     }
 
+    #[inline]
     fn member(&self, ns: u32) -> Result<&Member> {
         self.members.get(ns as usize).ok_or_else(|| unknown_namespace(ns, self.members.count()))
     }
@@ -333,12 +334,14 @@ impl Log {
         act(writer).map_err(|error| error.in_namespace(ns))
     }
 
+    #[inline]
     fn refuse_closed(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            let message = "the log was shut down; open it again";
-            return Err(Error::new(ErrorKind::Closed, message).of(self.storage.path()));
-        }
-        Ok(())
+        if self.closed.load(Ordering::Acquire) { Err(self.closed_error()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn closed_error(&self) -> Error {
+        Error::new(ErrorKind::Closed, "the log was shut down; open it again").of(self.storage.path())
     }
 
     fn start_flusher(&self) -> Result<()> {
@@ -358,6 +361,7 @@ impl Drop for Log {
     }
 }
 
+#[cold]
 fn unknown_namespace(ns: u32, count: usize) -> Error {
     Error::new(ErrorKind::Namespace, format_args!("no namespace {ns}; this log has {count}, numbered from 0"))
         .in_namespace(ns)

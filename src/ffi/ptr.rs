@@ -25,6 +25,7 @@ impl<T> Out<'_, T> {
 
 impl Call {
     /// A result the caller must take.
+    #[inline]
     pub fn out<T>(&self, name: &str, pointer: *mut T) -> Result<Out<'_, T>> {
         check_pointer(name, pointer)?;
         Ok(Out { pointer, call: PhantomData })
@@ -68,13 +69,14 @@ impl Call {
     }
 
     /// `count` things in a row; NULL only when there are none.
+    #[inline]
     pub fn array<T: Copy>(&self, name: &str, pointer: *const T, count: usize) -> Result<&[T]> {
         if count == 0 {
             return Ok(&[]);
         }
         check_pointer(name, pointer)?;
         if count.checked_mul(size_of::<T>()).is_none_or(|bytes| isize::try_from(bytes).is_err()) {
-            return Err(argument(format_args!("{name}: {count} of them cannot be in memory")));
+            return Err(impossible(name, count));
         }
         // SAFETY: not NULL, aligned, and no larger than an allocation can be; readable, initialised and unchanged
         // during the call by the caller's contract (`Call::new`).
@@ -82,6 +84,7 @@ impl Call {
     }
 
     /// The caller's bytes.
+    #[inline]
     pub fn bytes(&self, name: &str, data: *const c_void, size: usize) -> Result<&[u8]> {
         self.array(name, data.cast::<u8>(), size)
     }
@@ -189,10 +192,17 @@ pub fn argument(message: impl Display) -> Error {
     Error::new(ErrorKind::Argument, message)
 }
 
+#[inline]
 fn check_not_null<T>(name: &str, pointer: *const T) -> Result<()> {
     if pointer.is_null() { Err(argument(format_args!("{name} is NULL"))) } else { Ok(()) }
 }
 
+#[cold]
+fn impossible(name: &str, count: usize) -> Error {
+    argument(format_args!("{name}: {count} of them cannot be in memory"))
+}
+
+#[inline]
 fn check_pointer<T>(name: &str, pointer: *const T) -> Result<()> {
     check_not_null(name, pointer)?;
     if !pointer.is_aligned() {

@@ -210,11 +210,17 @@ impl Writer {
     }
 
     /// The ends, unless the writer is closed or poisoned.
+    #[inline]
     fn open_ends<'a>(&self, tails: &'a mut Tails<'_>) -> Result<&'a mut Ends> {
-        let ends = tails.state.as_mut().filter(|ends| !ends.closing);
-        let ends = ends.ok_or_else(|| self.namespace.closed_error())?;
-        self.refuse_poisoned()?;
-        Ok(ends)
+        match tails.state.as_mut() {
+            Some(ends) if !ends.closing && !self.namespace.poisoned.load(Ordering::Acquire) => Ok(ends),
+            ends => Err(self.refusal(ends.is_none_or(|ends| ends.closing))),
+        }
+    }
+
+    #[cold]
+    fn refusal(&self, is_closed: bool) -> Error {
+        if is_closed { self.namespace.closed_error() } else { self.poisoned_error() }
     }
 
     #[inline]
