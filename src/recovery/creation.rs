@@ -5,7 +5,7 @@ use crate::index;
 use crate::journal;
 use crate::leftovers;
 use crate::live;
-use crate::storage::{File, Storage};
+use crate::storage::{File, Storage, remove_if_there};
 use crate::sync::Arc;
 
 /// Removes, when it is dropped, what an opening has made of a namespace that was not there; unless it is kept.
@@ -36,8 +36,12 @@ impl Drop for Creation<'_> {
             return;
         }
         leftovers::discard(self.storage, self.namespace);
-        for name in [index::file_name, journal::file_name, log::file_name, live::file_name] {
-            let _ = self.storage.remove(&name(self.namespace));
+        let remove = |name: fn(&str) -> String| remove_if_there(self.storage, &name(self.namespace));
+        // A durable side file that came back after a loss of power, without its journal, would say that records are missing.
+        if remove(index::file_name).and_then(|()| self.storage.sync_directory()).is_ok() {
+            let _ = remove(journal::file_name);
         }
+        let _ = remove(log::file_name);
+        let _ = remove(live::file_name);
     }
 }
