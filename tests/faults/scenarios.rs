@@ -5,8 +5,9 @@ use crate::maintenance::{
     self, damaged_identity, damaged_killed_durable, damaged_records, open_imported, open_repaired, source,
 };
 use crate::records::read_all;
-use immuta::storage::simulated::Simulated;
+use immuta::storage::simulated::{Fault, Simulated};
 use immuta::{Log, Next, Options, Outcome, Result, Timeout, verify_on};
+use std::time::Duration;
 
 /// Far longer than a reader goes without a look.
 const LONG: Timeout = Timeout::Ns(60_000_000_000);
@@ -95,7 +96,8 @@ fn open_two(disk: &Simulated) -> Result<Log> {
 }
 
 fn open_flushing(disk: &Simulated) -> Result<Log> {
-    open_named(disk, &["a"], Options { flush_bytes: 1, ..options() })
+    // What is refused is tried again after the interval.
+    open_named(disk, &["a"], Options { flush_bytes: 1, flush_interval: Duration::from_millis(1), ..options() })
 }
 
 fn open_to_read(disk: &Simulated) -> Result<Log> {
@@ -204,7 +206,10 @@ fn flush(app: &mut Application, disk: &Simulated) {
         app.append(disk, 1);
         let Some(log) = app.log.clone() else { return };
         let is_settled = || log.stats(0).is_ok_and(|stats| stats.durable_count == stats.count || stats.poisoned == 1);
-        while !is_settled() {
+        // A refusal that lasts may be of the look at the files that comes first; the flusher goes on trying.
+        let lasts = app.strikes.iter().any(|strike| strike.sticky && matches!(strike.fault, Fault::Refuse(_)));
+        let is_refused_again = || lasts && disk.faults_met() > app.strikes.len() as u64;
+        while !is_settled() && !is_refused_again() {
             std::thread::yield_now();
         }
     }
