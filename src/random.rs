@@ -2,13 +2,16 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::cancel;
+use std::io;
 
 /// Random bytes.
 pub fn bytes<const N: usize>() -> Result<[u8; N]> {
     let _deferred = cancel::defer();
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::new(ErrorKind::Io, format_args!("the system gives no random bytes: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| match error.raw_os_error() {
+        Some(number) => Error::os("asking for random bytes", &io::Error::from_raw_os_error(number)),
+        None => Error::new(ErrorKind::Io, format_args!("the system gives no random bytes: {error}")),
+    })?;
     Ok(bytes)
 }
 

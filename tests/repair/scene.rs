@@ -287,6 +287,28 @@ fn killed(name: &'static str, fast_write: bool, synced: bool, left: Found) -> Sc
     Scene { name, disk, how: Repair::default(), finding: ErrorKind::Corrupt, left, kept }
 }
 
+/// A log that was closed with four records, to which a durable writer that was killed appended the others in one batch: a byte each of
+/// record 2, of which the journal has nothing, and of record 6 is damaged.
+fn in_a_batch() -> Scene {
+    let disk = Simulated::new();
+    let log = open(&disk).unwrap();
+    (0..4).for_each(|number| append(&log, &payload(number)));
+    log.shutdown().unwrap();
+    let log = Log::open_on(disk.storage(), &options(false)).unwrap();
+    let batch: Vec<Vec<u8>> = (4..RECORDS).map(payload).collect();
+    log.append(0, Payloads::Each(&batch.iter().map(Vec::as_slice).collect::<Vec<_>>()), None).unwrap();
+    log.sync(0).unwrap();
+    disk.kill();
+    edit(&disk, "a.log", |log| {
+        flip(log, offset_of(2) + 12);
+        flip(log, offset_of(6) + 12);
+    });
+    settle(&disk);
+    let kept = disk.read_file("a.log").unwrap()[offset_of(2)..offset_of(3)].to_vec();
+    let name = "a record of a batch that the journal has, and one that it has not";
+    Scene { name, disk, how: Repair::default(), finding: ErrorKind::Corrupt, left: all_but(&[2]), kept }
+}
+
 /// A killed durable log whose last record, longer than half a journal, is damaged: its frame says only that it was there.
 fn in_place() -> Scene {
     let disk = Simulated::new();
@@ -323,6 +345,7 @@ pub fn scenes() -> Vec<Scene> {
         killed("a record that the journal still has", false, true, all()),
         killed("records behind a damaged one, in fast mode", true, false, all_but(&[5])),
         in_place(),
+        in_a_batch(),
         appended_with_header16(),
         damaged_journal("a hole in the journal", 40, 4096 + 5000, 4),
         // Nothing behind it counts as a frame, and yet may be of use.
