@@ -425,8 +425,8 @@ typedef struct immuta_report {
     /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated. Where the path does not
     /// fit, the name of the file alone, which is in the log's directory: immuta_report_salvage_path gives the whole path.
     char salvage[256];
-    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from NAME.live. Readers of other processes are not
-    /// woken then; they look every 20 ms. All else is as ever.
+    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from NAME.live, or from saying by its lock that it is
+    /// ready. Readers of other processes are not woken then; they look every 20 ms. All else is as ever.
     int32_t live_finding;
     /// 0.
     uint32_t reserved;

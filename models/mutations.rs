@@ -89,9 +89,23 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "flag_cleared_after_the_wake",
         file: "publish/mod.rs",
-        from: "            words.sleepers().store(0, Ordering::Relaxed);\n            words.wake_all();",
-        to: "            words.wake_all();\n            words.sleepers().store(0, Ordering::Relaxed);",
+        from: "        self.sleepers().store(0, Ordering::Relaxed);\n        self.wake_all();",
+        to: "        self.wake_all();\n        self.sleepers().store(0, Ordering::Relaxed);",
         caught_by: &["sleep-publish"],
+    },
+    Mutation {
+        name: "own_threads_sleep_on_the_page",
+        file: "publish/mod.rs",
+        from: "if writer_here { (None, page) } else { (page, None) }",
+        to: "(page, None)",
+        caught_by: &["sleep-publish-scribbled"],
+    },
+    Mutation {
+        name: "nobody_outside_is_woken",
+        file: "publish/mod.rs",
+        from: "            outside.wake_sleepers();\n",
+        to: "",
+        caught_by: &["sleep-publish-outside"],
     },
     Mutation {
         name: "notifier_without_fence",
@@ -131,8 +145,8 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "close_rings_nobody",
         file: "publish/mod.rs",
-        from: "        self.wake_sleepers();\n        self.ring_all();",
-        to: "        self.wake_sleepers();",
+        from: "            outside.wake_all();\n        }\n        self.ring_all();",
+        to: "            outside.wake_all();\n        }",
         caught_by: &["arm-close"],
     },
     Mutation {

@@ -184,6 +184,11 @@ impl Run {
         self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
+    /// The entry of record `number` as it was read before; `None` when it was not, or is not valid.
+    pub fn seen(&self, index: &Index, number: u64) -> Option<Entry> {
+        Entry::decode(self.held(number)?, &index.log_id, number)
+    }
+
     /// Forgets what was read, after the files changed under it.
     pub fn clear(&mut self) {
         self.entries.clear();

@@ -2,8 +2,7 @@
 
 use crate::error::Error;
 use crate::format::live::{
-    BOOT_ID_BYTES, GENERATION_AT, MAGIC, READY_EPOCH_AT, ROLLED_BACK_TO_AT, SIZE_BYTES, SUFFIX, Snapshot, WAKES_AT,
-    WRITER_PID_AT,
+    BOOT_ID_BYTES, MAGIC, READY_EPOCH_AT, SIZE_BYTES, SUFFIX, Snapshot, WAKES_AT, WRITER_PID_AT,
 };
 use crate::storage::{Access, File, FileId, OpenMode, SharedPage, Storage, remove_if_there};
 use crate::sync::Arc;
@@ -38,7 +37,7 @@ fn boot_id() -> [u8; BOOT_ID_BYTES] {
 }
 
 /// Whether a page with the boot id `id` was written since this machine was booted, as far as either side could tell.
-pub fn is_this_boot(id: &[u8; BOOT_ID_BYTES]) -> bool {
+fn is_this_boot(id: &[u8; BOOT_ID_BYTES]) -> bool {
     let unknown = [0; BOOT_ID_BYTES];
     let here = boot_id();
     *id == here || *id == unknown || here == unknown
@@ -158,7 +157,7 @@ impl Live {
         }
     }
 
-    /// The writer's word that readers may go by the commit word (its epoch), or not (0).
+    /// Has readers look that go by another epoch: that of a writer which is ready, or 0 when none is.
     pub fn set_ready_epoch(&self, epoch: u64) -> io::Result<()> {
         match &self.page {
             Some(page) => {
@@ -170,15 +169,9 @@ impl Live {
     }
 
     /// Writes who the writer is, before it becomes ready: the sleepers flag and the counter stay as they are.
-    /// `rolled_back`: what the recovery left of more, if readers may have seen more.
-    pub fn stamp(&self, rolled_back: Option<u64>) -> io::Result<()> {
+    pub fn stamp(&self) -> io::Result<()> {
         let wakes = u32::from(self.page.is_some());
         self.file.write_at(crate::format::live::BOOT_ID_AT as u64, &boot_id())?;
-        if let Some(count) = rolled_back {
-            let before = self.snapshot()?.unwrap_or_default();
-            self.file.write_at(ROLLED_BACK_TO_AT as u64, &count.to_le_bytes())?;
-            self.file.write_at(GENERATION_AT as u64, &(before.generation.wrapping_add(1)).to_le_bytes())?;
-        }
         self.file.write_at(WRITER_PID_AT as u64, &std::process::id().to_le_bytes())?;
         self.file.write_at(WAKES_AT as u64, &wakes.to_le_bytes())
     }

@@ -237,10 +237,12 @@ impl Namespace {
 
     /// A look if the last one is too long ago, for callers that poll without waiting.
     pub fn look_if_due(&self) -> Result<()> {
-        match &self.follower {
-            Some(follower) if follower.is_look_due(self) => self.look(),
-            _ => Ok(()),
-        }
+        if self.is_look_due() { self.look() } else { Ok(()) }
+    }
+
+    /// Whether the last look is too long ago, or the writer another.
+    pub fn is_look_due(&self) -> bool {
+        self.follower.as_ref().is_some_and(|follower| follower.is_look_due(self))
     }
 
     /// How long until the next look is due.
@@ -266,9 +268,9 @@ impl Namespace {
         self.events.ring_due(&self.visible);
     }
 
-    /// How often, and down to which record, what readers saw was rolled back.
-    pub fn rollback(&self) -> (u64, u64) {
-        self.follower.as_ref().map_or((0, 0), Follower::rollback)
+    /// How often what readers were shown was rolled back.
+    pub fn rollbacks(&self) -> u64 {
+        self.follower.as_ref().map_or(0, Follower::rollbacks)
     }
 
     /// Opens a reader anew that was opened before the files were replaced.

@@ -1,6 +1,9 @@
 //! A position in a namespace: waits for records without a descriptor, then takes one from the pool.
 
 mod poll;
+mod rollback;
+#[cfg(test)]
+mod tests;
 
 pub use poll::Poll;
 
@@ -44,6 +47,8 @@ pub struct Stream {
     visible: (u64, u64),
     /// Rollbacks of the log this stream knows of.
     rollbacks: u64,
+    /// The entry next to the position that was read last before the files changed.
+    kept: Option<(u64, Entry)>,
 }
 
 /// Ends a stream's wait from another thread or a signal handler.
@@ -71,15 +76,11 @@ impl Stream {
         let position = u64::try_from(start).unwrap_or_else(|_| namespace.visible.count());
         let interrupt = Arc::new(Interrupt::default())?;
         namespace.counters.streams.fetch_add(1, Ordering::Relaxed);
-        Ok(Stream {
-            position,
-            interrupt,
-            index: namespace.open_index(),
-            run: Run::default(),
-            visible: (0, 0),
-            rollbacks: namespace.rollback().0,
-            namespace,
-        })
+        let (index, run) = (namespace.open_index(), Run::default());
+        let mut stream =
+            Stream { position, interrupt, index, run, visible: (0, 0), rollbacks: 0, kept: None, namespace };
+        stream.go_to(position);
+        Ok(stream)
     }
 
     /// From the first record appended at `time_ns` or later.
@@ -94,7 +95,7 @@ impl Stream {
                 high = middle;
             }
         }
-        stream.position = low;
+        stream.go_to(low);
         Ok(stream)
     }
 
@@ -108,9 +109,15 @@ impl Stream {
     /// # Errors
     /// None today; room for positions that are gone.
     pub fn seek(&mut self, number: u64) -> Result<()> {
-        self.position = number;
-        self.follow_rollbacks(self.namespace.rollback().0);
+        self.go_to(number);
         Ok(())
+    }
+
+    fn go_to(&mut self, number: u64) {
+        self.position = number;
+        if self.namespace.is_read_only() {
+            self.start_again();
+        }
     }
 
     pub fn interrupter(&self) -> Interrupter {
@@ -258,8 +265,7 @@ impl Stream {
                 return Ok(Next::Timeout);
             }
             match self.sleep(&mut waiter, deadline.get_or_insert_with(|| timeout.deadline()).0) {
-                Woken::Ready => {}
-                Woken::Perhaps => namespace.look_if_due().map_err(|error| self.failed(error))?,
+                Woken::Ready | Woken::Perhaps => namespace.look_if_due().map_err(|error| self.failed(error))?,
                 Woken::Look => namespace.look().map_err(|error| self.failed(error))?,
                 Woken::Due => return Ok(if self.has_record()? { Next::Ready(()) } else { Next::Timeout }),
             }
@@ -287,9 +293,11 @@ impl Stream {
     fn sleep(&self, waiter: &mut Waiter<'_>, deadline: Option<Instant>) -> Woken {
         let namespace = &self.namespace;
         namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
-        let woken = waiter.wait(deadline, || {
+        // A look that has become due, or a writer that is another since the last one, is a reason too: nobody may wake for it again.
+        let woken = waiter.wait(deadline, namespace.look_due_in(), || {
             namespace.refresh();
-            namespace.visible.count() > self.position || self.interrupt.is_raised() || namespace.is_closed()
+            let is_ready = namespace.visible.count() > self.position || self.interrupt.is_raised();
+            is_ready || namespace.is_closed() || namespace.is_look_due()
         });
         namespace.counters.waiters.fetch_sub(1, Ordering::Relaxed);
         woken
@@ -305,38 +313,6 @@ impl Stream {
             self.visible = self.namespace.visible.get();
         }
         Ok(self.position < self.visible.0)
-    }
-
-    /// In a read-only log the files may be replaced, or rolled back below what this stream has read.
-    fn follow_files(&mut self) -> Result<()> {
-        if self.index.files_serial != self.namespace.files_serial() {
-            self.index = self.namespace.open_index();
-            self.run.clear();
-        }
-        let (rollbacks, rolled_back_to) = self.namespace.rollback();
-        if rollbacks == self.rollbacks {
-            return Ok(());
-        }
-        // Of several only the last is known.
-        let rolled_back_to = if rollbacks == self.rollbacks + 1 { rolled_back_to } else { 0 };
-        if self.position > rolled_back_to {
-            let message = format_args!(
-                "rolled back to {rolled_back_to} records after a crash; this stream is at {}: seek to where you want to go on",
-                self.position
-            );
-            return Err(self.failed(Error::new(ErrorKind::Replaced, message)));
-        }
-        self.follow_rollbacks(rollbacks);
-        Ok(())
-    }
-
-    /// Forgets what was known before a rollback: where the records end, and their entries.
-    fn follow_rollbacks(&mut self, rollbacks: u64) {
-        if rollbacks != self.rollbacks {
-            self.rollbacks = rollbacks;
-            self.visible = (0, 0);
-            self.run.clear();
-        }
     }
 
     /// The entry of record `number`, reading on but never entry `limit` or beyond.

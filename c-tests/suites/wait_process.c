@@ -2,7 +2,12 @@
  * are forked before the library is used; gates, never sleeps, keep them in step. */
 #include "check.h"
 
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
 /* What a forked reader is told, and how it and the writer wait for each other. */
 typedef struct follower {
@@ -313,6 +318,51 @@ static void a_live_page_of_another_size_is_replaced(void) {
   follow_over_live_page(junk, sizeof junk, 1);
 }
 
+/* ---- A process that writes into the live page ---------------------------------------------------------------------------------- */
+
+enum { READY_EPOCH_AT = 24, SLEEPERS_AT = 56, SCRIBBLED_ROUNDS = 50 };
+
+/* Until it is killed: nobody sleeps, the writer is another one or none, and words that say nothing today. */
+static void scribble(void *argument) {
+  const check_gate *gates = argument;
+  check_gate_wait(gates[0]);
+  const int fd = open(check_path("a.live"), O_RDWR | O_CLOEXEC);
+  CHECK(fd >= 0);
+  unsigned char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  CHECK(page != MAP_FAILED);
+  for (uint64_t round = 0;; round++) {
+    __atomic_store_n((uint32_t *)(void *)(page + SLEEPERS_AT), 0, __ATOMIC_SEQ_CST);
+    if (round % 1000 != 0) continue;
+    uint64_t *words = (uint64_t *)(void *)(page + READY_EPOCH_AT);
+    for (uint64_t i = 0; i < 3; i++) __atomic_store_n(words + i, round / 1000 % 3 * (i + 1), __ATOMIC_SEQ_CST);
+    if (round == 0) check_gate_open(gates[1]);
+    sched_yield();
+  }
+}
+
+/* Whoever may read what is appended, here or in another process, gets every record, and is told of no rollback. */
+static void a_process_that_scribbles_into_the_live_page_keeps_nobody_asleep(void) {
+  check_gate gates[] = {check_gate_new(), check_gate_new()};
+  follower reader = follower_new(SCRIBBLED_ROUNDS);
+  const pid_t pid = check_fork(run_follower, &reader), scribbler = check_fork(scribble, gates);
+  immuta_log *log = OPEN();
+  check_gate_open(gates[0]);
+  check_gate_wait(gates[1]);
+  check_gate_open(reader.go);
+  check_gate_wait(reader.asleep);
+  for (uint64_t round = 0; round < SCRIBBLED_ROUNDS; round++) {
+    range records = {check_stream(log, 0, (int64_t)round), round, round + 1};
+    pthread_t thread = check_start(read_in_order, &records);
+    check_until_waiting(log, 0, 1);
+    append_range(log, round, round + 1);
+    check_join(thread);
+    immuta_stream_done(records.stream);
+  }
+  check_process_succeeds(pid);
+  CHECK(kill(scribbler, SIGKILL) == 0 && waitpid(scribbler, NULL, 0) == scribbler);
+  CHECK_OK(immuta_close(log, ERR));
+}
+
 static const check_case cases[] = {
     CASE(readers_that_wait_get_what_another_process_appends),
     CASE(readers_may_come_before_the_writer),
@@ -334,6 +384,7 @@ static const check_case cases[] = {
     CASE(a_live_page_of_junk_is_replaced_by_the_writer),
     CASE(a_live_page_of_junk_does_not_stop_a_reader),
     CASE(a_live_page_of_another_size_is_replaced),
+    CASE(a_process_that_scribbles_into_the_live_page_keeps_nobody_asleep),
 };
 
 int main(int argc, char **argv) { return check_main(cases, CHECK_COUNT(cases), argc, argv); }

@@ -126,8 +126,8 @@ pub struct immuta_report {
     /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated. Where the path does not
     /// fit, the name of the file alone, which is in the log's directory: immuta_report_salvage_path gives the whole path.
     pub salvage: [c_char; 256],
-    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from NAME.live. Readers of other processes are not
-    /// woken then; they look every 20 ms. All else is as ever.
+    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from NAME.live, or from saying by its lock that it is
+    /// ready. Readers of other processes are not woken then; they look every 20 ms. All else is as ever.
     pub live_finding: i32,
     /// 0.
     pub reserved: u32,

@@ -1,25 +1,25 @@
-//! What a read-only log may show, found out from the outside: lock, live page, commit word, or the tail verified by itself.
+//! What a read-only log may show, found out from the outside: by the lock and the commit word, or the tail verified by itself. The live
+//! page only says when to look.
 
 mod files;
 mod sight;
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::Mode;
-use crate::format::live::Snapshot;
+use crate::format::index::{Entry, Mode};
 use crate::format::log;
-use crate::index::{self, Header};
-use crate::live::{self, Live, is_this_boot};
+use crate::index::{self, Header, Run};
+use crate::live::{self, Live};
 use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex};
 use crate::progress::Watch;
 use crate::publish::EventCount;
 use crate::recovery::Site;
 use crate::report::Report;
 use crate::scan::Point;
-use crate::storage::Storage;
+use crate::storage::{Lock, Storage};
 use crate::sync::{Arc, Mutex, RwLock};
 use files::Files;
-use sight::{Authority, Sight, end_of, of_files, of_unannounced, of_writer, unreadable};
+use sight::{Authority, Sight, end_of, of_files, of_unready, of_writer};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -44,11 +44,15 @@ struct Following {
     authority: Authority,
     /// What the live page said at the last look.
     epoch_seen: u64,
-    /// Whose the newest checkpoint was, once one could be read.
-    checkpoint_epoch_seen: Option<u64>,
-    generation_seen: Option<u64>,
     /// Whether streams go by an index in memory that knows more than the side file.
     is_completed: bool,
+}
+
+/// What readers were shown.
+struct Shown {
+    count: u64,
+    /// The last record, and its entry if that was good.
+    last: Option<(u64, Entry)>,
 }
 
 /// Follows one namespace from outside its writer.
@@ -57,14 +61,14 @@ pub struct Follower {
     following: RwLock<Following>,
     /// One thread at a time looks.
     looking: Mutex<()>,
-    /// One thread at a time moves what is visible on; taken while holding nothing but `looking`.
-    publishing: Mutex<()>,
+    /// One thread at a time moves what is visible on; taken while holding nothing but `looking`. The last record that was shown, and its
+    /// entry: what is there now is compared with it.
+    publishing: Mutex<Option<(u64, Entry)>>,
     started: Instant,
     /// Milliseconds after `started` of the last look, or [`FAILED`].
     last_look_ms: AtomicU64,
-    /// How often what was shown here may have been rolled back, and to how many records the last time.
+    /// How often what was shown here was rolled back.
     rollbacks: AtomicU64,
-    rolled_back_to: AtomicU64,
 }
 
 impl Follower {
@@ -79,23 +83,19 @@ impl Follower {
         let live = Live::attach_reader(storage, namespace, files.log.as_ref());
         let index = OpenIndex::new(files.index.clone(), named, &storage.path().join(index::file_name(namespace)))?;
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
-        let generation_seen = snapshot_of(live.as_ref()).map(|snapshot| snapshot.generation);
         let follower = Follower {
             following: RwLock::new(Following {
                 files,
                 live,
-                authority: Authority::Unannounced,
+                authority: Authority::Unready,
                 epoch_seen: 0,
-                checkpoint_epoch_seen: None,
-                generation_seen,
                 is_completed: false,
             }),
             looking: Mutex::new(()),
-            publishing: Mutex::new(()),
+            publishing: Mutex::new(None),
             started: Instant::now(),
             last_look_ms: AtomicU64::new(0),
             rollbacks: AtomicU64::new(0),
-            rolled_back_to: AtomicU64::new(u64::MAX),
         };
         Ok((follower, index, events))
     }
@@ -105,7 +105,8 @@ impl Follower {
         let following = self.following.read();
         let Authority::Writer { epoch } = following.authority else { return };
         let Some(live) = &following.live else { return };
-        if live.ready_epoch() != epoch {
+        // The page is a hint: a writer that came or went without a word is noticed by the next look.
+        if epoch == 0 || live.ready_epoch() != epoch {
             return;
         }
         let Ok(count) = following.files.word.load() else { return };
@@ -114,11 +115,12 @@ impl Follower {
         }
         let rollbacks = self.rollbacks.load(Ordering::Acquire);
         // A look will tell what keeps it from being read.
-        let Ok(end) = end_of(&following.files, count, namespace) else { return };
+        let Ok((end, entry)) = end_of(&following.files, count, namespace) else { return };
         drop(following);
-        let _one = self.publishing.lock();
+        let mut last = self.publishing.lock();
         let is_current = rollbacks == self.rollbacks.load(Ordering::Acquire);
         if is_current && count > namespace.visible.count() {
+            *last = entry.map(|entry| (count - 1, entry));
             namespace.visible.publish(count, end);
         }
     }
@@ -143,8 +145,9 @@ impl Follower {
         page_epoch.is_some_and(|epoch| epoch != following.epoch_seen)
     }
 
-    pub fn rollback(&self) -> (u64, u64) {
-        (self.rollbacks.load(Ordering::Acquire), self.rolled_back_to.load(Ordering::Acquire))
+    /// How often what was shown was rolled back.
+    pub fn rollbacks(&self) -> u64 {
+        self.rollbacks.load(Ordering::Acquire)
     }
 
     /// The mode of the newest checkpoint on disk, and how many records it makes certain to be there.
@@ -154,7 +157,7 @@ impl Follower {
         let index = following.files.index_id.map(|_| &following.files.index);
         let header = index.map(|index| Header::read(index.file.as_ref())).transpose()?;
         let Some((newest, _)) = header.and_then(|header| header.newest()) else { return Ok((Mode::Fast, 0)) };
-        let is_at_work = following.authority == Authority::Writer { epoch: newest.epoch };
+        let is_at_work = matches!(following.authority, Authority::Writer { .. });
         let all = newest.mode == Mode::Durable && is_at_work;
         Ok((newest.mode, if all { ALL_VISIBLE } else { newest.count }))
     }
@@ -171,36 +174,34 @@ impl Follower {
     fn try_look(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<()> {
         let looking = self.looking.lock();
         self.last_look_ms.store(self.now_ms(), Ordering::Relaxed);
-        let before = namespace.visible.count();
+        let shown = {
+            let last = self.publishing.lock();
+            Shown { count: namespace.visible.count(), last: *last }
+        };
         self.follow_paths(namespace)?;
         let sight = self.see(namespace, watch)?;
         self.follow_index(namespace, &sight)?;
         let mut following = self.following.write();
         following.authority = sight.authority;
-        let is_new_writer = match sight.authority {
-            Authority::Unannounced => {
-                let (before, now) = (following.checkpoint_epoch_seen, sight.checkpoint_epoch);
-                before.zip(now).is_some_and(|(before, now)| before != now)
-            }
-            _ => following.epoch_seen != sight.epoch,
-        };
         following.epoch_seen = sight.epoch;
-        following.checkpoint_epoch_seen = sight.checkpoint_epoch.or(following.checkpoint_epoch_seen);
         drop(following);
         let Point { count, end, .. } = sight.point;
-        let publishing = self.publishing.lock();
-        let rolled_back = self.note_rollback(&sight, if is_new_writer { before } else { 0 });
-        if rolled_back {
-            namespace.forget_files();
-        }
+        let rolled_back = self.is_rolled_back(&sight, &shown)?;
+        let entry = self.entry_of(&sight, count.wrapping_sub(1))?;
+        let mut last = self.publishing.lock();
         if count > namespace.visible.count() || rolled_back {
+            *last = entry.map(|entry| (count - 1, entry));
             namespace.visible.publish(count, end);
         }
-        drop(publishing);
-        namespace.events.set_unannounced(sight.authority == Authority::Unannounced);
+        if rolled_back {
+            self.rollbacks.fetch_add(1, Ordering::Release);
+            namespace.forget_files();
+        }
+        drop(last);
+        namespace.events.set_unannounced(sight.authority.is_silent());
         drop(looking);
         self.fill_report(namespace, sight.report);
-        if rolled_back || namespace.visible.count() != before {
+        if rolled_back || namespace.visible.count() != shown.count {
             namespace.events.notify_process();
         }
         Ok(())
@@ -262,52 +263,43 @@ impl Follower {
         Ok(())
     }
 
-    /// Whether what was shown may have been rolled back since the last look: a writer says so, or one that is new has fewer than the `shown`
-    /// records. (Of no other can that be said: a dead one's word stays until the next has cleared it.)
-    fn note_rollback(&self, sight: &Sight, shown: u64) -> bool {
-        let mut following = self.following.write();
-        let both = following.generation_seen.zip(sight.live);
-        let said = both.and_then(|(before, now)| match now.generation.wrapping_sub(before) {
-            0 => None,
-            1 => Some(now.rolled_back_to),
-            // Some were missed.
-            _ => Some(0),
-        });
-        following.generation_seen = sight.live.map(|now| now.generation).or(following.generation_seen);
-        // The count that a file system brought back may be older than what was shown; the writer cannot know, nor can anybody here
-        // tell how far it went back.
-        let has_fewer = !matches!(sight.authority, Authority::Files { .. }) && sight.point.count < shown;
-        let Some(least) = said.or(has_fewer.then_some(0)) else { return false };
-        self.rolled_back_to.store(least, Ordering::Release);
-        self.rollbacks.fetch_add(1, Ordering::Release);
-        true
+    /// Whether what was `shown` was rolled back, as the files have it: there are fewer records, or another in place of the last.
+    fn is_rolled_back(&self, sight: &Sight, shown: &Shown) -> Result<bool> {
+        if !sight.is_final {
+            return Ok(false);
+        }
+        if sight.point.count < shown.count {
+            return Ok(true);
+        }
+        let Some((number, entry)) = shown.last else { return Ok(false) };
+        Ok(self.entry_of(sight, number)?.is_some_and(|now| !now.is_of_the_same_record(&entry)))
+    }
+
+    /// The entry of record `number` in what a look found; `None` where it is damaged, or there is no such record.
+    fn entry_of(&self, sight: &Sight, number: u64) -> Result<Option<Entry>> {
+        if number >= sight.point.count {
+            return Ok(None);
+        }
+        let following = self.following.read();
+        let index = sight.completed.as_ref().unwrap_or(&following.files.index);
+        Ok(Run::default().entry(index, number, number + 1)?.copied())
     }
 
     fn see(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
         for _ in 0..LOOK_TRIES {
             let following = self.following.read();
             let log = following.files.log.as_ref();
-            let is_locked =
-                || log.is_locked().map_err(|error| Error::os("asking for its lock", &error).of(namespace.log_path()));
-            let live = || snapshot_of(following.live.as_ref());
-            let ready_epoch = |live: Option<Snapshot>| {
-                live.filter(|page| is_this_boot(&page.boot_id)).map_or(0, |page| page.ready_epoch)
+            let lock =
+                || log.lock_seen().map_err(|error| Error::os("asking for its lock", &error).of(namespace.log_path()));
+            let epoch = following.live.as_ref().map_or(0, Live::ready_epoch);
+            let seen = lock()?;
+            let sight = match seen {
+                Lock::Held => of_unready(&following.files, namespace, watch)?,
+                Lock::Ready => of_writer(&following.files, epoch, namespace)?,
+                Lock::Free => of_files(&following, namespace, watch)?,
             };
-            let (locked, page) = (is_locked()?, live());
-            let epoch = ready_epoch(page);
-            let header = Header::read(following.files.index.file.as_ref());
-            let header = header.map_err(|error| unreadable(namespace, &error))?;
-            let checkpoint_epoch = header.newest().map(|(newest, _)| newest.epoch);
-            // Whoever may write the page can have left any word there; the checkpoint is the writer's own.
-            let is_announced = epoch != 0 && checkpoint_epoch == Some(epoch);
-            let sight = match (locked, is_announced) {
-                (true, false) => of_unannounced(&following.files, &header, namespace, watch)?,
-                (true, true) => of_writer(&following.files, epoch, namespace)?,
-                (false, _) => of_files(&following, header, namespace, watch)?,
-            };
-            let page = live();
-            if is_locked()? == locked && ready_epoch(page) == epoch {
-                return Ok(Sight { epoch, checkpoint_epoch, live: page, ..sight });
+            if lock()? == seen {
+                return Ok(Sight { epoch, ..sight });
             }
         }
         let message = "writers come and go faster than a reader can look; try again";
@@ -319,9 +311,4 @@ impl Follower {
         let seconds = if known.seconds == 0.0 { self.started.elapsed().as_secs_f64() } else { known.seconds };
         *known = Report { seconds, ..report };
     }
-}
-
-/// What the live page says now; `None` when there is none, a malformed one, or one that cannot be read: it is only a help.
-fn snapshot_of(live: Option<&Live>) -> Option<Snapshot> {
-    live?.snapshot().ok().flatten()
 }

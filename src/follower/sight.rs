@@ -4,7 +4,7 @@ use super::Following;
 use super::files::{Files, complete};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::in_memory;
-use crate::format::live::Snapshot;
+use crate::format::index::Entry;
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
 use crate::index::{Header, Index, Run};
 use crate::namespace::Namespace;
@@ -20,12 +20,19 @@ const DAMAGED_ENTRIES_MAX: u64 = 1024;
 /// Who decides what is visible, as of the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Authority {
-    /// A writer that is ready, with this epoch: the commit word.
+    /// A writer that is ready, as its lock says: the commit word. The epoch is that of the live page, 0 without one.
     Writer { epoch: u64 },
-    /// A writer that does not say that it is ready, since it recovers or has no live page: what verifies, up to the commit word.
-    Unannounced,
+    /// A writer that recovers, or cannot say that it is ready: what verifies, up to the commit word.
+    Unready,
     /// Nobody holds the lock: the files themselves, verified when they were like this.
     Files { header_count: u64, log_size_bytes: u64, checkpoint_seq: u64, index_size_bytes: u64 },
+}
+
+impl Authority {
+    /// Whether a writer holds the lock that may wake nobody here, as far as the live page says.
+    pub(super) fn is_silent(self) -> bool {
+        matches!(self, Authority::Unready | Authority::Writer { epoch: 0 })
+    }
 }
 
 /// What a look found.
@@ -35,50 +42,45 @@ pub(super) struct Sight {
     pub(super) point: Point,
     /// What a report says of it; its count is that of `point`.
     pub(super) report: Report,
-    /// What the live page said: the epoch of a writer that is ready, and the rest.
+    /// Whether nothing can bring back what is missing here.
+    pub(super) is_final: bool,
+    /// What the live page said, which is a hint.
     pub(super) epoch: u64,
-    /// Whose the newest checkpoint is.
-    pub(super) checkpoint_epoch: Option<u64>,
-    pub(super) live: Option<Snapshot>,
     /// In place of a side file that does not know all records.
     pub(super) completed: Option<Index>,
 }
 
 impl Sight {
     fn new(authority: Authority, point: Point, report: Report) -> Sight {
-        Sight { authority, point, report, epoch: 0, checkpoint_epoch: None, live: None, completed: None }
+        Sight { authority, point, report, is_final: false, epoch: 0, completed: None }
     }
 }
 
-/// The end of the last of `count` records. Where its entry is damaged, that of the last record before it whose entry is not: what
-/// lies beyond is refused as it is read.
-pub(super) fn end_of(files: &Files, count: u64, namespace: &Namespace) -> Result<u64> {
+/// The end of the last of `count` records, and its entry. Where that is damaged, the end of the last record before it whose entry is not:
+/// what lies beyond is refused as it is read.
+pub(super) fn end_of(files: &Files, count: u64, namespace: &Namespace) -> Result<(u64, Option<Entry>)> {
     let file_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
     for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
         let mut word = [0; in_memory(SIZE_WORD_BYTES)];
         let Some(entry) = Run::default().entry(&files.index, number, number + 1)?.copied() else { continue };
         files.log.read_at(entry.offset, &mut word).map_err(|error| unreadable(namespace, &error))?;
         if let Some(end) = record_end(entry.offset, u64::from_le_bytes(word)) {
-            return Ok(end.min(file_size_bytes));
+            return Ok((end.min(file_size_bytes), (number + 1 == count).then_some(entry)));
         }
     }
-    Ok(log::HEADER_SIZE_BYTES)
+    Ok((log::HEADER_SIZE_BYTES, None))
 }
 
 pub(super) fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Result<Sight> {
     let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
-    let point = Point { count, end: end_of(files, count, namespace)?, time_ns: 0 };
+    let point = Point { count, end: end_of(files, count, namespace)?.0, time_ns: 0 };
     let authority = Authority::Writer { epoch };
-    Ok(Sight::new(authority, point, live(count, count)))
+    Ok(Sight { is_final: true, epoch, ..Sight::new(authority, point, live(count, count)) })
 }
 
 /// Of a recovery what verifies stays, and of a writer at work everything does. What was shown before is not verified again.
-pub(super) fn of_unannounced(
-    files: &Files,
-    header: &Header,
-    namespace: &Namespace,
-    watch: Option<&dyn Watch>,
-) -> Result<Sight> {
+pub(super) fn of_unready(files: &Files, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
+    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
     let newest = header.newest();
@@ -92,7 +94,7 @@ pub(super) fn of_unannounced(
     } else {
         from
     };
-    Ok(Sight::new(Authority::Unannounced, point, live(point.count, header_count)))
+    Ok(Sight::new(Authority::Unready, point, live(point.count, header_count)))
 }
 
 fn live(count: u64, header_count: u64) -> Report {
@@ -100,13 +102,9 @@ fn live(count: u64, header_count: u64) -> Report {
 }
 
 /// Goes by the files alone: what the next writer's recovery would find, without what only the journal holds.
-pub(super) fn of_files(
-    following: &Following,
-    header: Header,
-    namespace: &Namespace,
-    watch: Option<&dyn Watch>,
-) -> Result<Sight> {
+pub(super) fn of_files(following: &Following, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
     let files = &following.files;
+    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
     let (newest, _) = header.newest().unzip();
@@ -143,6 +141,13 @@ pub(super) fn of_files(
             (scan::forward(&mut bytes, &files.index, from, u64::MAX)?, None)
         }
     };
+    // More may come from the journal, or where the opening is refused, from whoever mends the files.
+    let is_final = match &plan {
+        Ok(Plan::Create | Plan::Continue { .. }) => true,
+        Ok(Plan::Recover(Recovery { journal, .. })) => journal.is_none(),
+        Ok(Plan::Adopt { journal, .. }) => journal.is_none(),
+        Err(_) => false,
+    };
     let report = plan.map_or_else(|error| Report::damaged(&error), |plan| plan.report());
     let report = Report {
         // It stays as it is until somebody mends it.
@@ -153,7 +158,7 @@ pub(super) fn of_files(
         adopted: report.adopted.min(point.count),
         ..report
     };
-    Ok(Sight { completed, ..Sight::new(authority, point, report) })
+    Ok(Sight { is_final, completed, ..Sight::new(authority, point, report) })
 }
 
 /// Whether the refusal of a writer is what a reader reports, which goes on with what verifies.
@@ -163,6 +168,6 @@ fn is_finding(kind: ErrorKind) -> bool {
     kind.is_of_the_files() || matches!(kind, ErrorKind::Version | ErrorKind::Permission | ErrorKind::NotRegular)
 }
 
-pub(super) fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {
+fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {
     Error::os("reading it or its side file", error).of(namespace.log_path())
 }

@@ -222,6 +222,14 @@ impl Entry {
         Entry { offset, time_ns, crc, last_of_batch, adopted: false, quarantined: false }
     }
 
+    /// Whether `self` and `other`, entries of one number, can be of one record. One that was indexed later has a time of its own, and one
+    /// that a repair found damaged a checksum.
+    pub fn is_of_the_same_record(&self, other: &Entry) -> bool {
+        let has_same_time = self.time_ns == other.time_ns || self.adopted || other.adopted;
+        let has_same_crc = self.crc == other.crc || self.quarantined || other.quarantined;
+        self.offset == other.offset && has_same_time && has_same_crc
+    }
+
     #[inline]
     pub fn encode(&self, log_id: &LogId, number: u64) -> [u8; ENTRY_BYTES] {
         let flag = |is_set, bit| if is_set { bit } else { 0 };

@@ -1,13 +1,13 @@
 //! `NAME.live`, one page for waiting. Never trusted, never synced, never needed to read a log.
 //!
 //! ```text
-//!    0 magic 89 49 4D 4C 0D 0A 1A 0A     8 boot id (16 bytes)     24 u64 ready epoch (0: not ready)    32 u64 generation
-//!   40 u64 rolled back to               48 u32 writer pid (hint) 52 u32 wakes                         56 u32 sleepers flag
-//!   60 u32 wake counter                 64 zero, to 4096
+//!    0 magic 89 49 4D 4C 0D 0A 1A 0A     8 boot id (16 bytes)     24 u64 ready epoch (0: not ready)    32 zero
+//!   48 u32 writer pid (hint)            52 u32 wakes             56 u32 sleepers flag                 60 u32 wake counter
+//!   64 zero, to 4096
 //! ```
 //!
 //! *wakes* is 1 when the writer wakes sleepers through the counter, 0 when it cannot (it maps no files): then other processes look
-//! in short slices. The *generation* goes up by one when a recovery ended below what readers may have seen, at record *rolled back to*.
+//! in short slices.
 
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "live";
@@ -17,9 +17,7 @@ pub const MAGIC: [u8; 8] = *b"\x89IML\r\n\x1a\n";
 pub const BOOT_ID_AT: usize = 8;
 pub const BOOT_ID_BYTES: usize = 16;
 pub const READY_EPOCH_AT: usize = BOOT_ID_AT + BOOT_ID_BYTES;
-pub const GENERATION_AT: usize = READY_EPOCH_AT + 8;
-pub const ROLLED_BACK_TO_AT: usize = GENERATION_AT + 8;
-pub const WRITER_PID_AT: usize = ROLLED_BACK_TO_AT + 8;
+pub const WRITER_PID_AT: usize = 48;
 pub const WAKES_AT: usize = WRITER_PID_AT + 4;
 pub const SLEEPERS_AT: usize = WAKES_AT + 4;
 pub const COUNTER_AT: usize = SLEEPERS_AT + 4;
@@ -33,8 +31,6 @@ const _: () = assert!(COUNTER_AT == 60 && SLEEPERS_AT.is_multiple_of(4) && READY
 pub struct Snapshot {
     pub boot_id: [u8; BOOT_ID_BYTES],
     pub ready_epoch: u64,
-    pub generation: u64,
-    pub rolled_back_to: u64,
     pub writer_pid: u32,
     pub wakes: bool,
 }
@@ -46,8 +42,6 @@ impl Snapshot {
         super::set(&mut page, 0, &MAGIC);
         super::set(&mut page, BOOT_ID_AT, &self.boot_id);
         super::set(&mut page, READY_EPOCH_AT, &self.ready_epoch.to_le_bytes());
-        super::set(&mut page, GENERATION_AT, &self.generation.to_le_bytes());
-        super::set(&mut page, ROLLED_BACK_TO_AT, &self.rolled_back_to.to_le_bytes());
         super::set(&mut page, WRITER_PID_AT, &self.writer_pid.to_le_bytes());
         super::set(&mut page, WAKES_AT, &u32::from(self.wakes).to_le_bytes());
         page
@@ -63,8 +57,6 @@ impl Snapshot {
         Some(Snapshot {
             boot_id,
             ready_epoch: super::u64_at(page, READY_EPOCH_AT),
-            generation: super::u64_at(page, GENERATION_AT),
-            rolled_back_to: super::u64_at(page, ROLLED_BACK_TO_AT),
             writer_pid: super::u32_at(page, WRITER_PID_AT),
             wakes: super::u32_at(page, WAKES_AT) != 0,
         })
@@ -77,14 +69,7 @@ mod tests {
 
     #[test]
     fn a_page_reads_back_and_what_is_none_is_told() {
-        let snapshot = Snapshot {
-            boot_id: [7; BOOT_ID_BYTES],
-            ready_epoch: 1,
-            generation: 2,
-            rolled_back_to: 3,
-            writer_pid: 4,
-            wakes: true,
-        };
+        let snapshot = Snapshot { boot_id: [7; BOOT_ID_BYTES], ready_epoch: 1, writer_pid: 4, wakes: true };
         let page = snapshot.encode();
         assert_eq!(Snapshot::decode(&page), Some(snapshot));
         assert_eq!(Snapshot::decode(&page[..FIELDS_BYTES]), Some(snapshot), "the zeros behind say nothing");

@@ -9,9 +9,10 @@
 //! Every reason to wake changes the counter after its condition holds, and the sleeper read the counter before it checked:
 //! nothing is lost. An append with nobody asleep makes no system call.
 //!
-//! In the writer's process sleeps last until woken or due. Elsewhere the writer may be killed between publishing and waking,
-//! so one sleeper of the process, the *lookout*, sleeps in slices on the counter and looks around after each; the others sleep
-//! in the *lobby*, a word of this process, until the lookout wakes them or leaves its post to one of them.
+//! In the writer's process sleeps last until woken or due, on words that no other process can reach; the writer looks at two flags, that of
+//! its process and that of the page. Any process that may write the page can keep the flag there at 0, and the writer may be killed between
+//! publishing and waking. So in other processes one sleeper, the *lookout*, sleeps on the counter of the page until the next look is due;
+//! the others sleep in the *lobby*, a word of their process, until the lookout wakes them or leaves its post to one of them.
 
 mod bell;
 mod interrupt;
@@ -59,6 +60,7 @@ impl Words {
         Words { place, successor: OnceLock::new() }
     }
 
+    #[inline]
     fn sleepers(&self) -> &AtomicU32 {
         match &self.place {
             Place::Shared(page) => page.u32_at(crate::format::live::SLEEPERS_AT),
@@ -90,6 +92,20 @@ impl Words {
         }
     }
 
+    /// The second half of a publication: wakes everybody, if anybody sleeps.
+    #[inline]
+    fn wake_sleepers(&self) {
+        if self.sleepers().load(Ordering::Relaxed) != 0 {
+            self.clear_and_wake();
+        }
+    }
+
+    #[cold]
+    fn clear_and_wake(&self) {
+        self.sleepers().store(0, Ordering::Relaxed);
+        self.wake_all();
+    }
+
     fn wake_all(&self) {
         self.counter().fetch_add(1, Ordering::Release);
         futex::wake(self.counter(), u32::MAX, self.scope());
@@ -105,14 +121,17 @@ pub enum Woken {
     Due,
     /// Something may have happened; ask again.
     Perhaps,
-    /// A slice ended without a wake: look at the files, then ask again.
+    /// A look is due: look at the files, then ask again.
     Look,
 }
 
 /// Where the threads of one process wait for one namespace.
 #[derive(Debug)]
 pub struct EventCount {
+    /// Those that threads of this process sleep on: its own where the writer is, else those of the page.
     words: Words,
+    /// In the writer's process: those of the page, on which threads of other processes sleep.
+    outside: Option<Words>,
     /// Whether the waker lives in this process, so that no slice is needed.
     writer_here: bool,
     lobby: AtomicU32,
@@ -123,33 +142,38 @@ pub struct EventCount {
 }
 
 impl EventCount {
-    /// `page`: the shared words, or none to use words of this process.
+    /// `page`: the words shared with other processes, if there are any.
     pub fn new(page: Option<Arc<SharedPage>>, writer_here: bool) -> EventCount {
         let (lobby, lookout) = (AtomicU32::new(0), AtomicBool::new(false));
         let is_unannounced = AtomicBool::new(false);
-        EventCount { words: Words::new(page), writer_here, lobby, lookout, is_unannounced, bells: Bells::new() }
+        let (page, outside) = if writer_here { (None, page) } else { (page, None) };
+        let (words, outside) = (Words::new(page), outside.map(|page| Words::new(Some(page))));
+        EventCount { words, outside, writer_here, lobby, lookout, is_unannounced, bells: Bells::new() }
     }
 
     /// The writer's wake after it published: nothing when nobody sleeps and no bell is armed.
     pub fn published(&self, visible: &Visible) {
         fence(Ordering::SeqCst);
-        let words = self.words();
-        if words.sleepers().load(Ordering::Relaxed) != 0 {
-            words.sleepers().store(0, Ordering::Relaxed);
-            words.wake_all();
+        // Only words of a page have successors.
+        self.words.wake_sleepers();
+        if let Some(outside) = &self.outside {
+            outside.wake_sleepers();
         }
         if self.bells.is_any_armed() {
             self.bells.ring_below(visible.count());
         }
     }
 
-    /// Wakes everybody, after the caller made its condition true: close, poison, recovery.
+    /// Wakes everybody, in other processes too, after the caller made its condition true: close, poison, recovery.
     pub fn notify_all(&self) {
         self.wake_sleepers();
+        if let Some(outside) = &self.outside {
+            outside.wake_all();
+        }
         self.ring_all();
     }
 
-    /// Wakes the threads that sleep, after the caller made its condition true: interrupt. Async-signal-safe.
+    /// Wakes the threads of this process that sleep, after the caller made its condition true: interrupt. Async-signal-safe.
     pub fn wake_sleepers(&self) {
         fence(Ordering::SeqCst);
         self.words().wake_all();
@@ -211,7 +235,7 @@ impl EventCount {
         Waiter { events: self, has_slept: false }
     }
 
-    fn wait(&self, deadline: Option<Instant>, ready: impl FnOnce() -> bool) -> Woken {
+    fn wait(&self, deadline: Option<Instant>, look_due_in: Duration, ready: impl FnOnce() -> bool) -> Woken {
         let seen_lobby = self.lobby.load(Ordering::Acquire);
         let Watch { word, seen, scope } = self.watch();
         if ready() {
@@ -232,15 +256,15 @@ impl EventCount {
             }
             return Woken::Perhaps;
         }
-        let slice = self.look_interval();
-        let slice_is_shorter = left.is_none_or(|left| slice <= left);
-        let timed_out = futex::wait(word, seen, Some(left.map_or(slice, |left| left.min(slice))), scope);
+        let is_look_first = left.is_none_or(|left| look_due_in <= left);
+        let longest = left.map_or(look_due_in, |left| left.min(look_due_in));
+        let timed_out = futex::wait(word, seen, Some(longest), scope);
         let changed = word.load(Ordering::Acquire) != seen;
         // Swapped as when it was taken: loom lets a plain store and a concurrent swap pass each other.
         self.lookout.swap(false, Ordering::AcqRel);
         // One successor in the lobby is enough unless all have a reason to ask again.
         self.wake_lobby(if changed { u32::MAX } else { 1 });
-        if timed_out && slice_is_shorter && !changed { Woken::Look } else { Woken::Perhaps }
+        if timed_out && is_look_first && !changed { Woken::Look } else { Woken::Perhaps }
     }
 
     /// How long nobody may rely on being woken.
@@ -285,10 +309,11 @@ pub struct Waiter<'a> {
 }
 
 impl Waiter<'_> {
-    /// Sleeps once unless `ready`; the caller asks again until it is content.
-    pub fn wait(&mut self, deadline: Option<Instant>, ready: impl FnOnce() -> bool) -> Woken {
+    /// Sleeps once unless `ready`, and outside the writer's process no longer than until a look is due; the caller asks again until it is
+    /// content.
+    pub fn wait(&mut self, deadline: Option<Instant>, look_due_in: Duration, ready: impl FnOnce() -> bool) -> Woken {
         self.has_slept = true;
-        self.events.wait(deadline, ready)
+        self.events.wait(deadline, look_due_in, ready)
     }
 }
 
@@ -299,5 +324,21 @@ impl Drop for Waiter<'_> {
         if self.has_slept && !events.writer_here && !events.lookout.load(Ordering::Acquire) {
             events.wake_lobby(1);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleep_ends_when_a_look_is_due() {
+        let (events, due_in) = (EventCount::new(None, false), Duration::from_nanos(1));
+        // The deadline is after the look is due, and before a whole interval is over. A machine that is busy may let it pass.
+        let deadline = || Some(Instant::now() + POLL_INTERVAL / 2);
+        let mut tries = std::iter::repeat_with(|| events.waiter().wait(deadline(), due_in, || false));
+        assert_eq!(tries.find(|woken| *woken != Woken::Due), Some(Woken::Look), "it does not last until the deadline");
+        assert_eq!(events.waiter().wait(None, due_in, || false), Woken::Look);
+        assert_eq!(events.waiter().wait(None, Duration::MAX, || true), Woken::Ready);
     }
 }

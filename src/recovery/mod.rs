@@ -200,11 +200,8 @@ impl Prepared<'_> {
         }
         // A recovery that was cut may have left half of what it made.
         leftovers::discard(site.storage, site.namespace);
-        let Report { header_count, count, .. } = plan.report();
-        // Readers may have seen all that the count says. They are told before it goes back: a crash in between leaves them told.
-        let rolled_back_to = (header_count > count).then_some(count);
         let live = Live::attach_writer(site.storage, site.namespace, log.as_ref());
-        let live = live.and_then(|live| live.stamp(rolled_back_to).map(|()| live));
+        let live = live.and_then(|live| live.stamp().map(|()| live));
         // Before anything is written: no room for the journal is a refusal like any other.
         let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, log.as_ref(), size_bytes);
         let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
@@ -215,9 +212,14 @@ impl Prepared<'_> {
         }
         let mut opened = opened?;
         opened.report.seconds = started.elapsed().as_secs_f64();
-        match live.and_then(|live| live.set_ready_epoch(opened.checkpoint.epoch).map(|()| live)) {
+        // The lock first: a reader that sees the epoch asks what the lock says.
+        let is_announced = opened.lock.set_ready().and(live).and_then(|live| {
+            live.set_ready_epoch(opened.checkpoint.epoch)?;
+            Ok(live)
+        });
+        match is_announced {
             Ok(live) => opened.live = Some(live),
-            // It is a help only: readers of other processes look by themselves then.
+            // Both are a help only: readers of other processes look by themselves then.
             Err(error) => opened.report.live = Some(Error::os("", &error).kind),
         }
         Ok(opened)

@@ -12,7 +12,7 @@ use crate::format::log;
 use crate::index::{self, Index, Run};
 use crate::journal;
 use crate::leftovers;
-use crate::live::{self, Live};
+use crate::live::Live;
 use crate::random;
 use crate::rebuild;
 use crate::recovery::{Site, Unindexed, replay};
@@ -50,7 +50,6 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
     journal::remove(site.storage, site.namespace)
         .and_then(|()| site.storage.sync_directory())
         .map_err(site.failed("removing its journal"))?;
-    tell_readers(site, log.as_ref(), remedy.point.count);
     Ok(kept.into_iter().next())
 }
 
@@ -206,14 +205,4 @@ fn data_bytes(site: &Site<'_>, name: &str) -> Result<Option<u64>> {
     };
     let size_bytes = file.metadata().map_err(&failed)?.size_bytes;
     site.bytes(file.as_ref(), size_bytes)?.data_in(0..size_bytes).map(Some)
-}
-
-/// Readers that wait may have seen records that are gone. Where they cannot be told, they look by themselves.
-fn tell_readers(site: &Site<'_>, log: &dyn File, count: u64) {
-    let name = live::file_name(site.namespace);
-    if let Ok(Some(_)) = site.storage.metadata(&name)
-        && let Ok(live) = Live::attach_writer(site.storage, site.namespace, log)
-    {
-        let _ = live.stamp(Some(count));
-    }
 }

@@ -9,7 +9,7 @@ use super::mapping::{MappedTail, MappedView};
 use super::syscall::{BufferedView, CallTail, CallWord};
 use super::words::MappedWord;
 use super::{
-    Access, CommitWord, File, FileId, Meta, Obstacle, OpenMode, SharedPage, Standing, Tail, View, holder, sys,
+    Access, CommitWord, File, FileId, Lock, Meta, Obstacle, OpenMode, SharedPage, Standing, Tail, View, holder, sys,
 };
 use crate::memory;
 use crate::sync::{Arc, Mutex};
@@ -240,10 +240,16 @@ impl File for RealFile {
         Ok(held.is_some())
     }
 
-    fn is_locked(&self) -> io::Result<bool> {
+    fn set_ready(&self) -> io::Result<()> {
+        let held = self.lock.lock();
+        let lock = held.as_ref().and_then(|lock| lock.descriptor.as_ref()).and_then(ParentOnly::get);
+        lock.map_or(Err(sys::error(libc::ENOLCK)), sys::leave_ready_byte)
+    }
+
+    fn lock_seen(&self) -> io::Result<Lock> {
         match &*self.lock.lock() {
-            Some(_) => Ok(false), // ours, so nobody else's
-            None => sys::is_locked(self.descriptor()),
+            Some(_) => Ok(Lock::Free), // ours, so nobody else's
+            None => sys::lock_seen(self.descriptor()),
         }
     }
 

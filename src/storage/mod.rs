@@ -64,6 +64,17 @@ pub enum Standing {
     Moved,
 }
 
+/// What the lock of a record file says to those who do not hold it. Only a process that may write the file can make it say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// No writer holds it.
+    Free,
+    /// A writer does, which is not ready yet.
+    Held,
+    /// A writer does that is ready: it gave one byte of the range free again, far beyond any file.
+    Ready,
+}
+
 /// The lock that keeps this process from taking the writer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Obstacle {
@@ -160,8 +171,14 @@ pub trait File: Send + Sync + Debug {
     /// Takes the writer's lock (an open-file-description write lock over the whole file) without waiting; `false`: held elsewhere.
     /// It is held until the last reference to this file is dropped, and never by a forked child.
     fn try_lock(&self) -> io::Result<bool>;
-    /// Whether a writer's lock was taken through another open file. A read lock is none: whoever may read the file can take one.
-    fn is_locked(&self) -> io::Result<bool>;
+    /// Says to other processes, as long as this file holds the lock, that the writer is ready.
+    fn set_ready(&self) -> io::Result<()>;
+    /// What a writer's lock that was taken through another open file says. A read lock is none: whoever may read the file can take one.
+    fn lock_seen(&self) -> io::Result<Lock>;
+    /// Whether a writer's lock was taken through another open file.
+    fn is_locked(&self) -> io::Result<bool> {
+        Ok(self.lock_seen()? != Lock::Free)
+    }
     /// The lock that stands in the way of a writer's lock here; `None` when there is none (any more). `guess`: who may hold it.
     fn obstacle(&self, guess: Option<u32>) -> io::Result<Option<Obstacle>>;
     /// The writer's place at the end of the file. One at a time.

@@ -1,7 +1,7 @@
 //! The system calls the real engines make beyond what std offers: each a safe function that retries EINTR and fails with an `io::Error`.
 #![allow(unsafe_code, reason = "these are the calls std does not wrap")]
 
-use super::{FileId, Meta, cancel};
+use super::{FileId, Lock, Meta, cancel};
 use std::ffi::{CStr, CString};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -11,6 +11,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 const FIRST_DESCRIPTOR: RawFd = 3;
 /// The attribute that has a file's POSIX access list.
 const ACCESS_LIST: &CStr = c"system.posix_acl_access";
+/// The byte that the lock of a writer which is ready leaves out: no file of the format reaches it.
+const READY_AT: i64 = 1 << 62;
 /// The longest name in a directory, with `../` before it.
 const NAME_BYTES_MAX: usize = 3 + 255;
 /// The most parts handed to one `pwritev`; below the kernel's 1024, so that the array fits on a small stack.
@@ -390,9 +392,21 @@ fn conflicting_lock(file: BorrowedFd<'_>, kind: i32) -> io::Result<Option<libc::
     Ok((i32::from(request.l_type) != libc::F_UNLCK).then_some(request))
 }
 
-/// Whether another open file holds a write lock. A read lock would not be refused for any other.
-pub(super) fn is_locked(file: BorrowedFd<'_>) -> io::Result<bool> {
-    conflicting_lock(file, libc::F_RDLCK).map(|found| found.is_some())
+/// What the write lock of another open file says. (A read lock here would not be refused for another read lock.)
+pub(super) fn lock_seen(file: BorrowedFd<'_>) -> io::Result<Lock> {
+    Ok(match conflicting_lock(file, libc::F_RDLCK)? {
+        None => Lock::Free,
+        // What is found first of a lock in two parts is the lower one.
+        Some(found) if found.l_start == 0 && found.l_len == READY_AT => Lock::Ready,
+        Some(_) => Lock::Held,
+    })
+}
+
+/// Gives the byte free, of the lock taken by [`lock`] through the same open file, that a writer which is ready does not hold.
+pub(super) fn leave_ready_byte(file: BorrowedFd<'_>) -> io::Result<()> {
+    let request = libc::flock { l_start: READY_AT, l_len: 1, ..whole_file(libc::F_UNLCK) };
+    // SAFETY: `request` is a valid `flock` that outlives the call.
+    retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
 }
 
 /// The lock that would refuse a write lock: whether it is a read lock, and its process, which the kernel knows of the older kind of locks.

@@ -261,7 +261,83 @@ fn a_count_older_than_what_was_shown_is_a_rollback_without_a_word() {
     let log = open(&disk, Mode::Fast).unwrap();
     append_batch(&log, &records(100, 5, 300)).unwrap();
     assert_eq!(next(&mut beyond), Err(Some(ErrorKind::Replaced)));
-    assert_eq!(next(&mut at_the_end), Err(Some(ErrorKind::Replaced)), "how far it goes nobody knows");
+    assert_eq!(next(&mut at_the_end), Ok(records(100, 1, 300).remove(0)), "before it nothing is another");
+}
+
+#[test]
+fn a_stream_that_was_beyond_the_end_is_told_of_every_rollback() {
+    let (disk, following, _streams) = rolled_back(20);
+    let mut far_beyond = following.stream(0, 30).unwrap();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(100, 25, 300)).unwrap();
+    assert_eq!(next(&mut far_beyond), Err(Some(ErrorKind::Replaced)), "it cannot know how far that went");
+}
+
+#[test]
+fn what_the_journal_will_bring_back_is_not_taken_for_rolled_back() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Durable).unwrap();
+    append_batch(&log, &records(0, 10, 300)).unwrap();
+    let before = Files::of(&disk);
+    append_batch(&log, &records(10, 10, 300)).unwrap();
+    let journal = Files::of(&disk).journal;
+    let following = reader(&disk).unwrap();
+    let mut stream = following.stream(0, 0).unwrap();
+    for number in 0..20 {
+        assert_eq!(next(&mut stream), Ok(records(number, 1, 300).remove(0)));
+    }
+    log.shutdown().unwrap();
+    // As after a kill and a file system that lost its cache: half of the records are in the journal only.
+    Files { journal, ..before }.on(disk.clone());
+    // Longer than a reader relies on its last look.
+    let waited = stream.next(Timeout::Ns(100_000_000));
+    assert!(matches!(waited, Ok(Next::Timeout)), "no writer has the lock, and nothing is lost: {waited:?}");
+    let log = open(&disk, Mode::Durable).unwrap();
+    assert_eq!(log.report(0).unwrap().count, 20);
+    append_batch(&log, &records(20, 1, 300)).unwrap();
+    assert_eq!(next(&mut stream), Ok(records(20, 1, 300).remove(0)));
+}
+
+/// A page that says ready, with the epoch of the newest checkpoint, is believed by nobody while a writer recovers.
+#[test]
+fn a_live_page_that_says_ready_while_a_writer_recovers_shows_nothing_that_does_not_verify() {
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(0, 10, 300)).unwrap();
+    log.sync(0).unwrap();
+    let mut files = Files::of(&disk);
+    let live = disk.read_file("a.live").unwrap();
+    disk.kill();
+    files.log()[..8].copy_from_slice(&20_u64.to_le_bytes());
+    let disk = files.on_disk();
+    disk.write_file("a.live", &live);
+    let recovering = disk.storage().open(LOG, OpenMode::Write).unwrap();
+    assert!(recovering.try_lock().unwrap());
+    let following = reader(&disk).unwrap();
+    assert_eq!(following.stats(0).unwrap().count, 10);
+    assert_eq!(read_all(&following).unwrap(), records(0, 10, 300));
+    drop(recovering);
+}
+
+#[test]
+fn a_writer_that_cannot_say_that_it_is_ready_goes_on_and_is_followed_all_the_same() {
+    let mut unannounced = 0;
+    for call in 0.. {
+        let disk = killed(Mode::Fast).on_disk();
+        disk.fail_call(disk.calls() + call, libc::ENOLCK, false);
+        let opened = open(&disk, Mode::Fast);
+        let is_met = disk.faults_met() > 0;
+        disk.clear_faults();
+        if !is_met {
+            break;
+        }
+        let Ok(log) = opened else { continue };
+        unannounced += u32::from(log.report(0).unwrap().live.is_some());
+        append_batch(&log, &records(10, 5, 300)).unwrap();
+        let following = reader(&disk).unwrap();
+        assert_eq!(read_all(&following).unwrap(), records(0, 15, 300), "call {call}");
+    }
+    assert!(unannounced > 1, "{unannounced}");
 }
 
 #[test]

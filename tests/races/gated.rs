@@ -1,7 +1,7 @@
 //! An engine with a gate before the syncs of each file: a shut gate holds them still until the test lets them through, one by one.
 
 use immuta::storage::{
-    self, Access, CommitWord, File, Meta, Obstacle, OpenMode, SharedPage, Standing, Storage, Tail, View,
+    self, Access, CommitWord, File, Lock, Meta, Obstacle, OpenMode, SharedPage, Standing, Storage, Tail, View,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -188,8 +188,12 @@ impl File for GatedFile {
         self.inner.standing(name)
     }
 
-    fn is_locked(&self) -> io::Result<bool> {
-        self.inner.is_locked()
+    fn set_ready(&self) -> io::Result<()> {
+        self.inner.set_ready()
+    }
+
+    fn lock_seen(&self) -> io::Result<Lock> {
+        self.inner.lock_seen()
     }
 
     fn obstacle(&self, guess: Option<u32>) -> io::Result<Option<Obstacle>> {

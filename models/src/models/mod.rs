@@ -15,6 +15,7 @@ const fn model(name: &'static str, preemptions_max: usize, run: fn()) -> Model {
 pub const ALL: &[Model] = &[
     model("visible", 4, waiting::visible),
     model("sleep-publish", 3, waiting::sleep_and_publish),
+    model("sleep-publish-scribbled", 3, waiting::sleep_and_publish_beside_a_scribbler),
     model("sleep-publish-outside", 2, waiting::sleep_outside_and_publish),
     model("sleep-hand-over", 2, waiting::sleep_outside_and_hand_over),
     model("sleep-interrupt", 3, waiting::sleep_and_interrupt),

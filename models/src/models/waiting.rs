@@ -2,10 +2,12 @@
 //! time passes that could end a sleep.
 
 use super::super::publish::{EventCount, Interrupt, Visible};
+use crate::format::live::SLEEPERS_AT;
 use crate::storage::SharedPage;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where `count` records end in these models.
 fn end_of(count: u64) -> u64 {
@@ -54,7 +56,7 @@ impl Namespace {
     fn wait_until(&self, is_there: impl Fn() -> bool) {
         let mut waiter = self.events.waiter();
         while !is_there() {
-            waiter.wait(None, &is_there);
+            waiter.wait(None, Duration::MAX, &is_there);
         }
     }
 
@@ -89,6 +91,19 @@ pub fn sleep_and_publish() {
     namespace.wait_for(1);
     namespace.wait_for(2);
     writing.join().unwrap();
+}
+
+/// Another process that may write the page takes back what sleepers say there, at any time: those of the writer's process do not sleep on it.
+pub fn sleep_and_publish_beside_a_scribbler() {
+    let page = crate::sync::Arc::new(SharedPage::new()).unwrap();
+    let events = Arc::new(EventCount::new(Some(page.clone()), true));
+    let namespace = Namespace { events, ..Namespace::new() };
+    let writer = namespace.clone();
+    let writing = spawn(move || writer.publish(1));
+    let scribbling = spawn(move || page.u32_at(SLEEPERS_AT).store(0, Ordering::Relaxed));
+    namespace.wait_for(1);
+    writing.join().unwrap();
+    scribbling.join().unwrap();
 }
 
 pub fn sleep_outside_and_publish() {

@@ -53,6 +53,8 @@ pub(super) struct Inode {
     pub(super) allocated_bytes: u64,
     /// The open file that holds the writer's lock.
     pub(super) locked_by: Option<u64>,
+    /// The open file that said with it that its writer is ready.
+    pub(super) ready_by: Option<u64>,
     /// Whether a process that may only read it holds a read lock, from outside of the simulation.
     pub(super) is_read_locked: bool,
     /// Whether writing it out has failed since the last sync, and nobody was told.

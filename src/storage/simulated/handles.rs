@@ -5,7 +5,7 @@ use super::faults::Fault;
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
 use crate::storage::room::Plan;
 use crate::storage::{
-    Access, CommitWord, File, FileId, Meta, Obstacle, OpenMode, SharedPage, Standing, Storage, Tail, View, sys,
+    Access, CommitWord, File, FileId, Lock, Meta, Obstacle, OpenMode, SharedPage, Standing, Storage, Tail, View, sys,
 };
 use crate::sync::{Arc, Mutex};
 use std::io;
@@ -349,8 +349,17 @@ impl File for SimulatedFile {
         self.call(|inode| !inode.is_read_locked && *inode.locked_by.get_or_insert(self.handle) == self.handle)
     }
 
-    fn is_locked(&self) -> io::Result<bool> {
-        self.call(|inode| inode.locked_by.is_some_and(|holder| holder != self.handle))
+    fn set_ready(&self) -> io::Result<()> {
+        self.call(|inode| inode.ready_by = Some(self.handle))
+    }
+
+    fn lock_seen(&self) -> io::Result<Lock> {
+        self.call(|inode| match inode.locked_by {
+            Some(holder) if holder == self.handle => Lock::Free,
+            Some(holder) if inode.ready_by == Some(holder) => Lock::Ready,
+            Some(_) => Lock::Held,
+            None => Lock::Free,
+        })
     }
 
     /// The process outside is the first of its machine, that of a writer is unknown.

@@ -1,7 +1,7 @@
 //! What every engine must do besides putting and viewing bytes: names, locks, the commit word, holes, files opened to read.
 
 use super::{MIB, create, kind, on_each_engine, os_error, read};
-use crate::storage::OpenMode;
+use crate::storage::{Lock, OpenMode};
 use std::io;
 
 #[test]
@@ -39,6 +39,10 @@ fn one_open_file_holds_the_lock() -> io::Result<()> {
         assert!(!second.try_lock()?, "not by another");
         assert!(!first.is_locked()?, "its own lock is not in the holder's way");
         assert!(second.is_locked()? && reader.is_locked()?, "but in everybody else's");
+        assert_eq!([second.lock_seen()?, reader.lock_seen()?], [Lock::Held; 2], "by a writer that is not ready");
+        first.set_ready()?;
+        assert_eq!([second.lock_seen()?, reader.lock_seen()?], [Lock::Ready; 2], "which it now is");
+        assert!(!second.try_lock()?, "it holds the lock still");
         let obstacle = second.obstacle(None)?;
         assert!(obstacle.is_some_and(|obstacle| !obstacle.is_read_lock), "{obstacle:?}");
         if let Some(holder) = obstacle.and_then(|obstacle| obstacle.holder) {
@@ -50,6 +54,7 @@ fn one_open_file_holds_the_lock() -> io::Result<()> {
         assert!(reader.is_locked()?, "held as long as anything refers to the file");
         drop((view, tail));
         assert!(!reader.is_locked()? && second.try_lock()?, "then free for the next");
+        assert_eq!(reader.lock_seen()?, Lock::Held, "who is not ready");
         Ok(())
     })
 }

@@ -1,0 +1,78 @@
+//! Streams of a read-only log whose records may be rolled back: each compares what it has read with what is there now.
+
+use super::Stream;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::index::Entry;
+use crate::index::Run;
+
+impl Stream {
+    /// In a read-only log the files may be replaced, or rolled back below what this stream has read.
+    pub(super) fn follow_files(&mut self) -> Result<()> {
+        // In this order: a rollback is counted before files that were rolled back become others.
+        let files_serial = self.namespace.files_serial();
+        let rollbacks = self.namespace.rollbacks();
+        if rollbacks != self.rollbacks {
+            if self.is_rolled_back().map_err(|error| self.failed(error))? {
+                let message = format_args!(
+                    "records before {} were rolled back after a crash: seek to where you want to go on",
+                    self.position
+                );
+                return Err(self.failed(Error::new(ErrorKind::Replaced, message)));
+            }
+            self.rollbacks = rollbacks;
+            self.forget_files();
+        }
+        if self.index.files_serial != files_serial {
+            self.forget_files();
+            self.index = self.namespace.open_index();
+        }
+        Ok(())
+    }
+
+    /// Goes on from the position, whatever was read before it.
+    pub(super) fn start_again(&mut self) {
+        let (files_serial, rollbacks) = (self.namespace.files_serial(), self.namespace.rollbacks());
+        if rollbacks != self.rollbacks || self.index.files_serial != files_serial {
+            self.rollbacks = rollbacks;
+            self.forget_files();
+            self.index = self.namespace.open_index();
+        }
+        self.kept = None;
+        let count = self.namespace.visible.count();
+        if let Some(before) = self.position.checked_sub(1).filter(|before| *before < count) {
+            // What keeps it from being read, the next call meets.
+            let _ = self.run.entry(&self.index.index, before, count);
+        }
+    }
+
+    /// Forgets what was read of files that are others now, but what is to be compared after a rollback.
+    #[cold]
+    fn forget_files(&mut self) {
+        self.kept = self.seen();
+        self.run.clear();
+        self.visible = (0, 0);
+    }
+
+    /// The entry of the record before the position, or of the one there, which is the same only after the same; as it was when it was read.
+    fn seen(&self) -> Option<(u64, Entry)> {
+        let held = |number: u64| Some((number, self.run.seen(&self.index.index, number)?));
+        let kept = |number: u64| self.kept.filter(|(kept, _)| *kept == number);
+        [self.position.checked_sub(1)?, self.position]
+            .into_iter()
+            .find_map(|number| held(number).or_else(|| kept(number)))
+    }
+
+    /// Whether records before the position are others now, or none, or it is not known that they are not.
+    #[cold]
+    fn is_rolled_back(&self) -> Result<bool> {
+        if self.position == 0 {
+            return Ok(false);
+        }
+        let Some((number, seen)) = self.seen().filter(|(number, _)| *number < self.namespace.visible.count()) else {
+            return Ok(true);
+        };
+        let index = self.namespace.open_index().index;
+        let now = Run::default().entry(&index, number, number + 1)?.copied();
+        Ok(now.is_none_or(|now| !now.is_of_the_same_record(&seen)))
+    }
+}
