@@ -181,13 +181,14 @@ impl Follower {
         self.follow_paths(namespace)?;
         let sight = self.see(namespace, watch)?;
         self.follow_index(namespace, &sight)?;
+        let Point { count, end, .. } = sight.point;
+        let rolled_back = self.is_rolled_back(&sight, &shown)?;
+        let entry = self.entry_of(&sight, count.wrapping_sub(1))?;
+        // From here on nothing fails: a look that the next one goes by has shown what it saw.
         let mut following = self.following.write();
         following.authority = sight.authority;
         following.epoch_seen = sight.epoch;
         drop(following);
-        let Point { count, end, .. } = sight.point;
-        let rolled_back = self.is_rolled_back(&sight, &shown)?;
-        let entry = self.entry_of(&sight, count.wrapping_sub(1))?;
         let mut last = self.publishing.lock();
         if count > namespace.visible.count() || rolled_back {
             *last = entry.map(|entry| (count - 1, entry));
