@@ -48,6 +48,9 @@
  * Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
  *           close-on-exec. A log has at most one thread of its own, with all signals blocked. A call takes at most 32 KiB
  *           of stack; opening, closing and maintenance take 64.
+ * Memory    Where the system refuses memory, a call answers IMMUTA_E_NO_MEMORY (IMMUTA_E_LIMIT where it refuses a thread),
+ *           has changed nothing and lost nothing, and succeeds when there is some again; a repair may have begun, and is run
+ *           again. Where it is refused to the words of another error, that error has fewer words.
  * Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
  *           and immuta_report may grow at the end: the caller passes sizeof, the library fills what fits and zeroes
  *           the rest, so that either side may be the newer one.
@@ -572,7 +575,7 @@ immuta_status immuta_sink_write(immuta_sink *sink, const void *data, size_t size
 /// error:     NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level; IMMUTA_E_UNSUPPORTED: this
-/// library was built without it.
+/// library was built without it; IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
 immuta_status immuta_codec_builtin(int32_t kind,
@@ -587,7 +590,7 @@ immuta_status immuta_codec_builtin(int32_t kind,
 /// error:     NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: encode or decode is NULL, or the id, the name or struct_size is out of bounds;
-/// IMMUTA_E_VERSION: struct_size is that of a newer header.
+/// IMMUTA_E_VERSION: struct_size is that of a newer header; IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. destroy is called exactly once if this function could
 /// read the vtable, which is whenever vtable is not NULL and struct_size not too small: before it returns when it
@@ -605,7 +608,7 @@ immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
 /// codec_out: the codec, for immuta_codec_free.
 /// error:     NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the id or the name is out of bounds.
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the id or the name is out of bounds; IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
 immuta_status immuta_codec_external(uint32_t id,
@@ -644,7 +647,7 @@ void immuta_options_free(immuta_options *options);
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: it was added before;
+/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: it was added before; IMMUTA_E_NO_MEMORY;
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
@@ -766,10 +769,11 @@ immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t o
 /// options: options.
 /// codec:   a codec, of which the options keep hold: the caller may release it.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_NO_MEMORY; IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one; the codec is for any.
-immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *codec);
+immuta_status immuta_options_add_codec(immuta_options *options,
+                                       immuta_codec *codec);
 
 /// Says what was wrong with the last call that refused to set or add something, and what is allowed. A refused call changed
 /// nothing, so a log can be opened with the options as they were.

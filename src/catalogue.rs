@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::follower;
 use crate::format::log;
 use crate::index;
+use crate::memory;
 use crate::options::{Options, check_name};
 use crate::storage::{Storage, open_directory};
 use std::path::Path;
@@ -39,17 +40,22 @@ pub fn scan_on(storage: &dyn Storage, options: &Options) -> Result<Vec<Found>> {
             refusal => Ok(Found { name, refusal }),
         }
     };
-    names(storage)?.into_iter().map(look).collect()
+    let mut found = Vec::new();
+    for name in names(storage)? {
+        memory::push(&mut found, look(name)?)?;
+    }
+    Ok(found)
 }
 
 /// The names of the namespaces there may be, in order.
 pub fn names(storage: &dyn Storage) -> Result<Vec<String>> {
     let failed = |error| Error::os("listing", &error).of(storage.path());
-    let suffix = format!(".{}", log::SUFFIX);
-    let files = storage.list().map_err(failed)?;
-    let mut names: Vec<String> =
-        files.iter().filter_map(|file| file.strip_suffix(&suffix)).map(str::to_owned).collect();
-    names.sort();
+    let mut names = Vec::new();
+    for file in storage.list().map_err(failed)? {
+        let name = file.strip_suffix(log::SUFFIX).and_then(|name| name.strip_suffix('.'));
+        name.map_or(Ok(()), |name| memory::push(&mut names, memory::text(name)?))?;
+    }
+    names.sort_unstable();
     Ok(names)
 }
 

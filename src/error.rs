@@ -2,6 +2,7 @@
 //!
 //! The numbers are the C interface's status codes: explicit, never reused.
 
+use crate::memory;
 use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fmt::{self, Display, Write as _};
@@ -209,6 +210,13 @@ impl Error {
         }
         let text = line(Bytewise(path.as_os_str().as_bytes()), format_args!("{}", self.text));
         self.saying(text)
+    }
+
+    /// The same for the file called `name` in `directory`.
+    #[must_use]
+    pub(crate) fn of_file(self, directory: &Path, name: &str) -> Self {
+        let Ok(path) = memory::path(directory, name) else { return self };
+        self.of(&path)
     }
 
     /// The same error with `part` before its cause: which part of what was done failed.
@@ -433,6 +441,7 @@ mod tests {
     fn a_message_is_one_line_that_names_the_file_first() {
         let made = Error::new(ErrorKind::Corrupt, "3 records, not 4").at(3, 80);
         assert_eq!(made.message(), "3 records, not 4");
+        assert_eq!(made.clone().of_file(Path::new("/d/"), "a.log").message(), "/d/a.log: 3 records, not 4");
         let path = Path::new(OsStr::from_bytes(b"/d\n\x1b[31m/caf\xc3\xa9\xff/\xe2\x80\xae.log"));
         let made = made.of(path).of(Path::new("/other")).about("the codec\tx").advising("restore\nit");
         let words = r"/d\n\u{1b}[31m/caf\u{e9}\xff/\u{202e}.log: the codec\tx: 3 records, not 4; restore\nit";

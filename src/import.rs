@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::codecs::{CHAIN_PAGE_OFFSET, encode_page};
 use crate::format::index::{Mode, entries_end};
 use crate::format::log;
+use crate::format::name::FileName;
 use crate::index;
 use crate::journal;
 use crate::layout::Fit;
@@ -78,7 +79,7 @@ pub fn import_on(
     let progress = Progress::new(progress);
     let source = Source::open(beside, file_name, &progress)?;
     let named = Chain::new(&options.codecs)?;
-    let target = Target { site: Site::new(storage, name, &named) };
+    let target = Target { site: Site::new(storage, name, &named)? };
     target.refuse_existing()?;
     target.refuse_without_room(source.fit.count)?;
     storage.sync_own_name().map_err(|error| target.failed(&error))?;
@@ -104,13 +105,13 @@ impl Target<'_> {
         Error::os("importing", error).of(&self.site.log_path)
     }
 
-    fn temporary(&self) -> String {
+    fn temporary(&self) -> FileName {
         temporary_name(&log::file_name(self.site.namespace))
     }
 
     fn exists(&self, name: &str) -> Error {
         let message = "it is there already; import into a new namespace";
-        Error::new(ErrorKind::Exists, message).of(&self.site.storage.path().join(name))
+        Error::new(ErrorKind::Exists, message).of_file(self.site.storage.path(), name)
     }
 
     /// Refuses to import beside what may know records. What a creation or another import leaves that was killed knows none.

@@ -7,6 +7,7 @@ use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, ENTRY_SIZE_BYTES, Entry, HEADER_SIZE_BYTES, Identity, IdentityError,
     LogId, PAGE_SIZE_BYTES, SUFFIX, State, entry_offset,
 };
+use crate::format::name::FileName;
 use crate::progress::Watch;
 use crate::storage::File;
 use crate::sync::Arc;
@@ -17,8 +18,8 @@ use std::ops::Range;
 const RUN_ENTRIES: u64 = 512;
 
 /// The name of `namespace`'s side file.
-pub fn file_name(namespace: &str) -> String {
-    format!("{namespace}.{SUFFIX}")
+pub fn file_name(namespace: &str) -> FileName {
+    FileName::new(namespace, SUFFIX)
 }
 
 /// Where a side file says which codecs the records go through.

@@ -9,6 +9,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
 use crate::scan::{Bytes, Point, only_zeros};
+use std::fmt::Display;
 use std::path::Path;
 
 /// Files this library extended end at a multiple of this, so a zero tail in any other file is not of its making.
@@ -71,14 +72,14 @@ impl Layout {
 }
 
 /// What a file fits of the layouts of other versions.
-fn others(bytes: &mut Bytes<'_>, header_count: u64) -> Result<Vec<Fit>> {
+fn others(bytes: &mut Bytes<'_>, header_count: u64) -> Result<[Option<Fit>; 2]> {
     let header16 = match walk_header16(bytes, header_count)? {
         Some((Walk::Ends(Led { to: Point { count, end, .. }, in_hole }), true)) if end == bytes.file_end => {
             Some(Fit { layout: Layout::Header16, start: HEADER16_SIZE_BYTES, end, count, in_hole })
         }
         _ => None,
     };
-    Ok(header16.into_iter().chain(fits_headerless(bytes)?).collect())
+    Ok([header16, fits_headerless(bytes)?])
 }
 
 /// Where `walk`, of a file in our layout, ends, if the file does, too: with zeros that a writer of this library may have made.
@@ -89,8 +90,14 @@ fn fits_ours(bytes: &mut Bytes<'_>, walk: Walk) -> Result<Option<Led>> {
     }
 }
 
-fn name_all(fits: &[Fit]) -> String {
-    fits.iter().map(|fit| fit.layout.describe()).collect::<Vec<_>>().join(" and the one with ")
+/// The layouts of `fits`, in the words of a message.
+fn name_all(fits: &[Option<Fit>]) -> impl Display {
+    std::fmt::from_fn(move |f| {
+        for (index, fit) in fits.iter().flatten().enumerate() {
+            write!(f, "{}{}", if index > 0 { " and the one with " } else { "" }, fit.layout.describe())?;
+        }
+        Ok(())
+    })
 }
 
 /// The one layout that a file fits, our own included, for a file that is to be imported.
@@ -107,22 +114,24 @@ pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
         count,
         in_hole,
     });
-    let fits: Vec<Fit> = own.into_iter().chain(others(bytes, header_count)?).collect();
+    let [header16, headerless] = others(bytes, header_count)?;
+    let fits = [own, header16, headerless];
     let size_bytes = bytes.file_end;
-    match fits.as_slice() {
-        [Fit { in_hole: Some(hole), .. }] => {
+    let mut found = fits.into_iter().flatten();
+    match (found.next(), found.next()) {
+        (Some(Fit { in_hole: Some(hole), .. }), None) => {
             let way_on = "nothing was imported: if they are records, import a copy that has no holes";
-            Err(only_counted(path, *hole, way_on))
+            Err(only_counted(path, hole, way_on))
         }
-        [fit] => Ok(*fit),
-        [] => {
+        (Some(fit), None) => Ok(fit),
+        (None, _) => {
             let header16 = walk_header16(bytes, header_count)?.map(|(walk, _)| walk);
             Err(nearest(bytes, path, header_count, [Some(ours), header16])?)
         }
-        several => {
+        (Some(_), Some(_)) => {
             let message = format_args!(
                 "a file of {size_bytes} bytes that fits the layout with {}; there is no way to tell which it is: nothing was imported",
-                name_all(several)
+                name_all(&fits)
             );
             Err(Error::new(ErrorKind::Layout, message).of(path))
         }
@@ -166,16 +175,16 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     let file_size = bytes.file_end;
     let ours = walk(bytes, Point::START, header_count)?;
-    let mut others = others(bytes, header_count)?;
     // Beside a count that holds, what lies in a hole is no sign of another layout.
-    others.retain(|fit| !count_holds || fit.in_hole.is_none());
+    let others = others(bytes, header_count)?.map(|fit| fit.filter(|fit| !count_holds || fit.in_hole.is_none()));
+    let fits_others = others.iter().any(Option::is_some);
     let fits = fits_ours(bytes, ours)?;
     match (fits, ours) {
-        (Some(Led { to, in_hole }), _) if others.is_empty() => match in_hole.filter(|_| !count_holds) {
+        (Some(Led { to, in_hole }), _) if !fits_others => match in_hole.filter(|_| !count_holds) {
             Some(hole) => Err(only_counted(path, hole, RESTORE_OR_ACCEPT)),
             None => Ok(to),
         },
-        (_, _) if !others.is_empty() => {
+        (_, _) if fits_others => {
             let also = if fits.is_some() { ", and also to our own" } else { "" };
             let message = format_args!(
                 "a file of {file_size} bytes that fits the layout with {}{also}, as other versions of the original wrote; it is left untouched: import it into a new namespace",

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::format::live::{
     BOOT_ID_BYTES, MAGIC, READY_EPOCH_AT, SIZE_BYTES, SUFFIX, Snapshot, WAKES_AT, WRITER_PID_AT,
 };
+use crate::format::name::FileName;
 use crate::storage::{Access, File, FileId, OpenMode, SharedPage, Storage, remove_if_there};
 use crate::sync::Arc;
 use std::io::{self, Read};
@@ -178,6 +179,6 @@ impl Live {
 }
 
 /// The name of `namespace`'s live page.
-pub fn file_name(namespace: &str) -> String {
-    format!("{namespace}.{SUFFIX}")
+pub fn file_name(namespace: &str) -> FileName {
+    FileName::new(namespace, SUFFIX)
 }

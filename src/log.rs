@@ -8,6 +8,7 @@ use crate::flusher::{Flusher, Writers};
 use crate::follower::Follower;
 use crate::index;
 use crate::live::Live;
+use crate::memory;
 use crate::namespace::{Namespace, OpenIndex, Parts, open_readers};
 use crate::options::{Options, check_name};
 use crate::payloads::{Appended, Payloads};
@@ -170,7 +171,8 @@ impl Log {
         let journal_size_bytes = (!self.options.fast_write).then_some(self.options.journal_bytes());
         let opened = prepared.finish(Wanted { journal_size_bytes })?;
         let events = EventCount::new(opened.live.as_ref().and_then(Live::page), true);
-        let index = OpenIndex::new(opened.index.clone(), &named, &storage.path().join(index::file_name(name)))?;
+        let index =
+            OpenIndex::new(opened.index.clone(), &named, &memory::path(storage.path(), &index::file_name(name))?)?;
         let parts = Parts { index, events, follower: None, ringer: None, readers };
         let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts)?;
         let namespace = Arc::new(namespace)?;
@@ -204,8 +206,8 @@ impl Log {
     ///
     /// # Errors
     /// [`ErrorKind::Namespace`] for a number that was not given out.
-    pub fn namespace_name(&self, ns: u32) -> Result<String> {
-        Ok(self.namespace(ns)?.name.clone())
+    pub fn namespace_name(&self, ns: u32) -> Result<&str> {
+        Ok(&self.member(ns)?.namespace.name)
     }
 
     /// Makes everything appended to `ns` so far durable in its place.
@@ -231,7 +233,7 @@ impl Log {
     /// # Errors
     /// [`ErrorKind::Namespace`] for a number that was not given out.
     pub fn report(&self, ns: u32) -> Result<Report> {
-        Ok(self.namespace(ns)?.report.lock().clone())
+        self.namespace(ns)?.report.lock().try_clone()
     }
 
     /// Appends `payloads` to `ns` as one commit; with `expected_number` only if the first one gets that number.
@@ -294,9 +296,7 @@ impl Log {
     /// # Errors
     /// [`ErrorKind::Namespace`], [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`].
     pub fn transaction(self: &sync::Arc<Self>, ns: u32) -> Result<Transaction> {
-        let limit = self.namespace(ns)?.max_record_size_bytes;
-        self.with_writer(ns, |_| Ok(()))?;
-        Ok(Transaction::new(sync::Arc::clone(self), ns, limit))
+        Transaction::begin(sync::Arc::clone(self), ns)
     }
 
     /// A stream over `ns`: 0 from the beginning, negative from now on, N skips the first N.

@@ -1,12 +1,13 @@
 //! Memory that the system may refuse: an error then, and not the end of the process. Whatever a running program calls takes all of its
-//! memory through these functions and `sync::Arc`; `clippy.toml` refuses what would end the process instead.
+//! memory through these functions and `sync::Arc`; `tests/refusable.rs` refuses what would end the process instead.
 
 #![allow(unsafe_code, reason = "the standard library has no box that can be refused")]
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use std::alloc::{Layout, alloc};
 use std::collections::TryReserveError;
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
+use std::fmt::{self, Write};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -71,12 +72,43 @@ pub fn list<T>(items: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>, Refuse
     Ok(list)
 }
 
+/// The same bytes in memory of their size, if there is some and much would be wasted otherwise.
+pub fn fitted(bytes: Vec<u8>) -> Vec<u8> {
+    let mut fitted = Vec::new();
+    if bytes.capacity() - bytes.len() <= bytes.len() / 8 || fitted.try_reserve_exact(bytes.len()).is_err() {
+        return bytes;
+    }
+    fitted.extend_from_slice(&bytes);
+    fitted
+}
+
 /// A copy of `text`.
 pub fn text(text: &str) -> Result<String, Refused> {
-    let mut copy = String::new();
-    copy.try_reserve_exact(text.len())?;
-    copy.push_str(text);
-    Ok(copy)
+    worded(text)
+}
+
+/// What `words` says.
+pub fn worded(words: impl fmt::Display) -> Result<String, Refused> {
+    struct Words(String);
+    impl fmt::Write for Words {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            self.0.try_reserve(part.len()).map_err(|_| fmt::Error)?;
+            self.0.push_str(part);
+            Ok(())
+        }
+    }
+    let mut text = Words(String::new());
+    write!(text, "{words}").map_err(|_| Refused)?;
+    Ok(text.0)
+}
+
+/// `bytes`, none of them 0, as C wants a string.
+pub fn c_string(bytes: &[u8]) -> Result<CString, Refused> {
+    let mut string = Vec::new();
+    string.try_reserve_exact(bytes.len() + 1)?;
+    string.extend(bytes.iter().take_while(|byte| **byte != 0));
+    string.push(0);
+    CString::from_vec_with_nul(string).map_err(|_| Refused)
 }
 
 /// The path of `name` in `directory`; without a name, the directory's own.

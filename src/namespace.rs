@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::follower::Follower;
 use crate::format::index::Mode;
 use crate::format::log;
+use crate::format::name::FileName;
 use crate::index::{self, CodecsIn, Header, Index};
 use crate::journal;
 use crate::memory;
@@ -288,7 +289,7 @@ impl Namespace {
     /// # Errors
     /// Of a read-only log: the side file cannot be read, which says what is durable.
     pub fn stats(&self) -> Result<Stats> {
-        let size = |name: String| self.storage.metadata(&name).ok().flatten().map_or(0, |meta| meta.size_bytes);
+        let size = |name: FileName| self.storage.metadata(&name).ok().flatten().map_or(0, |meta| meta.size_bytes);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (mode, durable_count) = match &self.follower {
             Some(follower) => {
@@ -336,7 +337,7 @@ pub fn open_readers(storage: &dyn Storage, name: &str, count: u32) -> Result<Vec
 
 fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<Reader> {
     let file_name = log::file_name(name);
-    let failed = |error| Error::os("opening a reader", &error).of(&storage.path().join(&file_name));
+    let failed = |error| Error::os("opening a reader", &error).of_file(storage.path(), &file_name);
     let file = storage.open(&file_name, OpenMode::Read).map_err(failed)?;
     let view = file.view().map_err(failed)?;
     Ok(Reader { view, files_serial, place: Place::default(), decoded: None })

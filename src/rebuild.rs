@@ -29,7 +29,7 @@ impl PreparedIndex {
     pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Index> {
         let name = index::file_name(namespace);
         let renamed = storage.rename(&temporary_name(&name), &name).and_then(|()| storage.sync_directory());
-        renamed.map_err(|error| Error::os("installing", &error).of(&storage.path().join(&name)))?;
+        renamed.map_err(|error| Error::os("installing", &error).of_file(storage.path(), &name))?;
         Ok(self.0)
     }
 }
@@ -42,7 +42,7 @@ pub fn prepare(
     fill: impl FnOnce(Arc<dyn File>) -> Result<Index>,
 ) -> Result<PreparedIndex> {
     let temporary = temporary_name(&index::file_name(namespace));
-    let failed = |error: io::Error| Error::os("making", &error).of(&storage.path().join(&temporary));
+    let failed = |error: io::Error| Error::os("making", &error).of_file(storage.path(), &temporary);
     remove_if_there(storage, &temporary).map_err(failed)?;
     let filled = storage.create_beside(log, &temporary).map_err(failed).and_then(|file| {
         let index = fill(file)?;
@@ -123,10 +123,8 @@ pub fn prepare_completed(
     from: Point,
     to: Point,
 ) -> Result<PreparedIndex> {
-    let failed = |error: io::Error| {
-        let path = storage.path().join(index::file_name(namespace));
-        Error::os("completing", &error).of(&path)
-    };
+    let failed =
+        |error: io::Error| Error::os("completing", &error).of_file(storage.path(), &index::file_name(namespace));
     prepare(storage, namespace, log, |file| complete(file, log, index, from, to, None, failed))
 }
 

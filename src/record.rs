@@ -27,7 +27,7 @@ pub struct Reader {
     /// Of the record it holds, if it holds one alone.
     pub place: Place,
     /// That record's payload, where it is not stored as it is.
-    pub decoded: Option<Box<[u8]>>,
+    pub decoded: Option<Vec<u8>>,
 }
 
 /// What is known of a record besides its bytes.
@@ -76,7 +76,7 @@ pub struct Batch {
     reader: Guard<Reader>,
     places: Vec<Place>,
     /// The payloads, where they are not stored as they are.
-    decoded: Vec<Box<[u8]>>,
+    decoded: Vec<Vec<u8>>,
 }
 
 impl Batch {

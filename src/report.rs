@@ -1,6 +1,7 @@
 //! What an open or a verification found, and the figures of an open namespace.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 use std::path::PathBuf;
 
 /// What a log was found to be.
@@ -55,6 +56,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// A copy, for which there may be no memory.
+    pub(crate) fn try_clone(&self) -> Result<Report> {
+        let salvage = self.salvage.as_ref().map(|path| memory::path(path, "")).transpose()?;
+        Ok(Report { salvage, ..*self })
+    }
+
     /// That of files about which opening them for writing would answer `error`.
     pub fn damaged(error: &Error) -> Report {
         Report {

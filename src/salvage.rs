@@ -1,6 +1,7 @@
 //! What opening or repairing takes out of a log's files is kept beside them, under the first number that is free.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::name::FileName;
 use crate::memory;
 use crate::scan::Bytes;
 use crate::storage::{File, OpenMode, Storage, remove_if_there, temporary_name};
@@ -53,7 +54,7 @@ impl Stretches {
 ///
 /// # Errors
 /// `E_NO_SPACE` and others when the copy cannot be made.
-pub fn keep(storage: &dyn Storage, namespace: &str, file: &dyn File, from: u64, to: u64) -> Result<String> {
+pub fn keep(storage: &dyn Storage, namespace: &str, file: &dyn File, from: u64, to: u64) -> Result<FileName> {
     keep_all(storage, namespace, file, 1, |kept| kept.add(from..to))
 }
 
@@ -64,7 +65,7 @@ pub fn keep_all(
     file: &dyn File,
     count: u64,
     visit: impl FnOnce(&mut Kept<'_>) -> Result<()>,
-) -> Result<String> {
+) -> Result<FileName> {
     keep_as(storage, file, &name_of(namespace), |copy, path| {
         let mut kept = Kept { file, copy, path, is_one: count <= 1, at: 0, open: None };
         if !kept.is_one {
@@ -76,8 +77,8 @@ pub fn keep_all(
 }
 
 /// What the copies of a namespace's records are called, but for their number.
-pub fn name_of(namespace: &str) -> String {
-    format!("{namespace}.salvage")
+pub fn name_of(namespace: &str) -> FileName {
+    FileName::new(namespace, "salvage")
 }
 
 /// A file that is given one stretch after the other.
@@ -108,7 +109,8 @@ impl Kept<'_> {
         let Some(range) = self.open.take() else { return Ok(()) };
         let size_bytes = range.end - range.start;
         if !self.is_one {
-            self.write(&[range.start.to_le_bytes(), size_bytes.to_le_bytes()].concat())?;
+            self.write(&range.start.to_le_bytes())?;
+            self.write(&size_bytes.to_le_bytes())?;
         }
         copy(self.file, range.clone(), self.copy, self.at, |error| self.failed(&range, &error))?;
         self.at += size_bytes;
@@ -128,13 +130,13 @@ impl Kept<'_> {
 }
 
 /// What the copies of the file called `name` are called, but for their number.
-pub fn name_beside(name: &str) -> String {
-    format!("{name}.bad")
+pub fn name_beside(name: &str) -> FileName {
+    FileName::new(name, "bad")
 }
 
 /// Copies the whole file called `name`, beside the record file `log`, to `name.bad-K` in the same way; `None` when there is no such file.
-pub fn keep_whole(storage: &dyn Storage, log: &dyn File, name: &str) -> Result<Option<String>> {
-    let failed = |error: io::Error| Error::os("keeping a copy", &error).of(&storage.path().join(name));
+pub fn keep_whole(storage: &dyn Storage, log: &dyn File, name: &str) -> Result<Option<FileName>> {
+    let failed = |error: io::Error| Error::os("keeping a copy", &error).of_file(storage.path(), name);
     let file = match storage.open(name, OpenMode::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
@@ -150,10 +152,10 @@ fn keep_as(
     log: &dyn File,
     prefix: &str,
     fill: impl FnOnce(&dyn File, &Path) -> Result<()>,
-) -> Result<String> {
+) -> Result<FileName> {
     let name = free_name(storage, prefix)?;
     let temporary = temporary_name(prefix);
-    let path = storage.path().join(&name);
+    let path = memory::path(storage.path(), &name)?;
     let failed = |error: io::Error| Error::os("making", &error).of(&path);
     remove_if_there(storage, &temporary).map_err(failed)?;
     let copied = storage.create_beside(log, &temporary).map_err(failed).and_then(|copied| {
@@ -209,7 +211,7 @@ pub fn copy(
 ///
 /// # Errors
 /// `E_EXISTS` when there are too many of them.
-pub fn aside(storage: &dyn Storage, name: &str) -> Result<String> {
+pub fn aside(storage: &dyn Storage, name: &str) -> Result<FileName> {
     free_name(storage, &name_beside(name))
 }
 
@@ -220,13 +222,13 @@ pub fn move_aside(storage: &dyn Storage, log: &dyn File, name: &str, aside: &str
     storage
         .rename(name, aside)
         .and_then(|()| storage.sync_directory())
-        .map_err(|error| Error::os("moving it aside", &error).of(&storage.path().join(name)))
+        .map_err(|error| Error::os("moving it aside", &error).of_file(storage.path(), name))
 }
 
 /// `name-K`, K the first number that no file has.
-fn free_name(storage: &dyn Storage, name: &str) -> Result<String> {
+fn free_name(storage: &dyn Storage, name: &str) -> Result<FileName> {
     for number in 1..KEPT_MAX {
-        let free = format!("{name}-{number}");
+        let free = FileName::of(format_args!("{name}-{number}"));
         let there = storage.metadata(&free);
         let there = there.map_err(|error| Error::os(format_args!("looking for {free}"), &error))?;
         if there.is_none() {
@@ -234,7 +236,7 @@ fn free_name(storage: &dyn Storage, name: &str) -> Result<String> {
         }
     }
     let message = "there are too many such files with a number K; remove some";
-    Err(Error::new(ErrorKind::Exists, message).of(&storage.path().join(format!("{name}-K"))))
+    Err(Error::new(ErrorKind::Exists, message).of_file(storage.path(), &FileName::of(format_args!("{name}-K"))))
 }
 
 #[cfg(test)]

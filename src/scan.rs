@@ -274,8 +274,9 @@ pub enum Ends {
 /// Checks the first and the last record of those before `to`.
 pub fn check_ends(bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<Ends> {
     let Some(last) = to.count.checked_sub(1) else { return Ok(Ends::Agree) };
-    let (mut checked, mut wrong) = (0, Vec::new());
-    for number in if last == 0 { vec![0] } else { vec![0, last] } {
+    let (mut wrong_count, mut first_wrong) = (0, None);
+    let numbers = if last == 0 { &[0][..] } else { &[0, last] };
+    for &number in numbers {
         let Some(entry) = Run::default().entry(index, number, to.count)?.copied() else {
             return Ok(Ends::Entry { number });
         };
@@ -284,13 +285,15 @@ pub fn check_ends(bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<End
         // What a record before the last one says of bytes behind `to` may be cut off, and be wrong then.
         let ends = found.is_some_and(|found| if number == last { found.end == to.end } else { found.end < to.end });
         if found.is_none_or(|found| found.crc != entry.crc) || !begins || !ends {
-            wrong.push((number, entry.offset));
+            wrong_count += 1;
+            first_wrong = first_wrong.or(Some((number, entry.offset)));
         }
-        checked += 1;
     }
-    Ok(match wrong.first() {
+    Ok(match first_wrong {
         None => Ends::Agree,
-        Some(&(number, offset)) => Ends::Record { number, offset, all: checked > 1 && wrong.len() == checked },
+        Some((number, offset)) => {
+            Ends::Record { number, offset, all: numbers.len() > 1 && wrong_count == numbers.len() }
+        }
     })
 }
 

@@ -4,12 +4,13 @@ use crate::error::{Result, no_memory};
 use crate::format::in_memory;
 use crate::log::Log;
 use crate::payloads::{Appended, Payloads};
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync;
 
 /// An open transaction; dropping it rolls it back.
 #[derive(Debug)]
-pub struct Transaction {
-    log: Arc<Log>,
+pub struct Transaction<L = sync::Arc<Log>> {
+    log: L,
     ns: u32,
     max_record_size_bytes: u64,
     /// The payloads staged, one after the other.
@@ -18,9 +19,11 @@ pub struct Transaction {
     ends: Vec<usize>,
 }
 
-impl Transaction {
-    pub(crate) fn new(log: Arc<Log>, ns: u32, max_record_size_bytes: u64) -> Transaction {
-        Transaction { log, ns, max_record_size_bytes, bytes: Vec::new(), ends: Vec::new() }
+impl<L: Deref<Target = Log>> Transaction<L> {
+    /// A transaction over `ns`. It keeps `log` in memory, but not open.
+    pub(crate) fn begin(log: L, ns: u32) -> Result<Transaction<L>> {
+        let max_record_size_bytes = log.with_writer(ns, |writer| Ok(writer.max_record_size_bytes()))?;
+        Ok(Transaction { log, ns, max_record_size_bytes, bytes: Vec::new(), ends: Vec::new() })
     }
 
     /// Stages one record, its parts one after the other.

@@ -52,7 +52,7 @@ pub fn verify_on(
     let parts = Parts { index, events, follower: Some(follower), ringer: None, readers: Vec::new() };
     let namespace = Namespace::new(0, name, Arc::clone(storage), options, parts)?;
     namespace.look_watched(watch)?;
-    let mut report = namespace.report.lock().clone();
+    let mut report = namespace.report.lock().try_clone()?;
     let (count, end) = namespace.visible.get();
     let log = storage
         .open(&log::file_name(name), OpenMode::Read)

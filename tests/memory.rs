@@ -1,6 +1,5 @@
 //! Memory that is refused: whatever needs much of it answers that there is none, has lost nothing, and succeeds when there is some again.
-//! An allocation that is not asked for in a way that can be refused would end this program. The codecs' own state is not tried, but for
-//! DEFLATE's: the libraries that make it take it for granted.
+//! An allocation that is not asked for in a way that can be refused would end this program.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

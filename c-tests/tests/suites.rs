@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use immuta_c_tests::{Outcome, RunMode, Sanitizer, Toolbox, coverage, valgrind_usable};
+use immuta_c_tests::{Outcome, RunMode, Sanitizer, Toolbox, coverage, project_dir, valgrind_usable};
 
 const USAGE: &str = "[NAME...] [--valgrind | --sanitizer=address|thread | --without-zstd] [--syscall]";
 
@@ -39,7 +39,10 @@ fn run() -> Result<usize, String> {
         outcomes.push(outcome);
     }
     if names.is_empty() {
-        for outcome in [golden_files(&toolbox), every_function_called(&toolbox, &suites)?] {
+        let refusing = project_dir().join("c-tests/suites/no_memory_calls.h");
+        let called = every_function_called(&toolbox, "every function of immuta.h is called", &suites)?;
+        let refused = every_function_called(&toolbox, "every function of immuta.h is refused memory", &[refusing])?;
+        for outcome in [golden_files(&toolbox), called, refused] {
             println!("{outcome}");
             outcomes.push(outcome);
         }
@@ -87,7 +90,7 @@ fn golden_files(toolbox: &Toolbox) -> Outcome {
     Outcome { name: "golden files are intact".to_owned(), result, elapsed: begun.elapsed() }
 }
 
-fn every_function_called(toolbox: &Toolbox, suites: &[PathBuf]) -> Result<Outcome, String> {
+fn every_function_called(toolbox: &Toolbox, name: &str, suites: &[PathBuf]) -> Result<Outcome, String> {
     let begun = Instant::now();
     let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()));
     let header = read(&toolbox.header())?;
@@ -98,5 +101,5 @@ fn every_function_called(toolbox: &Toolbox, suites: &[PathBuf]) -> Result<Outcom
     } else {
         Err(format!("  no suite calls: {}", uncalled.join(", ")))
     };
-    Ok(Outcome { name: "every function of immuta.h is called".to_owned(), result, elapsed: begun.elapsed() })
+    Ok(Outcome { name: name.to_owned(), result, elapsed: begun.elapsed() })
 }

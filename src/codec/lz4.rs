@@ -1,5 +1,5 @@
-//! An LZ4 frame. Written by the crate's encoder in independent blocks of 64 KiB; read here, block by block, because the crate's
-//! reader takes a frame that is cut off for one that ended, and allocates the block size that its header claims.
+//! An LZ4 frame, written and read here, block by block: the crate's writer takes memory for granted, and its reader takes a frame that
+//! is cut off for one that ended, and allocates the block size that its header claims. Written are independent blocks of 64 KiB.
 //!
 //! ```text
 //!   magic 04 22 4D 18 | FLG | BD | content size, 8 bytes if FLG says so | HC |
@@ -10,9 +10,10 @@
 use super::sink::buffer;
 use super::{Sink, Transform, failed, level_in};
 use crate::error::{Error, Result};
-use lz4_flex::block::{DecompressError, decompress_into_with_dict};
-use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
-use std::io::Write;
+use crate::memory;
+use lz4_flex::block::{
+    CompressTable, DecompressError, compress_into_with_table, decompress_into_with_dict, get_maximum_output_size,
+};
 use twox_hash::XxHash32;
 
 const MAGIC: u32 = 0x184D_2204;
@@ -29,6 +30,10 @@ const FLG_CONTENT_SIZE: u8 = 1 << 3;
 const FLG_CONTENT_CHECKSUM: u8 = 1 << 2;
 const FLG_DICTIONARY: u8 = 1;
 const BLOCK_NOT_COMPRESSED: u32 = 1 << 31;
+const END_MARK: u32 = 0;
+/// The block size in the header, and in bytes, of the frames written here.
+const BD_64_KIB: u8 = 4 << 4;
+const BLOCK_BYTES: usize = 64 << 10;
 
 #[derive(Debug)]
 pub struct Lz4;
@@ -41,9 +46,22 @@ impl Lz4 {
 
 impl Transform for Lz4 {
     fn encode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
-        let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().block_size(BlockSize::Max64KB), out);
-        encoder.write_all(data).map_err(failed)?;
-        encoder.finish().map(drop).map_err(failed)
+        let descriptor = [FLG_VERSION | FLG_INDEPENDENT, BD_64_KIB];
+        out.write(&MAGIC.to_le_bytes())?;
+        out.write(&descriptor)?;
+        out.write(&[header_checksum(&descriptor)])?;
+        let mut table = memory::boxed(CompressTable::large())?;
+        let mut made = memory::zeroed(get_maximum_output_size(BLOCK_BYTES.min(data.len())), "a block")?;
+        for block in data.chunks(BLOCK_BYTES) {
+            let size = compress_into_with_table(block, &mut made, &mut table);
+            let size = size.map_err(|_| failed("the encoder stopped"))?;
+            // What does not become smaller is stored as it is.
+            let (stored, flag) = if size < block.len() { (&made[..size], 0) } else { (block, BLOCK_NOT_COMPRESSED) };
+            let word = u32::try_from(stored.len()).unwrap_or(u32::MAX) | flag;
+            out.write(&word.to_le_bytes())?;
+            out.write(stored)?;
+        }
+        out.write(&END_MARK.to_le_bytes())
     }
 
     fn decode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
@@ -54,7 +72,7 @@ impl Transform for Lz4 {
         }
         loop {
             let word = input.u32()?;
-            if word == 0 {
+            if word == END_MARK {
                 break;
             }
             let block = input.take((word & !BLOCK_NOT_COMPRESSED) as usize)?;
@@ -108,7 +126,7 @@ impl Frame {
             if flags & FLG_CONTENT_SIZE == 0 { None } else { Some(u64::from_le_bytes(*input.array()?)) };
         let described = &descriptor[..descriptor.len() - input.0.len()];
         let [checksum] = *input.array::<1>()?;
-        if (XxHash32::oneshot(0, described) >> 8) & 0xFF != u32::from(checksum) {
+        if header_checksum(described) != checksum {
             return Err(failed("the frame's header does not match its checksum"));
         }
         Ok(Frame { flags, block_bytes_max: 1 << (8 + 2 * (sizes >> 4)), content_bytes })
@@ -156,6 +174,11 @@ impl<'a> Input<'a> {
     fn u32(&mut self) -> Result<u32> {
         self.array().map(|bytes| u32::from_le_bytes(*bytes))
     }
+}
+
+fn header_checksum(described: &[u8]) -> u8 {
+    let [_, checksum, ..] = XxHash32::oneshot(0, described).to_le_bytes();
+    checksum
 }
 
 fn cut_off() -> Error {

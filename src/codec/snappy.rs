@@ -1,17 +1,30 @@
 //! Snappy in its framing format: a stream identifier, then chunks of up to 64 KiB with a CRC-32C each.
 //!
+//! ```text
+//!   chunk    u8 kind     u24 size of what follows     u32 masked crc32c of the plain bytes | body
+//! ```
+//!
 //! The format has no end mark: a stream that is cut between two chunks is a shorter stream. No bytes at all are what other encoders
-//! make of an empty payload.
+//! make of an empty payload. Blocks are read by the crate; its encoder takes memory for granted, so they are made by `block` instead.
+
+mod block;
 
 use super::{Sink, Transform, failed, level_in};
 use crate::error::Result;
-use snap::read::FrameDecoder;
-use snap::write::FrameEncoder;
-use std::io::{Read, Write};
+use crate::format::crc32c;
+use crate::memory;
+use block::Encoder;
 
-/// What every stream begins with. The encoder writes it with the first byte; an empty payload gets it from here.
+/// What every stream begins with.
 const STREAM_IDENTIFIER: &[u8; 10] = b"\xff\x06\x00\x00sNaPpY";
-const CHUNK_BYTES: usize = 16 << 10;
+const COMPRESSED: u8 = 0x00;
+const PLAIN: u8 = 0x01;
+const IDENTIFIER: u8 = 0xFF;
+/// Kinds from here on may be passed over.
+const SKIPPABLE_MIN: u8 = 0x80;
+/// The most plain bytes of a chunk.
+const CHUNK_BYTES: usize = 64 << 10;
+const CHECKSUM_BYTES: usize = 4;
 
 #[derive(Debug)]
 pub struct Snappy;
@@ -24,21 +37,76 @@ impl Snappy {
 
 impl Transform for Snappy {
     fn encode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
+        out.write(STREAM_IDENTIFIER)?;
         if data.is_empty() {
-            return out.write(STREAM_IDENTIFIER);
+            return Ok(());
         }
-        let mut encoder = FrameEncoder::new(out);
-        encoder.write_all(data).and_then(|()| encoder.flush()).map_err(failed)
+        let mut encoder = memory::boxed(Encoder::new())?;
+        let mut made = memory::with_room(block::bytes_max(CHUNK_BYTES.min(data.len())), "a chunk")?;
+        for plain in data.chunks(CHUNK_BYTES) {
+            made.clear();
+            encoder.encode(plain, &mut made);
+            // What does not become an eighth smaller is not worth the time of decoding.
+            let (kind, body) =
+                if made.len() < plain.len() - plain.len() / 8 { (COMPRESSED, &made[..]) } else { (PLAIN, plain) };
+            let [size @ .., _] = u32::try_from(CHECKSUM_BYTES + body.len()).unwrap_or(u32::MAX).to_le_bytes();
+            out.write(&[kind])?;
+            out.write(&size)?;
+            out.write(&masked_checksum(plain).to_le_bytes())?;
+            out.write(body)?;
+        }
+        Ok(())
     }
 
     fn decode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
-        let mut decoder = FrameDecoder::new(data);
-        let mut chunk = [0; CHUNK_BYTES];
-        loop {
-            match decoder.read(&mut chunk).map_err(failed)? {
-                0 => return Ok(()),
-                made => out.write(&chunk[..made])?,
+        let mut decoder = snap::raw::Decoder::new();
+        let mut plain = Vec::new();
+        let (mut rest, mut is_first) = (data, true);
+        while !rest.is_empty() {
+            let (&[kind, a, b, c], after) = rest.split_first_chunk().ok_or_else(cut_off)?;
+            let size = u32::from_le_bytes([a, b, c, 0]) as usize;
+            let (chunk, after) = after.split_at_checked(size).ok_or_else(cut_off)?;
+            if is_first && kind != IDENTIFIER {
+                return Err(failed("not a Snappy stream"));
+            }
+            (rest, is_first) = (after, false);
+            match kind {
+                IDENTIFIER if chunk == &STREAM_IDENTIFIER[4..] => {}
+                COMPRESSED | PLAIN => {
+                    let (checksum, body) = chunk.split_first_chunk().ok_or_else(cut_off)?;
+                    let body = if kind == PLAIN { body } else { decompress(&mut decoder, body, &mut plain)? };
+                    if body.len() > CHUNK_BYTES {
+                        return Err(failed("a chunk is larger than the format allows"));
+                    }
+                    if masked_checksum(body) != u32::from_le_bytes(*checksum) {
+                        return Err(failed("a chunk does not match its checksum"));
+                    }
+                    out.write(body)?;
+                }
+                SKIPPABLE_MIN..IDENTIFIER => {}
+                _ => return Err(failed("a chunk of a kind not known")),
             }
         }
+        Ok(())
     }
+}
+
+/// The plain bytes of one block, in `plain`.
+fn decompress<'a>(decoder: &mut snap::raw::Decoder, block: &[u8], plain: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+    let size = snap::raw::decompress_len(block).ok().filter(|size| *size <= CHUNK_BYTES);
+    let size = size.ok_or_else(|| failed("a chunk is larger than the format allows"))?;
+    if plain.is_empty() {
+        *plain = memory::zeroed(CHUNK_BYTES, "a chunk")?;
+    }
+    let made = decoder.decompress(block, &mut plain[..size]).map_err(|_| failed("a damaged chunk"))?;
+    Ok(&plain[..made])
+}
+
+/// As the format wants it, since a checksum over data with its own checksum in it is a weak one.
+fn masked_checksum(plain: &[u8]) -> u32 {
+    crc32c(&[plain]).rotate_right(15).wrapping_add(0xA282_EAD8)
+}
+
+fn cut_off() -> crate::error::Error {
+    failed("the stream is cut off")
 }

@@ -146,6 +146,27 @@ fn two_frames_are_not_one() {
     }
 }
 
+/// The frames that are written here are read by the crates' readers, and those of the crates' writers here.
+#[test]
+fn lz4_and_snappy_frames_are_those_of_the_crates() {
+    use std::io::{Read, Write};
+    let [lz4, snappy] = [Builtin::Lz4, Builtin::Snappy].map(|kind| Codec::builtin(kind, 0).unwrap());
+    for payload in payloads() {
+        let (mut from_lz4, mut from_snappy) = (Vec::new(), Vec::new());
+        let frame = encoded(&lz4, &payload);
+        lz4_flex::frame::FrameDecoder::new(frame.as_slice()).read_to_end(&mut from_lz4).unwrap();
+        let stream = encoded(&snappy, &payload);
+        snap::read::FrameDecoder::new(stream.as_slice()).read_to_end(&mut from_snappy).unwrap();
+        assert!(from_lz4 == payload && from_snappy == payload, "{} bytes", payload.len());
+        let mut writer = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        writer.write_all(&payload).unwrap();
+        assert!(decoded(&lz4, &writer.finish().unwrap(), LIMIT_BYTES).unwrap() == payload);
+        let mut writer = snap::write::FrameEncoder::new(Vec::new());
+        writer.write_all(&payload).unwrap();
+        assert!(decoded(&snappy, &writer.into_inner().unwrap(), LIMIT_BYTES).unwrap() == payload);
+    }
+}
+
 /// LZ4 frames with all that the encoder here leaves out: linked blocks, checksums of each block and of the content, its size.
 #[test]
 fn a_frame_with_checksums_tells_every_damaged_byte() {

@@ -9,8 +9,8 @@ use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::Result;
 use crate::log::Log;
 use crate::payloads::{Appended, Payloads};
+use crate::sync::Arc;
 use std::ffi::c_void;
-use std::sync::Arc;
 
 /// What was appended. After an append of no records: where the next one goes, sizes and count 0.
 ///

@@ -83,7 +83,7 @@ const _: () = assert!(size_of::<immuta_codec_vtable>() == 56);
 /// error:     NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level; IMMUTA_E_UNSUPPORTED: this
-/// library was built without it.
+/// library was built without it; IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
 #[unsafe(no_mangle)]
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn immuta_codec_builtin(
 /// error:     NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: encode or decode is NULL, or the id, the name or struct_size is out of bounds;
-/// IMMUTA_E_VERSION: struct_size is that of a newer header.
+/// IMMUTA_E_VERSION: struct_size is that of a newer header; IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. destroy is called exactly once if this function could
 /// read the vtable, which is whenever vtable is not NULL and struct_size not too small: before it returns when it
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn immuta_codec_custom(
 /// codec_out: the codec, for immuta_codec_free.
 /// error:     NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the id or the name is out of bounds.
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the id or the name is out of bounds; IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
 #[unsafe(no_mangle)]

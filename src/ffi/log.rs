@@ -8,10 +8,10 @@ use super::ptr::argument;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::Result;
 use crate::log::Log;
+use crate::sync::Arc;
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
 
 /// An open log: a directory of namespaces.
 ///
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn immuta_open(
         let log_out = call.out("log_out", log_out)?;
         let directory = directory_of(call.string("directory", directory)?)?;
         let options = options::read(&call, options)?;
-        log_out.set(give(Arc::new(Log::open(directory, &options)?))?);
+        log_out.set(give(Arc::new(Log::open(directory, &options)?)?)?);
         Ok(IMMUTA_OK)
     })
 }

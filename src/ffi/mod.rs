@@ -48,6 +48,9 @@
 //! Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
 //!           close-on-exec. A log has at most one thread of its own, with all signals blocked. A call takes at most 32 KiB
 //!           of stack; opening, closing and maintenance take 64.
+//! Memory    Where the system refuses memory, a call answers IMMUTA_E_NO_MEMORY (IMMUTA_E_LIMIT where it refuses a thread),
+//!           has changed nothing and lost nothing, and succeeds when there is some again; a repair may have begun, and is run
+//!           again. Where it is refused to the words of another error, that error has fewer words.
 //! Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
 //!           and immuta_report may grow at the end: the caller passes sizeof, the library fills what fits and zeroes
 //!           the rest, so that either side may be the newer one.

@@ -8,8 +8,9 @@ use super::options::{self, immuta_options};
 use super::ptr::argument;
 use super::status::{self, IMMUTA_OK, immuta_status};
 use crate::error::{Error, ErrorKind};
+use crate::memory;
 use crate::{Found, scan};
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 
 /// Adds a namespace to an open log; a writer creates it where it is missing, as a whole or not at all. A read-only log opens one
@@ -94,7 +95,7 @@ pub unsafe extern "C" fn immuta_namespace_scan(
             let status = refusal.as_ref().map_or(IMMUTA_OK, |refusal| status::of(refusal.kind));
             let message = refusal.as_ref().map_or("", Error::message);
             // Neither has a NUL: one is a file's name, the other escapes it.
-            let [name, message] = [name.as_str(), message].map(|text| CString::new(text).unwrap_or_default());
+            let (name, message) = (memory::c_string(name.as_bytes())?, memory::c_string(message.as_bytes())?);
             // SAFETY: a function of the caller's, called as its documentation says; the strings outlive the call.
             let value = call_back(|| unsafe { found(user, name.as_ptr(), status, message.as_ptr()) })?;
             if value != 0 {

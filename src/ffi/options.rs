@@ -76,7 +76,7 @@ pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: it was added before;
+/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: it was added before; IMMUTA_E_NO_MEMORY;
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
@@ -301,7 +301,7 @@ pub unsafe extern "C" fn immuta_options_set_verify_reads(options: *mut immuta_op
 /// options: options.
 /// codec:   a codec, of which the options keep hold: the caller may release it.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_NO_MEMORY; IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one; the codec is for any.
 #[unsafe(no_mangle)]

@@ -7,7 +7,8 @@ use super::handle::{Opaque, Taken, give};
 use super::log::immuta_log;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::Mutex;
+use crate::log::Log;
+use crate::sync::{Arc, Mutex};
 use crate::transaction::Transaction;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -22,7 +23,7 @@ pub struct immuta_txn {
 }
 
 impl Opaque for immuta_txn {
-    type Body = Mutex<Transaction>;
+    type Body = Mutex<Transaction<Arc<Log>>>;
     const MAGIC: u64 = u64::from_le_bytes(*b"imTxnOpn");
 }
 
@@ -50,7 +51,7 @@ pub unsafe extern "C" fn immuta_txn_begin(
     let call = unsafe { Call::new(error) };
     call.run(|| {
         let (log, txn_out) = (call.handle(log)?, call.out("txn_out", txn_out)?);
-        txn_out.set(give(Mutex::new(log.transaction(ns)?))?);
+        txn_out.set(give(Mutex::new(Transaction::begin(Arc::clone(log), ns)?))?);
         Ok(IMMUTA_OK)
     })
 }
@@ -150,12 +151,12 @@ pub unsafe extern "C" fn immuta_txn_rollback(txn: *mut immuta_txn) {
     });
 }
 
-fn stage(transaction: &Mutex<Transaction>, parts: &[&[u8]]) -> Result<immuta_status> {
+fn stage(transaction: &Mutex<Transaction<Arc<Log>>>, parts: &[&[u8]]) -> Result<immuta_status> {
     transaction.try_lock().ok_or_else(busy)?.append(parts)?;
     Ok(IMMUTA_OK)
 }
 
-fn in_use(transaction: &Mutex<Transaction>) -> bool {
+fn in_use(transaction: &Mutex<Transaction<Arc<Log>>>) -> bool {
     transaction.try_lock().is_none()
 }
 

@@ -5,6 +5,7 @@ use crate::format::log;
 use crate::index::{self, Header, Index, Run};
 use crate::journal::{Body, Found};
 use crate::layout;
+use crate::memory;
 use crate::rebuild;
 use crate::recovery::{self, BesideRecords, Plan, Site};
 use crate::scan::{Bytes, Point};
@@ -32,7 +33,7 @@ impl Files {
         let log = open_file(storage, &log_name)?;
         let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
         if log_meta.size_bytes < log::HEADER_SIZE_BYTES {
-            return Err(too_short(site, log_meta.size_bytes)?.of(&storage.path().join(&log_name)));
+            return Err(too_short(site, log_meta.size_bytes)?.of(&memory::path(storage.path(), &log_name)?));
         }
         let (index, index_id) = match open_index(site)? {
             Some((index, id)) => (index, Some(id)),
@@ -162,5 +163,5 @@ fn open_file(storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {
 }
 
 fn failed(doing: &str, storage: &dyn Storage, name: &str, error: &std::io::Error) -> Error {
-    Error::os(doing, error).of(&storage.path().join(name))
+    Error::os(doing, error).of_file(storage.path(), name)
 }

@@ -8,8 +8,10 @@ use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{Entry, Mode};
 use crate::format::log;
+use crate::format::name::FileName;
 use crate::index::{self, Header, Run};
 use crate::live::{self, Live};
+use crate::memory;
 use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex};
 use crate::progress::Watch;
 use crate::publish::EventCount;
@@ -29,7 +31,7 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// Why it could not.
 pub fn try_files(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<()> {
-    Files::open(&Site::new(storage, namespace, named)).map(drop)
+    Files::open(&Site::new(storage, namespace, named)?).map(drop)
 }
 
 /// Instead of the time of a look that failed.
@@ -79,9 +81,10 @@ impl Follower {
         named: &Chain,
         watch: Option<&dyn Watch>,
     ) -> Result<(Follower, OpenIndex, EventCount)> {
-        let files = Files::open(&Site::new(storage, namespace, named).watched(watch))?;
+        let files = Files::open(&Site::new(storage, namespace, named)?.watched(watch))?;
         let live = Live::attach_reader(storage, namespace, files.log.as_ref());
-        let index = OpenIndex::new(files.index.clone(), named, &storage.path().join(index::file_name(namespace)))?;
+        let index =
+            OpenIndex::new(files.index.clone(), named, &memory::path(storage.path(), &index::file_name(namespace))?)?;
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
         let follower = Follower {
             following: RwLock::new(Following {
@@ -215,9 +218,9 @@ impl Follower {
     /// Maps anew what lies under the paths now, if it is another file of the same log.
     fn follow_paths(&self, namespace: &Namespace) -> Result<()> {
         let storage = namespace.storage.as_ref();
-        let id = |name: String| match storage.metadata(&name) {
+        let id = |name: FileName| match storage.metadata(&name) {
             Ok(meta) => Ok(meta.map(|meta| meta.id)),
-            Err(error) => Err(Error::os("looking at", &error).of(&storage.path().join(name))),
+            Err(error) => Err(Error::os("looking at", &error).of_file(storage.path(), &name)),
         };
         let log_id = id(log::file_name(&namespace.name))?;
         let index_id = id(index::file_name(&namespace.name))?;
@@ -227,7 +230,7 @@ impl Follower {
         let same_live = live_id == following.live.as_ref().and_then(Live::id);
         drop(following);
         if !same_files {
-            let files = match Files::open(&Site::new(storage, &namespace.name, namespace.named_codecs())) {
+            let files = match Files::open(&Site::new(storage, &namespace.name, namespace.named_codecs())?) {
                 // Says nothing about whose files they are.
                 Err(error) if error.kind == ErrorKind::Codec || error.kind.is_of_the_system() => return Err(error),
                 opened => opened.ok(),

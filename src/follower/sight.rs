@@ -117,9 +117,9 @@ pub(super) fn of_files(following: &Following, namespace: &Namespace, watch: Opti
     if authority == following.authority {
         let (count, end) = namespace.visible.get();
         let point = Point { count, end, time_ns: 0 };
-        return Ok(Sight::new(authority, point, namespace.report.lock().clone()));
+        return Ok(Sight::new(authority, point, namespace.report.lock().try_clone()?));
     }
-    let site = Site::new(namespace.storage.as_ref(), &namespace.name, namespace.named_codecs()).watched(watch);
+    let site = Site::new(namespace.storage.as_ref(), &namespace.name, namespace.named_codecs())?.watched(watch);
     let side_file = files.index_id.map(|_| (header, Arc::clone(&files.index.file)));
     let plan = match recovery::examine(&site, files.log.as_ref(), side_file) {
         Err(error) if !is_finding(error.kind) => return Err(error),

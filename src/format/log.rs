@@ -11,6 +11,8 @@
 //! No padding, no checksum, no magic. H, the commit word, is the number of records; a record's number counts from 0 and its
 //! offset is that of its size word. Closed cleanly the file ends at E; open, from the first append on, at a multiple of 64 KiB.
 
+use super::name::FileName;
+
 /// Where the commit word lies.
 pub const COUNT_OFFSET: u64 = 0;
 /// The size of the commit word, and so the offset of record 0.
@@ -21,8 +23,8 @@ pub const SIZE_WORD_BYTES: u64 = 8;
 pub const SUFFIX: &str = "log";
 
 /// The name of `namespace`'s record file.
-pub fn file_name(namespace: &str) -> String {
-    format!("{namespace}.{SUFFIX}")
+pub fn file_name(namespace: &str) -> FileName {
+    FileName::new(namespace, SUFFIX)
 }
 
 /// The offset just after the record at `offset` with a payload of `size_bytes`; `None` when no file can hold it.

@@ -9,6 +9,7 @@ pub mod index;
 pub mod journal;
 pub mod live;
 pub mod log;
+pub mod name;
 
 use crc_fast::{CrcAlgorithm, Digest};
 

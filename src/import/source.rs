@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::in_memory;
 use crate::format::log::{self, SIZE_WORD_BYTES};
 use crate::layout::{self, Fit};
+use crate::memory;
 use crate::progress::Watch;
 use crate::scan::Bytes;
 use crate::storage::{File, OpenMode, Storage};
@@ -25,13 +26,13 @@ pub struct Source {
 
 impl Source {
     pub fn open(beside: &dyn Storage, file_name: &str, progress: &dyn Watch) -> Result<Source> {
-        let path = beside.path().join(file_name);
+        let path = memory::path(beside.path(), file_name)?;
         let failed = |error| Error::os("reading", &error).of(&path);
         let file = beside.open(file_name, OpenMode::Read).map_err(failed)?;
         let size_bytes = file.metadata().map_err(failed)?.size_bytes;
         let mut bytes = Bytes::new(file.as_ref(), size_bytes)?.watched(Some(progress));
         let fit = layout::only_fit(&mut bytes, &path)?;
-        let mut header = vec![0; in_memory(fit.start)];
+        let mut header = memory::zeroed(in_memory(fit.start), "a header")?;
         file.read_at(0, &mut header).map_err(failed)?;
         Ok(Source { file, path, size_bytes, fit, header })
     }
@@ -49,7 +50,7 @@ impl Source {
     /// Whether size and header are still what they were.
     pub fn is_unchanged(&self) -> Result<bool> {
         let size_bytes = self.file.metadata().map_err(|error| self.failed(&error))?.size_bytes;
-        let mut header = vec![0; self.header.len()];
+        let mut header = memory::zeroed(self.header.len(), "a header")?;
         self.file.read_at(0, &mut header).map_err(|error| self.failed(&error))?;
         Ok(size_bytes == self.size_bytes && header == self.header)
     }

@@ -66,7 +66,6 @@ pub fn remove(storage: &dyn Storage, namespace: &str) -> io::Result<()> {
     }
 }
 
-fn failed<'d>(doing: &'d str, storage: &dyn Storage, name: &str) -> impl Fn(io::Error) -> Error + use<'d> {
-    let path = storage.path().join(name);
-    move |error| Error::os(doing, &error).of(&path)
+fn failed<'a>(doing: &'a str, storage: &'a dyn Storage, name: &'a str) -> impl Fn(io::Error) -> Error + 'a {
+    move |error| Error::os(doing, &error).of_file(storage.path(), name)
 }

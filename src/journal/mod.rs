@@ -12,8 +12,9 @@ pub use read::{Body, BodyRecord, Found, Records, find, find_of};
 pub use write::{Journal, Place, Write};
 
 use crate::format::journal::SUFFIX;
+use crate::format::name::FileName;
 
 /// The name of `namespace`'s journal.
-pub fn file_name(namespace: &str) -> String {
-    format!("{namespace}.{SUFFIX}")
+pub fn file_name(namespace: &str) -> FileName {
+    FileName::new(namespace, SUFFIX)
 }

@@ -45,7 +45,7 @@ impl Found {
 /// The journal of `namespace`; `None` when there is none.
 pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<Found>> {
     let name = file_name(namespace);
-    let path = storage.path().join(&name);
+    let path = memory::path(storage.path(), &name)?;
     let file = match storage.open(&name, OpenMode::Read) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(|error| Error::os("opening", &error).of(&path))?,
@@ -58,7 +58,7 @@ pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<Found>> {
     let size = first.map_or(file_size - file_size % GRAIN_BYTES, |header| header.journal_size_bytes);
     for (start, header) in half_offsets(size).into_iter().zip([first, found.header_at(size / 2)?]) {
         if let Some(header) = header.filter(|header| header.journal_size_bytes == size) {
-            found.halves.push(Half { header, start, end: (start + size / 2).min(file_size) });
+            memory::push(&mut found.halves, Half { header, start, end: (start + size / 2).min(file_size) })?;
         }
     }
     found.halves.sort_by_key(|half| half.header.generation);

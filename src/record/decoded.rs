@@ -3,6 +3,7 @@
 use super::{Batch, Record, RecordInfo};
 use crate::codec::Chain;
 use crate::error::{Error, Result, no_memory};
+use crate::memory;
 
 impl Record {
     /// The record with its payload as it was appended.
@@ -23,7 +24,7 @@ impl Batch {
             return Ok(self);
         }
         let (mut decoded, mut sum_bytes) = (Vec::new(), 0_u64);
-        let refused = |_| no_memory("a batch", (self.len() * size_of::<Box<[u8]>>()) as u64);
+        let refused = |_| no_memory("a batch", (self.len() * size_of::<Vec<u8>>()) as u64);
         decoded.try_reserve_exact(self.len()).map_err(refused)?;
         for index in 0..self.len() {
             let (data, info) = self.get(index);
@@ -45,9 +46,9 @@ impl Batch {
     }
 }
 
-fn decode(chain: &Chain, data: &[u8], info: &RecordInfo, limit_bytes: u64) -> Result<Box<[u8]>> {
+fn decode(chain: &Chain, data: &[u8], info: &RecordInfo, limit_bytes: u64) -> Result<Vec<u8>> {
     let RecordInfo { number, offset, .. } = *info;
-    chain.decode(data, limit_bytes).map(Vec::into_boxed_slice).map_err(|error: Error| {
+    chain.decode(data, limit_bytes).map(memory::fitted).map_err(|error: Error| {
         let error = error.about(format_args!("record {number} at offset {offset}"));
         error.advising(format_args!("seek to {} to pass over it", number + 1)).at(number, offset)
     })

@@ -106,7 +106,7 @@ fn recover(
     let completed = unindexed.map(complete).transpose()?;
     let salvage = if salvage {
         let kept = salvage::keep(site.storage, site.namespace, log, point.end, size_before)?;
-        Some(site.storage.path().join(kept))
+        Some(memory::path(site.storage.path(), &kept)?)
     } else {
         None
     };

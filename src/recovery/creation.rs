@@ -1,6 +1,7 @@
 //! A namespace that an opening makes: there as a whole, or nothing of it.
 
 use crate::format::log;
+use crate::format::name::FileName;
 use crate::index;
 use crate::journal;
 use crate::leftovers;
@@ -36,7 +37,7 @@ impl Drop for Creation<'_> {
             return;
         }
         leftovers::discard(self.storage, self.namespace);
-        let remove = |name: fn(&str) -> String| remove_if_there(self.storage, &name(self.namespace));
+        let remove = |name: fn(&str) -> FileName| remove_if_there(self.storage, &name(self.namespace));
         // A durable side file that came back after a loss of power, without its journal, would say that records are missing.
         if remove(index::file_name).and_then(|()| self.storage.sync_directory()).is_ok() {
             let _ = remove(journal::file_name);

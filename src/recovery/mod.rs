@@ -28,6 +28,7 @@ use crate::journal::{self, Journal};
 use crate::layout::{self, Led};
 use crate::leftovers;
 use crate::live::Live;
+use crate::memory;
 use crate::progress::Watch;
 use crate::report::Report;
 use crate::scan::{Bytes, Point};
@@ -85,15 +86,16 @@ pub struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    pub fn new(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Site<'a> {
-        let path = storage.path();
-        let (log_path, index_path) = (path.join(log::file_name(namespace)), path.join(index::file_name(namespace)));
-        Site { storage, namespace, named, count_holds: false, watch: None, log_path, index_path }
+    pub fn new(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Result<Site<'a>> {
+        let log_path = memory::path(storage.path(), &log::file_name(namespace))?;
+        let index_path = memory::path(storage.path(), &index::file_name(namespace))?;
+        Ok(Site { storage, namespace, named, count_holds: false, watch: None, log_path, index_path })
     }
 
     /// The same, where a count holds that nothing but it says of records in a hole.
-    pub fn with_count(&self) -> Site<'a> {
-        Site { count_holds: true, ..Site::new(self.storage, self.namespace, self.named) }.watched(self.watch)
+    pub fn with_count(&self) -> Result<Site<'a>> {
+        let site = Site::new(self.storage, self.namespace, self.named)?;
+        Ok(Site { count_holds: true, ..site }.watched(self.watch))
     }
 
     /// The same, with `watch` told of what is read.
@@ -122,9 +124,8 @@ impl<'a> Site<'a> {
         layout::recognise(bytes, &self.log_path, self.count_holds)
     }
 
-    pub fn failed<'e>(&self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {
-        let path = self.log_path.clone();
-        move |error| Error::os(doing, &error).of(&path)
+    pub fn failed<'e>(&'e self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {
+        move |error| Error::os(doing, &error).of(&self.log_path)
     }
 }
 
@@ -145,7 +146,7 @@ pub fn prepare<'a>(
     named: &'a Chain,
 ) -> Result<(Prepared<'a>, Option<Creation<'a>>)> {
     let started = Instant::now();
-    let site = Site::new(storage, namespace, named);
+    let site = Site::new(storage, namespace, named)?;
     let (lock, mode) = acquire_lock(&site, Absent::Create)?;
     let creation = (mode == OpenMode::CreateNew).then(|| Creation::new(storage, namespace, Arc::clone(&lock)));
     Live::clear_ready(storage, namespace);
@@ -174,7 +175,7 @@ pub fn finish(site: &Site<'_>, lock: Arc<dyn File>, log: Arc<dyn File>, plan: Pl
     let failed = site.failed("writing its last checkpoint");
     let started = Instant::now();
     Live::clear_ready(site.storage, site.namespace);
-    let site = Site::new(site.storage, site.namespace, site.named);
+    let site = Site::new(site.storage, site.namespace, site.named)?;
     let opened = Prepared { site, lock, log, plan, started }.finish(Wanted { journal_size_bytes: None })?;
     opened.index.write_clean(&opened.checkpoint, opened.slot).map_err(failed)?;
     // Readers of other processes go by the files from here on.

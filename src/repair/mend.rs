@@ -9,10 +9,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::codecs::ChainIds;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, entries_end};
 use crate::format::log;
+use crate::format::name::FileName;
 use crate::index::{self, Index, Run};
 use crate::journal;
 use crate::leftovers;
 use crate::live::Live;
+use crate::memory::Refused;
 use crate::random;
 use crate::rebuild;
 use crate::recovery::{Site, Unindexed, replay};
@@ -23,7 +25,7 @@ use crate::sync::Arc;
 use std::io;
 
 /// Makes the files what `remedy` says; the name of the first copy of what had to give way.
-pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Option<String>> {
+pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Option<FileName>> {
     site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
     Live::clear_ready(site.storage, site.namespace);
     leftovers::discard(site.storage, site.namespace);
@@ -61,15 +63,18 @@ fn side_file_id(site: &Site<'_>) -> Result<Option<FileId>> {
 }
 
 /// Copies everything that will be changed or cut off.
-fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<String>) -> Result<()> {
+fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<FileName>) -> Result<()> {
     if remedy.stretches.count > 0 {
+        kept.try_reserve(1).map_err(Refused::from)?;
         kept.push(salvage::keep_all(site.storage, site.namespace, log, remedy.stretches.count, |kept| {
             remedy.each_stretch(site, log, &mut |range| kept.add(range))
         })?);
     }
+    kept.try_reserve(2).map_err(Refused::from)?;
     kept.extend(salvage::keep_whole(site.storage, log, &index::file_name(site.namespace))?);
     // Whatever was laid of it: behind a damaged frame there may be more, which nobody can tell.
     if !is_unused(site, &journal::file_name(site.namespace))? {
+        kept.try_reserve(2).map_err(Refused::from)?;
         kept.extend(salvage::keep_whole(site.storage, log, &journal::file_name(site.namespace))?);
     }
     Ok(())

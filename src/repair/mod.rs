@@ -9,6 +9,7 @@ mod remedy;
 
 use crate::codec::Chain;
 use crate::error::Result;
+use crate::memory;
 use crate::options::{Options, check_name};
 use crate::progress::Progress;
 use crate::recovery::{self, Inspected, Site, inspect};
@@ -58,8 +59,8 @@ pub fn repair_on(
 ) -> Result<Report> {
     let started = Instant::now();
     let named = Chain::new(&options.codecs)?;
-    let (progress, unwatched) = (Progress::new(progress), Site::new(storage.as_ref(), name, &named));
-    let site = Site::new(storage.as_ref(), name, &named).watched(Some(&progress));
+    let (progress, unwatched) = (Progress::new(progress), Site::new(storage.as_ref(), name, &named)?);
+    let site = Site::new(storage.as_ref(), name, &named)?.watched(Some(&progress));
     let Inspected { lock, log, opening } = inspect(&site)?;
     let mut report = match diagnose(&site, log.as_ref(), opening, how)? {
         Diagnosis::Sound { plan, report } if !how.apply => {
@@ -84,7 +85,7 @@ pub fn repair_on(
             mend::refuse_without_room(&site, log.as_ref(), &remedy)?;
             if how.apply {
                 let kept = mend::mend(&unwatched, &log, &remedy)?;
-                let salvage = kept.map(|name| storage.path().join(name));
+                let salvage = kept.map(|name| memory::path(storage.path(), &name)).transpose()?;
                 Report { outcome: Outcome::Repaired, salvage, ..report }
             } else {
                 report

@@ -7,6 +7,7 @@ use crate::format::log::HEADER_SIZE_BYTES;
 use crate::index::{self, Header, Index, Run};
 use crate::journal::Found;
 use crate::layout;
+use crate::memory;
 use crate::recovery::{self, Plan, Site, Unindexed, examine, from_the_beginning, journal_beside, read_index};
 use crate::report::{Outcome, Report};
 use crate::salvage::Stretches;
@@ -86,7 +87,7 @@ impl Own {
         let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
         // What a count claims was weighed the first time.
         assess(
-            &site.with_count(),
+            &site.with_count()?,
             &mut site.bytes(log, size_bytes)?,
             self.sources(),
             &self.spans,
@@ -145,7 +146,7 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
     }
     // What opening cuts off after a gap is kept in its place here.
     let is_cut = opening.as_ref().is_none_or(Plan::is_cut_short);
-    let believing = site.with_count();
+    let believing = site.with_count()?;
     let site = if how.accept_count { &believing } else { site };
     let own = match side_file {
         Some((header, index)) => {
@@ -192,7 +193,7 @@ fn plan_with_count(site: &Site<'_>, log: &dyn File, error: &Error) -> Result<Opt
     if !matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Layout) {
         return Ok(None);
     }
-    match examine(&site.with_count(), log, read_index(site)?) {
+    match examine(&site.with_count()?, log, read_index(site)?) {
         Err(error) if error.kind.is_of_the_files() => Ok(None),
         opening => opening.map(Some),
     }
@@ -233,7 +234,8 @@ fn assess_own(
     let sources = Sources { index: &index, entries, journal: journal.as_ref() };
     let check = |bytes: &mut Bytes<'_>, span, found| assess(site, bytes, sources, &[span], found, &mut |_| Ok(()));
     let mut assessment = check(bytes, covered, Assessment::default())?;
-    let (mut spans, mut followed) = (vec![covered], vec![assessment.base]);
+    let mut spans = memory::list([covered].into_iter())?;
+    let mut followed = memory::list([assessment.base].into_iter())?;
     let (base, quarantined) = (assessment.base, assessment.quarantined);
     let go_on =
         |bytes: &mut Bytes<'_>, from| follow(bytes, &index, from, journal.as_ref(), &site.log_path, |_, _| Ok(()));
@@ -244,8 +246,8 @@ fn assess_own(
             Err(error) if error.kind == ErrorKind::Ambiguous => break,
             found => assessment = found?,
         }
-        spans.push(span);
-        followed.push(assessment.base);
+        memory::push(&mut spans, span)?;
+        memory::push(&mut followed, assessment.base)?;
         point = assessment.base;
         if (point.count, point.end) != (span.to.count, span.to.end) {
             break;
@@ -312,7 +314,7 @@ fn mend_own(bytes: &mut Bytes<'_>, own: Own, report: &mut Report) -> Result<Reme
     report.bad_records = quarantined + known_bad;
     let rest = rest_behind(bytes, point.end)?;
     rest.as_ref().map_or(Ok(()), |rest| stretches.add(bytes, rest))?;
-    Ok(Remedy { point, index: SideFile::Mended(Box::new(own)), stretches, rest })
+    Ok(Remedy { point, index: SideFile::Mended(memory::boxed(own)?), stretches, rest })
 }
 
 /// The records get a new side file, as far as their sizes lead; `how` far where that is not certain, or not at all.

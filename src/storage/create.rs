@@ -1,7 +1,6 @@
 //! Makes the directory of a log and the ones above it, and makes the names of directories durable.
 
-use super::{FileId, sys};
-use std::fs;
+use super::{FileId, names, sys};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -9,16 +8,16 @@ use std::path::Path;
 /// Creates `directory` and what is missing above it (mode 0777 before umask). Their names become durable with
 /// [`super::Storage::sync_own_name`], whichever process made them.
 pub fn create_directory(directory: &Path) -> io::Result<()> {
-    match fs::metadata(directory) {
-        Ok(found) if found.is_dir() => return Ok(()),
-        Ok(_) => return Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Err(_) => {}
+    let path = names::c_path(directory)?;
+    match sys::leads_to_directory(&path)? {
+        Some(true) => return Ok(()),
+        Some(false) => return Err(sys::error(libc::ENOTDIR)),
+        None => {}
     }
     if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         create_directory(parent)?;
     }
-    match fs::create_dir(directory) {
+    match sys::make_directory(&path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
@@ -80,6 +79,7 @@ fn identity(directory: BorrowedFd<'_>, name: &std::ffi::CStr) -> io::Result<File
 mod tests {
     use super::*;
     use std::cell::RefCell;
+    use std::fs;
     use std::os::unix::fs::MetadataExt;
 
     /// The directories above `directory` on the same file system, found by their paths.

@@ -4,12 +4,14 @@
 use super::descriptor::Descriptor;
 use super::engine::{self, Engine};
 use super::file::RealFile;
+use super::names::{self, CName};
 use super::{File, Meta, OpenMode, Standing, Storage, create, fork, sys};
 use crate::error::{Error, ErrorKind};
+use crate::format::name::FileName;
 use crate::memory;
 use crate::options::Io;
 use crate::sync::Arc;
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -24,8 +26,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Storage>, Error> {
     let failed = |failure: io::Error| Error::os("opening the directory", &failure).of(path);
     fork::install().map_err(failed)?;
-    let c_path = CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| Error::new(ErrorKind::Argument, "the directory's path contains a NUL byte"))?;
+    if path.as_os_str().as_bytes().contains(&0) {
+        return Err(Error::new(ErrorKind::Argument, "the directory's path contains a NUL byte"));
+    }
+    let c_path = names::c_path(path).map_err(failed)?;
     let descriptor = sys::open_directory(&c_path).and_then(Descriptor::new).map_err(failed)?;
     // What the system does not say is no reason to refuse: the first call that writes would say it, and calls work everywhere.
     if writable && sys::is_mounted_read_only(descriptor.fd()).unwrap_or(false) {
@@ -35,16 +39,17 @@ pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Sto
     let engine = engine::choose(magic, path, io)?;
     let has_costly_holes = engine::has_costly_holes(magic);
     let own_name_is_durable = AtomicBool::new(false);
-    let name_above = name_above(path, &descriptor);
+    let name_above = name_above(&c_path, &descriptor);
     let path = memory::path(path, "")?;
     let directory = RealDirectory { descriptor, path, name_above, engine, has_costly_holes, own_name_is_durable };
     Ok(Arc::new(RealStorage(Arc::new(directory)?))?.into())
 }
 
 /// What leads from `directory`, opened by `path`, to the directory above and back; `None` where nothing does, as for a root.
-fn name_above(path: &Path, directory: &Descriptor) -> Option<String> {
-    let real = path.canonicalize().ok()?;
-    let name = format!("../{}", real.file_name()?.to_str()?);
+fn name_above(path: &CStr, directory: &Descriptor) -> Option<FileName> {
+    let mut buffer = [0; names::PATH_BYTES_MAX];
+    let name = names::real_path(path, &mut buffer)?.file_name()?.to_str()?;
+    let name = FileName::of(format_args!("../{name}"));
     let leads_back = directory.standing_under(directory.fd(), &name).ok()? == Standing::Kept;
     leads_back.then_some(name)
 }
@@ -55,7 +60,7 @@ pub(super) struct RealDirectory {
     descriptor: Descriptor,
     path: PathBuf,
     /// Leads back here by way of the directory above: the path itself means nothing after a change of the working or root directory.
-    name_above: Option<String>,
+    name_above: Option<FileName>,
     engine: Engine,
     has_costly_holes: bool,
     /// Whether this process has made it so: once is enough.
@@ -117,16 +122,16 @@ impl Storage for RealStorage {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.0.check()?;
-        sys::rename_at(self.0.descriptor(), &sys::c_name(from)?, &sys::c_name(to)?)
+        sys::rename_at(self.0.descriptor(), &CName::new(from)?, &CName::new(to)?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.0.check()?;
-        sys::remove_at(self.0.descriptor(), &sys::c_name(name)?)
+        sys::remove_at(self.0.descriptor(), &CName::new(name)?)
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        sys::list(self.0.descriptor())
+        names::list(self.0.descriptor())
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

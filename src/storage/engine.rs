@@ -41,11 +41,11 @@ pub(super) fn choose(magic: u32, path: &Path, io: Io) -> Result<Engine, Error> {
 }
 
 /// Why files on a file system with this magic number must not be written through mappings.
-fn obstacle_to_mapping(magic: u32, populate_works: bool) -> Option<String> {
+fn obstacle_to_mapping(magic: u32, populate_works: bool) -> Option<&'static str> {
     if !SAFE_FOR_MAPPING.iter().any(|(safe, _)| *safe == magic) {
-        return Some(format!("its file system (type {magic:#x}) is not known to be safe"));
+        return Some("its file system is not known to be safe");
     }
-    (!populate_works).then(|| "the kernel refuses MADV_POPULATE_WRITE (it needs 5.14 or later)".to_owned())
+    (!populate_works).then_some("the kernel refuses MADV_POPULATE_WRITE (it needs 5.14 or later)")
 }
 
 /// Whether the kernel can allocate the pages of a mapping ahead of the stores. Asked once, on anonymous memory.

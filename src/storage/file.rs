@@ -6,6 +6,7 @@ use super::directory::RealDirectory;
 use super::engine::Engine;
 use super::fork::ParentOnly;
 use super::mapping::{MappedTail, MappedView};
+use super::names::CName;
 use super::syscall::{BufferedView, CallTail, CallWord};
 use super::words::MappedWord;
 use super::{
@@ -13,7 +14,6 @@ use super::{
 };
 use crate::memory;
 use crate::sync::{Arc, Mutex};
-use std::ffi::CString;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,7 +29,7 @@ pub(super) struct RealFile(Arc<OpenFile>);
 pub(super) struct OpenFile {
     file: Descriptor,
     directory: Arc<RealDirectory>,
-    name: CString,
+    name: CName,
     /// Whether it can be read, written or both: a flag of `open`.
     access: i32,
     /// The file is known to be this long as far as this handle changed it: room beyond it, made before a cut, is gone.
@@ -45,7 +45,7 @@ impl RealFile {
             OpenMode::Write => (libc::O_RDWR, 0),
             OpenMode::CreateNew => (libc::O_RDWR, libc::O_CREAT | libc::O_EXCL),
         };
-        let name = sys::c_name(name)?;
+        let name = CName::new(name)?;
         directory.check()?;
         let descriptor = sys::open_at(directory.descriptor(), &name, access | creation)?;
         RealFile::opened(directory, name, access, descriptor)
@@ -53,7 +53,7 @@ impl RealFile {
 
     /// Makes `name` for who has `access`.
     pub(super) fn create(directory: &Arc<RealDirectory>, name: &str, access: &Access) -> io::Result<RealFile> {
-        let name = sys::c_name(name)?;
+        let name = CName::new(name)?;
         directory.check()?;
         let descriptor = sys::create_at(directory.descriptor(), &name, access.first_mode())?;
         let made = RealFile::opened(Arc::clone(directory), name.clone(), libc::O_RDWR, descriptor);
@@ -63,7 +63,7 @@ impl RealFile {
         })
     }
 
-    fn opened(directory: Arc<RealDirectory>, name: CString, access: i32, descriptor: OwnedFd) -> io::Result<RealFile> {
+    fn opened(directory: Arc<RealDirectory>, name: CName, access: i32, descriptor: OwnedFd) -> io::Result<RealFile> {
         match descriptor::found(descriptor.as_fd())?.kind {
             libc::S_IFREG => {}
             libc::S_IFDIR => return Err(sys::error(libc::EISDIR)),
@@ -77,7 +77,7 @@ impl RealFile {
     /// A file of no directory.
     pub(super) fn scratch(directory: Arc<RealDirectory>) -> io::Result<RealFile> {
         let file = Descriptor::new(sys::memory_file()?)?;
-        let (name, reach_bytes) = (CString::default(), AtomicU64::new(u64::MAX));
+        let (name, reach_bytes) = (CName::new("")?, AtomicU64::new(u64::MAX));
         RealFile::new(OpenFile { file, directory, name, access: libc::O_RDWR, reach_bytes, lock: Mutex::new(None) })
     }
 

@@ -12,6 +12,7 @@
 #![allow(unsafe_code, reason = "pthread_atfork, the page, and close in the child")]
 
 use super::cancel;
+use crate::memory::{self, Refused};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -156,7 +157,7 @@ impl ParentOnly {
     /// Takes `descriptor` over. It must not carry a lock yet: a fork just before this call would keep it.
     pub(super) fn new(descriptor: OwnedFd) -> io::Result<ParentOnly> {
         install()?;
-        let slot = take_slot(descriptor.as_raw_fd());
+        let slot = take_slot(descriptor.as_raw_fd())?;
         Ok(ParentOnly { descriptor: ManuallyDrop::new(descriptor), slot, generation: generation() })
     }
 
@@ -185,32 +186,32 @@ impl Drop for ParentOnly {
 }
 
 /// Puts `descriptor` into a free slot.
-fn take_slot(descriptor: RawFd) -> &'static AtomicI32 {
+fn take_slot(descriptor: RawFd) -> Result<&'static AtomicI32, Refused> {
     let mut chunk = &FIRST_CHUNK;
     loop {
         for slot in &chunk.slots {
             if slot.compare_exchange(EMPTY, descriptor, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                return slot;
+                return Ok(slot);
             }
         }
         chunk = match next_chunk(chunk) {
             Some(next) => next,
-            None => add_chunk(chunk),
+            None => add_chunk(chunk)?,
         };
     }
 }
 
 /// The chunk after `last`: a new one, or the one another thread added meanwhile.
-fn add_chunk(last: &Chunk) -> &'static Chunk {
-    let added = Box::into_raw(Box::new(Chunk::new()));
+fn add_chunk(last: &Chunk) -> Result<&'static Chunk, Refused> {
+    let added = Box::into_raw(memory::boxed(Chunk::new())?);
     match last.next.compare_exchange(ptr::null_mut(), added, Ordering::AcqRel, Ordering::Acquire) {
         // SAFETY: just leaked; never freed from now on.
-        Ok(_) => unsafe { &*added },
+        Ok(_) => Ok(unsafe { &*added }),
         Err(theirs) => {
             // SAFETY: `added` came from `Box::into_raw` and was not published; `theirs` is a leaked chunk, never freed.
             unsafe {
                 drop(Box::from_raw(added));
-                &*theirs
+                Ok(&*theirs)
             }
         }
     }
@@ -299,7 +300,7 @@ mod tests {
     fn there_is_a_slot_for_every_lock() {
         let address = |slot: &'static AtomicI32| std::ptr::from_ref(slot).addr();
         // A descriptor that is never open, for a child forked by another test meanwhile.
-        let slots: Vec<_> = (0..3 * super::SLOT_COUNT).map(|_| super::take_slot(i32::MAX)).collect();
+        let slots: Vec<_> = (0..3 * super::SLOT_COUNT).map(|_| super::take_slot(i32::MAX).unwrap()).collect();
         let places: BTreeSet<usize> = slots.iter().map(|slot| address(slot)).collect();
         assert_eq!(places.len(), slots.len(), "each has a slot of its own, in three chunks or more");
         assert!(slots.iter().all(|slot| slot.swap(super::EMPTY, Ordering::Relaxed) == i32::MAX));

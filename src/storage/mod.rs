@@ -17,6 +17,7 @@ pub mod fork;
 pub(crate) mod futex;
 mod holder;
 mod mapping;
+mod names;
 mod room;
 pub mod simulated;
 mod sys;
@@ -32,6 +33,8 @@ pub(crate) use eventfd::EventFd;
 pub use words::SharedPage;
 
 pub use crate::sync::Arc;
+
+use crate::format::name::FileName;
 
 use std::fmt::Debug;
 use std::io;
@@ -126,8 +129,8 @@ pub trait Storage: Send + Sync + Debug {
 }
 
 /// The name under which the file called `name` is made, before it is whole and renamed.
-pub fn temporary_name(name: &str) -> String {
-    format!("{name}.tmp")
+pub fn temporary_name(name: &str) -> FileName {
+    FileName::new(name, "tmp")
 }
 
 /// Removes the file called `name`, if there is one.

@@ -92,10 +92,7 @@ pub(super) fn check_put(room: &Range<u64>, offset: u64, parts: &[&[u8]]) -> io::
     let end = parts.iter().try_fold(offset, |at, part| at.checked_add(part.len() as u64));
     match end {
         Some(end) if room.start <= offset && end <= room.end => Ok(()),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("bytes put at {offset} do not fit the room {room:?}"),
-        )),
+        _ => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The system calls the real engines make beyond what std offers: each a safe function that retries EINTR and fails with an `io::Error`.
 #![allow(unsafe_code, reason = "these are the calls std does not wrap")]
 
+use super::names::CName;
 use super::{FileId, Lock, Meta, cancel};
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Descriptors below this one belong to the host: standard input, output and error, open or not.
 const FIRST_DESCRIPTOR: RawFd = 3;
@@ -13,18 +14,11 @@ const FIRST_DESCRIPTOR: RawFd = 3;
 const ACCESS_LIST: &CStr = c"system.posix_acl_access";
 /// The byte that the lock of a writer which is ready leaves out: no file of the format reaches it.
 const READY_AT: i64 = 1 << 62;
-/// The longest name in a directory, with `../` before it.
-const NAME_BYTES_MAX: usize = 3 + 255;
 /// The most parts handed to one `pwritev`; below the kernel's 1024, so that the array fits on a small stack.
 const PARTS_PER_CALL: usize = 256;
 
 pub(super) fn error(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
-}
-
-/// A name as the kernel takes it.
-pub(super) fn c_name(name: &str) -> io::Result<CString> {
-    CString::new(name).map_err(|_| error(libc::EINVAL))
 }
 
 /// The result of `call`, which answers less than zero and sets errno on failure; called again after EINTR.
@@ -152,13 +146,9 @@ pub(super) fn event_counter() -> io::Result<OwnedFd> {
     above_standard(unsafe { OwnedFd::from_raw_fd(made) })
 }
 
-/// As [`metadata_at`], without memory for the name, which an open log may not get.
+/// As [`metadata_at`].
 pub(super) fn metadata_named(directory: BorrowedFd<'_>, name: &str) -> io::Result<Option<Meta>> {
-    let mut bytes = [0; NAME_BYTES_MAX + 1];
-    let Some(place) = bytes.get_mut(..name.len()) else { return Err(error(libc::ENAMETOOLONG)) };
-    place.copy_from_slice(name.as_bytes());
-    let bytes = bytes.get(..=name.len()).unwrap_or_default();
-    metadata_at(directory, CStr::from_bytes_with_nul(bytes).map_err(|_| error(libc::EINVAL))?)
+    metadata_at(directory, &CName::new(name)?)
 }
 
 /// What is under `name` in `directory`, a symbolic link taken as itself.
@@ -178,6 +168,24 @@ pub(super) fn metadata_at(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<
     Ok(Some(Meta { id, size_bytes: u64::try_from(found.st_size).unwrap_or(0), is_regular }))
 }
 
+/// Whether what `path` leads to is a directory; `None` where it leads nowhere.
+pub(super) fn leads_to_directory(path: &CStr) -> io::Result<Option<bool>> {
+    let mut found = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `path` is NUL-terminated, `found` is writable and large enough for a `stat`.
+    match retried(|| unsafe { libc::stat(path.as_ptr(), found.as_mut_ptr()) }) {
+        Err(failure) if failure.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(failure) => Err(failure),
+        // SAFETY: the call succeeded, so the kernel filled it.
+        Ok(_) => Ok(Some(unsafe { found.assume_init() }.st_mode & libc::S_IFMT == libc::S_IFDIR)),
+    }
+}
+
+/// Makes the directory `path`, with mode 0777 before the umask.
+pub(super) fn make_directory(path: &CStr) -> io::Result<()> {
+    // SAFETY: `path` is NUL-terminated and outlives the call.
+    retried(|| unsafe { libc::mkdir(path.as_ptr(), 0o777) }).map(drop)
+}
+
 pub(super) fn rename_at(directory: BorrowedFd<'_>, from: &CStr, to: &CStr) -> io::Result<()> {
     let parent = directory.as_raw_fd();
     // SAFETY: both names are NUL-terminated and outlive the call.
@@ -187,44 +195,6 @@ pub(super) fn rename_at(directory: BorrowedFd<'_>, from: &CStr, to: &CStr) -> io
 pub(super) fn remove_at(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     // SAFETY: `name` is NUL-terminated and outlives the call.
     retried(|| unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), 0) }).map(drop)
-}
-
-/// The names in `directory` that are UTF-8 (no other can be ours), without `.` and `..`.
-pub(super) fn list(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
-    /// Closes the stream, and the descriptor with it, on every way out.
-    struct Stream(*mut libc::DIR);
-    impl Drop for Stream {
-        fn drop(&mut self) {
-            // SAFETY: `fdopendir` made the pointer and nothing else closes it.
-            unsafe { libc::closedir(self.0) };
-        }
-    }
-
-    let own = open_at(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
-    // SAFETY: `own` is an open directory; on success the stream owns the descriptor, which is therefore released below.
-    let stream = unsafe { libc::fdopendir(own.as_raw_fd()) };
-    if stream.is_null() {
-        return Err(io::Error::last_os_error());
-    }
-    let stream = Stream(stream);
-    let _owned_by_the_stream = own.into_raw_fd();
-    let mut names = Vec::new();
-    loop {
-        // SAFETY: errno is this thread's own; it must be zero to tell the end from a failure.
-        unsafe { *libc::__errno_location() = 0 };
-        // SAFETY: the stream is open and only this thread uses it.
-        let entry = unsafe { libc::readdir64(stream.0) };
-        if entry.is_null() {
-            let failure = io::Error::last_os_error();
-            return if failure.raw_os_error() == Some(0) { Ok(names) } else { Err(failure) };
-        }
-        // SAFETY: a non-null entry is valid until the next `readdir64`, and its name is NUL-terminated.
-        let name = unsafe { CStr::from_ptr((&raw const (*entry).d_name).cast()) };
-        match name.to_str() {
-            Ok("." | "..") | Err(_) => {}
-            Ok(name) => names.push(name.to_owned()),
-        }
-    }
 }
 
 /// Gives `from..to` of the file blocks of its own, extending it to `to` if it is shorter.

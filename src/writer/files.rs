@@ -1,6 +1,8 @@
 //! The files under a writer: whether each still is what was opened and has its name, and what is said when one is not.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::name::FileName;
+use crate::memory;
 use crate::storage::{File, Standing, Storage};
 use crate::sync::Arc;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ pub(super) struct Files {
 
 #[derive(Debug)]
 struct Named {
-    name: String,
+    name: FileName,
     path: PathBuf,
     file: Arc<dyn File>,
 }
@@ -28,9 +30,15 @@ pub(super) struct Lost {
 }
 
 impl Files {
-    pub(super) fn new(storage: &Arc<dyn Storage>, files: impl IntoIterator<Item = (String, Arc<dyn File>)>) -> Files {
-        let named = |(name, file): (String, _)| Named { path: storage.path().join(&name), name, file };
-        Files { storage: Arc::clone(storage), files: files.into_iter().map(named).collect() }
+    pub(super) fn new(
+        storage: &Arc<dyn Storage>,
+        files: impl IntoIterator<Item = (FileName, Arc<dyn File>)>,
+    ) -> Result<Files> {
+        let mut all = Vec::new();
+        for (name, file) in files {
+            memory::push(&mut all, Named { path: memory::path(storage.path(), &name)?, name, file })?;
+        }
+        Ok(Files { storage: Arc::clone(storage), files: all })
     }
 
     /// The first that is not what it was; `lock` is the one that holds the lock of the first.

@@ -113,7 +113,7 @@ impl Writer {
         let named = [(log::file_name(&namespace.name), &log), (index::file_name(&namespace.name), &index.file)];
         let journal_named = journal_file.as_ref().map(|file| (journal::file_name(&namespace.name), file));
         let open = named.into_iter().chain(journal_named).map(|(name, file)| (name, Arc::clone(file)));
-        let files = Files::new(&namespace.storage, open);
+        let files = Files::new(&namespace.storage, open)?;
         let writer = Writer {
             log,
             index,
@@ -190,6 +190,11 @@ impl Writer {
             return Err(error.at(appended.number, appended.offset));
         }
         Ok(appended)
+    }
+
+    /// The largest record that can be appended.
+    pub fn max_record_size_bytes(&self) -> u64 {
+        self.namespace.max_record_size_bytes
     }
 
     /// Whether there is something to flush, and whether so much that it should not wait.

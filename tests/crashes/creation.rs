@@ -25,7 +25,7 @@ fn read_only() -> Options {
 /// All there is, as a reader finds it that names none.
 fn namespaces(disk: &Simulated) -> Vec<String> {
     let log = Log::open_on(disk.storage(), &read_only()).unwrap();
-    (0..log.namespace_count()).map(|ns| log.namespace_name(ns).unwrap()).collect()
+    (0..log.namespace_count()).map(|ns| log.namespace_name(ns).unwrap().to_owned()).collect()
 }
 
 fn names(disk: &Simulated) -> Vec<String> {

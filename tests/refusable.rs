@@ -1,0 +1,89 @@
+//! Where memory is taken: through `src/memory.rs` and `src/sync/arc.rs`, which answer where it is refused. What ends the process there
+//! stands nowhere else in the library, with the exceptions listed here. (`c-tests/suites/no_memory.c` refuses every allocation.)
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What takes memory for granted.
+const FORBIDDEN: [&str; 27] = [
+    "std::sync::Arc",
+    "std::sync::{Arc",
+    "std::rc",
+    "Box::new(",
+    "Box::default(",
+    "Arc::from(",
+    "format!(",
+    "vec![",
+    "with_capacity(",
+    ".collect(",
+    ".collect::<",
+    ".to_owned()",
+    ".to_string()",
+    ".to_vec()",
+    ".to_path_buf()",
+    ".into_owned()",
+    ".into_boxed",
+    ".concat()",
+    "String::from(",
+    "CString::new(",
+    "PathBuf::from(\"",
+    ".path().join(",
+    "read_to_string(",
+    "fs::read(",
+    "read_dir(",
+    "canonicalize(",
+    "std::thread",
+];
+
+/// File, what it may use, and why.
+const EXCEPTIONS: [(&str, &str, &str); 5] = [
+    ("codec/chain.rs", ".collect(", "into an array of fixed size"),
+    ("format/codecs.rs", ".collect(", "into an array of fixed size"),
+    ("ffi/token.rs", ".into_boxed", "of a list that has no more room than it needs"),
+    ("writer/mod.rs", "std::thread", "asks whether this thread panics"),
+    ("storage/fork.rs", "std::thread", "gives the processor to another thread"),
+];
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        match name {
+            "tests" | "simulated" | "tests.rs" => {}
+            _ if path.is_dir() => sources(&path, found),
+            _ => found.push(path),
+        }
+    }
+}
+
+/// The lines of `source` that are compiled into the library, and their numbers.
+fn compiled(source: &str) -> impl Iterator<Item = (usize, &str)> {
+    let end = source.find("\n#[cfg(test)]\nmod tests {").unwrap_or(source.len());
+    let lines = source[..end].lines().enumerate().map(|(index, line)| (index + 1, line));
+    lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn memory_that_may_be_refused_is_asked_for_in_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut files, mut found, mut used) = (Vec::new(), Vec::new(), [false; EXCEPTIONS.len()]);
+    sources(&root, &mut files);
+    assert!(files.len() > 80, "{} files", files.len());
+    for path in files {
+        let (file, source) = (path.strip_prefix(&root).unwrap().to_str().unwrap(), fs::read_to_string(&path).unwrap());
+        for (number, line) in compiled(&source) {
+            for forbidden in FORBIDDEN.iter().filter(|forbidden| line.contains(*forbidden)) {
+                let exception = EXCEPTIONS.iter().position(|(where_, what, _)| (*where_, *what) == (file, *forbidden));
+                match exception {
+                    Some(index) => used[index] = true,
+                    None => found.push(format!("src/{file}:{number}: {forbidden} in {}", line.trim())),
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "take memory that may be refused, see src/memory.rs:\n{}", found.join("\n"));
+    let unused: Vec<_> = EXCEPTIONS.iter().zip(used).filter(|(_, used)| !used).collect();
+    assert!(unused.is_empty(), "exceptions that nothing needs: {unused:?}");
+}
