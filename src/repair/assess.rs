@@ -23,7 +23,7 @@ use std::path::Path;
 pub enum Fault {
     /// Only its size word: with the one that the entries tell, the checksum is right.
     Size,
-    /// Only its entry: the sizes lead from the record before to the one behind.
+    /// Only its entry: the sizes lead from the record before to the one behind, and the journal has no other bytes of it.
     Entry,
     /// Its bytes, which the journal has as they were.
     Replayed,
@@ -186,9 +186,13 @@ impl Assessor<'_, '_> {
             };
             let known_entry = entry.take();
             let replayed = match (&mut self.journal, fault) {
-                (Some(journal), Some(Fault::Bytes)) => as_it_was(journal, number, start..end, known_entry.as_ref())?,
+                (Some(journal), Some(Fault::Bytes | Fault::Entry)) => {
+                    as_it_was(journal, number, start..end, known_entry.as_ref())?
+                }
                 _ => None,
             };
+            // Of one that only lost its entry the journal says whether the bytes in the file are right.
+            let replayed = replayed.filter(|(_, right)| fault != Some(Fault::Entry) || *right != crc);
             let (fault, crc) = match replayed {
                 Some((_, crc)) => (Some(Fault::Replayed), crc),
                 None => (fault, crc),

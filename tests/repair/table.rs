@@ -193,6 +193,17 @@ fn every_combination_of_damaged_parts_of_a_killed_log() {
     assert_eq!(cells, 3 * (256 + 128));
 }
 
+#[test]
+fn every_combination_of_damaged_parts_of_records_that_the_journal_has() {
+    let files = killed(false);
+    let parts = [Part::OlderCheckpoint, Part::NewerCheckpoint, Part::Payload(30), Part::Entry(30), Part::Entry(31)];
+    for mask in 0..1 << parts.len() {
+        let chosen = chosen(&parts, mask);
+        let context = format!("{chosen:?}");
+        assert!(repaired(&on_disk(&damage(&files, &chosen)), &context) == expected(false, &[]), "{context}");
+    }
+}
+
 /// Who appends to a closed log without a side file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writer {
