@@ -316,6 +316,49 @@ static void a_bare_child_opens_logs_of_its_own(void) {
   CHECK_EQ(check_file_size(check_path("child/a.log")), 8 + 108);
 }
 
+/* Before anything of the library's runs in the child, it closes what it does not know and opens its own. */
+static void take_every_number(void *argument) {
+  held *h = argument;
+  static const char content[] = "of the child";
+  char after[sizeof content];
+  int host = memfd_create("host", MFD_CLOEXEC);
+  CHECK(host > 3 && write(host, content, sizeof content) == sizeof content);
+  for (int number = 3; number < host; number++) {
+    if (fcntl(number, F_GETFD) >= 0) CHECK_EQ(dup2(host, number), number);
+  }
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append(h->log, 0, "x", 1, NULL, ERR));
+  for (int number = 3; number < host; number++) CHECK(fcntl(number, F_GETFD) >= 0);
+  CHECK(pread(host, after, sizeof after, 0) == sizeof after && memcmp(content, after, sizeof after) == 0);
+  _exit(0);
+}
+
+static void a_bare_child_keeps_the_files_it_opened_in_place_of_ours(void) {
+  held h = hold_everything();
+  check_process_succeeds(clone_bare(take_every_number, &h));
+  check_append(h.log, 0, 100, 10);
+  release_everything(&h);
+}
+
+static immuta_log *opened_by_handler;
+
+static void open_in_handler(void) { opened_by_handler = OPEN(.directory = check_path("child")); }
+
+static void append_what_the_handler_opened(void *argument) {
+  held *h = argument;
+  check_append(opened_by_handler, 0, 10, 1);
+  CHECK_OK(immuta_close(opened_by_handler, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_append(h->log, 0, "x", 1, NULL, ERR));
+  _exit(0);
+}
+
+/* Handlers of children run in the order they were registered in: this one before the library's. */
+static void what_a_handler_of_the_host_opens_in_a_child_is_the_childs_own(void) {
+  CHECK(pthread_atfork(NULL, NULL, open_in_handler) == 0);
+  held h = hold_everything();
+  check_process_succeeds(check_fork(append_what_the_handler_opened, &h));
+  release_everything(&h);
+}
+
 static void expect_forked_once_more(void *argument) {
   held *h = argument;
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_append(h->log, 0, "x", 1, NULL, ERR));
@@ -413,6 +456,8 @@ static const check_case cases[] = {
     CASE(threads_asleep_at_the_fork_do_not_haunt_the_child),
     CASE(forks_in_the_midst_of_work_never_hang),
     CASE(every_call_in_a_bare_child_answers_forked),
+    CASE(a_bare_child_keeps_the_files_it_opened_in_place_of_ours),
+    CASE(what_a_handler_of_the_host_opens_in_a_child_is_the_childs_own),
     CASE(a_bare_child_opens_logs_of_its_own),
     CASE(a_bare_child_of_a_bare_child_knows_itself_too),
     CASE(a_bare_child_gives_the_lock_up_in_its_first_call),

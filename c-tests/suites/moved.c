@@ -66,8 +66,8 @@ static void a_directory_that_is_moved_is_noticed_and_a_change_of_the_working_dir
   CHECK_STATUS(IMMUTA_E_POISONED, immuta_close(log, ERR));
 }
 
-/* Descriptors that lead into the test's directory come to lead to a file of the host; how many there were. */
-static size_t take_descriptors(int host, int *taken) {
+/* The descriptors that lead into the test's directory; how many there are. */
+static size_t find_descriptors(int *found) {
   size_t count = 0;
   DIR *directory = opendir("/proc/self/fd");
   CHECK(directory != NULL);
@@ -77,11 +77,17 @@ static size_t take_descriptors(int host, int *taken) {
     ssize_t length = readlink(path, target, sizeof target);
     if (length < 0 || strncmp(target, check_dir(), strlen(check_dir())) != 0) continue;
     CHECK(count < TAKEN_MAX);
-    taken[count++] = atoi(entry->d_name);
+    found[count++] = atoi(entry->d_name);
   }
   closedir(directory);
-  for (size_t i = 0; i < count; i++) CHECK_EQ(dup2(host, taken[i]), taken[i]);
+  CHECK(count >= 4);
   return count;
+}
+
+static void close_descriptors(void) {
+  int found[TAKEN_MAX];
+  size_t count = find_descriptors(found);
+  for (size_t i = 0; i < count; i++) CHECK(close(found[i]) == 0);
 }
 
 static void a_host_that_closes_what_it_does_not_know_keeps_its_own_files(void) {
@@ -99,8 +105,8 @@ static void a_host_that_closes_what_it_does_not_know_keeps_its_own_files(void) {
       static char content[HOST_BYTES], after[HOST_BYTES + 1], large[1 << 21];
       memset(content, '!', sizeof content);
       CHECK(host >= 0 && write(host, content, sizeof content) == sizeof content);
-      size_t count = take_descriptors(host, taken);
-      CHECK(count >= 4);
+      size_t count = find_descriptors(taken);
+      for (size_t i = 0; i < count; i++) CHECK_EQ(dup2(host, taken[i]), taken[i]);
       if (notice == 0) CHECK_STATUS(IMMUTA_E_IO, immuta_sync(log, 0, ERR));
       if (notice == 1) CHECK_STATUS(IMMUTA_E_IO, immuta_append(log, 0, large, sizeof large, NULL, ERR));
       if (notice == 3) CHECK_STATUS(IMMUTA_E_IO, immuta_append(log, 0, "x", 1, NULL, ERR));
@@ -123,10 +129,57 @@ static void a_host_that_closes_what_it_does_not_know_keeps_its_own_files(void) {
     }
 }
 
+static void descriptors_that_are_closed_are_noticed_though_nothing_is_opened(void) {
+  static const int engines[] = {IMMUTA_IO_AUTO, IMMUTA_IO_SYSCALL};
+  for (size_t i = 0; i < CHECK_COUNT(engines); i++)
+    for (int notice = 0; notice < 2; notice++) {
+      static char large[1 << 21];
+      char name[32];
+      snprintf(name, sizeof name, "n%zu%d", i, notice);
+      immuta_log *log = OPEN(.names = {name}, .io = engines[i], .flush_interval_ns = -1);
+      for (uint64_t record = 0; record < 10; record++) check_append(log, 0, RECORD_BYTES, record);
+      close_descriptors();
+      if (notice == 0) CHECK_STATUS(IMMUTA_E_IO, immuta_sync(log, 0, ERR));
+      else CHECK_STATUS(IMMUTA_E_IO, immuta_append(log, 0, large, check_stats(log, 0).engine == IMMUTA_IO_MMAP ? sizeof large : 1, NULL, ERR));
+      CHECK_MESSAGE("closed its descriptor");
+      CHECK_STATUS(IMMUTA_E_POISONED, immuta_append(log, 0, "x", 1, NULL, ERR));
+      CHECK_MESSAGE("closed its descriptor");
+      CHECK_STATUS(IMMUTA_E_POISONED, immuta_close(log, ERR));
+    }
+}
+
+/* The same files by the same numbers: what tells the two handles apart is which of them got the lock last. */
+static void a_handle_without_its_descriptors_leaves_the_next_one_alone(void) {
+  for (int durable = 0; durable <= 1; durable++)
+    for (int is_closed_at_once = 0; is_closed_at_once <= 1; is_closed_at_once++) {
+      char name[32];
+      snprintf(name, sizeof name, "n%d%d", durable, is_closed_at_once);
+      immuta_log *before = open_with_records(name, durable);
+      close_descriptors();
+      immuta_log *log = OPEN(.names = {name}, .durable = durable, .journal_size = 1 << 16, .flush_interval_ns = -1);
+      for (uint64_t i = 10; i < 20; i++) check_append(log, 0, RECORD_BYTES, i);
+      if (is_closed_at_once) {
+        CHECK_STATUS(IMMUTA_E_IO, immuta_close(before, ERR));
+        CHECK_MESSAGE("closed its descriptor");
+      } else expect_poisoned(before, "closed its descriptor");
+      check_append(log, 0, RECORD_BYTES, 20);
+      CHECK_OK(immuta_sync(log, 0, ERR));
+      CHECK_OK(immuta_close(log, ERR));
+      log = OPEN(.names = {name});
+      CHECK_EQ(check_report(log, 0).outcome, IMMUTA_OUTCOME_CLEAN);
+      immuta_stream *stream = check_stream(log, 0, 0);
+      for (uint64_t i = 0; i <= 20; i++) check_next(stream, i, RECORD_BYTES, i);
+      immuta_stream_done(stream);
+      CHECK_OK(immuta_close(log, ERR));
+    }
+}
+
 static const check_case cases[] = {
     CASE(a_file_without_its_name_is_written_no_more),
     CASE(a_directory_that_is_moved_is_noticed_and_a_change_of_the_working_directory_is_none),
     CASE(a_host_that_closes_what_it_does_not_know_keeps_its_own_files),
+    CASE(descriptors_that_are_closed_are_noticed_though_nothing_is_opened),
+    CASE(a_handle_without_its_descriptors_leaves_the_next_one_alone),
 };
 
 int main(int argc, char **argv) { return check_main(cases, CHECK_COUNT(cases), argc, argv); }

@@ -4,7 +4,8 @@
 use super::{FileId, Standing, cancel, sys};
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a descriptor leads to.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +30,7 @@ pub(super) fn found(file: BorrowedFd<'_>) -> io::Result<Found> {
     match asked {
         // A sandbox that does not know the call.
         Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-            return found_before_statx(file);
+            return found_by_fstat(file.as_raw_fd());
         }
         Err(refusal) => return Err(refusal),
         Ok(_) => {}
@@ -44,11 +45,16 @@ pub(super) fn found(file: BorrowedFd<'_>) -> io::Result<Found> {
     })
 }
 
+/// Which file the number `descriptor` leads to. Async-signal-safe.
+pub(super) fn id_of(descriptor: RawFd) -> io::Result<FileId> {
+    Ok(found_by_fstat(descriptor)?.id)
+}
+
 /// As [`found`], by the older call.
-fn found_before_statx(file: BorrowedFd<'_>) -> io::Result<Found> {
+fn found_by_fstat(descriptor: RawFd) -> io::Result<Found> {
     let mut found = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: `found` is writable and large enough for a `stat`.
-    sys::retried(|| unsafe { libc::fstat(file.as_raw_fd(), found.as_mut_ptr()) })?;
+    sys::retried(|| unsafe { libc::fstat(descriptor, found.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so the kernel filled it.
     let found = unsafe { found.assume_init() };
     Ok(Found {
@@ -66,12 +72,24 @@ pub(super) struct Descriptor {
     id: FileId,
     /// Whether a name led to it when it was opened; to a file in memory none ever does.
     has_name: bool,
+    /// Whether its number is left to whoever has it.
+    is_disowned: AtomicBool,
 }
 
 impl Descriptor {
     pub(super) fn new(descriptor: OwnedFd) -> io::Result<Descriptor> {
         let found = found(descriptor.as_fd())?;
-        Ok(Descriptor { file: ManuallyDrop::new(descriptor.into()), id: found.id, has_name: found.links > 0 })
+        let (file, has_name) = (ManuallyDrop::new(descriptor.into()), found.links > 0);
+        Ok(Descriptor { file, id: found.id, has_name, is_disowned: AtomicBool::new(false) })
+    }
+
+    /// Leaves the number to whoever has it: the host has closed descriptors, and this number may lead to the same file through another's.
+    pub(super) fn disown(&self) {
+        self.is_disowned.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_disowned(&self) -> bool {
+        self.is_disowned.load(Ordering::Relaxed)
     }
 
     pub(super) fn std(&self) -> &std::fs::File {
@@ -98,14 +116,16 @@ impl Descriptor {
     }
 
     /// As [`Descriptor::standing`], and where `name` in `directory` leads. What may not be looked at any more, after the host gave up
-    /// rights, counts as kept.
+    /// rights or entered a sandbox, counts as kept.
     pub(super) fn standing_under(&self, directory: BorrowedFd<'_>, name: &str) -> io::Result<Standing> {
         let standing = self.standing()?;
         if standing != Standing::Kept {
             return Ok(standing);
         }
         match sys::metadata_named(directory, name) {
-            Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EACCES | libc::EPERM)) => Ok(Standing::Kept),
+            Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::ENOSYS)) => {
+                Ok(Standing::Kept)
+            }
             Err(refusal) => Err(refusal),
             Ok(Some(meta)) if meta.id == self.id => Ok(Standing::Kept),
             Ok(_) => Ok(Standing::Moved),
@@ -124,7 +144,7 @@ impl Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         let _deferred = cancel::defer();
-        if !matches!(self.standing(), Ok(Standing::Closed)) {
+        if !self.is_disowned() && !matches!(self.standing(), Ok(Standing::Closed)) {
             // SAFETY: dropped once, here, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.file) };
         }

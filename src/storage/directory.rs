@@ -77,6 +77,15 @@ impl RealDirectory {
         self.descriptor.check()
     }
 
+    /// Leaves all descriptors of the log to whoever has their numbers.
+    pub(super) fn disown(&self) {
+        self.descriptor.disown();
+    }
+
+    pub(super) fn is_disowned(&self) -> bool {
+        self.descriptor.is_disowned()
+    }
+
     fn standing(&self) -> io::Result<Standing> {
         let descriptor = self.descriptor();
         let Some(name) = &self.name_above else { return self.descriptor.standing() };

@@ -1,34 +1,41 @@
 //! A descriptor for event loops that is readable while it is set.
 
+use super::descriptor::Descriptor;
 use super::{cancel, sys};
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 /// An eventfd: close-on-exec, never blocking, at least 3.
+///
+/// A host that closes descriptors it does not know may have given its number to a file: that is not touched. (The kernel gives all
+/// descriptors that are no files the same inode, so another eventfd cannot be told apart.)
 #[derive(Debug)]
-pub struct EventFd(File);
+pub struct EventFd(Descriptor);
 
 impl EventFd {
     pub fn new() -> io::Result<EventFd> {
-        sys::event_counter().map(File::from).map(EventFd)
+        Descriptor::new(sys::event_counter()?).map(EventFd)
     }
 
     /// Makes it readable. Async-signal-safe.
     pub fn set(&self) {
         let _deferred = cancel::defer();
-        // It fails only when the counter is full, and then it is readable.
-        let _ = (&self.0).write(&1_u64.to_le_bytes());
+        if self.0.check().is_ok() {
+            // It fails only when the counter is full, and then it is readable.
+            let _ = self.0.std().write(&1_u64.to_le_bytes());
+        }
     }
 
     /// Makes it unreadable.
     pub fn clear(&self) {
         let _deferred = cancel::defer();
-        // It fails only when the counter is zero, and then there is nothing to clear.
-        let _ = (&self.0).read(&mut [0; size_of::<u64>()]);
+        if self.0.check().is_ok() {
+            // It fails only when the counter is zero, and then there is nothing to clear.
+            let _ = self.0.std().read(&mut [0; size_of::<u64>()]);
+        }
     }
 
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.fd()
     }
 }

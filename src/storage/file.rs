@@ -166,6 +166,14 @@ impl OpenFile {
     }
 }
 
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if self.directory.is_disowned() {
+            self.file.disown();
+        }
+    }
+}
+
 impl File for RealFile {
     fn metadata(&self) -> io::Result<Meta> {
         let found = descriptor::found(self.descriptor())?;
@@ -173,8 +181,13 @@ impl File for RealFile {
     }
 
     fn standing(&self, name: &str) -> io::Result<Standing> {
-        if self.lock.lock().as_ref().is_some_and(|lock| !lock.is_kept()) {
-            return Ok(Standing::Closed); // and the lock with it
+        if let Some(lock) = &*self.lock.lock() {
+            if lock.is_superseded() {
+                self.directory.disown();
+            }
+            if !lock.is_kept() {
+                return Ok(Standing::Closed); // and the lock with it
+            }
         }
         self.file.standing_under(self.directory.descriptor(), name)
     }
@@ -300,26 +313,29 @@ impl File for RealFile {
 struct WriterLock {
     /// There until the drop.
     descriptor: Option<ParentOnly>,
-    id: FileId,
 }
 
 impl WriterLock {
     /// Locks the file `id` through `descriptor`; `None` when the lock is held elsewhere.
     fn take(descriptor: OwnedFd, id: FileId) -> io::Result<Option<WriterLock>> {
-        let descriptor = ParentOnly::new(descriptor)?;
+        let descriptor = ParentOnly::new(descriptor, id)?;
         match descriptor.get() {
-            Some(own) if sys::lock(own)? => Ok(Some(WriterLock { descriptor: Some(descriptor), id })),
+            Some(own) if sys::lock(own)? => {
+                descriptor.supersedes_others();
+                Ok(Some(WriterLock { descriptor: Some(descriptor) }))
+            }
             _ => Ok(None),
         }
     }
 
-    /// Whether the descriptor still leads to the locked file; a forked child has none.
+    /// Whether this process got the lock once more since.
+    fn is_superseded(&self) -> bool {
+        self.descriptor.as_ref().is_some_and(ParentOnly::is_superseded)
+    }
+
+    /// Whether the lock is still held through the descriptor.
     fn is_kept(&self) -> bool {
-        let descriptor = self.descriptor.as_ref().and_then(ParentOnly::get);
-        descriptor.is_none_or(|own| match descriptor::found(own) {
-            Ok(found) => found.id == self.id,
-            Err(refusal) => refusal.raw_os_error() != Some(libc::EBADF),
-        })
+        self.descriptor.as_ref().is_none_or(ParentOnly::is_kept)
     }
 }
 

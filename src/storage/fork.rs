@@ -11,29 +11,55 @@
 //! the parent's page and is taken for one of its threads.
 #![allow(unsafe_code, reason = "pthread_atfork, the page, and close in the child")]
 
-use super::cancel;
+use super::{FileId, cancel, descriptor};
 use crate::memory::{self, Refused};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// Locked descriptors per piece of the table.
 const SLOT_COUNT: usize = 512;
-/// A slot without a descriptor (real ones are 3 or more).
-const EMPTY: RawFd = 0;
+/// What a slot's entry is without a descriptor (real ones are 3 or more).
+const EMPTY: u64 = 0;
+/// That of a slot which is being filled.
+const TAKEN: u64 = 1;
+/// That of a slot whose descriptor the host closed.
+const LOST: u64 = 2;
+
+/// A descriptor in the table, and which file it leads to: a host that closes descriptors it does not know gives the number to another.
+#[derive(Debug)]
+struct Slot {
+    /// [`EMPTY`], [`TAKEN`], [`LOST`], or a serial number in the upper half, which no other entry ever has, and the descriptor in the lower.
+    entry: AtomicU64,
+    device: AtomicU64,
+    inode: AtomicU64,
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Slot { entry: AtomicU64::new(EMPTY), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
+    }
+
+    /// The descriptor of `entry`, one of this slot, and its file; `None` where there is none.
+    fn descriptor(&self, entry: u64) -> Option<(RawFd, FileId)> {
+        let id = FileId { device: self.device.load(Ordering::Relaxed), inode: self.inode.load(Ordering::Relaxed) };
+        let descriptor = RawFd::try_from(entry & u64::from(u32::MAX)).ok()?;
+        (entry > LOST).then_some((descriptor, id))
+    }
+}
 
 /// A piece of the table. The first is static, further ones are leaked on purpose: the handler may look at any of them at any time.
 struct Chunk {
-    slots: [AtomicI32; SLOT_COUNT],
+    slots: [Slot; SLOT_COUNT],
     next: AtomicPtr<Chunk>,
 }
 
 impl Chunk {
     const fn new() -> Self {
-        Chunk { slots: [const { AtomicI32::new(EMPTY) }; SLOT_COUNT], next: AtomicPtr::new(ptr::null_mut()) }
+        Chunk { slots: [const { Slot::new() }; SLOT_COUNT], next: AtomicPtr::new(ptr::null_mut()) }
     }
 }
 
@@ -42,6 +68,8 @@ static FIRST_CHUNK: Chunk = Chunk::new();
 static WORD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 /// The same in memory that a child inherits: what it counts on from.
 static INHERITED: AtomicU64 = AtomicU64::new(0);
+/// Whether the kernel does that.
+static IS_WIPED: AtomicBool = AtomicBool::new(false);
 /// In place of the generation while a child takes over; no handle is of it.
 const TAKING_OVER: u64 = u64::MAX;
 
@@ -88,7 +116,8 @@ fn map_word() -> Result<&'static AtomicU64, i32> {
         return Err(failure());
     }
     // SAFETY: the page just mapped. An older kernel refuses the advice, and then `fork` alone is noticed, by the handler.
-    let _wiped = unsafe { libc::madvise(page, size_of::<AtomicU64>(), libc::MADV_WIPEONFORK) };
+    let advised = unsafe { libc::madvise(page, size_of::<AtomicU64>(), libc::MADV_WIPEONFORK) };
+    IS_WIPED.store(advised == 0, Ordering::Relaxed);
     // SAFETY: aligned to a page, large enough, and never unmapped.
     Ok(unsafe { AtomicU64::from_ptr(page.cast()) })
 }
@@ -102,16 +131,17 @@ fn install_handler(word: &'static AtomicU64) -> i32 {
     unsafe { libc::pthread_atfork(None, None, Some(in_child)) }
 }
 
-/// What `fork` runs in the child, so that the locks go at once. Where the kernel does not wipe the page, this does.
+/// What `fork` runs in the child, so that the locks go at once. Where the kernel does not wipe the page, this does; where it does, a handler
+/// of the host's may have used the library before this one, and what it opened is the child's own.
 unsafe extern "C" fn in_child() {
-    if let Some(word) = word() {
+    if let Some(word) = word().filter(|_| !IS_WIPED.load(Ordering::Relaxed)) {
         word.store(0, Ordering::Relaxed);
-        take_over();
     }
+    let _own = generation();
 }
 
-/// The first thing that a child does here. Only the forking thread lives on in it, with its memory in any state: atomics and `close`,
-/// nothing else. A second thread of the child, or a signal handler, does not wait for it: for both the parent's handles are forked.
+/// The first thing that a child does here. Only the forking thread lives on in it, with its memory in any state: atomics, `fstat`
+/// and `close`, nothing else. A second thread of the child, or a signal handler, does not wait for it: for both the parent's handles are forked.
 #[cold]
 fn take_over() -> u64 {
     let Some(word) = word() else { return 0 };
@@ -124,13 +154,14 @@ fn take_over() -> u64 {
     generation
 }
 
-/// Closes the child's copies of the descriptors that carry locks.
+/// Closes the child's copies of the descriptors that carry locks, but for a number that leads to another file by now: it is the host's.
 fn close_inherited() {
     let mut chunk = Some(&FIRST_CHUNK);
     while let Some(piece) = chunk {
         for slot in &piece.slots {
-            let descriptor = slot.swap(EMPTY, Ordering::Relaxed);
-            if descriptor != EMPTY {
+            let entry = slot.entry.swap(EMPTY, Ordering::Acquire);
+            let Some((descriptor, id)) = slot.descriptor(entry) else { continue };
+            if descriptor::id_of(descriptor).is_ok_and(|found| found == id) {
                 let _deferred = cancel::defer();
                 // SAFETY: the child's copy of a descriptor whose owner, seeing another generation, will never use or close it.
                 unsafe { libc::close(descriptor) };
@@ -149,22 +180,54 @@ fn next_chunk(chunk: &Chunk) -> Option<&'static Chunk> {
 #[derive(Debug)]
 pub(super) struct ParentOnly {
     descriptor: ManuallyDrop<OwnedFd>,
-    slot: &'static AtomicI32,
+    slot: &'static Slot,
+    entry: u64,
     generation: u64,
 }
 
 impl ParentOnly {
-    /// Takes `descriptor` over. It must not carry a lock yet: a fork just before this call would keep it.
-    pub(super) fn new(descriptor: OwnedFd) -> io::Result<ParentOnly> {
+    /// Takes `descriptor`, of the file `id`, over. It must not carry a lock yet: a fork just before this call would keep it.
+    pub(super) fn new(descriptor: OwnedFd, id: FileId) -> io::Result<ParentOnly> {
         install()?;
-        let slot = take_slot(descriptor.as_raw_fd())?;
-        Ok(ParentOnly { descriptor: ManuallyDrop::new(descriptor), slot, generation: generation() })
+        let (slot, entry) = take_slot(descriptor.as_raw_fd(), id)?;
+        Ok(ParentOnly { descriptor: ManuallyDrop::new(descriptor), slot, entry, generation: generation() })
     }
 
     /// Leaves the number to the host, which closed the descriptor and may have opened another.
     pub(super) fn disown(self) {
-        self.slot.store(EMPTY, Ordering::Relaxed);
+        self.slot.entry.store(EMPTY, Ordering::Relaxed);
         std::mem::forget(self);
+    }
+
+    /// To be called by who has just got the lock of the file: whatever else this process had it by, the host has closed.
+    pub(super) fn supersedes_others(&self) {
+        let own = self.slot.descriptor(self.entry).map(|(_, id)| id);
+        let mut chunk = Some(&FIRST_CHUNK);
+        while let Some(piece) = chunk {
+            for slot in piece.slots.iter().filter(|slot| !ptr::eq(*slot, self.slot)) {
+                let entry = slot.entry.load(Ordering::Acquire);
+                if slot.descriptor(entry).is_some_and(|(_, id)| Some(id) == own) {
+                    // One that is given back meanwhile, and then another's, has another serial number.
+                    let _ = slot.entry.compare_exchange(entry, LOST, Ordering::Relaxed, Ordering::Relaxed);
+                }
+            }
+            chunk = next_chunk(piece);
+        }
+    }
+
+    /// Whether the lock of its file was got once more since: the host had closed this descriptor.
+    pub(super) fn is_superseded(&self) -> bool {
+        self.generation == generation() && self.slot.entry.load(Ordering::Relaxed) != self.entry
+    }
+
+    /// Whether the descriptor leads to the file it was opened for and no other got that file's lock since; a forked child has none to lose.
+    pub(super) fn is_kept(&self) -> bool {
+        let Some(own) = self.get() else { return true };
+        let is_ours = |(_, id)| match descriptor::id_of(own.as_raw_fd()) {
+            Ok(found) => found == id,
+            Err(refusal) => refusal.raw_os_error() != Some(libc::EBADF),
+        };
+        !self.is_superseded() && self.slot.descriptor(self.entry).is_some_and(is_ours)
     }
 
     /// The descriptor; `None` in a forked child, where its number may mean anything by now.
@@ -177,7 +240,7 @@ impl Drop for ParentOnly {
     /// The slot is emptied first: the number may be somebody else's as soon as it is closed.
     fn drop(&mut self) {
         if self.generation == generation() {
-            self.slot.store(EMPTY, Ordering::Relaxed);
+            self.slot.entry.store(EMPTY, Ordering::Relaxed);
             let _deferred = cancel::defer();
             // SAFETY: dropped once, here, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.descriptor) };
@@ -185,13 +248,19 @@ impl Drop for ParentOnly {
     }
 }
 
-/// Puts `descriptor` into a free slot.
-fn take_slot(descriptor: RawFd) -> Result<&'static AtomicI32, Refused> {
+/// Puts `descriptor`, of the file `id`, into a free slot; the slot's entry is answered, too.
+fn take_slot(descriptor: RawFd, id: FileId) -> Result<(&'static Slot, u64), Refused> {
+    static SERIAL: AtomicU32 = AtomicU32::new(1);
     let mut chunk = &FIRST_CHUNK;
     loop {
         for slot in &chunk.slots {
-            if slot.compare_exchange(EMPTY, descriptor, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                return Ok(slot);
+            if slot.entry.compare_exchange(EMPTY, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                slot.device.store(id.device, Ordering::Relaxed);
+                slot.inode.store(id.inode, Ordering::Relaxed);
+                let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+                let entry = u64::from(serial) << 32 | u64::from(descriptor.unsigned_abs());
+                slot.entry.store(entry, Ordering::Release);
+                return Ok((slot, entry));
             }
         }
         chunk = match next_chunk(chunk) {
@@ -220,10 +289,10 @@ fn add_chunk(last: &Chunk) -> Result<&'static Chunk, Refused> {
 #[cfg(test)]
 mod tests {
     use crate::options::Io;
-    use crate::storage::{OpenMode, open_directory};
+    use crate::storage::{FileId, OpenMode, open_directory};
     use std::collections::BTreeSet;
     use std::io::{self, Read, Write};
-    use std::sync::atomic::{AtomicI32, Ordering};
+    use std::sync::atomic::Ordering;
 
     /// Waits for `child` and answers with its exit code; `None` when it did not exit by itself.
     fn exit_code(child: libc::pid_t) -> Option<i32> {
@@ -298,11 +367,11 @@ mod tests {
 
     #[test]
     fn there_is_a_slot_for_every_lock() {
-        let address = |slot: &'static AtomicI32| std::ptr::from_ref(slot).addr();
+        let none = FileId { device: u64::MAX, inode: u64::MAX };
         // A descriptor that is never open, for a child forked by another test meanwhile.
-        let slots: Vec<_> = (0..3 * super::SLOT_COUNT).map(|_| super::take_slot(i32::MAX).unwrap()).collect();
-        let places: BTreeSet<usize> = slots.iter().map(|slot| address(slot)).collect();
+        let slots: Vec<_> = (0..3 * super::SLOT_COUNT).map(|_| super::take_slot(i32::MAX, none).unwrap()).collect();
+        let places: BTreeSet<usize> = slots.iter().map(|(slot, _)| std::ptr::from_ref(*slot).addr()).collect();
         assert_eq!(places.len(), slots.len(), "each has a slot of its own, in three chunks or more");
-        assert!(slots.iter().all(|slot| slot.swap(super::EMPTY, Ordering::Relaxed) == i32::MAX));
+        assert!(slots.iter().all(|(slot, entry)| slot.entry.swap(super::EMPTY, Ordering::Relaxed) == *entry));
     }
 }

@@ -61,6 +61,7 @@ pub(super) fn create_at(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> io
 
 fn open_or_create_at(directory: BorrowedFd<'_>, name: &CStr, flags: i32, mode: libc::c_uint) -> io::Result<OwnedFd> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    let _deferred = cancel::defer();
     // SAFETY: `name` is NUL-terminated and outlives the call; the mode is only read when a file is created.
     let opened = retried(|| unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode) })?;
     // SAFETY: the kernel just made this descriptor; nothing else owns it.
@@ -80,6 +81,8 @@ pub(super) fn access_list(file: BorrowedFd<'_>) -> io::Result<Option<Vec<u8>>> {
                 return Ok(None);
             }
             Err(failure) if failure.raw_os_error() == Some(libc::ERANGE) => 0, // it grew: asked for its size again
+            // A file system may answer so that has no lists.
+            Ok(0) => return Ok(None),
             asked => asked?.unsigned_abs(),
         };
         if size_bytes > 0 && size_bytes <= list.len() {

@@ -309,7 +309,7 @@ impl Writer {
     /// After a write or sync whose outcome is unknown nothing more is written, until the log is opened again.
     #[cold]
     fn poison(&self, doing: &str, error: &io::Error) -> Error {
-        if error.raw_os_error() == Some(libc::ESTALE)
+        if matches!(error.raw_os_error(), Some(libc::ESTALE | libc::EBADF))
             && let Ok(Some(lost)) = self.look_at_files()
         {
             return self.lose(lost);
