@@ -1,14 +1,16 @@
 //! The redo journal of a durable writer: what makes a commit durable with one write and one sync.
 //!
-//! `write` fills the two halves in turn while appends are staged; `read` finds what a crash left of them; `create` makes the
-//! file, whose every byte is on disk before the first commit, so that syncing one changes no metadata.
+//! `write` fills the two halves in turn while appends are staged; `read` finds what a crash left of them, and `records` single records in
+//! that; `create` makes the file, whose every byte is on disk before the first commit, so that syncing one changes no metadata.
 
 mod create;
 mod read;
+mod records;
 mod write;
 
 pub use create::{Prepared, prepare, remove};
-pub use read::{Body, BodyRecord, Found, Records, find, find_of};
+pub use read::{Body, BodyRecord, Found, find, find_of};
+pub use records::Records;
 pub use write::{Journal, Place, Write};
 
 use crate::format::journal::SUFFIX;

@@ -97,11 +97,6 @@ impl Found {
         Ok(false)
     }
 
-    /// Its records, to be looked up.
-    pub fn records(&self) -> Records<'_> {
-        Records { found: self, halves: self.halves.iter(), frames: None, next: None }
-    }
-
     /// The frames of `half`.
     pub fn frames(&self, half: &Half) -> Frames<'_> {
         Frames {
@@ -134,7 +129,7 @@ impl Found {
     }
 
     /// Fills `buffer`; `false` when the file ends before that.
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<bool> {
+    pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<bool> {
         let read = self.file.read_at(offset, buffer).map_err(|error| {
             Error::os(format_args!("reading at offset {offset}"), &error).of(&self.path).at(0, offset)
         })?;
@@ -145,11 +140,11 @@ impl Found {
 /// The bytes of a frame's records. There may be as many as half a journal: they stay in the file, unless one piece holds them all.
 #[derive(Clone, Copy, Debug)]
 pub struct Body<'a> {
-    found: &'a Found,
-    at: u64,
-    size_bytes: u64,
+    pub(super) found: &'a Found,
+    pub(super) at: u64,
+    pub(super) size_bytes: u64,
     /// All of them, or none.
-    loaded: &'a [u8],
+    pub(super) loaded: &'a [u8],
 }
 
 impl Body<'_> {
@@ -247,57 +242,6 @@ impl Walk {
         self.met += part.len() as u64;
         *rest = behind;
         part
-    }
-}
-
-/// Looks records up in the frames, in the order of their numbers.
-#[derive(Debug)]
-pub struct Records<'a> {
-    found: &'a Found,
-    halves: std::slice::Iter<'a, Half>,
-    frames: Option<Frames<'a>>,
-    /// The frame read last, and where its body begins; the next of its records, and where that begins.
-    next: Option<(Frame, u64, u64, u64)>,
-}
-
-impl<'a> Records<'a> {
-    /// The offset and the bytes of record `number`, size word included; `None` when no frame has them. Each call must ask for a later one.
-    pub fn get(&mut self, number: u64) -> Result<Option<(u64, Body<'a>)>> {
-        while self.next.is_none_or(|(frame, ..)| frame.end_number().is_none_or(|end| end <= number)) {
-            if !self.advance()? {
-                return Ok(None);
-            }
-        }
-        let Some((frame, body_at, next, at)) = &mut self.next else { return Ok(None) };
-        let end = *body_at + frame.body_bytes();
-        while *next <= number {
-            let mut size_word = [0; in_memory(SIZE_WORD_BYTES)];
-            let is_there = *at < end && self.found.read_at(*at, &mut size_word)?;
-            let size_bytes = u64::from_le_bytes(size_word).checked_add(SIZE_WORD_BYTES);
-            let size_bytes = size_bytes.filter(|size_bytes| is_there && *size_bytes <= end - *at);
-            let Some(size_bytes) = size_bytes else { return Ok(None) };
-            let record = Body { found: self.found, at: *at, size_bytes, loaded: &[] };
-            let (this, offset) = (*next, frame.offset + (*at - *body_at));
-            (*next, *at) = (this + 1, *at + size_bytes);
-            if this == number {
-                return Ok(Some((offset, record)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Reads the next frame; `false` when there is none.
-    fn advance(&mut self) -> Result<bool> {
-        loop {
-            if let Some(frames) = &mut self.frames
-                && let Some((frame, body)) = frames.next()?
-            {
-                self.next = Some((frame, body.at, frame.first_number, body.at));
-                return Ok(true);
-            }
-            let Some(half) = self.halves.next() else { return Ok(false) };
-            self.frames = Some(self.found.frames(half));
-        }
     }
 }
 

@@ -50,13 +50,20 @@ impl Damage<'_> {
     }
 }
 
-/// A point whose place an entry, or the checkpoint, tells.
+/// A point whose place an entry, the journal or the checkpoint tells.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     number: u64,
     offset: u64,
     /// Of the record that begins there.
     entry: Option<Entry>,
+}
+
+impl Known {
+    /// Whether it leaves room for the records between `before` and itself.
+    fn follows(&self, before: &Known) -> bool {
+        self.offset.saturating_sub(before.offset) / SIZE_WORD_BYTES >= self.number - before.number
+    }
 }
 
 /// What was found of the records assessed.
@@ -111,7 +118,8 @@ pub fn assess(
     each: &mut dyn FnMut(&Damage<'_>) -> Result<()>,
 ) -> Result<Assessment> {
     let total = spans.last().map_or(0, |span| span.to.count);
-    let mut assessor = Assessor { site, bytes, total, each, found, journal: sources.journal.map(Found::records) };
+    let [journal, places] = [(); 2].map(|()| sources.journal.map(Found::records));
+    let mut assessor = Assessor { site, bytes, total, each, found, journal, places };
     for span in spans {
         assessor.check_span(sources.index, span, sources.entries)?;
     }
@@ -128,6 +136,8 @@ struct Assessor<'a, 'b> {
     each: &'a mut dyn FnMut(&Damage<'_>) -> Result<()>,
     found: Assessment,
     journal: Option<Records<'a>>,
+    /// The same, looked up ahead of it.
+    places: Option<Records<'a>>,
 }
 
 impl Assessor<'_, '_> {
@@ -138,34 +148,53 @@ impl Assessor<'_, '_> {
         let first = first.filter(|entry| entry.offset == start.end);
         let mut known = Known { number: start.count, offset: start.end, entry: first };
         self.found.base.time_ns = self.found.base.time_ns.max(start.time_ns);
+        let end = Known { number: to.count, offset: to.end, entry: None };
         let mut number = start.count + 1;
         while number <= to.count {
             // Behind the last entry that is there, only the end of the span is a place that is known.
             let next = match run.next_valid(index, number..to.count.min(entries), self.site.watch)? {
                 Some((number, entry)) => Known { number, offset: entry.offset, entry: Some(entry) },
-                None => Known { number: to.count, offset: to.end, entry: None },
+                None => end,
             };
             number = next.number + 1;
             // An entry that leaves no room for the records around it says nothing, valid or not.
-            let (before, behind) = (next.number - known.number, to.count - next.number);
-            let is_possible = next.offset.saturating_sub(known.offset) / SIZE_WORD_BYTES >= before
-                && to.end.saturating_sub(next.offset) / SIZE_WORD_BYTES >= behind;
-            if !is_possible {
+            if !next.follows(&known) || !end.follows(&next) {
                 continue;
             }
             if next.offset > self.bytes.file_end {
                 break;
             }
-            self.check_stretch(known, &next)?;
+            self.check_between(known, &next)?;
             known = next;
         }
         self.found.base = Point { count: known.number, end: known.offset, ..self.found.base };
         Ok(())
     }
 
+    /// Checks the records from `known` on up to `next`, between which there is no entry. Where their sizes do not lead there, the places
+    /// that the journal tells cut them into shorter stretches.
+    fn check_between(&mut self, mut known: Known, next: &Known) -> Result<()> {
+        let goes_by_journal = self.places.is_some() && !self.lead(known, next)?;
+        let mut number = known.number + 1;
+        while goes_by_journal && let Some(place) = self.place(number)?.filter(|place| place.number < next.number) {
+            number = place.number + 1;
+            if place.follows(&known) && next.follows(&place) {
+                self.check_stretch(known, &place)?;
+                known = place;
+            }
+        }
+        self.check_stretch(known, next)
+    }
+
+    /// The first place that the journal tells, from record `number` on.
+    fn place(&mut self, number: u64) -> Result<Option<Known>> {
+        let Some(places) = &mut self.places else { return Ok(None) };
+        Ok(places.place(number)?.map(|(number, offset)| Known { number, offset, entry: None }))
+    }
+
     /// Checks the records from `known` on up to `next`: of the first there may be an entry, of the others there is none.
     fn check_stretch(&mut self, known: Known, next: &Known) -> Result<()> {
-        let sizes_lead_there = next.number - known.number == 1 || self.lead(known, next)?;
+        let sizes_lead_there = self.lead(known, next)?;
         let (mut start, mut entry) = (known.offset, known.entry);
         for number in known.number..next.number {
             self.site.watch.map_or(Ok(()), |watch| watch.step(number, self.total))?;
@@ -224,12 +253,15 @@ impl Assessor<'_, '_> {
         Ok(())
     }
 
-    /// Whether the sizes of the records from `known` on lead to `next`.
+    /// Whether the sizes of the records from `known` on lead to `next`; one alone ends there, whatever its size word says.
     ///
     /// # Errors
     /// `E_AMBIGUOUS` when there is nothing in the file of those between, neither entries nor size words.
     fn lead(&mut self, known: Known, next: &Known) -> Result<bool> {
         let Known { number, offset, entry } = known;
+        if next.number == number + 1 {
+            return Ok(true);
+        }
         let begin = Point { count: number, end: offset, time_ns: 0 };
         // Of one with an entry that is enough to know that it is there.
         let begin = match entry {

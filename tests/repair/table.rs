@@ -196,12 +196,24 @@ fn every_combination_of_damaged_parts_of_a_killed_log() {
 #[test]
 fn every_combination_of_damaged_parts_of_records_that_the_journal_has() {
     let files = killed(false);
-    let parts = [Part::OlderCheckpoint, Part::NewerCheckpoint, Part::Payload(30), Part::Entry(30), Part::Entry(31)];
+    let parts = [
+        Part::OlderCheckpoint,
+        Part::NewerCheckpoint,
+        Part::Payload(30),
+        Part::Size(30),
+        Part::Entry(30),
+        Part::Entry(31),
+        Part::Size(32),
+    ];
     for mask in 0..1 << parts.len() {
         let chosen = chosen(&parts, mask);
         let context = format!("{chosen:?}");
         assert!(repaired(&on_disk(&damage(&files, &chosen)), &context) == expected(false, &[]), "{context}");
     }
+    // A sector of the side file, and a size word in the midst of its entries.
+    let mut damaged = damage(&files, &[Part::Size(30)]);
+    damaged.get_mut("a.idx").unwrap()[ENTRIES_AT + 512..ENTRIES_AT + 1024].fill(0xff);
+    assert!(repaired(&on_disk(&damaged), "a sector and a size") == expected(false, &[]), "a sector and a size");
 }
 
 /// Who appends to a closed log without a side file.
