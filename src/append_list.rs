@@ -36,17 +36,24 @@ impl<T> AppendList<T> {
         (0..self.count()).map_while(|index| self.get(index))
     }
 
-    /// Adds `value` to the end. One thread at a time.
-    pub fn push(&self, value: T) -> Result<(), Refused> {
-        let index = self.count();
-        let (chunk, place) = place_of(index);
+    /// Takes the memory that the next [`AppendList::push`] needs. One thread at a time.
+    pub fn reserve(&self) -> Result<(), Refused> {
+        let (chunk, _) = place_of(self.count());
         let chunk_place = self.chunks.get(chunk).ok_or(Refused)?;
         if chunk_place.get().is_none() {
             let places = FIRST_CHUNK_PLACES << chunk.saturating_sub(1);
             let _ = chunk_place.set(memory::list((0..places).map(|_| OnceLock::new()))?);
         }
-        let place = chunk_place.get().and_then(|chunk| chunk.get(place)).ok_or(Refused)?;
-        place.set(value).map_err(|_| Refused)?;
+        Ok(())
+    }
+
+    /// Adds `value` to the end. One thread at a time.
+    pub fn push(&self, value: T) -> Result<(), Refused> {
+        self.reserve()?;
+        let index = self.count();
+        let (chunk, place) = place_of(index);
+        let place = self.chunks.get(chunk).and_then(OnceLock::get).and_then(|chunk| chunk.get(place));
+        place.ok_or(Refused)?.set(value).map_err(|_| Refused)?;
         self.count.store(index + 1, Ordering::Release);
         Ok(())
     }

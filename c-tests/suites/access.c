@@ -335,6 +335,19 @@ static void what_root_opens_or_repairs_stays_the_owners(void) {
 }
 
 /* Who may only read, and cannot give a live page to the owner, makes none: it would stand in the writer's way. */
+/* Where the system allows links to files of others, as with fs.protected_hardlinks=0. */
+static void a_file_that_has_another_name_is_not_given_away(void) {
+  skip_without_root();
+  make_records_of(ALICE, TEAM, 0640);
+  check_write_file(check_path("secret"), "of root's", 9);
+  CHECK(chmod(check_path("secret"), 0600) == 0);
+  CHECK(link(check_path("secret"), check_path("a.idx")) == 0);
+  immuta_log *log = OPEN(); /* adopts, and moves what is no side file aside */
+  CHECK_EQ(check_report(log, 0).outcome, IMMUTA_OUTCOME_ADOPTED);
+  CHECK_OK(immuta_close(log, ERR));
+  expect_look("secret", (look){0600, 0, getgid()});
+}
+
 static void read_as_bob(void *unused) {
   (void)unused;
   become(BOB, BOB, 0);
@@ -414,6 +427,7 @@ static const check_case cases[] = {
     CASE(a_list_of_the_directory_is_none_of_theirs),
     CASE(without_its_list_a_file_is_the_owners_alone),
     CASE(what_root_opens_or_repairs_stays_the_owners),
+    CASE(a_file_that_has_another_name_is_not_given_away),
     CASE(readers_of_other_users_make_no_page),
     CASE(who_may_not_give_files_away_widens_nothing),
     CASE(a_list_is_not_given_with_a_wrong_group),

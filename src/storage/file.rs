@@ -197,6 +197,10 @@ impl File for RealFile {
     }
 
     fn take_access(&self, access: &Access) -> io::Result<()> {
+        // What has another name, too, may be a file that somebody else put here, to be given it.
+        if descriptor::found(self.descriptor())?.links > 1 {
+            return Err(sys::error(libc::EMLINK));
+        }
         access.give_to(self.std())
     }
 
