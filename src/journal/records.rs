@@ -83,8 +83,11 @@ impl<'a> Records<'a> {
                 self.next = Some((frame, body.at, frame.first_number, body.at));
                 return Ok(true);
             }
-            let Some(half) = self.halves.next() else { return Ok(false) };
-            self.frames = Some(self.found.frames(half));
+            // A half that came to its end is not read again.
+            self.frames = self.halves.next().map(|half| self.found.frames(half));
+            if self.frames.is_none() {
+                return Ok(false);
+            }
         }
     }
 }
@@ -144,5 +147,18 @@ mod tests {
         );
         assert_eq!((place(9), place(10), place(11)), (Some((10, 5128)), Some((10, 5128)), Some((12, 5144))));
         assert_eq!(place(13), None);
+    }
+
+    #[test]
+    fn a_frame_that_does_not_verify_is_read_once_however_many_records_are_asked_for() {
+        const CLAIMED: u64 = JOURNAL_BYTES / 4;
+        let disk = Simulated::new();
+        let found = journal(&disk, &[(frame(0, 5, 1, 100, CLAIMED), b"")]);
+        let (mut records, before) = (found.records(), disk.read_bytes());
+        for number in 5..100 {
+            assert!(records.get(number).unwrap().is_none());
+        }
+        let read = disk.read_bytes() - before;
+        assert!((CLAIMED..2 * CLAIMED).contains(&read), "{read} bytes");
     }
 }
