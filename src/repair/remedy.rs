@@ -284,9 +284,19 @@ fn unknown_records(
 }
 
 /// Whether the side file belongs to the record file. If not one record is as it says, what the record file's sizes say counts more.
+///
+/// # Errors
+/// `E_LAYOUT` when that is then a file of another layout.
 fn is_of_this_log(bytes: &mut Bytes<'_>, site: &Site<'_>, own: &Own, finding: ErrorKind) -> Result<bool> {
     let Assessment { verified, base, damaged, has_wrong_size, .. } = own.assessment;
     let covered_count = own.covered_count();
+    let has_none_of_its_records = verified == 0 && own.recovered == 0 && !has_wrong_size;
+    if has_none_of_its_records
+        && let Err(error) = site.recognise(bytes)
+        && error.kind == ErrorKind::Layout
+    {
+        return Err(error);
+    }
     // One damaged record alone is no sign of another log: its place is right.
     let has_proof = verified > 0 || covered_count == 0 || covered_count == 1 && base.count == 1;
     // Indexed anew, damaged records would be taken for good.

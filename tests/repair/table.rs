@@ -306,3 +306,34 @@ fn a_log_that_a_writer_of_the_16_byte_layout_appended_to_is_recognised_and_every
     assert_eq!(repaired(&disk, "killed in the midst"), all);
     assert!(disk.read_file("a.salvage-1").unwrap().ends_with(b"half a rec"));
 }
+
+#[test]
+fn a_file_of_another_layout_beside_a_side_file_none_of_whose_records_is_there_is_left_alone() {
+    let mut headerless = Vec::new();
+    let mut header16 = 3_u64.to_le_bytes().to_vec();
+    header16.extend([0; 8]);
+    for record in [b"from another writer".as_slice(), b"one", b"and one more"] {
+        let last = (header16.len() as u64).to_le_bytes();
+        header16[8..16].copy_from_slice(&last);
+        for file in [&mut headerless, &mut header16] {
+            file.extend((record.len() as u64).to_le_bytes());
+            file.extend(record);
+        }
+    }
+    for (what, file) in [("no header", headerless), ("a 16-byte header", header16)] {
+        for ours in [0, 1, 9] {
+            let context = format!("{what}, {ours} of ours");
+            let mut files = closed(ours);
+            files.insert("a.log", file.clone());
+            for apply in [false, true] {
+                let disk = on_disk(&files);
+                let error = repair(&disk, Repair { apply, ..APPLY }).map(drop).expect_err(&context);
+                assert_eq!(error.kind, ErrorKind::Layout, "{context}: {error}");
+                assert!(error.message().contains("import"), "{context}: the way on is not named: {error}");
+                for (name, bytes) in &files {
+                    assert!(disk.read_file(name).as_ref() == Some(bytes), "{context}: refused, and {name} changed");
+                }
+            }
+        }
+    }
+}
