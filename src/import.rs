@@ -84,11 +84,13 @@ pub fn import_on(
     target.refuse_without_room(source.fit.count)?;
     storage.sync_own_name().map_err(|error| target.failed(&error))?;
     let claim = target.claim()?;
-    let made = target.build(claim.as_ref(), &source, &named, options, &progress);
+    let mut lock = None;
+    let made = target.build(claim.as_ref(), &mut lock, &source, &named, options, &progress);
     if made.is_err() {
         target.clear();
     }
-    drop(claim);
+    // As long as there may be something to clear, nobody else begins to use it.
+    drop((claim, lock));
     made?;
     let count = source.fit.count;
     let seconds = started.elapsed().as_secs_f64();
@@ -155,11 +157,7 @@ impl Target<'_> {
                 }
                 opened => opened.map_err(failed)?,
             };
-            let claimed = self.lock_claim(file.as_ref());
-            if claimed.is_err() && mode == OpenMode::CreateNew {
-                let _ = self.site.storage.remove(&name);
-            }
-            match claimed? {
+            match self.lock_claim(file.as_ref(), mode)? {
                 Claimed::Ours => return Ok(file),
                 Claimed::Replaced => {}
                 Claimed::Locked => {
@@ -171,18 +169,28 @@ impl Target<'_> {
         Err(self.exists(&name))
     }
 
-    fn lock_claim(&self, file: &dyn File) -> Result<Claimed> {
+    /// Locks `file`, which was opened by `mode`; on failure it is removed, if it was made and can be no other opener's by now.
+    fn lock_claim(&self, file: &dyn File, mode: OpenMode) -> Result<Claimed> {
         let failed = |error| self.failed(&error);
-        if !file.try_lock().map_err(failed)? {
+        let name = log::file_name(self.site.namespace);
+        let unmake = |error| {
+            if mode == OpenMode::CreateNew {
+                let _ = self.site.storage.remove(&name);
+            }
+            error
+        };
+        // Where there are no locks, nobody else can have begun to use it.
+        let refused = |error: Error| if error.kind == ErrorKind::Unsupported { unmake(error) } else { error };
+        if !file.try_lock().map_err(failed).map_err(refused)? {
             return Ok(Claimed::Locked);
         }
         let held = file.metadata().map_err(failed)?;
-        let now = self.site.storage.metadata(&log::file_name(self.site.namespace)).map_err(failed)?;
+        let now = self.site.storage.metadata(&name).map_err(failed)?;
         if now != Some(held) || held.size_bytes > 0 {
             return Ok(Claimed::Replaced);
         }
         // Somebody else may have been faster with the others.
-        self.refuse_existing()?;
+        self.refuse_existing().map_err(unmake)?;
         Ok(Claimed::Ours)
     }
 
@@ -200,9 +208,11 @@ impl Target<'_> {
         }
     }
 
+    /// Makes the namespace in the place of `claim`. The record file that takes its name is locked before, and its lock left in `lock`.
     fn build(
         &self,
         claim: &dyn File,
+        lock: &mut Option<Arc<dyn File>>,
         source: &Source,
         chain: &Chain,
         options: &Options,
@@ -216,8 +226,8 @@ impl Target<'_> {
         remove_if_there(self.site.storage, &temporary).map_err(failed)?;
         let log = self.site.storage.create_beside(claim, &temporary).map_err(failed)?;
         // It is the record file of this name as soon as it is renamed.
-        let lock = self.site.storage.open(&temporary, OpenMode::Write).map_err(failed)?;
-        if !lock.try_lock().map_err(failed)? {
+        let taken = lock.insert(self.site.storage.open(&temporary, OpenMode::Write).map_err(failed)?);
+        if !taken.try_lock().map_err(failed)? {
             return Err(self.exists(&temporary));
         }
         self.copy(source, log.as_ref(), progress)?;

@@ -171,6 +171,8 @@ pub(super) struct Disk {
     pub(super) taken_handles: u64,
     /// Whether the directory was moved.
     pub(super) is_directory_moved: bool,
+    /// Record files that were removed while no open file held their lock.
+    pub(super) unlocked_removals: u64,
     /// Open files of processes that live.
     pub(super) open_files: u64,
     capacity_bytes: u64,
@@ -194,6 +196,7 @@ impl Default for Disk {
             written_bytes: 0,
             taken_handles: 0,
             is_directory_moved: false,
+            unlocked_removals: 0,
             open_files: 0,
             capacity_bytes: u64::MAX,
         }

@@ -3,11 +3,13 @@
 use super::disk::{Disk, Inode, overlay};
 use super::faults::Fault;
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
+use crate::format::log;
 use crate::storage::room::Plan;
 use crate::storage::{
     Access, CommitWord, File, FileId, Lock, Meta, Obstacle, OpenMode, SharedPage, Standing, Storage, Tail, View, sys,
 };
 use crate::sync::{Arc, Mutex};
+use std::ffi::OsStr;
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
@@ -95,8 +97,9 @@ impl Storage for SimulatedStorage {
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.call(self.epoch)?;
-        if !disk.names.contains_key(name) {
-            return Err(sys::error(libc::ENOENT));
+        let number = *disk.names.get(name).ok_or_else(|| sys::error(libc::ENOENT))?;
+        if Path::new(name).extension() == Some(OsStr::new(log::SUFFIX)) && disk.inode(number)?.locked_by.is_none() {
+            disk.unlocked_removals += 1;
         }
         disk.change_names(vec![(name.to_owned(), None)]);
         Ok(())

@@ -135,6 +135,12 @@ impl Simulated {
         self.disk.lock().faults.met()
     }
 
+    /// How many record files were removed so far while no open file held their lock.
+    #[must_use]
+    pub fn unlocked_removals(&self) -> u64 {
+        self.disk.lock().unlocked_removals
+    }
+
     /// How many files are open in processes that were not killed.
     #[must_use]
     pub fn open_files(&self) -> u64 {
