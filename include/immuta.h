@@ -143,7 +143,8 @@
 /// There is a record, but every reader descriptor of the namespace was held until the deadline.
 #define IMMUTA_E_POOL (-20)
 
-/// The record is larger than max_record_size allows, stored or decoded.
+/// The record is larger than max_record_size allows, stored or decoded; or a log without a side file has too many records to be
+/// read.
 #define IMMUTA_E_TOO_LARGE (-21)
 
 /// immuta_append_at expected another number; number of the error struct is the next one.
@@ -816,6 +817,8 @@ immuta_status immuta_options_error(const immuta_options *options,
 /// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or it, the kernel
 /// or a sandbox does not know a call that is needed;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
+/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without a side file that knows them all, which would be
+/// indexed in memory; opened for writing once, they are indexed on disk;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
 /// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be, what

@@ -58,7 +58,7 @@ pub enum ErrorKind {
     Busy = -19,
     /// Every reader descriptor was held until the deadline.
     Pool = -20,
-    /// Larger than the largest record allowed.
+    /// Larger than the largest record allowed, or than a log that is indexed in memory.
     TooLarge = -21,
     /// The expected record number is not the next one.
     Conflict = -22,
@@ -121,7 +121,9 @@ impl ErrorKind {
             ErrorKind::Pool => {
                 c"Every reader descriptor was held until the deadline; release records or allow more readers."
             }
-            ErrorKind::TooLarge => c"The record is larger than the largest allowed.",
+            ErrorKind::TooLarge => {
+                c"The record is larger than the largest allowed, or the log too large to be indexed in memory."
+            }
             ErrorKind::Conflict => c"The next record has another number than expected.",
             ErrorKind::Corrupt => c"Bytes do not match their checksum or their neighbours.",
             ErrorKind::Truncated => c"The record file is shorter than what was once synced.",

@@ -190,13 +190,29 @@ pub fn copy(
     at: u64,
     failed: impl Fn(io::Error) -> Error,
 ) -> Result<()> {
-    let size_bytes = range.end - range.start;
-    let chunk_bytes = usize::try_from(size_bytes).unwrap_or(usize::MAX).min(COPY_CHUNK_BYTES);
-    let mut buffer = memory::zeroed(chunk_bytes, "a copy buffer")?;
-    copy.set_size(at + size_bytes).map_err(&failed)?;
-    let mut next = range.start;
+    copy.set_size(at + (range.end - range.start)).map_err(&failed)?;
+    copy_data(file, range, copy, at, failed)
+}
+
+/// Copies `range` of `file` over what is at the offset `at` of `copy`, but for the holes, which are neither read nor written.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_data(
+    file: &dyn File,
+    range: Range<u64>,
+    copy: &dyn File,
+    at: u64,
+    failed: impl Fn(io::Error) -> Error,
+) -> Result<()> {
+    let in_memory = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX).min(COPY_CHUNK_BYTES);
+    let mut buffer = memory::zeroed(in_memory(range.end - range.start), "a copy buffer")?;
+    let (mut next, mut hole) = (range.start, range.start);
     while let Some(data) = file.next_data(next).map_err(&failed)?.filter(|data| *data < range.end) {
-        let most = usize::try_from(range.end - data).unwrap_or(usize::MAX).min(buffer.len());
+        if data >= hole {
+            hole = file.next_hole(data).map_err(&failed)?.min(range.end);
+        }
+        let most = in_memory(hole.saturating_sub(data));
         let read = file.read_at(data, &mut buffer[..most]).map_err(&failed)?;
         if read == 0 {
             return Err(failed(io::ErrorKind::UnexpectedEof.into()));

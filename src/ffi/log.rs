@@ -54,6 +54,8 @@ impl Opaque for immuta_log {
 /// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or it, the kernel
 /// or a sandbox does not know a call that is needed;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
+/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without a side file that knows them all, which would be
+/// indexed in memory; opened for writing once, they are indexed on disk;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
 /// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be, what

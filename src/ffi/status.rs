@@ -57,7 +57,8 @@ pub const IMMUTA_E_CLOSED: i32 = -18;
 pub const IMMUTA_E_BUSY: i32 = -19;
 /// There is a record, but every reader descriptor of the namespace was held until the deadline.
 pub const IMMUTA_E_POOL: i32 = -20;
-/// The record is larger than max_record_size allows, stored or decoded.
+/// The record is larger than max_record_size allows, stored or decoded; or a log without a side file has too many records to be
+/// read.
 pub const IMMUTA_E_TOO_LARGE: i32 = -21;
 /// immuta_append_at expected another number; number of the error struct is the next one.
 pub const IMMUTA_E_CONFLICT: i32 = -22;

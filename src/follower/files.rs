@@ -121,7 +121,7 @@ fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
     let message = format_args!(
         "it has {count} records and no side file that knows them all, too many to index in memory; open it for writing once to index them on disk"
     );
-    Err(Error::new(ErrorKind::NoMemory, message).of(&site.log_path))
+    Err(Error::new(ErrorKind::TooLarge, message).of(&site.log_path))
 }
 
 /// How far the record file itself has the records up to `all`, which end with the frames of `journal` or behind them.

@@ -16,8 +16,6 @@ use crate::storage::File;
 use crate::sync::Arc;
 use std::path::PathBuf;
 
-const COPY_CHUNK_BYTES: usize = 256 << 10;
-
 /// Makes the files what `plan` says, for a writer as `wanted`, whose journal is `prepared`.
 pub fn carry_out(
     site: &Site<'_>,
@@ -264,18 +262,7 @@ fn write_checkpoint(
 
 /// Writes the bytes that are there once more: after a failed sync they may be only in the cache, and clean.
 fn rewrite(site: &Site<'_>, file: &dyn File, from: u64, to: u64) -> Result<()> {
-    let mut buffer = memory::zeroed(COPY_CHUNK_BYTES, "a copy buffer")?;
-    let mut at = from;
-    while let Some(data) = file.next_data(at).map_err(site.failed("reading"))?.filter(|data| *data < to) {
-        let most = usize::try_from(to - data).unwrap_or(usize::MAX).min(buffer.len());
-        let read = file.read_at(data, &mut buffer[..most]).map_err(site.failed("reading"))?;
-        if read == 0 {
-            break;
-        }
-        file.write_at(data, &buffer[..read]).map_err(site.failed("rewriting"))?;
-        at = data + read as u64;
-    }
-    Ok(())
+    salvage::copy_data(file, from..to, file, from, site.failed("rewriting"))
 }
 
 fn sync_both(site: &Site<'_>, log: &dyn File, index: &Index) -> Result<()> {

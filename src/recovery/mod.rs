@@ -186,9 +186,9 @@ pub fn finish(site: &Site<'_>, lock: Arc<dyn File>, log: Arc<dyn File>, plan: Pl
 }
 
 /// Refuses what opening by `plan` would, for lack of room or of a name.
-pub fn refuse_without_room(site: &Site<'_>, plan: &Plan) -> Result<()> {
+pub fn refuse_without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> {
     refusals::without_name(site, plan)?;
-    refusals::without_room(site, plan)
+    refusals::without_room(site, log, plan)
 }
 
 impl Prepared<'_> {
@@ -206,7 +206,7 @@ impl Prepared<'_> {
         // Before anything is written: no room for the journal is a refusal like any other.
         let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, log.as_ref(), size_bytes);
         let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
-        let opened = refusals::without_room(&site, &plan)
+        let opened = refusals::without_room(&site, log.as_ref(), &plan)
             .and_then(|()| carry_out::carry_out(&site, plan, lock, log, wanted, prepared));
         if opened.is_err() {
             leftovers::discard(site.storage, site.namespace);

@@ -9,8 +9,11 @@ use crate::index::{self, Index};
 use crate::journal;
 use crate::salvage;
 use crate::scan::{self, Bytes, Point};
-use crate::storage::Obstacle;
+use crate::storage::{File, Obstacle};
 use std::path::Path;
+
+/// What most file systems give to files at once.
+const BLOCK_BYTES: u64 = 4096;
 
 /// The refusal where `obstacle` keeps this process from the writer's lock.
 pub fn locked(site: &Site<'_>, obstacle: Obstacle) -> Error {
@@ -99,22 +102,35 @@ pub fn ahead_of_durable(site: &Site<'_>, header_count: u64, point: &Point) -> Er
     Error::repairable(ErrorKind::Corrupt, message).of(&site.log_path).at(count, end)
 }
 
-/// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
-pub fn without_room(site: &Site<'_>, plan: &Plan) -> Result<()> {
-    let count = match plan {
-        Plan::Adopt { point, .. } => point.count,
-        Plan::Recover(Recovery { unindexed: Some(Unindexed { to, .. }), .. }) => to.count,
-        _ => return Ok(()),
+/// Refuses where there is no room to index records again, of which a hole in a file of no size can claim any number, or to keep what is cut
+/// off `log`.
+pub fn without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> {
+    let index_bytes = match plan {
+        Plan::Adopt { point, .. } => entries_end(point.count),
+        Plan::Recover(Recovery { unindexed: Some(Unindexed { to, .. }), .. }) => entries_end(to.count),
+        _ => 0,
     };
-    let needed = entries_end(count);
-    let free = site.storage.free_bytes().map_err(site.failed("asking for the free space"))?;
-    if needed > free {
-        let message = format_args!(
-            "its {count} records are to be indexed again; that takes {needed} bytes, {free} are free: make room and try again"
-        );
-        return Err(Error::new(ErrorKind::NoSpace, message).of(&site.log_path));
+    let kept_bytes = match plan {
+        Plan::Recover(Recovery { salvage: true, point, .. }) => {
+            let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
+            site.bytes(log, size_bytes)?.data_in(point.end..size_bytes)?
+        }
+        _ => 0,
+    };
+    let in_blocks = |bytes: u64| bytes.checked_next_multiple_of(BLOCK_BYTES).unwrap_or(u64::MAX);
+    let needed_bytes = in_blocks(index_bytes).saturating_add(in_blocks(kept_bytes));
+    if needed_bytes == 0 {
+        return Ok(());
     }
-    Ok(())
+    let free_bytes = site.storage.free_bytes().map_err(site.failed("asking for the free space"))?;
+    if needed_bytes <= free_bytes {
+        return Ok(());
+    }
+    let message = format_args!(
+        "opening it for writing takes {needed_bytes} bytes ({index_bytes} for a new side file, {kept_bytes} for what is cut off and kept as {}.salvage-K), {free_bytes} are free: make room and try again",
+        site.namespace
+    );
+    Err(Error::new(ErrorKind::NoSpace, message).of(&site.log_path))
 }
 
 /// Refuses where there is no name left for what is to be kept.

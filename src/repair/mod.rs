@@ -64,7 +64,7 @@ pub fn repair_on(
     let Inspected { lock, log, opening } = inspect(&site)?;
     let mut report = match diagnose(&site, log.as_ref(), opening, how)? {
         Diagnosis::Sound { plan, report } if !how.apply => {
-            recovery::refuse_without_room(&site, &plan)?;
+            recovery::refuse_without_room(&site, log.as_ref(), &plan)?;
             report
         }
         Diagnosis::Sound { plan, report } => {

@@ -32,6 +32,16 @@ pub fn empty_records(count: u64, last: &[u8]) -> Vec<u8> {
     file
 }
 
+/// A record file of `count` records of 64 KiB each, all of it a hole but for the blocks that their size words are in.
+pub fn sparse_records(count: u64) -> Vec<u8> {
+    let mut file = vec![0; 8 + 65_536 * usize::try_from(count).unwrap()];
+    file[..8].copy_from_slice(&count.to_le_bytes());
+    for record in file[8..].chunks_exact_mut(65_536) {
+        record[..8].copy_from_slice(&(65_536_u64 - 8).to_le_bytes());
+    }
+    file
+}
+
 /// A side file with room for `entries`, clean checkpoints that say `count` records end at `end`, and the entries that `put_entries` makes.
 pub fn side_file(entries: usize, count: u64, end: u64, put_entries: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let mut index = vec![0; ENTRIES_AT + entries * ENTRY_BYTES];

@@ -1,6 +1,6 @@
 //! Importing: holes are neither read nor copied, and what lies in one is no record unless something else says so.
 
-use crate::forged::{empty_records, image_of};
+use crate::forged::{empty_records, image_of, sparse_records};
 use crate::{BUFFER_BYTES, cost, options};
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Report, Result, import_on};
@@ -41,4 +41,16 @@ fn records_in_a_hole_of_the_source_are_ambiguous_and_nothing_is_made() {
         assert!(image_of(&disk) == before);
         assert!(cost.read_bytes < 16 * BUFFER_BYTES && cost.calls < 200, "{cost:?}");
     }
+}
+
+#[test]
+fn holes_between_data_are_not_filled_by_an_import() {
+    const COUNT: u64 = 67;
+    let source = sparse_records(COUNT);
+    let disk = Simulated::new();
+    disk.write_file("source", &source);
+    let (report, cost) = cost(&disk, || import(&disk));
+    assert_eq!(report.unwrap().count, COUNT);
+    assert!(disk.read_file("a.log").unwrap() == source);
+    assert!(cost.written_bytes < COUNT * 4096 + (64 << 10), "{cost:?}");
 }

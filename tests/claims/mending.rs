@@ -107,3 +107,20 @@ fn a_repair_does_not_read_the_hole_that_a_record_claims() {
     assert_eq!((report.count, report.bad_records), (2, 1));
     assert!(cost.read_bytes < 16 * BUFFER_BYTES && cost.calls < 200, "{cost:?}");
 }
+
+#[test]
+fn a_dry_run_of_what_opening_would_mend_knows_the_room_for_what_is_cut_off() {
+    let disk = closed(&[b"one", b"two"]);
+    let cut_off = [disk.read_file("a.log").unwrap(), vec![0xFF; 40 << 10]].concat();
+    disk.write_file("a.log", &cut_off);
+    let mut outcomes = Vec::new();
+    for free_pages in 0..16 {
+        disk.set_capacity(u64::MAX);
+        let free = disk.storage().free_bytes().unwrap();
+        disk.set_capacity((u64::MAX - free) + free_pages * 4096);
+        let kinds = [DRY, APPLY].map(|how| repair(&disk.copy(), how).map(drop).map_err(|error| error.kind));
+        assert_eq!(kinds[0], kinds[1], "with room for {free_pages} pages");
+        outcomes.push(kinds[0]);
+    }
+    assert_eq!((outcomes[0], outcomes[15]), (Err(ErrorKind::NoSpace), Ok(())));
+}

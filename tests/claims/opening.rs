@@ -1,9 +1,9 @@
 //! Opening for writing and for reading, and what a repair makes of what they refuse.
 
-use crate::forged::{closed, empty_records, extend, image_of, side_file};
+use crate::forged::{closed, empty_records, extend, image_of, side_file, sparse_records};
 use crate::{cost, options, read_only, repair};
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Outcome, Payloads, Repair, verify_on};
+use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Repair, scan_on, verify_on};
 
 const ACCEPTING: Repair = Repair { apply: false, accept_count: true };
 
@@ -125,4 +125,37 @@ fn a_call_that_fails_while_holes_are_looked_for_changes_nothing() {
             assert!(matches!(opened, Err(ErrorKind::Io | ErrorKind::Ambiguous)), "{what}, call {call}: {opened:?}");
         }
     }
+}
+
+#[test]
+fn holes_between_data_are_not_filled_by_an_opening() {
+    const COUNT: u64 = 67;
+    let disk = Simulated::new();
+    disk.write_file("a.log", &sparse_records(COUNT));
+    let (log, adopting) = cost(&disk, || Log::open_on(disk.storage(), &options()));
+    assert_eq!(log.unwrap().report(0).unwrap().adopted, COUNT);
+    // The blocks that the size words are in, the side file, the live page.
+    assert!(adopting.written_bytes < COUNT * 4096 + (64 << 10), "{adopting:?}");
+
+    let disk = closed(&[b"one", b"two"]);
+    let behind = [disk.read_file("a.log").unwrap(), sparse_records(COUNT)].concat();
+    disk.write_file("a.log", &behind);
+    let (log, salvaging) = cost(&disk, || Log::open_on(disk.storage(), &options()));
+    assert!(log.unwrap().report(0).unwrap().salvage.is_some());
+    assert!(disk.read_file("a.salvage-1").is_some_and(|kept| behind.ends_with(&kept)));
+    assert!(salvaging.written_bytes < COUNT * 4096 + (64 << 10), "{salvaging:?}");
+}
+
+#[test]
+fn records_too_many_to_be_indexed_in_memory_refuse_nothing_but_themselves() {
+    let records = vec![[1, 0, 0, 0, 0, 0, 0, 0, b'.']; (1 << 24) + 1].concat();
+    let disk = closed(&[b"one"]);
+    disk.write_file("large.log", &[((1_u64 << 24) + 1).to_le_bytes().to_vec(), records].concat());
+    let log = Log::open_on(disk.storage(), &Options { read_only: true, ..Options::default() }).unwrap();
+    assert_eq!((log.namespace_count(), log.namespace_name(0).unwrap()), (1, "a"));
+    let refused = log.add_namespace("large").map_err(|error| error.kind);
+    assert_eq!(refused, Err(ErrorKind::TooLarge));
+    let found = scan_on(disk.storage().as_ref(), &Options::default()).unwrap();
+    let refusals = found.iter().map(|found| found.refusal.as_ref().map(|error| error.kind));
+    assert!(refusals.eq([None, Some(ErrorKind::TooLarge)]));
 }

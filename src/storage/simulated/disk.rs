@@ -96,15 +96,26 @@ impl Inode {
         }
     }
 
+    /// Where the first byte lies at or after `offset` that is not zero, in the cache or on the disk.
+    pub(super) fn next_data(&self, offset: u64) -> Option<u64> {
+        let start = usize::try_from(offset).ok()?;
+        let first = |bytes: &[u8]| bytes.get(start..)?.iter().position(|byte| *byte != 0);
+        let cached = first(&self.cached);
+        let end = cached.map_or(self.cached.len(), |data| start + data).min(self.durable.len());
+        first(&self.durable[..end]).or(cached).map(|data| offset + data as u64)
+    }
+
     /// Where the first hole lies at or after `offset`, which blocks of zeros are, or where the file ends.
     pub(super) fn next_hole(&self, offset: u64) -> u64 {
         let size_bytes = self.cached.len() as u64;
         let mut begin = offset - offset % BLOCK_BYTES;
         while begin < size_bytes {
             let end = (begin + BLOCK_BYTES).min(size_bytes);
-            let block = usize::try_from(begin).ok().zip(usize::try_from(end).ok());
-            let block = block.and_then(|(begin, end)| self.cached.get(begin..end)).unwrap_or_default();
-            if block.iter().all(|byte| *byte == 0) {
+            let block = Disk::size(begin).ok().zip(Disk::size(end).ok()).map_or(0..0, |(begin, end)| begin..end);
+            let is_zero = |bytes: &[u8]| {
+                bytes[block.start.min(bytes.len())..block.end.min(bytes.len())].iter().all(|byte| *byte == 0)
+            };
+            if is_zero(&self.cached) && is_zero(&self.durable) {
                 return begin.max(offset);
             }
             begin = end;

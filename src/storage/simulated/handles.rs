@@ -336,11 +336,7 @@ impl File for SimulatedFile {
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
-        self.call(|inode| {
-            let start = usize::try_from(offset).ok()?;
-            let data = inode.cached.get(start..)?.iter().position(|byte| *byte != 0)?;
-            Some(offset + data as u64)
-        })
+        self.call(|inode| inode.next_data(offset))
     }
 
     fn next_hole(&self, offset: u64) -> io::Result<u64> {
