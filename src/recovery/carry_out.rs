@@ -69,12 +69,11 @@ struct Mended {
 }
 
 fn create(site: &Site<'_>, log: &dyn File, writer: NewWriter) -> Result<Mended> {
-    log.set_size(log::HEADER_SIZE_BYTES)
-        .and_then(|()| log.write_at(log::COUNT_OFFSET, &log::word(0)))
-        .map_err(site.failed("writing"))?;
     let journal = replace_journal(site, writer.prepared)?;
     let (prepared, checkpoint, slot) = prepare_index(site, log, Point::START, writer.mode, writer.epoch)?;
     let index = prepared.install(site.storage, site.namespace)?;
+    // Last: with its count it is there for everybody.
+    log.write_at(log::COUNT_OFFSET, &log::word(0)).and_then(|()| log.sync()).map_err(site.failed("writing"))?;
     Ok(Mended { index, point: Point::START, checkpoint, slot, journal, salvage: None })
 }
 

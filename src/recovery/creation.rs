@@ -1,4 +1,4 @@
-//! A namespace that an opening makes: there as a whole, or nothing of it.
+//! A namespace that an opening makes: there as a whole, or as it was before.
 
 use crate::format::log;
 use crate::format::name::FileName;
@@ -8,20 +8,37 @@ use crate::leftovers;
 use crate::live;
 use crate::storage::{File, Storage, remove_if_there};
 use crate::sync::Arc;
+use std::io;
 
-/// Removes, when it is dropped, what an opening has made of a namespace that was not there; unless it is kept.
+/// Removes, when it is dropped, what an opening has made of a namespace that was not there, unless it is kept. A record file that was there
+/// becomes what it was.
 pub struct Creation<'a> {
     storage: &'a dyn Storage,
     namespace: &'a str,
     /// Held meanwhile, so that what is removed is not another opener's.
-    _lock: Arc<dyn File>,
+    lock: Arc<dyn File>,
+    /// What the record file was before, too short for a count; `None` where this opening has made it.
+    before: Option<Short>,
     is_kept: bool,
+}
+
+/// The bytes of a record file that has no count.
+struct Short {
+    bytes: [u8; 8],
+    size: usize,
 }
 
 impl<'a> Creation<'a> {
     /// Of `namespace`, whose record file this opening has made and locked.
-    pub fn new(storage: &'a dyn Storage, namespace: &'a str, lock: Arc<dyn File>) -> Creation<'a> {
-        Creation { storage, namespace, _lock: lock, is_kept: false }
+    pub fn of_new(storage: &'a dyn Storage, namespace: &'a str, lock: Arc<dyn File>) -> Creation<'a> {
+        Creation { storage, namespace, lock, before: None, is_kept: false }
+    }
+
+    /// Of `namespace`, whose record file was there, and has no count.
+    pub fn of_short(storage: &'a dyn Storage, namespace: &'a str, lock: Arc<dyn File>) -> io::Result<Creation<'a>> {
+        let mut bytes = log::word(0);
+        let size = lock.read_at(0, &mut bytes)?;
+        Ok(Creation { storage, namespace, lock, before: Some(Short { bytes, size }), is_kept: false })
     }
 
     /// The opening has come to its end.
@@ -36,13 +53,18 @@ impl Drop for Creation<'_> {
         if self.is_kept {
             return;
         }
+        // Without its count it is not there for anybody.
+        let _ = self.lock.set_size(0);
         leftovers::discard(self.storage, self.namespace);
         let remove = |name: fn(&str) -> FileName| remove_if_there(self.storage, &name(self.namespace));
         // A durable side file that came back after a loss of power, without its journal, would say that records are missing.
         if remove(index::file_name).and_then(|()| self.storage.sync_directory()).is_ok() {
             let _ = remove(journal::file_name);
         }
-        let _ = remove(log::file_name);
+        let _ = match &self.before {
+            None => remove(log::file_name),
+            Some(Short { bytes, size }) => self.lock.write_at(0, &bytes[..*size]),
+        };
         let _ = remove(live::file_name);
     }
 }

@@ -148,10 +148,14 @@ pub fn prepare<'a>(
     let started = Instant::now();
     let site = Site::new(storage, namespace, named)?;
     let (lock, mode) = acquire_lock(&site, Absent::Create)?;
-    let creation = (mode == OpenMode::CreateNew).then(|| Creation::new(storage, namespace, Arc::clone(&lock)));
+    let mut creation = (mode == OpenMode::CreateNew).then(|| Creation::of_new(storage, namespace, Arc::clone(&lock)));
     Live::clear_ready(storage, namespace);
     let log = storage.open(&log::file_name(namespace), OpenMode::Write).map_err(site.failed("opening"))?;
     let plan = examine(&site, log.as_ref(), examine::read_index(&site)?)?;
+    if creation.is_none() && matches!(plan, Plan::Create) {
+        let short = Creation::of_short(storage, namespace, Arc::clone(&lock));
+        creation = Some(short.map_err(site.failed("reading"))?);
+    }
     Ok((Prepared { site, lock, log, plan, started }, creation))
 }
 
@@ -276,7 +280,8 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<(Arc<dyn File>, OpenM
         let now = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
         let held = file.metadata().map_err(site.failed("looking at"))?;
         if now.is_some_and(|now| now.id == held.id) {
-            return Ok((file, mode));
+            // What another opener has made of it before the lock was taken is not this one's.
+            return Ok((file, if held.size_bytes == 0 { mode } else { OpenMode::Write }));
         }
     }
     Err(Error::new(ErrorKind::Locked, "other writers come and go; try again").of(&site.log_path))

@@ -70,6 +70,36 @@ fn a_creation_refused_at_any_call_leaves_nothing() {
 }
 
 #[test]
+fn a_creation_refused_at_any_call_leaves_what_a_killed_one_left_as_no_namespace() {
+    for mode in [Mode::Fast, Mode::Durable] {
+        let mut refusals = 0;
+        for (os_error, left) in [(libc::ENOSPC, b"".as_slice()), (libc::EIO, b""), (libc::ENOSPC, b"short")] {
+            for call in 0.. {
+                let disk = beside_another();
+                disk.write_file("a.log", left);
+                disk.fail_call(disk.calls() + call, os_error, false);
+                let (met, opened) = (disk.faults_met(), open(&disk, mode));
+                let is_met = disk.faults_met() > met;
+                disk.clear_faults();
+                if let Err(error) = opened {
+                    refusals += 1;
+                    let context = format!("{mode:?}, call {call} refused with {os_error}: {error}");
+                    assert_eq!(disk.read_file("a.log").as_deref(), Some(left), "{context}");
+                    assert_eq!(names(&disk), ["a.log", "b.idx", "b.log"], "{context}");
+                    assert_eq!(namespaces(&disk), ["b"], "{context}");
+                    let log = open(&disk, mode).unwrap();
+                    assert!(read_all(&log).unwrap().is_empty(), "{context}");
+                }
+                if !is_met {
+                    break;
+                }
+            }
+        }
+        assert!(refusals > 30, "{mode:?}: {refusals}");
+    }
+}
+
+#[test]
 fn a_full_disk_that_has_no_room_for_a_namespace_has_none_afterwards() {
     let mut refusals = 0;
     for free_blocks in 0_u64.. {
