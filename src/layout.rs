@@ -192,12 +192,21 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
             );
             Err(Error::new(ErrorKind::Layout, message).of(path))
         }
+        (_, Walk::Ends(Led { in_hole: Some(hole), .. })) if !count_holds => {
+            Err(only_counted(path, hole, RESTORE_OR_ACCEPT))
+        }
         (_, Walk::Ends(Led { to: Point { count, end, .. }, .. })) => Err(ambiguous(
             path,
             count,
             end,
             format_args!("after the {count} records counted end at offset {end}, other bytes follow up to {file_size}"),
         )),
+        (_, Walk::Zeros { number, offset }) if !count_holds && has_hole(bytes, header_count, number, offset)? => {
+            let message = format_args!(
+                "from record {number} at offset {offset} on there are only zeros, some of them in a hole, which may or may not be empty records; nothing was changed: restore the side file; or, if they are records, call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT; or, if they are none, cut the file at offset {offset} and call immuta_repair"
+            );
+            Err(Error::new(ErrorKind::Ambiguous, message).of(path).at(number, offset))
+        }
         (_, Walk::Zeros { number, offset }) => Err(ambiguous(
             path,
             number,
@@ -210,9 +219,22 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
             let message = format_args!(
                 "record {number} at offset {offset} does not lie in the file of {file_size} bytes, the count is {header_count}; restore the file or its side file from a copy"
             );
-            Err(Error::repairable(ErrorKind::Corrupt, message).of(path).at(number, offset))
+            // Of a file without one record a repair keeps nothing: it may be any file.
+            let make = if number == 0 { Error::new } else { Error::repairable };
+            Err(make(ErrorKind::Corrupt, message).of(path).at(number, offset))
         }
     }
+}
+
+/// Whether a hole is where `header_count` says that empty records are, from record `number` at `offset` on.
+fn has_hole(bytes: &mut Bytes<'_>, header_count: u64, number: u64, offset: u64) -> Result<bool> {
+    let end = end_of_zeros(header_count, number, offset).filter(|end| *end <= bytes.file_end);
+    Ok(bytes.hole_in(offset..end.unwrap_or(bytes.file_end))?.is_some())
+}
+
+/// Where the empty records end that `header_count` says are there from record `number` at `offset` on.
+fn end_of_zeros(header_count: u64, number: u64, offset: u64) -> Option<u64> {
+    (header_count - number).checked_mul(SIZE_WORD_BYTES).and_then(|zeros| offset.checked_add(zeros))
 }
 
 /// Where the records of a file in our layout end which [`recognise`] does not take for certain: as many as its sizes lead to. Zeros at the
@@ -223,12 +245,11 @@ pub fn extent(bytes: &mut Bytes<'_>, count_holds: bool) -> Result<Option<Point>>
     Ok(match walk(bytes, Point::START, header_count)? {
         Walk::Ends(Led { to, in_hole }) => (count_holds || in_hole.is_none()).then_some(to),
         Walk::Zeros { number, offset } => {
-            let end = (header_count - number).checked_mul(SIZE_WORD_BYTES).and_then(|zeros| offset.checked_add(zeros));
-            let end = end.filter(|end| *end <= bytes.file_end);
             if count_holds {
+                let end = end_of_zeros(header_count, number, offset).filter(|end| *end <= bytes.file_end);
                 return Ok(end.map(|end| Point { count: header_count, end, time_ns: 0 }));
             }
-            let are_there = bytes.hole_in(offset..end.unwrap_or(bytes.file_end))?.is_none();
+            let are_there = !has_hole(bytes, header_count, number, offset)?;
             are_there.then_some(Point { count: number, end: offset, time_ns: 0 })
         }
         // Not one record: this may be any file.

@@ -159,3 +159,34 @@ fn records_too_many_to_be_indexed_in_memory_refuse_nothing_but_themselves() {
     let refusals = found.iter().map(|found| found.refusal.as_ref().map(|error| error.kind));
     assert!(refusals.eq([None, Some(ErrorKind::TooLarge)]));
 }
+
+#[test]
+fn the_advice_about_zeros_that_may_be_records_in_a_hole_leads_somewhere() {
+    let disk = closed(&[b"one", b"two"]);
+    disk.storage().remove("a.idx").unwrap();
+    // Given blocks that were never written, as a writer leaves it; more of the count reached the disk than of the records.
+    extend(&disk, "a.log", 64 << 10);
+    let mut log = disk.read_file("a.log").unwrap();
+    log[..8].copy_from_slice(&999_u64.to_le_bytes());
+    disk.write_file("a.log", &log);
+    let error = Log::open_on(disk.storage(), &options()).unwrap_err();
+    assert_eq!((error.kind, error.number, error.offset), (ErrorKind::Ambiguous, 2, 30), "{error}");
+    let refused = repair(&disk, Repair::default()).unwrap_err();
+    assert_eq!(refused.message(), error.message());
+    let advice = "call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT; or, if they are none, cut the file at offset 30";
+    assert!(error.message().contains(advice), "{error}");
+
+    let cut = disk.copy();
+    cut.write_file("a.log", &log[..30]);
+    assert_eq!(repair(&cut, Repair { apply: true, ..Repair::default() }).unwrap().count, 2);
+    assert_eq!(repair(&disk, Repair { apply: true, ..ACCEPTING }).unwrap().count, 999);
+}
+
+#[test]
+fn a_file_without_one_record_is_not_said_to_be_repairable() {
+    let disk = Simulated::new();
+    disk.write_file("a.log", &[[5, 0, 0, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0, 0], *b"too few."].concat());
+    let error = Log::open_on(disk.storage(), &options()).unwrap_err();
+    assert!(error.kind == ErrorKind::Corrupt && !error.message().contains("immuta_repair"), "{error}");
+    assert_eq!(repair(&disk, Repair::default()).unwrap_err().message(), error.message());
+}
