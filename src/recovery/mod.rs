@@ -199,10 +199,8 @@ impl Prepared<'_> {
     /// Carries the plan out and tells waiting readers of other processes that a writer is ready.
     pub fn finish(self, wanted: Wanted) -> Result<Opened> {
         let Prepared { site, lock, log, plan, started } = self;
-        // Where there is a clean checkpoint, its writer has done so; whoever made the directory may have been killed before that.
-        if !matches!(plan, Plan::Continue { .. }) {
-            site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
-        }
+        // Whoever made the directory may have been killed before that, or have copied a log into it that was closed cleanly elsewhere.
+        site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
         // A recovery that was cut may have left half of what it made.
         leftovers::discard(site.storage, site.namespace);
         let live = Live::attach_writer(site.storage, site.namespace, log.as_ref());
