@@ -200,9 +200,13 @@ fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal:
     let (point, journal) = match journal {
         None => (scan::forward(bytes, &seen.index, from, u64::MAX)?, None),
         Some(journal) => match replay::follow(bytes, &seen.index, from, &journal, &site.log_path, |_, _| Ok(())) {
-            // That of another writer counts only if it continues what is there.
+            // That of another writer counts only if it continues what is there. If it does not, and goes on behind that, records are missing.
             Err(error) if error.kind == ErrorKind::Corrupt && !journal.is_of(seen.from.epoch) => {
-                (scan::forward(bytes, &seen.index, from, u64::MAX)?, None)
+                let point = scan::forward(bytes, &seen.index, from, u64::MAX)?;
+                if journal.reaches_beyond(point.count)? {
+                    return Err(error);
+                }
+                (point, None)
             }
             end => (end?, Some(journal)),
         },
@@ -287,7 +291,7 @@ impl Seen {
         if self.from.mode == Mode::Durable || is_newest {
             return Ok(self.from.mode == Mode::Durable);
         }
-        let journal = journal::find_of(site.storage, site.namespace, &self.index.log_id, None)?;
+        let journal = unless_directory(journal::find_of(site.storage, site.namespace, &self.index.log_id, None))?;
         journal.map_or(Ok(false), |journal| journal.reaches_beyond(self.from.count))
     }
 }
@@ -327,7 +331,13 @@ pub fn journal_beside(site: &Site<'_>, header: &Header, from: &Checkpoint, index
     if from.state == State::Clean || is_newest && from.mode == Mode::Fast {
         return Ok(None);
     }
-    journal::find_of(site.storage, site.namespace, &index.log_id, is_newest.then_some(from.epoch))
+    let found = journal::find_of(site.storage, site.namespace, &index.log_id, is_newest.then_some(from.epoch));
+    if from.mode == Mode::Durable { found } else { unless_directory(found) }
+}
+
+/// The journal that was `found`, where it is not certain that there was one: a directory of its name never was.
+pub fn unless_directory(found: Result<Option<Found>>) -> Result<Option<Found>> {
+    found.or_else(|error| if error.os_error == libc::EISDIR { Ok(None) } else { Err(error) })
 }
 
 /// The records whose entries are cut off although the checkpoint covers them.

@@ -119,7 +119,7 @@ fn beside_one_bad_checkpoint_a_later_writers_journal_counts_if_it_goes_on_from_t
         let header = HalfHeader { first_number: 1, first_offset: 19, ..first_header(journal) };
         journal[..HEADER_BYTES].copy_from_slice(&header.encode());
     });
-    assert_eq!(recovered(&copy, "it does not"), Vec::<Vec<u8>>::new());
+    refused(&copy, ErrorKind::Corrupt, "it does not, and goes on behind what is there");
 }
 
 #[test]
@@ -382,4 +382,36 @@ fn a_writer_that_keeps_another_out_is_named_if_the_system_says_who_it_is() {
     let error = Log::open(directory.path(), &options).expect_err("two writers");
     assert_eq!(error.kind, ErrorKind::Locked);
     assert!(error.message().contains("this process holds it"), "{error}");
+}
+
+#[test]
+fn a_directory_in_the_place_of_a_journal_is_in_no_fast_writers_way() {
+    let [directory, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let open = |fast_write: bool| {
+        let mut options = Options { fast_write, ..Options::default() };
+        options.add_namespace("a").unwrap();
+        Log::open(directory.path(), &options).map_err(|error| error.kind)
+    };
+    std::fs::create_dir(directory.path().join("a.wal")).unwrap();
+    assert_eq!(open(false).map(drop), Err(ErrorKind::NotRegular), "a durable writer needs the name");
+    let log = open(true).unwrap();
+    append(&log, b"in a new log");
+    let copy = |from: &tempfile::TempDir, to: &tempfile::TempDir| {
+        for name in ["a.log", "a.idx"] {
+            std::fs::copy(from.path().join(name), to.path().join(name)).unwrap();
+        }
+    };
+    copy(&directory, &other);
+    log.shutdown().unwrap();
+
+    // As a kill left it, but for a checkpoint that cannot be read.
+    copy(&other, &directory);
+    let index = std::fs::OpenOptions::new().write(true).open(directory.path().join("a.idx")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&index, &[0; 64], CHECKPOINT_OFFSETS[0]).unwrap();
+    let log = open(true).unwrap();
+    assert_eq!(read_all(&log), [b"in a new log"]);
+    log.shutdown().unwrap();
+
+    std::fs::remove_file(directory.path().join("a.idx")).unwrap();
+    assert_eq!(read_all(&open(true).unwrap()), [b"in a new log"], "adopted");
 }

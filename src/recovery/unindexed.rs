@@ -1,6 +1,6 @@
 //! A record file without a side file: its sizes are all there is to go by, and a journal that goes on where they end.
 
-use super::examine::{BesideRecords, Plan};
+use super::examine::{BesideRecords, Plan, unless_directory};
 use super::{Site, refusals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::journal::Frame;
@@ -31,7 +31,7 @@ pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
 
 /// The journal, if it has any frame.
 pub fn journal_with_frames(site: &Site<'_>) -> Result<Option<Found>> {
-    let Some(found) = journal::find(site.storage, site.namespace)? else { return Ok(None) };
+    let Some(found) = unless_directory(journal::find(site.storage, site.namespace))? else { return Ok(None) };
     Ok(if found.has_frames()? { Some(found) } else { None })
 }
 

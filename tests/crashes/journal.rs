@@ -2,10 +2,10 @@
 
 use crate::disk::{
     CHECKPOINTS, Files, JOURNAL, Mode, PAGE_BYTES, POWER_CUTS, after_power_loss, append, append_batch, cut_anywhere,
-    cut_opening_anywhere, killed_after, open, records, recover, refused, three_closed_then_three_more,
+    cut_opening_anywhere, killed_after, open, records, recover, refused, three_closed, three_closed_then_three_more,
 };
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Outcome};
+use immuta::{ErrorKind, Options, Outcome, Repair, repair_on};
 
 #[test]
 fn a_batch_larger_than_a_journal_half() {
@@ -163,4 +163,28 @@ fn a_journal_that_came_back_makes_no_fast_writer_a_durable_one() {
     files.log()[8 + 3 * 308..].fill(0);
     let (report, found) = recover(&files.on_disk(), Mode::Fast, "as a fast writer's");
     assert_eq!((report.header_count, found), (6, records(0, 3, 300)));
+}
+
+/// The checkpoint that says whose journal it is cannot be read, and the record is damaged that goes before its frames.
+#[test]
+fn a_later_writers_journal_that_does_not_go_on_is_not_given_up() {
+    let disk = three_closed().on_disk();
+    let log = open(&disk, Mode::Durable).unwrap();
+    // Larger than a half, so its frame says only that it is in its place.
+    append(&log, &records(3, 1, 40 << 10)[0]).unwrap();
+    (4..14).for_each(|number| append(&log, &records(number, 1, 300)[0]).unwrap());
+    disk.kill();
+    let mut files = Files::of(&disk);
+    files.log()[..8].copy_from_slice(&3_u64.to_le_bytes());
+    files.log()[8 + 3 * 308 + 8 + 100] ^= 1;
+    let newest = files.newest_checkpoint();
+    files.index()[newest] ^= 1;
+    for mode in [Mode::Fast, Mode::Durable] {
+        let error = refused(&files.on_disk(), mode, ErrorKind::Corrupt, "frames beyond what verifies");
+        assert!(error.message().contains(JOURNAL) && error.message().contains("immuta_repair"), "{error}");
+    }
+    let disk = files.on_disk();
+    let apply = Repair { apply: true, ..Repair::default() };
+    let report = repair_on(&disk.storage(), "a", &Options::default(), apply, &mut |_, _| true).unwrap();
+    assert_eq!((report.count, report.bad_records), (14, 1));
 }
