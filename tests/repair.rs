@@ -7,9 +7,10 @@ mod scene;
 #[path = "repair/table.rs"]
 mod table;
 
+use immuta::storage::OpenMode;
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Outcome, Repair, Report};
-use scene::{Image, Scene, append, image_of, open, read_all, repair, scenes};
+use scene::{Found, Image, RECORDS, Scene, all, append, image_of, offset_of, open, payload, read_all, repair, scenes};
 
 fn apply(scene: &Scene) -> Repair {
     Repair { apply: true, ..scene.how }
@@ -166,4 +167,79 @@ fn a_refused_call_anywhere_in_a_repair_loses_nothing() {
     }
     println!("{faults} faults");
     assert!(faults > 2000);
+}
+
+/// A log killed after the call number `failing` of a sync was refused, so that the cache may have what the disk has not, and damaged: a
+/// record that its checkpoint covers, or, without its side file, a byte behind the records. With it what is left of it, and whether
+/// the disk lacks records.
+fn after_a_failed_sync(has_side_file: bool, failing: u64) -> (Simulated, Found, bool) {
+    let disk = Simulated::new();
+    let log = open(&disk).unwrap();
+    (0..4).for_each(|number| append(&log, &payload(number)));
+    log.sync(0).unwrap();
+    (4..RECORDS).for_each(|number| append(&log, &payload(number)));
+    disk.fail_call(disk.calls() + failing, libc::EIO, false);
+    let _ = log.sync(0);
+    disk.kill();
+    disk.clear_faults();
+    let without = disk.copy();
+    without.power_loss(0);
+    let lacks_records = without.read_file("a.log").is_none_or(|file| file.get(offset_of(RECORDS) - 1) != Some(&b'I'));
+    let (storage, mut left) = (disk.storage(), all());
+    let file = storage.open("a.log", OpenMode::Write).unwrap();
+    if has_side_file {
+        file.write_at(offset_of(2) as u64 + 9, b"?").unwrap();
+        left[2] = None;
+    } else {
+        storage.remove("a.idx").unwrap();
+        file.write_at(file.metadata().unwrap().size_bytes, b"?").unwrap();
+    }
+    (disk, left, lacks_records)
+}
+
+const FAILED_SYNCS: u64 = 12;
+const APPLY: Repair = Repair { apply: true, accept_count: false };
+
+#[test]
+fn what_a_failed_sync_left_in_the_cache_only_is_on_the_disk_once_a_repair_has_said_so() {
+    for has_side_file in [true, false] {
+        let mut lacking = 0;
+        for failing in 0..FAILED_SYNCS {
+            let context = format!("side file {has_side_file}, call {failing} failed");
+            let (disk, left, lacks_records) = after_a_failed_sync(has_side_file, failing);
+            lacking += u64::from(lacks_records);
+            let report = repair(&disk, APPLY).unwrap();
+            assert_eq!((report.outcome, report.count), (Outcome::Repaired, RECORDS as u64), "{context}");
+            disk.power_loss(0);
+            let log = open(&disk).unwrap_or_else(|error| panic!("{context}: {:?} {error}", error.kind));
+            assert_eq!(log.report(0).unwrap().outcome, Outcome::Clean, "{context}");
+            assert!(read_all(&log) == left, "{context}: {:?}", read_all(&log));
+        }
+        assert!(lacking > 0, "the sync of the record file is among those that failed");
+    }
+}
+
+#[test]
+fn what_leaves_the_cache_in_the_midst_of_a_repair_is_said_and_never_counted() {
+    let mut refusals = 0;
+    for (damaged, left, _) in (0..FAILED_SYNCS).map(|failing| after_a_failed_sync(true, failing)).filter(|log| log.2) {
+        for call in 0..150 {
+            let disk = damaged.copy();
+            disk.drop_cache_at_call(disk.calls() + call);
+            let context = format!("the cache dropped at call {call}");
+            let repaired = repair(&disk, APPLY).map(|report| report.count);
+            if let Err(error) = &repaired {
+                assert_eq!(error.kind, ErrorKind::Io, "{context}: {error}");
+                refusals += 1;
+            }
+            let count = repaired.or_else(|_| repair(&disk, APPLY).map(|report| report.count)).unwrap();
+            disk.power_loss(0);
+            let log = open(&disk).unwrap_or_else(|error| panic!("{context}: {:?} {error}", error.kind));
+            let found = read_all(&log);
+            assert_eq!((log.report(0).unwrap().outcome, found.len() as u64), (Outcome::Clean, count), "{context}");
+            assert!(found.len() >= 4 && left.starts_with(&found), "{context}: {found:?}");
+        }
+    }
+    println!("{refusals} refusals");
+    assert!(refusals > 0);
 }

@@ -260,7 +260,7 @@ fn write_checkpoint(
 }
 
 /// Writes the bytes that are there once more: after a failed sync they may be only in the cache, and clean.
-fn rewrite(site: &Site<'_>, file: &dyn File, from: u64, to: u64) -> Result<()> {
+pub fn rewrite(site: &Site<'_>, file: &dyn File, from: u64, to: u64) -> Result<()> {
     salvage::copy_data(file, from..to, file, from, site.failed("rewriting"))
 }
 

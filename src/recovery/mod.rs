@@ -13,6 +13,7 @@ pub mod replay;
 mod tests;
 mod unindexed;
 
+pub use carry_out::rewrite;
 pub use creation::Creation;
 pub use examine::{
     BesideRecords, Plan, Recovery, Unindexed, examine, from_the_beginning, journal_beside, read_index,

@@ -17,7 +17,7 @@ use crate::live::Live;
 use crate::memory::Refused;
 use crate::random;
 use crate::rebuild;
-use crate::recovery::{Site, Unindexed, replay};
+use crate::recovery::{Site, Unindexed, replay, rewrite};
 use crate::salvage;
 use crate::scan::{Bytes, Point, only_zeros};
 use crate::storage::{File, FileId, OpenMode};
@@ -34,6 +34,8 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
     let installed = keep_aside(site, log.as_ref(), remedy, &mut kept).and_then(|()| match &remedy.index {
         SideFile::Mended(own) => install_mended(site, log.as_ref(), own, remedy.point),
         SideFile::Anew => {
+            // No checkpoint says which bytes a sync that failed has left in the cache only.
+            rewrite(site, log.as_ref(), 0, remedy.point.end)?;
             let newest = rebuild::first_checkpoint(remedy.point, Mode::Fast, random::epoch()?);
             let index =
                 rebuild::prepare_new(site.storage, site.namespace, log.as_ref(), newest, ChainIds::default(), None)?;
@@ -104,13 +106,15 @@ fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> R
 }
 
 fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, mended: &Index) -> Result<()> {
-    let Own { index, journal, followed, unindexed, .. } = own;
+    let Own { index, journal, unindexed, .. } = own;
     let file = mended.file.as_ref();
     let failed = site.failed("making its side file");
     let size_bytes = index.file.metadata().map_err(&failed)?.size_bytes;
     let end = entries_end(newest.count);
     salvage::copy(index.file.as_ref(), 0..end.min(size_bytes), file, 0, &failed)?;
     file.set_size(end).map_err(&failed)?;
+    // As in recovery: what a failed sync has left in the cache only is written once more, and from then on it stays.
+    rewrite(site, log, own.covered_end().min(newest.end), newest.end)?;
     let mut entries = rebuild::Entries::new(mended)?;
     own.each_damage(site, log, &mut |damage| {
         if let Some(body) = damage.replayed {
@@ -123,10 +127,17 @@ fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, 
     entries.write().map_err(&failed)?;
     let size_bytes = log.metadata().map_err(&failed)?.size_bytes;
     let mut bytes = Bytes::new(log, size_bytes)?;
-    for from in followed {
-        follow(&mut bytes, index, *from, journal.as_ref(), &site.log_path, |frame, body| {
+    for (from, to) in own.followed() {
+        let reached = follow(&mut bytes, index, from, journal.as_ref(), &site.log_path, |frame, body| {
             replay::write(site, log, Some(mended), frame, body)
         })?;
+        if reached.count < to.count {
+            let message = format_args!(
+                "{} records verified, of which only {} are there now: what a failed sync had left in memory only is lost; repair it again",
+                to.count, reached.count
+            );
+            return Err(Error::new(ErrorKind::Io, message).of(&site.log_path).at(reached.count, reached.end));
+        }
     }
     if let Some(Unindexed { from, to }) = unindexed {
         rebuild::write_entries(mended, log, *from, *to, None)?;

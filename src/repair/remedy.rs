@@ -56,7 +56,7 @@ pub struct Own {
     pub assessment: Assessment,
     /// What is laid over the files from the points in `followed` on.
     pub journal: Option<Found>,
-    pub followed: Vec<Point>,
+    followed: Vec<Point>,
     /// Where the records end that files and journal have, and how many of them the checkpoint does not cover and are good.
     point: Point,
     recovered: u64,
@@ -72,6 +72,17 @@ impl Own {
     /// How many records the checkpoint covers.
     fn covered_count(&self) -> u64 {
         self.spans.first().map_or(0, |covered| covered.to.count)
+    }
+
+    /// Where the records end that the checkpoint covers, and so what is on the disk for certain.
+    pub fn covered_end(&self) -> u64 {
+        self.spans.first().map_or(HEADER_SIZE_BYTES, |covered| covered.to.end)
+    }
+
+    /// From where on files and journal are followed, and to where they led: to what is passed over, or to the end.
+    pub fn followed(&self) -> impl Iterator<Item = (Point, Point)> {
+        let passed_over = self.spans.iter().skip(1).map(|span| span.start);
+        self.followed.iter().copied().zip(passed_over.chain([self.point]))
     }
 
     /// Calls `each` with every damage of `log`, which is found again.
