@@ -202,8 +202,13 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
             format_args!("after the {count} records counted end at offset {end}, other bytes follow up to {file_size}"),
         )),
         (_, Walk::Zeros { number, offset }) if !count_holds && has_hole(bytes, header_count, number, offset)? => {
+            // Of a file without one record a repair keeps nothing.
+            let cut = std::fmt::from_fn(|f| match number {
+                0 => Ok(()),
+                _ => write!(f, "; if they are none, cut the file at offset {offset} and call immuta_repair"),
+            });
             let message = format_args!(
-                "from record {number} at offset {offset} on there are only zeros, some of them in a hole, which may or may not be empty records; nothing was changed: restore the side file; or, if they are records, call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT; or, if they are none, cut the file at offset {offset} and call immuta_repair"
+                "from record {number} at offset {offset} on there are only zeros, some of them in a hole, which may or may not be empty records; {RESTORE_OR_ACCEPT}{cut}"
             );
             Err(Error::new(ErrorKind::Ambiguous, message).of(path).at(number, offset))
         }

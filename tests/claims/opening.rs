@@ -173,13 +173,26 @@ fn the_advice_about_zeros_that_may_be_records_in_a_hole_leads_somewhere() {
     assert_eq!((error.kind, error.number, error.offset), (ErrorKind::Ambiguous, 2, 30), "{error}");
     let refused = repair(&disk, Repair::default()).unwrap_err();
     assert_eq!(refused.message(), error.message());
-    let advice = "call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT; or, if they are none, cut the file at offset 30";
+    let advice = "call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT; if they are none, cut the file at offset 30";
     assert!(error.message().contains(advice), "{error}");
 
     let cut = disk.copy();
     cut.write_file("a.log", &log[..30]);
     assert_eq!(repair(&cut, Repair { apply: true, ..Repair::default() }).unwrap().count, 2);
     assert_eq!(repair(&disk, Repair { apply: true, ..ACCEPTING }).unwrap().count, 999);
+}
+
+#[test]
+fn records_in_a_hole_with_other_bytes_behind_them_are_refused_for_the_hole() {
+    const EMPTY: u64 = 10_003;
+    let disk = Simulated::new();
+    disk.write_file("a.log", &[empty_records(EMPTY, b""), b"no record".to_vec()].concat());
+    let error = Log::open_on(disk.storage(), &options()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Ambiguous);
+    assert!(error.message().contains("IMMUTA_REPAIR_ACCEPT_COUNT"), "{error}");
+    assert_eq!(repair(&disk, Repair::default()).unwrap_err().message(), error.message());
+    let report = repair(&disk, Repair { apply: true, ..ACCEPTING }).unwrap();
+    assert_eq!((report.count, report.salvage.is_some()), (EMPTY, true));
 }
 
 #[test]
