@@ -6,7 +6,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Checksum;
-use crate::format::index::Entry;
+use crate::format::index::{Entry, entries_end};
 use crate::format::journal::Frame;
 use crate::format::log::{SIZE_WORD_BYTES, word};
 use crate::index::{Index, Run};
@@ -102,13 +102,15 @@ pub struct Sources<'a> {
     /// How many entries the side file has room for.
     pub entries: u64,
     pub journal: Option<&'a Found>,
+    /// How much room there is for a new side file, where that is still to be looked at.
+    pub room_bytes: Option<u64>,
 }
 
 /// Checks the records of `spans`, of each those up to where the file ends, on top of what was `found` before, and calls `each` with every
 /// damage, in order: they are found again rather than remembered, since there may be as many as records.
 ///
 /// # Errors
-/// `E_AMBIGUOUS` for records without entries that lie in a hole, unless the count holds.
+/// `E_AMBIGUOUS` for records without entries that lie in a hole, unless the count holds; `E_NO_SPACE` if it does, without room for these.
 pub fn assess(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -119,7 +121,7 @@ pub fn assess(
 ) -> Result<Assessment> {
     let total = spans.last().map_or(0, |span| span.to.count);
     let [journal, places] = [(); 2].map(|()| sources.journal.map(Found::records));
-    let mut assessor = Assessor { site, bytes, total, each, found, journal, places };
+    let mut assessor = Assessor { site, bytes, total, each, found, journal, places, room_bytes: sources.room_bytes };
     for span in spans {
         assessor.check_span(sources.index, span, sources.entries)?;
     }
@@ -138,6 +140,7 @@ struct Assessor<'a, 'b> {
     journal: Option<Records<'a>>,
     /// The same, looked up ahead of it.
     places: Option<Records<'a>>,
+    room_bytes: Option<u64>,
 }
 
 impl Assessor<'_, '_> {
@@ -273,14 +276,25 @@ impl Assessor<'_, '_> {
             None => None,
         };
         if let Some(led) = led.filter(|led| led.to.end == next.offset) {
-            return self.site.confirmed(led).map(|_| true);
+            return self.weigh(led, next.number).map(|()| true);
         }
         let between = (next.number - number - 1) * SIZE_WORD_BYTES;
         if self.bytes.data_in(offset..next.offset)? >= between {
             return Ok(false);
         }
         let in_hole = Some(Place { number: number + u64::from(entry.is_some()), offset });
-        self.site.confirmed(Led { to: Point::START, in_hole }).map(|_| false)
+        self.weigh(Led { to: Point::START, in_hole }, next.number).map(|()| false)
+    }
+
+    /// Refuses records without entries that lie in a hole, up to record `count`, unless the count holds and there is room for their entries:
+    /// otherwise they would be gone over one by one before that is looked at.
+    fn weigh(&self, led: Led, count: u64) -> Result<()> {
+        self.site.confirmed(led)?;
+        let needed_bytes = entries_end(count);
+        match self.room_bytes.filter(|room_bytes| led.in_hole.is_some() && *room_bytes < needed_bytes) {
+            Some(room_bytes) => Err(without_room(self.site, count, needed_bytes, room_bytes)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -317,6 +331,19 @@ impl Assessment {
     }
 }
 
+/// How much room is free.
+pub fn free_bytes(site: &Site<'_>) -> Result<u64> {
+    site.storage.free_bytes().map_err(site.failed("asking for the free space"))
+}
+
+/// The refusal of a repair that takes more room than there is.
+pub fn without_room(site: &Site<'_>, count: u64, needed_bytes: u64, free_bytes: u64) -> Error {
+    let message = format_args!(
+        "copies of what gives way, and a new side file for {count} records, take {needed_bytes} bytes, {free_bytes} are free: make room and try again"
+    );
+    Error::new(ErrorKind::NoSpace, message).of(&site.log_path)
+}
+
 /// What the journal has of record `number`, which belongs into `range`, with its checksum: that in its entry, if that is known.
 fn as_it_was<'a>(
     journal: &mut Records<'a>,
@@ -351,7 +378,7 @@ fn checksum(bytes: &mut Bytes<'_>, range: Range<u64>) -> Result<u32> {
 /// The records that can be passed over from `from` on, where files and journal do not go on: up to where the journal does, else up to
 /// the end of the last batch that its last entry and its bytes prove.
 pub fn after_gap(bytes: &mut Bytes<'_>, sources: Sources<'_>, from: Point) -> Result<Option<Span>> {
-    let Sources { index, entries, journal } = sources;
+    let Sources { index, entries, journal, .. } = sources;
     let mut proven: Option<Point> = None;
     scan::proven_after_gap(bytes, index, from, entries, |point, entry| {
         if entry.last_of_batch {

@@ -124,3 +124,29 @@ fn a_dry_run_of_what_opening_would_mend_knows_the_room_for_what_is_cut_off() {
     }
     assert_eq!((outcomes[0], outcomes[15]), (Err(ErrorKind::NoSpace), Ok(())));
 }
+
+#[test]
+fn a_count_that_holds_is_weighed_before_the_hole_that_it_claims_is_walked() {
+    const CLAIMED: u64 = 1 << 21;
+    for is_hole_whole in [true, false] {
+        // Empty records in a hole, which the checkpoint says are there; or, with a size that is wrong, do not lead to its end.
+        let mut log = CLAIMED.to_le_bytes().to_vec();
+        log.resize(8 + 8 * usize::try_from(CLAIMED).unwrap(), 0);
+        if !is_hole_whole {
+            log[8] = 1;
+        }
+        let disk = Simulated::new();
+        disk.write_file("a.idx", &side_file(0, CLAIMED, log.len() as u64, |_| ()));
+        disk.write_file("a.log", &log);
+        let before = image_of(&disk);
+        let used: u64 = before.values().map(|bytes| bytes.len().next_multiple_of(4096) as u64).sum();
+        disk.set_capacity(used + (1 << 20));
+        for apply in [false, true] {
+            let (repaired, cost) = cost(&disk, || repair(&disk, Repair { apply, accept_count: true }));
+            let error = repaired.map(drop).expect_err("no room for so many entries");
+            assert_eq!(error.kind, ErrorKind::NoSpace, "{is_hole_whole}, {apply}: {error}");
+            assert!(cost.read_bytes < 16 * BUFFER_BYTES, "{is_hole_whole}, {apply}: {cost:?}");
+            assert!(image_of(&disk) == before, "{is_hole_whole}, {apply}");
+        }
+    }
+}
