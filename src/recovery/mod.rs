@@ -209,11 +209,14 @@ impl Prepared<'_> {
         // Before anything is written: no room for the journal is a refusal like any other.
         let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, log.as_ref(), size_bytes);
         let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
+        // What a refused opening has made is removed under the lock, else it may be what the next opener has just made.
+        let held = Arc::clone(&lock);
         let opened = refusals::without_room(&site, log.as_ref(), &plan)
             .and_then(|()| carry_out::carry_out(&site, plan, lock, log, wanted, prepared));
         if opened.is_err() {
             leftovers::discard(site.storage, site.namespace);
         }
+        drop(held);
         let mut opened = opened?;
         opened.report.seconds = started.elapsed().as_secs_f64();
         // The lock first: a reader that sees the epoch asks what the lock says.
