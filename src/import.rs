@@ -169,19 +169,17 @@ impl Target<'_> {
         Err(self.exists(&name))
     }
 
-    /// Locks `file`, which was opened by `mode`; on failure it is removed, if it was made and can be no other opener's by now.
+    /// Locks `file`, which was opened by `mode`; on failure it is removed, if it was made and is no other opener's by now.
     fn lock_claim(&self, file: &dyn File, mode: OpenMode) -> Result<Claimed> {
         let failed = |error| self.failed(&error);
         let name = log::file_name(self.site.namespace);
         let unmake = |error| {
             if mode == OpenMode::CreateNew {
-                let _ = self.site.storage.remove(&name);
+                let _ = file.remove_unused();
             }
             error
         };
-        // Where there are no locks, nobody else can have begun to use it.
-        let refused = |error: Error| if error.kind == ErrorKind::Unsupported { unmake(error) } else { error };
-        if !file.try_lock().map_err(failed).map_err(refused)? {
+        if !file.try_lock().map_err(failed).map_err(unmake)? {
             return Ok(Claimed::Locked);
         }
         let held = file.metadata().map_err(failed)?;

@@ -115,6 +115,9 @@ impl Log {
         self.closed.store(true, Ordering::Release);
         // Waits end before anything that may take long.
         for member in self.members.iter() {
+            if let Some(writer) = &member.writer {
+                writer.look_before_closing();
+            }
             member.namespace.close();
         }
         let _changing = self.changing.lock();

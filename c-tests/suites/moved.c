@@ -148,20 +148,26 @@ static void descriptors_that_are_closed_are_noticed_though_nothing_is_opened(voi
     }
 }
 
-/* The same files by the same numbers: what tells the two handles apart is which of them got the lock last. */
+/* The same files by the same numbers, or by others' of the same log: what tells the two handles apart is which of them got the lock last. */
 static void a_handle_without_its_descriptors_leaves_the_next_one_alone(void) {
+  enum { CLOSED_AT_ONCE, LOOKS_FIRST, LOOKED_BEFORE, OTHER_NUMBERS, WAYS };
   for (int durable = 0; durable <= 1; durable++)
-    for (int is_closed_at_once = 0; is_closed_at_once <= 1; is_closed_at_once++) {
+    for (int way = 0; way < WAYS; way++) {
       char name[32];
-      snprintf(name, sizeof name, "n%d%d", durable, is_closed_at_once);
+      snprintf(name, sizeof name, "n%d%d", durable, way);
       immuta_log *before = open_with_records(name, durable);
       close_descriptors();
+      if (way == LOOKED_BEFORE) CHECK_STATUS(IMMUTA_E_IO, immuta_sync(before, 0, ERR));
+      int of_host = way == OTHER_NUMBERS ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
       immuta_log *log = OPEN(.names = {name}, .durable = durable, .journal_size = 1 << 16, .flush_interval_ns = -1);
       for (uint64_t i = 10; i < 20; i++) check_append(log, 0, RECORD_BYTES, i);
-      if (is_closed_at_once) {
-        CHECK_STATUS(IMMUTA_E_IO, immuta_close(before, ERR));
+      if (way == LOOKS_FIRST) expect_poisoned(before, "closed its descriptor");
+      else {
+        CHECK_STATUS(way == LOOKED_BEFORE ? IMMUTA_E_POISONED : IMMUTA_E_IO, immuta_close(before, ERR));
         CHECK_MESSAGE("closed its descriptor");
-      } else expect_poisoned(before, "closed its descriptor");
+      }
+      immuta_log *second = NULL;
+      CHECK_STATUS(IMMUTA_E_LOCKED, TRY_OPEN(&second, .names = {name})); /* the lock is there still */
       check_append(log, 0, RECORD_BYTES, 20);
       CHECK_OK(immuta_sync(log, 0, ERR));
       CHECK_OK(immuta_close(log, ERR));
@@ -171,6 +177,7 @@ static void a_handle_without_its_descriptors_leaves_the_next_one_alone(void) {
       for (uint64_t i = 0; i <= 20; i++) check_next(stream, i, RECORD_BYTES, i);
       immuta_stream_done(stream);
       CHECK_OK(immuta_close(log, ERR));
+      if (of_host >= 0) CHECK(close(of_host) == 0);
     }
 }
 

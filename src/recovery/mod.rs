@@ -268,9 +268,8 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<(Arc<dyn File>, OpenM
             opened => opened.map_err(site.failed("opening"))?,
         };
         let locked = file.try_lock().map_err(site.failed("locking"));
-        if mode == OpenMode::CreateNew && locked.as_ref().is_err_and(|error| error.kind == ErrorKind::Unsupported) {
-            // So nobody else can have begun to use it.
-            let _ = site.storage.remove(&name);
+        if mode == OpenMode::CreateNew && locked.is_err() {
+            let _ = file.remove_unused();
         }
         if !locked? {
             let guess = Live::writer_pid(site.storage, site.namespace);

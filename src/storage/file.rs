@@ -257,6 +257,21 @@ impl File for RealFile {
         Ok(held.is_some())
     }
 
+    fn remove_unused(&self) -> io::Result<()> {
+        // Through its own descriptor: there may be no second one to be had.
+        let is_locked = self.lock.lock().is_some()
+            || match sys::lock(self.descriptor()) {
+                Ok(is_locked) => is_locked,
+                // Nobody else gets a lock, either.
+                Err(refusal) => sys::has_no_locks(&refusal),
+            };
+        let named = sys::metadata_at(self.directory.descriptor(), &self.name)?;
+        if is_locked && named.is_some_and(|meta| meta.id == self.file.id() && meta.size_bytes == 0) {
+            sys::remove_at(self.directory.descriptor(), &self.name)?;
+        }
+        Ok(())
+    }
+
     fn set_ready(&self) -> io::Result<()> {
         let held = self.lock.lock();
         let lock = held.as_ref().and_then(|lock| lock.descriptor.as_ref()).and_then(ParentOnly::get);

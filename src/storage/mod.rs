@@ -174,6 +174,8 @@ pub trait File: Send + Sync + Debug {
     /// Takes the writer's lock (an open-file-description write lock over the whole file) without waiting; `false`: held elsewhere.
     /// It is held until the last reference to this file is dropped, and never by a forked child.
     fn try_lock(&self) -> io::Result<bool>;
+    /// Removes this file, which was just made and which [`File::try_lock`] could not lock, unless somebody else has begun to use it.
+    fn remove_unused(&self) -> io::Result<()>;
     /// Says to other processes, as long as this file holds the lock, that the writer is ready.
     fn set_ready(&self) -> io::Result<()>;
     /// What a writer's lock that was taken through another open file says. A read lock is none: whoever may read the file can take one.

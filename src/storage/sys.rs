@@ -350,6 +350,11 @@ pub(super) fn lock(file: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
+/// Whether [`lock`] was refused because the file system, or a sandbox, has no such locks.
+pub(super) fn has_no_locks(refusal: &io::Error) -> bool {
+    matches!(refusal.raw_os_error(), Some(libc::EINVAL | libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS))
+}
+
 /// Releases the lock taken by [`lock`] through the same open file.
 pub(super) fn unlock(file: BorrowedFd<'_>) -> io::Result<()> {
     let request = whole_file(libc::F_UNLCK);

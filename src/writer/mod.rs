@@ -293,6 +293,11 @@ impl Writer {
         }
     }
 
+    /// Before anything is closed it must be known whether a later handle has its number; what is wrong, closing the writer says.
+    pub fn look_before_closing(&self) {
+        let _ = self.look_at_files();
+    }
+
     fn look_at_files(&self) -> Result<Option<Lost>> {
         let lock = self.lock.lock();
         self.files.look(lock.as_ref())

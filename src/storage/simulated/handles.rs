@@ -348,6 +348,19 @@ impl File for SimulatedFile {
         self.call(|inode| !inode.is_read_locked && *inode.locked_by.get_or_insert(self.handle) == self.handle)
     }
 
+    fn remove_unused(&self) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.call(self.epoch)?;
+        let number = self.led_to(&disk);
+        let inode = disk.inode(number)?;
+        let is_unused = inode.locked_by.is_none_or(|holder| holder == self.handle) && inode.cached.is_empty();
+        let name = disk.names.iter().find(|(_, named)| **named == number).map(|(name, _)| name.clone());
+        if let Some(name) = name.filter(|_| is_unused) {
+            disk.change_names(vec![(name, None)]);
+        }
+        Ok(())
+    }
+
     fn set_ready(&self) -> io::Result<()> {
         self.call(|inode| inode.ready_by = Some(self.handle))
     }
