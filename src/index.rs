@@ -185,6 +185,12 @@ impl Run {
         self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
+    /// Whether entry `number` was read, valid or not.
+    #[inline]
+    pub fn holds(&self, number: u64) -> bool {
+        self.held(number).is_some()
+    }
+
     /// The entry of record `number` as it was read before; `None` when it was not, or is not valid.
     pub fn seen(&self, index: &Index, number: u64) -> Option<Entry> {
         Entry::decode(self.held(number)?, &index.log_id, number)

@@ -243,7 +243,7 @@ impl Namespace {
 
     /// Whether the last look is too long ago, or the writer another.
     pub fn is_look_due(&self) -> bool {
-        self.follower.as_ref().is_some_and(|follower| follower.is_look_due(self))
+        self.look_due_in().is_zero()
     }
 
     /// How long until the next look is due.

@@ -293,12 +293,15 @@ impl Stream {
     fn sleep(&self, waiter: &mut Waiter<'_>, deadline: Option<Instant>) -> Woken {
         let namespace = &self.namespace;
         namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
-        // A look that has become due, or a writer that is another since the last one, is a reason too: nobody may wake for it again.
-        let woken = waiter.wait(deadline, namespace.look_due_in(), || {
-            namespace.refresh();
-            let is_ready = namespace.visible.count() > self.position || self.interrupt.is_raised();
-            is_ready || namespace.is_closed() || namespace.is_look_due()
-        });
+        let woken = waiter.wait(
+            deadline,
+            || namespace.look_due_in(),
+            || {
+                namespace.refresh();
+                let is_ready = namespace.visible.count() > self.position || self.interrupt.is_raised();
+                is_ready || namespace.is_closed()
+            },
+        );
         namespace.counters.waiters.fetch_sub(1, Ordering::Relaxed);
         woken
     }
@@ -318,7 +321,16 @@ impl Stream {
     /// The entry of record `number`, reading on but never entry `limit` or beyond.
     #[inline]
     fn entry(&mut self, number: u64, limit: u64) -> Result<&Entry> {
-        self.run.entry(&self.index.index, number, limit)?.ok_or_else(|| damaged_entry(number))
+        self.valid_entry(number, limit)?.ok_or_else(|| damaged_entry(number))
+    }
+
+    /// The same; `None` when it is damaged.
+    #[inline]
+    fn valid_entry(&mut self, number: u64, limit: u64) -> Result<Option<&Entry>> {
+        if self.namespace.is_read_only() && !self.run.holds(number) {
+            self.read_on(number, limit)?;
+        }
+        self.run.entry(&self.index.index, number, limit)
     }
 
     /// Puts into the reader where record `number` lies: it ends where the next begins, or, being the last, where its size
@@ -329,7 +341,7 @@ impl Stream {
             return Err(Place::quarantined(number, entry.offset));
         }
         reader.place = Place::of(number, entry);
-        let next = if number + 1 < count { self.run.entry(&self.index.index, number + 1, count)? } else { None };
+        let next = if number + 1 < count { self.valid_entry(number + 1, count)? } else { None };
         let end = match next {
             Some(next) => next.offset,
             None => record::end_by_size_word(reader, committed_end)?,

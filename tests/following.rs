@@ -311,6 +311,24 @@ fn whatever_stands_in_the_live_page_nothing_was_rolled_back_and_every_record_is_
 }
 
 #[test]
+fn a_wait_ends_at_its_deadline_whatever_stands_in_the_live_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = writer(directory.path(), Io::Mmap);
+    append(&log, "zero");
+    let following = reader(directory.path(), Io::Mmap);
+    let mut stream = following.stream(0, 1).unwrap();
+    let found = spawn(move || next(&mut stream, Timeout::Ns(50_000_000)));
+    let (mut epoch, mut told) = (1, None);
+    until("the end of a wait, with another epoch each time", || {
+        epoch += 1;
+        scribble(directory.path(), READY_EPOCH_AT, &[epoch]);
+        told = found.try_recv().ok();
+        told.is_some()
+    });
+    assert_eq!(told, Some(Err("Timeout".into())));
+}
+
+#[test]
 fn threads_of_the_writers_process_wait_on_words_that_no_other_process_reaches() {
     let directory = tempfile::tempdir().unwrap();
     let log = writer(directory.path(), Io::Mmap);

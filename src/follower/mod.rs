@@ -67,7 +67,7 @@ pub struct Follower {
     /// entry: what is there now is compared with it.
     publishing: Mutex<Option<(u64, Entry)>>,
     started: Instant,
-    /// Milliseconds after `started` of the last look, or [`FAILED`].
+    /// Milliseconds after `started` of the last look, or [`FAILED`]: the next one is due.
     last_look_ms: AtomicU64,
     /// How often what was shown here was rolled back.
     rollbacks: AtomicU64,
@@ -117,8 +117,21 @@ impl Follower {
             return;
         }
         let rollbacks = self.rollbacks.load(Ordering::Acquire);
+        let shown = *self.publishing.lock();
         // A look will tell what keeps it from being read.
         let Ok((end, entry)) = end_of(&following.files, count, namespace) else { return };
+        if let Some((number, shown)) = shown {
+            let Ok(now) =
+                Run::default().entry(&following.files.index, number, number + 1).map(Option::<&Entry>::copied)
+            else {
+                return;
+            };
+            // Another record in the place of the last one shown: the next look counts that as a rollback, and is due.
+            if now.is_some_and(|now| !now.is_of_the_same_record(&shown)) {
+                self.last_look_ms.store(FAILED, Ordering::Relaxed);
+                return;
+            }
+        }
         drop(following);
         let mut last = self.publishing.lock();
         let is_current = rollbacks == self.rollbacks.load(Ordering::Acquire);
@@ -128,21 +141,18 @@ impl Follower {
         }
     }
 
-    /// How long the last look may be relied on; zero after one that failed.
+    /// How long the last look may be relied on; zero after one that failed, and when the writer is another.
     pub fn look_due_in(&self, namespace: &Namespace) -> Duration {
         let last_look_ms = self.last_look_ms.load(Ordering::Relaxed);
-        if last_look_ms == FAILED {
+        if last_look_ms == FAILED || self.is_another_epoch() {
             return Duration::ZERO;
         }
         let since = Duration::from_millis(self.now_ms().saturating_sub(last_look_ms));
         namespace.events.look_interval().saturating_sub(since)
     }
 
-    /// Whether the last look is older than anyone may rely on, or the writer is another.
-    pub fn is_look_due(&self, namespace: &Namespace) -> bool {
-        if self.look_due_in(namespace).is_zero() {
-            return true;
-        }
+    /// Whether the live page names another writer than at the last look.
+    fn is_another_epoch(&self) -> bool {
         let following = self.following.read();
         let page_epoch = following.live.as_ref().filter(|live| live.page().is_some()).map(Live::ready_epoch);
         page_epoch.is_some_and(|epoch| epoch != following.epoch_seen)

@@ -115,7 +115,7 @@ impl Words {
 /// Why a sleeper came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
-    /// There was a reason to go before sleeping.
+    /// There was a reason to go before sleeping, or a look is due.
     Ready,
     /// The deadline passed.
     Due,
@@ -235,7 +235,12 @@ impl EventCount {
         Waiter { events: self, has_slept: false }
     }
 
-    fn wait(&self, deadline: Option<Instant>, look_due_in: Duration, ready: impl FnOnce() -> bool) -> Woken {
+    fn wait(
+        &self,
+        deadline: Option<Instant>,
+        look_due_in: impl FnOnce() -> Duration,
+        ready: impl FnOnce() -> bool,
+    ) -> Woken {
         let seen_lobby = self.lobby.load(Ordering::Acquire);
         let Watch { word, seen, scope } = self.watch();
         if ready() {
@@ -248,6 +253,12 @@ impl EventCount {
         if self.writer_here {
             futex::wait(word, seen, left, scope);
             return Woken::Perhaps;
+        }
+        // After `ready`, which may take long. A look that is due already is a reason to go: nobody may wake for it again. But the deadline
+        // comes first, else a page in which another epoch stands each time, or looks that last, would keep a call from its end.
+        let look_due_in = look_due_in();
+        if look_due_in.is_zero() {
+            return Woken::Ready;
         }
         if self.lookout.swap(true, Ordering::AcqRel) {
             // The lookout is woken by what comes after its own look; what came between our look and its own is ours to see.
@@ -311,7 +322,12 @@ pub struct Waiter<'a> {
 impl Waiter<'_> {
     /// Sleeps once unless `ready`, and outside the writer's process no longer than until a look is due; the caller asks again until it is
     /// content.
-    pub fn wait(&mut self, deadline: Option<Instant>, look_due_in: Duration, ready: impl FnOnce() -> bool) -> Woken {
+    pub fn wait(
+        &mut self,
+        deadline: Option<Instant>,
+        look_due_in: impl FnOnce() -> Duration,
+        ready: impl FnOnce() -> bool,
+    ) -> Woken {
         self.has_slept = true;
         self.events.wait(deadline, look_due_in, ready)
     }
@@ -336,9 +352,16 @@ mod tests {
         let (events, due_in) = (EventCount::new(None, false), Duration::from_nanos(1));
         // The deadline is after the look is due, and before a whole interval is over. A machine that is busy may let it pass.
         let deadline = || Some(Instant::now() + POLL_INTERVAL / 2);
-        let mut tries = std::iter::repeat_with(|| events.waiter().wait(deadline(), due_in, || false));
+        let mut tries = std::iter::repeat_with(|| events.waiter().wait(deadline(), || due_in, || false));
         assert_eq!(tries.find(|woken| *woken != Woken::Due), Some(Woken::Look), "it does not last until the deadline");
-        assert_eq!(events.waiter().wait(None, due_in, || false), Woken::Look);
-        assert_eq!(events.waiter().wait(None, Duration::MAX, || true), Woken::Ready);
+        assert_eq!(events.waiter().wait(None, || due_in, || false), Woken::Look);
+        assert_eq!(events.waiter().wait(None, || Duration::MAX, || true), Woken::Ready);
+        let due_now = || Duration::ZERO;
+        assert_eq!(events.waiter().wait(None, due_now, || false), Woken::Ready);
+        assert_eq!(
+            events.waiter().wait(Some(Instant::now()), due_now, || false),
+            Woken::Due,
+            "the deadline comes first"
+        );
     }
 }

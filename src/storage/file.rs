@@ -274,7 +274,8 @@ impl File for RealFile {
 
     fn set_ready(&self) -> io::Result<()> {
         let held = self.lock.lock();
-        let lock = held.as_ref().and_then(|lock| lock.descriptor.as_ref()).and_then(ParentOnly::get);
+        let kept = held.as_ref().filter(|lock| lock.is_kept());
+        let lock = kept.and_then(|lock| lock.descriptor.as_ref()).and_then(ParentOnly::get);
         lock.map_or(Err(sys::error(libc::ENOLCK)), sys::leave_ready_byte)
     }
 

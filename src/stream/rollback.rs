@@ -13,11 +13,7 @@ impl Stream {
         let rollbacks = self.namespace.rollbacks();
         if rollbacks != self.rollbacks {
             if self.is_rolled_back().map_err(|error| self.failed(error))? {
-                let message = format_args!(
-                    "records before {} were rolled back after a crash: seek to where you want to go on",
-                    self.position
-                );
-                return Err(self.failed(Error::new(ErrorKind::Replaced, message)));
+                return Err(self.failed(self.rolled_back()));
             }
             self.rollbacks = rollbacks;
             self.forget_files();
@@ -25,6 +21,32 @@ impl Stream {
         if self.index.files_serial != files_serial {
             self.forget_files();
             self.index = self.namespace.open_index();
+        }
+        Ok(())
+    }
+
+    fn rolled_back(&self) -> Error {
+        let message = format_args!(
+            "records before {} were rolled back after a crash: seek to where you want to go on",
+            self.position
+        );
+        Error::new(ErrorKind::Replaced, message)
+    }
+
+    /// Reads the entries from the one before `number` on, none of which is held: what was read last must be what it was. A look may not have
+    /// noticed a rollback yet, and after this nothing of what was there before would be left to be compared.
+    #[cold]
+    pub(super) fn read_on(&mut self, number: u64, limit: u64) -> Result<()> {
+        let before = number.checked_sub(1).and_then(|before| Some((before, self.seen_of(before)?)));
+        let Some((last, seen)) = before.or(self.kept) else { return Ok(()) };
+        self.kept = Some((last, seen));
+        self.run.clear();
+        let mut apart = Run::default();
+        let run = if last + 1 == number { &mut self.run } else { &mut apart };
+        let now = run.entry(&self.index.index, last, limit)?.copied();
+        if now.is_some_and(|now| !now.is_of_the_same_record(&seen)) {
+            self.run.clear();
+            return Err(self.rolled_back());
         }
         Ok(())
     }
@@ -55,11 +77,14 @@ impl Stream {
 
     /// The entry of the record before the position, or of the one there, which is the same only after the same; as it was when it was read.
     fn seen(&self) -> Option<(u64, Entry)> {
-        let held = |number: u64| Some((number, self.run.seen(&self.index.index, number)?));
-        let kept = |number: u64| self.kept.filter(|(kept, _)| *kept == number);
-        [self.position.checked_sub(1)?, self.position]
-            .into_iter()
-            .find_map(|number| held(number).or_else(|| kept(number)))
+        let numbers = [self.position.checked_sub(1)?, self.position];
+        numbers.into_iter().find_map(|number| Some((number, self.seen_of(number)?)))
+    }
+
+    /// The entry of record `number` as it was when it was read; `None` when it is not remembered.
+    fn seen_of(&self, number: u64) -> Option<Entry> {
+        let kept = || self.kept.filter(|(kept, _)| *kept == number).map(|(_, entry)| entry);
+        self.run.seen(&self.index.index, number).or_else(kept)
     }
 
     /// Whether records before the position are others now, or none, or it is not known that they are not.

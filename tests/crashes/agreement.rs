@@ -264,6 +264,36 @@ fn a_count_older_than_what_was_shown_is_a_rollback_without_a_word() {
     assert_eq!(next(&mut at_the_end), Ok(records(100, 1, 300).remove(0)), "before it nothing is another");
 }
 
+/// What is visible suffices for long, so that no look is made; the entries that are read next are those of the next writer.
+#[test]
+fn a_rollback_is_noticed_where_reading_goes_on_from_what_was_read_before() {
+    const READ: usize = 512;
+    let disk = Simulated::new();
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(0, 300, 30)).unwrap();
+    log.sync(0).unwrap();
+    let before = Files::of(&disk);
+    append_batch(&log, &records(300, 800, 30)).unwrap();
+    let following = reader(&disk).unwrap();
+    let mut stream = following.stream(0, 0).unwrap();
+    for number in 0..READ {
+        assert_eq!(next(&mut stream), Ok(records(number, 1, 30).remove(0)));
+    }
+    log.shutdown().unwrap();
+    before.on(disk.clone());
+    let log = open(&disk, Mode::Fast).unwrap();
+    append_batch(&log, &records(5000, 900, 30)).unwrap();
+    // The entries that are held do not fit the bytes any more; whoever passes over these records comes to others.
+    while next(&mut stream) == Err(Some(ErrorKind::Corrupt)) {
+        stream.seek(stream.position() + 1).unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(next(&mut stream), Err(Some(ErrorKind::Replaced)), "each time, until it is sought");
+    }
+    stream.seek(300).unwrap();
+    assert_eq!(next(&mut stream), Ok(records(5000, 1, 30).remove(0)));
+}
+
 #[test]
 fn a_stream_that_was_beyond_the_end_is_told_of_every_rollback() {
     let (disk, following, _streams) = rolled_back(20);

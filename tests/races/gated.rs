@@ -184,6 +184,10 @@ impl File for GatedFile {
         self.inner.try_lock()
     }
 
+    fn remove_unused(&self) -> io::Result<()> {
+        self.inner.remove_unused()
+    }
+
     fn standing(&self, name: &str) -> io::Result<Standing> {
         self.inner.standing(name)
     }

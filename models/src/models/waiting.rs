@@ -56,7 +56,7 @@ impl Namespace {
     fn wait_until(&self, is_there: impl Fn() -> bool) {
         let mut waiter = self.events.waiter();
         while !is_there() {
-            waiter.wait(None, Duration::MAX, &is_there);
+            waiter.wait(None, || Duration::MAX, &is_there);
         }
     }
 
