@@ -47,13 +47,13 @@ impl Files {
     /// The system does not say.
     pub(super) fn look(&self, lock: Option<&Arc<dyn File>>) -> Result<Option<Lost>> {
         let failed = |path: &Path, error| Error::os("looking whether it is still in place", &error).of(path);
-        let look = |place: usize, file: &dyn File| {
+        let lost_at = |place: usize, file: &dyn File| {
             let Named { name, path, .. } = &self.files[place];
             let standing = file.standing(name).map_err(|error| failed(path, error))?;
             Ok::<_, Error>((standing != Standing::Kept).then_some(Lost { place: Some(place), standing }))
         };
         // The lock first: it tells that a later handle may have the numbers of all the others.
-        let of_lock = lock.map_or(Ok(None), |lock| look(0, lock.as_ref()))?;
+        let of_lock = lock.map_or(Ok(None), |lock| lost_at(0, lock.as_ref()))?;
         if of_lock.as_ref().is_some_and(|lost| lost.standing == Standing::Closed) {
             return Ok(of_lock);
         }
@@ -62,7 +62,7 @@ impl Files {
             return Ok(Some(Lost { place: None, standing }));
         }
         for (place, named) in self.files.iter().enumerate() {
-            if let Some(lost) = look(place, named.file.as_ref())? {
+            if let Some(lost) = lost_at(place, named.file.as_ref())? {
                 return Ok(Some(lost));
             }
         }
