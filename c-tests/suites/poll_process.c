@@ -310,8 +310,13 @@ static void expect_all_signals_blocked(pid_t tid) {
   CHECK(stream != NULL);
   while (fgets(line, sizeof line, stream) != NULL) sscanf(line, "SigBlk: %llx", &blocked);
   fclose(stream);
-  for (int signal = 1; signal < SIGRTMIN - 2; signal++)
-    if (signal != SIGKILL && signal != SIGSTOP && (blocked >> (signal - 1) & 1) == 0) CHECK_EQ(signal, 0);
+  /* Valgrind lets through what a fault raises, as long as a thread runs. */
+  const int is_checked = getenv("IMMUTA_TEST_SLOW") != NULL;
+  for (int signal = 1; signal < SIGRTMIN - 2; signal++) {
+    const int is_of_a_fault = signal == SIGILL || signal == SIGTRAP || signal == SIGBUS || signal == SIGFPE || signal == SIGSEGV;
+    if (signal == SIGKILL || signal == SIGSTOP || (is_checked && is_of_a_fault)) continue;
+    if ((blocked >> (signal - 1) & 1) == 0) CHECK_EQ(signal, 0);
+  }
 }
 
 static void one_thread_serves_all_streams_from_the_first_to_the_end(void) {

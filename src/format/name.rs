@@ -73,6 +73,7 @@ mod tests {
     #[test]
     fn a_name_is_stem_and_suffix_and_never_cut_to_one_that_could_be() {
         assert_eq!(&*FileName::new("a", "log"), "a.log");
+        assert_eq!(format!("{:?}", FileName::new("a", "log")), "\"a.log\"");
         assert_eq!(&*FileName::new(&FileName::new("ü", "log"), "tmp"), "ü.log.tmp");
         assert!(FileName::new(&"ü".repeat(200), "log").len() > 255);
     }
