@@ -2,10 +2,17 @@
 //!
 //! The numbers are the C interface's status codes: explicit, never reused.
 
+// The models load this file by its path, from where the module would be sought elsewhere.
+#[path = "error/message.rs"]
+mod message;
+
+pub(crate) use message::{Brief, Reason};
+
 use crate::memory;
+use message::{AFTER_PATH, Bytewise, ELLIPSIS, Line, line};
 use std::borrow::Cow;
 use std::ffi::CStr;
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -256,7 +263,7 @@ impl Error {
     }
 
     /// The message in three parts, which together have at most `limit` bytes: cause and advice whole, before them as much of the end
-    /// of the path as fits, and an ellipsis where that is not all. No cause is so long that it would not fit: see [`CAUSE_BYTES_MAX`].
+    /// of the path as fits, and an ellipsis where that is not all. No cause is so long that it would not fit: see `CAUSE_BYTES_MAX`.
     pub(crate) fn parts_within(&self, limit: usize) -> [&str; 3] {
         let (path, rest) = self.text.split_at(self.path_bytes as usize);
         let room = limit.saturating_sub(rest.len());
@@ -310,95 +317,6 @@ impl std::error::Error for Error {}
 
 fn sentence(kind: ErrorKind) -> Cow<'static, str> {
     Cow::Borrowed(kind.sentence().to_str().unwrap_or_default())
-}
-
-/// Between a path and what is said of it.
-const AFTER_PATH: &str = ": ";
-/// In place of what was left out.
-const ELLIPSIS: &str = "\u{2026}";
-/// The longest cause with its advice: it fits into the message of the C interface. Names in it are [`Brief`], other text is short.
-const CAUSE_BYTES_MAX: usize = 479;
-/// How much is shown of a name in a cause.
-const BRIEF_BYTES: usize = 60;
-
-/// A name in a cause: its end where it is long.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Brief<'a>(pub &'a str);
-
-impl Display for Brief<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let left_out = self.0.ceil_char_boundary(self.0.len().saturating_sub(BRIEF_BYTES));
-        f.write_str(if left_out > 0 { ELLIPSIS } else { "" })?;
-        f.write_str(&self.0[left_out..])
-    }
-}
-
-/// A message in the making. Memory for it may be refused; control characters in it are escaped.
-#[derive(Default)]
-struct Line {
-    text: String,
-    path_bytes: u32,
-}
-
-fn line(path: impl Display, cause: fmt::Arguments<'_>) -> Result<Line, fmt::Error> {
-    let mut line = Line::default();
-    write!(line, "{path}")?;
-    line.path_bytes = u32::try_from(line.text.len()).map_err(|_| fmt::Error)?;
-    if line.path_bytes > 0 {
-        line.write_str(AFTER_PATH)?;
-    }
-    let before_cause = line.text.len();
-    line.write_fmt(cause)?;
-    debug_assert!(line.text.len() - before_cause <= CAUSE_BYTES_MAX, "too long a cause: {}", line.text);
-    Ok(line)
-}
-
-impl fmt::Write for Line {
-    fn write_str(&mut self, part: &str) -> fmt::Result {
-        for piece in part.split_inclusive(is_control) {
-            let escaped = piece.chars().next_back().filter(|last| is_control(*last));
-            let plain = escaped.map_or(piece, |last| &piece[..piece.len() - last.len_utf8()]);
-            let escape = escaped.map(char::escape_default).into_iter().flatten();
-            self.text.try_reserve(plain.len() + escape.clone().count()).map_err(|_| fmt::Error)?;
-            self.text.push_str(plain);
-            self.text.extend(escape);
-        }
-        Ok(())
-    }
-}
-
-/// Whether a terminal may take `letter` for something other than a letter: it moves, colours, breaks or reorders what it shows.
-fn is_control(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Text with `\xNN` for each byte that is no UTF-8.
-struct Bytewise<'a>(&'a [u8]);
-
-impl Display for Bytewise<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            f.write_str(chunk.valid())?;
-            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
-        }
-        Ok(())
-    }
-}
-
-/// What the operating system says of an error, without the memory that `io::Error` takes to say it.
-pub(crate) struct Reason<'a>(pub &'a io::Error);
-
-impl Display for Reason<'_> {
-    #[allow(unsafe_code, reason = "strerror_r")]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(number) = self.0.raw_os_error() else { return write!(f, "{}", self.0) };
-        let mut text = [0_u8; 128];
-        // SAFETY: the text is writable for as many bytes as it has. The function ends with a NUL what it writes there, also of a number
-        // that it does not know, which is all it can fail for.
-        unsafe { libc::strerror_r(number, text.as_mut_ptr().cast(), text.len()) };
-        let text = CStr::from_bytes_until_nul(&text).map_or(&[][..], CStr::to_bytes);
-        write!(f, "{} (os error {number})", Bytewise(text))
-    }
 }
 
 /// The kind and the advice that go with an operating system error number, whatever call answered it: c-tests/suites/refused_calls.c has
@@ -468,13 +386,6 @@ mod tests {
         }
         assert_eq!(message("\u{e4}\u{e4}\u{e4}", "x", 8), "\u{2026}\u{e4}: x", "cut between two characters");
         assert_eq!(Error::new(ErrorKind::Io, "x").parts_within(1).concat(), "x");
-    }
-
-    #[test]
-    fn names_in_a_cause_are_brief() {
-        assert_eq!(Brief("a.wal").to_string(), "a.wal");
-        let long = format!("{}\u{e4}{}.wal", "n".repeat(100), "m".repeat(55));
-        assert_eq!(Brief(&long).to_string(), format!("\u{2026}{}.wal", "m".repeat(55)));
     }
 
     #[test]

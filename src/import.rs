@@ -157,7 +157,11 @@ impl Target<'_> {
                 }
                 opened => opened.map_err(failed)?,
             };
-            match self.lock_claim(file.as_ref(), mode)? {
+            let claimed = self.lock_claim(file.as_ref());
+            if mode == OpenMode::CreateNew && claimed.is_err() {
+                let _ = file.remove_unused();
+            }
+            match claimed? {
                 Claimed::Ours => return Ok(file),
                 Claimed::Replaced => {}
                 Claimed::Locked => {
@@ -169,17 +173,11 @@ impl Target<'_> {
         Err(self.exists(&name))
     }
 
-    /// Locks `file`, which was opened by `mode`; on failure it is removed, if it was made and is no other opener's by now.
-    fn lock_claim(&self, file: &dyn File, mode: OpenMode) -> Result<Claimed> {
+    /// Locks `file`.
+    fn lock_claim(&self, file: &dyn File) -> Result<Claimed> {
         let failed = |error| self.failed(&error);
         let name = log::file_name(self.site.namespace);
-        let unmake = |error| {
-            if mode == OpenMode::CreateNew {
-                let _ = file.remove_unused();
-            }
-            error
-        };
-        if !file.try_lock().map_err(failed).map_err(unmake)? {
+        if !file.try_lock().map_err(failed)? {
             return Ok(Claimed::Locked);
         }
         let held = file.metadata().map_err(failed)?;
@@ -188,7 +186,7 @@ impl Target<'_> {
             return Ok(Claimed::Replaced);
         }
         // Somebody else may have been faster with the others.
-        self.refuse_existing().map_err(unmake)?;
+        self.refuse_existing()?;
         Ok(Claimed::Ours)
     }
 

@@ -146,7 +146,7 @@ impl Log {
         if self.members.iter().any(|member| member.namespace.name == name) {
             return Err(Error::new(ErrorKind::Exists, format_args!("namespace \"{}\" is open already", Brief(name))));
         }
-        // What is made is in the list then.
+        // Before the namespace is made, so that nothing refuses it afterwards.
         self.members.reserve()?;
         let opened =
             if self.options.read_only { self.open_follower(number, name) } else { self.open_writer(number, name) };

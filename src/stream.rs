@@ -324,7 +324,7 @@ impl Stream {
         self.valid_entry(number, limit)?.ok_or_else(|| damaged_entry(number))
     }
 
-    /// The same; `None` when it is damaged.
+    /// As [`Stream::entry`]; `None` when the entry is damaged.
     #[inline]
     fn valid_entry(&mut self, number: u64, limit: u64) -> Result<Option<&Entry>> {
         if self.namespace.is_read_only() && !self.run.holds(number) {

@@ -64,7 +64,7 @@ DONE(txn_rollback, immuta_txn_rollback(it.txn), it.txn)
 
 ACT(stream_open, immuta_stream_open(it.log, 0, 0, &it.stream, ERR))
 ACT(stream_open_at_time, immuta_stream_open_at_time(it.log, 0, 1, &it.stream, ERR))
-/* A reader that no page tells of a writer looks now and then: what is there is found at the latest by the next look. */
+/* A reader without a live page is not woken: it finds the record at its next look, which comes within the timeout. */
 ACT(stream_next, immuta_stream_next(it.stream, INT64_C(20000000000), &it.record, ERR))
 ACT(stream_next_at_once, immuta_stream_next(it.stream, 0, &it.record, ERR))
 ACT(stream_next_batch, immuta_stream_next_batch(it.stream, RECORDS, SIZE_MAX, 0, &it.batch, ERR))

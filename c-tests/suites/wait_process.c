@@ -322,7 +322,7 @@ static void a_live_page_of_another_size_is_replaced(void) {
 
 enum { READY_EPOCH_AT = 24, SLEEPERS_AT = 56, SCRIBBLED_ROUNDS = 50 };
 
-/* Until it is killed: nobody sleeps, the writer is another one or none, and words that say nothing today. */
+/* Writes into the live page until it is killed: that no thread sleeps, that the writer is another one or none, and junk into the unused words. */
 static void scribble(void *argument) {
   const check_gate *gates = argument;
   check_gate_wait(gates[0]);
@@ -340,7 +340,7 @@ static void scribble(void *argument) {
   }
 }
 
-/* Whoever may read what is appended, here or in another process, gets every record, and is told of no rollback. */
+/* Readers in this process and in another one get every record, and no error of a rollback. */
 static void a_process_that_scribbles_into_the_live_page_keeps_nobody_asleep(void) {
   check_gate gates[] = {check_gate_new(), check_gate_new()};
   follower reader = follower_new(SCRIBBLED_ROUNDS);

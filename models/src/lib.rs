@@ -6,7 +6,7 @@
 //!
 //! To add a part: name its sources in `mutations.rs` and `real.rs`, write a file in `models/`, list it in `models/mod.rs`.
 
-#![allow(dead_code, reason = "of the sources only what the models use is alive here")]
+#![allow(dead_code, unused_imports, reason = "of the sources only what the models use is alive here")]
 #![allow(clippy::unwrap_used, reason = "a model that unwraps nothing has failed")]
 #![allow(clippy::new_without_default, reason = "of types that are public only here")]
 #![allow(missing_debug_implementations, reason = "stand-ins are not printed")]

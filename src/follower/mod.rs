@@ -126,7 +126,7 @@ impl Follower {
             else {
                 return;
             };
-            // Another record in the place of the last one shown: the next look counts that as a rollback, and is due.
+            // There is another record in the place of the last one shown. The next look counts that as a rollback; have it made at once.
             if now.is_some_and(|now| !now.is_of_the_same_record(&shown)) {
                 self.last_look_ms.store(FAILED, Ordering::Relaxed);
                 return;

@@ -74,7 +74,7 @@ pub(super) fn end_of(files: &Files, count: u64, namespace: &Namespace) -> Result
 pub(super) fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Result<Sight> {
     let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let point = Point { count, end: end_of(files, count, namespace)?.0, time_ns: 0 };
-    // A page that a killed writer left, and this one could not write, wakes nobody.
+    // If the page is still that of a killed writer, since this one could not write it, this one wakes no reader.
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let is_of_this_writer = header.newest().is_none_or(|(newest, _)| newest.epoch == epoch);
     let authority = Authority::Writer { epoch: if is_of_this_writer { epoch } else { 0 } };

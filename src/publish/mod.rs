@@ -254,8 +254,8 @@ impl EventCount {
             futex::wait(word, seen, left, scope);
             return Woken::Perhaps;
         }
-        // After `ready`, which may take long. A look that is due already is a reason to go: nobody may wake for it again. But the deadline
-        // comes first, else a page in which another epoch stands each time, or looks that last, would keep a call from its end.
+        // A look that is due ends the wait, since nothing else may wake this thread for it. The deadline is tested before: if the page
+        // shows another epoch each time, or each look takes long, a look is always due. `ready` may take long, so it is asked before this.
         let look_due_in = look_due_in();
         if look_due_in.is_zero() {
             return Woken::Ready;

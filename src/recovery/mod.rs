@@ -33,7 +33,7 @@ use crate::memory;
 use crate::progress::Watch;
 use crate::report::Report;
 use crate::scan::{Bytes, Point};
-use crate::storage::{File, OpenMode, Storage};
+use crate::storage::{File, Meta, OpenMode, Storage};
 use crate::sync::Arc;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -209,7 +209,7 @@ impl Prepared<'_> {
         // Before anything is written: no room for the journal is a refusal like any other.
         let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, log.as_ref(), size_bytes);
         let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
-        // What a refused opening has made is removed under the lock, else it may be what the next opener has just made.
+        // The lock is held until what a refused opening has made is removed: without it, that may be what the next opener has just made.
         let held = Arc::clone(&lock);
         let opened = refusals::without_room(&site, log.as_ref(), &plan)
             .and_then(|()| carry_out::carry_out(&site, plan, lock, log, wanted, prepared));
@@ -267,23 +267,26 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<(Arc<dyn File>, OpenM
             }
             opened => opened.map_err(site.failed("opening"))?,
         };
-        let locked = file.try_lock().map_err(site.failed("locking"));
+        let locked = lock(site, &name, file.as_ref());
         if mode == OpenMode::CreateNew && locked.is_err() {
             let _ = file.remove_unused();
         }
-        if !locked? {
-            let guess = Live::writer_pid(site.storage, site.namespace);
-            match file.obstacle(guess).map_err(site.failed("asking for its lock"))? {
-                Some(obstacle) => return Err(refusals::locked(site, obstacle)),
-                None => continue, // released meanwhile
-            }
-        }
-        let now = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
-        let held = file.metadata().map_err(site.failed("looking at"))?;
-        if now.is_some_and(|now| now.id == held.id) {
+        if let Some(held) = locked? {
             // What another opener has made of it before the lock was taken is not this one's.
             return Ok((file, if held.size_bytes == 0 { mode } else { OpenMode::Write }));
         }
     }
     Err(Error::new(ErrorKind::Locked, "other writers come and go; try again").of(&site.log_path))
+}
+
+/// Locks `file`; `None` when it is to be tried again: the lock was given back meanwhile, or `name` leads to another file.
+fn lock(site: &Site<'_>, name: &str, file: &dyn File) -> Result<Option<Meta>> {
+    if !file.try_lock().map_err(site.failed("locking"))? {
+        let guess = Live::writer_pid(site.storage, site.namespace);
+        let obstacle = file.obstacle(guess).map_err(site.failed("asking for its lock"))?;
+        return obstacle.map_or(Ok(None), |obstacle| Err(refusals::locked(site, obstacle)));
+    }
+    let now = site.storage.metadata(name).map_err(site.failed("looking at"))?;
+    let held = file.metadata().map_err(site.failed("looking at"))?;
+    Ok(now.is_some_and(|now| now.id == held.id).then_some(held))
 }

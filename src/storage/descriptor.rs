@@ -72,7 +72,7 @@ pub(super) struct Descriptor {
     id: FileId,
     /// Whether a name led to it when it was opened; to a file in memory none ever does.
     has_name: bool,
-    /// Whether its number is left to whoever has it.
+    /// Whether the drop leaves the number open: another handle may have it.
     is_disowned: AtomicBool,
 }
 
@@ -83,7 +83,7 @@ impl Descriptor {
         Ok(Descriptor { file, id: found.id, has_name, is_disowned: AtomicBool::new(false) })
     }
 
-    /// Leaves the number to whoever has it: the host has closed descriptors, and this number may lead to the same file through another's.
+    /// Has the drop leave the number open. The host has closed this descriptor, and the number may be that of a newer handle, with the same file.
     pub(super) fn disown(&self) {
         self.is_disowned.store(true, Ordering::Relaxed);
     }

@@ -77,7 +77,7 @@ impl RealDirectory {
         self.descriptor.check()
     }
 
-    /// Leaves all descriptors of the log to whoever has their numbers.
+    /// Has the drops of the directory and of its files leave their numbers open: they may be those of a newer handle.
     pub(super) fn disown(&self) {
         self.descriptor.disown();
     }

@@ -197,7 +197,7 @@ impl File for RealFile {
     }
 
     fn take_access(&self, access: &Access) -> io::Result<()> {
-        // What has another name, too, may be a file that somebody else put here, to be given it.
+        // The owner of the log may have linked a file of somebody else here, to be given that file.
         if descriptor::found(self.descriptor())?.links > 1 {
             return Err(sys::error(libc::EMLINK));
         }
@@ -258,7 +258,7 @@ impl File for RealFile {
     }
 
     fn remove_unused(&self) -> io::Result<()> {
-        // Through its own descriptor: there may be no second one to be had.
+        // The lock is taken through the descriptor there is: a second one may be refused.
         let is_locked = self.lock.lock().is_some()
             || match sys::lock(self.descriptor()) {
                 Ok(is_locked) => is_locked,
@@ -341,14 +341,14 @@ impl WriterLock {
         let descriptor = ParentOnly::new(descriptor, id)?;
         match descriptor.get() {
             Some(own) if sys::lock(own)? => {
-                descriptor.supersedes_others();
+                descriptor.supersede_others();
                 Ok(Some(WriterLock { descriptor: Some(descriptor) }))
             }
             _ => Ok(None),
         }
     }
 
-    /// Whether this process got the lock once more since.
+    /// Whether this process has taken the lock again since, through another descriptor.
     fn is_superseded(&self) -> bool {
         self.descriptor.as_ref().is_some_and(ParentOnly::is_superseded)
     }

@@ -32,7 +32,8 @@ const LOST: u64 = 2;
 /// A descriptor in the table, and which file it leads to: a host that closes descriptors it does not know gives the number to another.
 #[derive(Debug)]
 struct Slot {
-    /// [`EMPTY`], [`TAKEN`], [`LOST`], or a serial number in the upper half, which no other entry ever has, and the descriptor in the lower.
+    /// [`EMPTY`], [`TAKEN`], [`LOST`], or a serial number in the upper half and the descriptor in the lower half. Serial numbers repeat after 2^32
+    /// entries.
     entry: AtomicU64,
     device: AtomicU64,
     inode: AtomicU64,
@@ -199,15 +200,16 @@ impl ParentOnly {
         std::mem::forget(self);
     }
 
-    /// To be called by who has just got the lock of the file: whatever else this process had it by, the host has closed.
-    pub(super) fn supersedes_others(&self) {
+    /// Marks the other entries of this file as lost. To be called after the lock was taken through this descriptor: the kernel would have refused
+    /// it while another descriptor of this process held the lock, so the host has closed those.
+    pub(super) fn supersede_others(&self) {
         let own = self.slot.descriptor(self.entry).map(|(_, id)| id);
         let mut chunk = Some(&FIRST_CHUNK);
         while let Some(piece) = chunk {
             for slot in piece.slots.iter().filter(|slot| !ptr::eq(*slot, self.slot)) {
                 let entry = slot.entry.load(Ordering::Acquire);
                 if slot.descriptor(entry).is_some_and(|(_, id)| Some(id) == own) {
-                    // One that is given back meanwhile, and then another's, has another serial number.
+                    // An entry that another descriptor has put into the slot meanwhile has another serial number, and stays.
                     let _ = slot.entry.compare_exchange(entry, LOST, Ordering::Relaxed, Ordering::Relaxed);
                 }
             }
@@ -215,12 +217,12 @@ impl ParentOnly {
         }
     }
 
-    /// Whether the lock of its file was got once more since: the host had closed this descriptor.
+    /// Whether this process has taken the lock of the file again since, through another descriptor: the host had closed this one.
     pub(super) fn is_superseded(&self) -> bool {
         self.generation == generation() && self.slot.entry.load(Ordering::Relaxed) != self.entry
     }
 
-    /// Whether the descriptor leads to the file it was opened for and no other got that file's lock since; a forked child has none to lose.
+    /// Whether the descriptor still leads to the file it was opened for and still holds that file's lock. In a forked child: true.
     pub(super) fn is_kept(&self) -> bool {
         let Some(own) = self.get() else { return true };
         let is_ours = |(_, id)| match descriptor::id_of(own.as_raw_fd()) {

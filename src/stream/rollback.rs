@@ -33,8 +33,11 @@ impl Stream {
         Error::new(ErrorKind::Replaced, message)
     }
 
-    /// Reads the entries from the one before `number` on, none of which is held: what was read last must be what it was. A look may not have
-    /// noticed a rollback yet, and after this nothing of what was there before would be left to be compared.
+    /// Reads entries up to `limit`, from the one before `number` on, and compares the last entry that was read before with what is there now.
+    /// No look may have noticed a rollback yet, and once the older entries are gone none could.
+    ///
+    /// # Errors
+    /// `E_REPLACED` when that entry is of another record now.
     #[cold]
     pub(super) fn read_on(&mut self, number: u64, limit: u64) -> Result<()> {
         let before = number.checked_sub(1).and_then(|before| Some((before, self.seen_of(before)?)));

@@ -52,7 +52,7 @@ impl Files {
             let standing = file.standing(name).map_err(|error| failed(path, error))?;
             Ok::<_, Error>((standing != Standing::Kept).then_some(Lost { place: Some(place), standing }))
         };
-        // The lock first: it tells that a later handle may have the numbers of all the others.
+        // The lock first: if this process has taken it again, all numbers may be those of the newer handle.
         let of_lock = lock.map_or(Ok(None), |lock| lost_at(0, lock.as_ref()))?;
         if of_lock.as_ref().is_some_and(|lost| lost.standing == Standing::Closed) {
             return Ok(of_lock);

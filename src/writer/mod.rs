@@ -293,7 +293,8 @@ impl Writer {
         }
     }
 
-    /// Before anything is closed it must be known whether a later handle has its number; what is wrong, closing the writer says.
+    /// To be called before any descriptor of the log is closed: the look finds out whether their numbers may be those of a newer handle, and has
+    /// them left open then. What it finds wrong, [`Writer::close`] answers.
     pub fn look_before_closing(&self) {
         let _ = self.look_at_files();
     }

@@ -1,0 +1,108 @@
+//! The words of an error: one line, the path first, without anything that a terminal would act on. Memory for them may be refused.
+
+use std::ffi::CStr;
+use std::fmt::{self, Display, Write};
+use std::io;
+
+/// Between a path and what is said of it.
+pub(super) const AFTER_PATH: &str = ": ";
+/// In place of what was left out.
+pub(super) const ELLIPSIS: &str = "\u{2026}";
+/// The longest cause with its advice: it fits into the message of the C interface. Names in it are [`Brief`], other text is short.
+const CAUSE_BYTES_MAX: usize = 479;
+/// How much is shown of a name in a cause.
+const BRIEF_BYTES: usize = 60;
+
+/// A name in a cause: its end where it is long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Brief<'a>(pub &'a str);
+
+impl Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left_out = self.0.ceil_char_boundary(self.0.len().saturating_sub(BRIEF_BYTES));
+        f.write_str(if left_out > 0 { ELLIPSIS } else { "" })?;
+        f.write_str(&self.0[left_out..])
+    }
+}
+
+/// A message in the making. Memory for it may be refused; control characters in it are escaped.
+#[derive(Default)]
+pub(super) struct Line {
+    pub(super) text: String,
+    /// How much of the text is the path that it begins with.
+    pub(super) path_bytes: u32,
+}
+
+/// The message about `path`, which may be empty, with `cause`.
+pub(super) fn line(path: impl Display, cause: fmt::Arguments<'_>) -> Result<Line, fmt::Error> {
+    let mut line = Line::default();
+    write!(line, "{path}")?;
+    line.path_bytes = u32::try_from(line.text.len()).map_err(|_| fmt::Error)?;
+    if line.path_bytes > 0 {
+        line.write_str(AFTER_PATH)?;
+    }
+    let before_cause = line.text.len();
+    line.write_fmt(cause)?;
+    debug_assert!(line.text.len() - before_cause <= CAUSE_BYTES_MAX, "too long a cause: {}", line.text);
+    Ok(line)
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for piece in part.split_inclusive(is_control) {
+            let escaped = piece.chars().next_back().filter(|last| is_control(*last));
+            let plain = escaped.map_or(piece, |last| &piece[..piece.len() - last.len_utf8()]);
+            let escape = escaped.map(char::escape_default).into_iter().flatten();
+            self.text.try_reserve(plain.len() + escape.clone().count()).map_err(|_| fmt::Error)?;
+            self.text.push_str(plain);
+            self.text.extend(escape);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a terminal may take `letter` for something other than a letter: it moves, colours, breaks or reorders what it shows.
+fn is_control(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text with `\xNN` for each byte that is no UTF-8.
+pub(super) struct Bytewise<'a>(pub &'a [u8]);
+
+impl Display for Bytewise<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the operating system says of an error, without the memory that `io::Error` takes to say it.
+pub(crate) struct Reason<'a>(pub &'a io::Error);
+
+impl Display for Reason<'_> {
+    #[allow(unsafe_code, reason = "strerror_r")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(number) = self.0.raw_os_error() else { return write!(f, "{}", self.0) };
+        let mut text = [0_u8; 128];
+        // SAFETY: the text is writable for as many bytes as it has. The function ends with a NUL what it writes there, also of a number
+        // that it does not know, which is all it can fail for.
+        unsafe { libc::strerror_r(number, text.as_mut_ptr().cast(), text.len()) };
+        let text = CStr::from_bytes_until_nul(&text).map_or(&[][..], CStr::to_bytes);
+        write!(f, "{} (os error {number})", Bytewise(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_a_cause_are_brief() {
+        assert_eq!(Brief("a.wal").to_string(), "a.wal");
+        let long = format!("{}\u{e4}{}.wal", "n".repeat(100), "m".repeat(55));
+        assert_eq!(Brief(&long).to_string(), format!("\u{2026}{}.wal", "m".repeat(55)));
+    }
+}
