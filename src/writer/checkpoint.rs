@@ -64,9 +64,13 @@ impl Writer {
             checked => checked,
         };
         drop(checkpoints);
-        if covered.is_err() {
-            // Whoever waits for the journal learns that nothing will come.
-            self.tail.notify(self.tail.lock());
+        if let Err(refusal) = &covered {
+            let mut tails = self.tail.lock();
+            if let Some(ends) = tails.state.as_mut() {
+                ends.refused_checkpoints += 1;
+                ends.refusal = Some(refusal.clone());
+            }
+            self.tail.notify(tails);
         }
         covered
     }

@@ -52,6 +52,9 @@ struct Ends {
     zeros_unsynced: bool,
     /// A buffer for the journal's next frames.
     spare: Vec<u8>,
+    /// How many checkpoints were refused, and the last refusal.
+    refused_checkpoints: u64,
+    refusal: Option<Error>,
     closing: bool,
 }
 
@@ -103,6 +106,8 @@ impl Writer {
             in_place: false,
             zeros_unsynced: false,
             spare: Vec::new(),
+            refused_checkpoints: 0,
+            refusal: None,
             closing: false,
         };
         namespace.visible.publish(point.count, point.end);
@@ -145,6 +150,7 @@ impl Writer {
             self.record_codecs()?;
         }
         let mut tails = self.tail.lock();
+        let mut refused_before = None;
         let (appended, end) = loop {
             if self.open_ends(&mut tails)?.zeros_unsynced {
                 tails = self.sync_zeros(tails)?;
@@ -161,8 +167,16 @@ impl Writer {
                 return Ok(appended);
             }
             let end = end_of(appended)?;
-            if self.find_room_in_journal(ends, end)? == Place::Here {
-                break (appended, end);
+            match self.find_room_in_journal(ends, end)? {
+                Place::Here => break (appended, end),
+                Place::AfterPending => {}
+                Place::AfterCheckpoint => {
+                    // A refusal may last, so the append does not wait for another checkpoint: it answers what the first one answered.
+                    let before = *refused_before.get_or_insert(ends.refused_checkpoints);
+                    if let Some(refusal) = ends.refusal.as_ref().filter(|_| ends.refused_checkpoints > before) {
+                        return Err(refusal.clone().at(number, offset));
+                    }
+                }
             }
             tails = self.tail.wait(tails);
         };

@@ -153,3 +153,44 @@ fn a_look_at_the_files_that_fails_refuses_and_is_repeated() {
     append(&log).unwrap();
     log.shutdown().unwrap();
 }
+
+#[test]
+fn an_append_does_not_wait_for_checkpoints_that_are_refused() {
+    let disk = Simulated::new();
+    let mut options = Options { fast_write: false, journal_size_bytes: 64 << 10, ..Options::default() };
+    options.add_namespace("a").unwrap();
+    let log = Log::open_on(disk.storage(), &options).unwrap();
+    let record = || Payloads::One(&[b"record"]);
+    log.with_writer(0, |writer| {
+        let waits_for_checkpoint = || {
+            let mut tails = writer.tail.lock();
+            let ends = writer.open_ends(&mut tails).unwrap();
+            let end = ends.end + 14;
+            writer.find_room_in_journal(ends, end).unwrap() == Place::AfterCheckpoint
+        };
+        // Appended past the log, so that no flusher makes a checkpoint.
+        let refused = std::thread::scope(|scope| {
+            let appending = scope.spawn(|| {
+                loop {
+                    if let Err(error) = writer.append(record(), None) {
+                        return error;
+                    }
+                }
+            });
+            while !waits_for_checkpoint() {
+                std::thread::yield_now();
+            }
+            disk.fail_call(disk.calls(), libc::EIO, true);
+            while !appending.is_finished() {
+                assert_eq!(writer.checkpoint().unwrap_err().kind, ErrorKind::Io);
+            }
+            appending.join().unwrap()
+        });
+        assert!(refused.kind == ErrorKind::Io && refused.message().contains("still in place"), "{refused}");
+        disk.clear_faults();
+        writer.checkpoint()?;
+        writer.append(record(), None)
+    })
+    .unwrap();
+    log.shutdown().unwrap();
+}
