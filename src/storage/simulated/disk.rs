@@ -10,7 +10,8 @@ use std::sync::Arc;
 /// Larger files are refused: they are held in memory.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Blocks are given out in this size.
-const BLOCK_BYTES: u64 = 4096;
+const BLOCK_BYTES: u64 = ZEROS.len() as u64;
+const ZEROS: [u8; 4096] = [0; 4096];
 
 /// A change to a file that no sync has covered yet.
 #[derive(Clone, Debug)]
@@ -380,7 +381,6 @@ pub(super) fn apply_names(names: &mut BTreeMap<String, u64>, change: &NameChange
 
 /// Compares blocks, since looking at each byte takes most of the time of the tests that build on this.
 fn first_that_is_not_zero(bytes: &[u8]) -> Option<usize> {
-    const ZEROS: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
     let (number, block) = bytes.chunks(ZEROS.len()).enumerate().find(|(_, block)| **block != ZEROS[..block.len()])?;
     let place = block.iter().position(|byte| *byte != 0)?;
     Some(number * ZEROS.len() + place)
