@@ -31,6 +31,7 @@ def rust_debug(run: Run) -> str:
     profdata, cov = llvm_tool("llvm-profdata"), llvm_tool("llvm-cov")
     flags = f"{os.environ.get('RUSTFLAGS', '')} -C instrument-coverage".strip()
     env = {"RUSTFLAGS": flags, "CARGO_TARGET_DIR": str(TARGET_DIR / "coverage"),
+           "CARGO_PROFILE_DEV_DEBUG": "0",  # for debuggers, and it takes long to compile; panics know their lines without it
            "LLVM_PROFILE_FILE": str(run.scratch / "%m-%p.profraw")}
     test = ["cargo", "test", "--locked", "--package", "immuta"]
     messages = run.command(*test, "--no-run", "--message-format=json", env=env).splitlines()

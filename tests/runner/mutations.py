@@ -71,7 +71,7 @@ def mutations(run: Run) -> str:
 
 def cargo_test(run: Run, tree: Path, words: list[str], limit_s: int | None = None) -> tuple[str, int | None]:
     return run.outcome("cargo", "test", "--locked", "--package", "immuta", "--no-default-features", *words, cwd=tree,
-                       env={"CARGO_TARGET_DIR": str(TARGET_DIR / "mutations")}, limit_s=limit_s)
+                       env={"CARGO_TARGET_DIR": str(TARGET_DIR / "mutations"), "CARGO_PROFILE_DEV_DEBUG": "0"}, limit_s=limit_s)
 
 
 def results(output: str, result: str) -> list[str]:
