@@ -16,8 +16,8 @@ const IN_TIME: u8 = 1;
 const NOW: u8 = 2;
 const STOP: u8 = 3;
 
-/// Where there is no interval: when a flush that was refused is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The longest time until a refused checkpoint is tried again: appends to a full journal wait for it, whatever the flush interval is.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
 
 /// What there is to flush.
 pub trait Writers: Send + Sync + 'static {
@@ -86,13 +86,13 @@ impl<W: Writers> thread::Body for Shared<W> {
     const NAME: &'static CStr = c"immuta-flush";
 
     fn run(&self) {
-        while self.wait() {
+        let mut is_refused = false;
+        while self.wait(is_refused) {
+            is_refused = false;
             self.writers.each(&mut |writer| {
                 if writer.flush_need() != FlushNeed::Nothing {
-                    // A failure has poisoned the namespace, which the next append and the close report, or is tried again.
-                    if writer.checkpoint().is_err() && writer.flush_need() != FlushNeed::Nothing {
-                        self.want(IN_TIME);
-                    }
+                    // A failure that poisoned the namespace leaves nothing to flush; the next append and the close report it.
+                    is_refused |= writer.checkpoint().is_err() && writer.flush_need() != FlushNeed::Nothing;
                 }
             });
         }
@@ -106,22 +106,24 @@ impl<W> Shared<W> {
         self.changed.notify_one();
     }
 
-    /// Waits until a flush is due; `false`: the thread is to end.
-    fn wait(&self) -> bool {
+    /// The time until a refused checkpoint is tried again.
+    fn retry_after(&self) -> Duration {
+        if self.interval.is_zero() { RETRY_AFTER_MAX } else { self.interval.min(RETRY_AFTER_MAX) }
+    }
+
+    /// Waits until a flush is due, for the first time or again after `is_refused`; `false`: the thread is to end.
+    fn wait(&self, is_refused: bool) -> bool {
         let mut lock = self.lock.lock();
-        let mut due: Option<Option<Instant>> = None;
+        let mut due = if is_refused { Instant::now().checked_add(self.retry_after()) } else { None };
         loop {
-            let until = match self.wanted.load(Ordering::Relaxed) {
+            match self.wanted.load(Ordering::Relaxed) {
                 STOP => return false,
                 NOW => break,
-                IN_TIME if self.interval.is_zero() => {
-                    *due.get_or_insert_with(|| Instant::now().checked_add(RETRY_AFTER))
-                }
-                IN_TIME => *due.get_or_insert_with(|| Instant::now().checked_add(self.interval)),
-                _ => None,
-            };
+                IN_TIME => due = due.or_else(|| Instant::now().checked_add(self.interval)),
+                _ => {}
+            }
             let timed_out;
-            (lock, timed_out) = self.changed.wait_until(lock, until);
+            (lock, timed_out) = self.changed.wait_until(lock, due);
             if timed_out {
                 break;
             }

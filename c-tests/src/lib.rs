@@ -272,7 +272,7 @@ fn compiler(language: Language) -> Result<Command, String> {
         .cpp(language == Language::Cpp)
         .target(&target)
         .host(&target)
-        // With -O1 the checks are inlined at every place, which takes seven times as long to compile.
+        // Not -O1: it inlines every check, and a suite takes several times as long to compile.
         .opt_level_str("g")
         .debug(true)
         .try_get_compiler()

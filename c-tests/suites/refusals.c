@@ -100,7 +100,7 @@ static void a_second_writer_is_refused_with_the_pid_of_the_first(void) {
 static void die_in_child(void *argument) {
   (void)argument;
   /* Mapped past the end of a file, it would keep valgrind, which looks for leaks wherever memory is mapped, from coming to an end. */
-  static immuta_log *log; /* static, so that valgrind still finds it where the process ends with it open */
+  static immuta_log *log; /* The process ends with the log open. Valgrind calls the log a leak unless its pointer is in memory then. */
   log = OPEN(.io = IMMUTA_IO_SYSCALL);
   check_append(log, 0, RECORD_BYTES, 0);
   _exit(0);

@@ -64,11 +64,11 @@ impl Writer {
             checked => checked,
         };
         drop(checkpoints);
-        if let Err(refusal) = &covered {
+        if let Err(error) = &covered {
             let mut tails = self.tail.lock();
             if let Some(ends) = tails.state.as_mut() {
-                ends.refused_checkpoints += 1;
-                ends.refusal = Some(refusal.clone());
+                ends.failed_checkpoints += 1;
+                ends.checkpoint_error = Some(error.clone());
             }
             self.tail.notify(tails);
         }

@@ -52,9 +52,10 @@ struct Ends {
     zeros_unsynced: bool,
     /// A buffer for the journal's next frames.
     spare: Vec<u8>,
-    /// How many checkpoints were refused, and the last refusal.
-    refused_checkpoints: u64,
-    refusal: Option<Error>,
+    /// How many checkpoints have failed since the log was opened.
+    failed_checkpoints: u64,
+    /// Why the last of them failed.
+    checkpoint_error: Option<Error>,
     closing: bool,
 }
 
@@ -106,8 +107,8 @@ impl Writer {
             in_place: false,
             zeros_unsynced: false,
             spare: Vec::new(),
-            refused_checkpoints: 0,
-            refusal: None,
+            failed_checkpoints: 0,
+            checkpoint_error: None,
             closing: false,
         };
         namespace.visible.publish(point.count, point.end);
@@ -150,7 +151,7 @@ impl Writer {
             self.record_codecs()?;
         }
         let mut tails = self.tail.lock();
-        let mut refused_before = None;
+        let mut failed_before = None;
         let (appended, end) = loop {
             if self.open_ends(&mut tails)?.zeros_unsynced {
                 tails = self.sync_zeros(tails)?;
@@ -171,10 +172,10 @@ impl Writer {
                 Place::Here => break (appended, end),
                 Place::AfterPending => {}
                 Place::AfterCheckpoint => {
-                    // A refusal may last, so the append does not wait for another checkpoint: it answers what the first one answered.
-                    let before = *refused_before.get_or_insert(ends.refused_checkpoints);
-                    if let Some(refusal) = ends.refusal.as_ref().filter(|_| ends.refused_checkpoints > before) {
-                        return Err(refusal.clone().at(number, offset));
+                    // What refuses a checkpoint may last: the append returns the first such error and waits for no second checkpoint.
+                    let before = *failed_before.get_or_insert(ends.failed_checkpoints);
+                    if let Some(error) = ends.checkpoint_error.as_ref().filter(|_| ends.failed_checkpoints > before) {
+                        return Err(error.clone().at(number, offset));
                     }
                 }
             }

@@ -5,6 +5,8 @@ from .suites import environment
 
 # The test of the crate that has a step of its own.
 EVERY_FAULT = "every_fault_at_every_call"
+# Takes long to compile. Nothing reads it here: a panic names its line without it.
+NO_DEBUG_INFORMATION = {"CARGO_PROFILE_DEV_DEBUG": "0"}
 
 
 def count_results(output: str) -> str:

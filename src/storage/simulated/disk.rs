@@ -100,7 +100,7 @@ impl Inode {
     /// Where the first byte lies at or after `offset` that is not zero, in the cache or on the disk.
     pub(super) fn next_data(&self, offset: u64) -> Option<u64> {
         let start = usize::try_from(offset).ok()?;
-        let first = |bytes: &[u8]| first_that_is_not_zero(bytes.get(start..)?);
+        let first = |bytes: &[u8]| first_nonzero(bytes.get(start..)?);
         let cached = first(&self.cached);
         let end = cached.map_or(self.cached.len(), |data| start + data).min(self.durable.len());
         first(&self.durable[..end]).or(cached).map(|data| offset + data as u64)
@@ -114,7 +114,7 @@ impl Inode {
             let end = (begin + BLOCK_BYTES).min(size_bytes);
             let block = Disk::size(begin).ok().zip(Disk::size(end).ok()).map_or(0..0, |(begin, end)| begin..end);
             let is_zero = |bytes: &[u8]| {
-                first_that_is_not_zero(&bytes[block.start.min(bytes.len())..block.end.min(bytes.len())]).is_none()
+                first_nonzero(&bytes[block.start.min(bytes.len())..block.end.min(bytes.len())]).is_none()
             };
             if is_zero(&self.cached) && is_zero(&self.durable) {
                 return begin.max(offset);
@@ -379,8 +379,8 @@ pub(super) fn apply_names(names: &mut BTreeMap<String, u64>, change: &NameChange
     }
 }
 
-/// Compares blocks, since looking at each byte takes most of the time of the tests that build on this.
-fn first_that_is_not_zero(bytes: &[u8]) -> Option<usize> {
+/// The place of the first byte that is not zero. It compares whole blocks: byte by byte, the crash tests spent most of their time here.
+fn first_nonzero(bytes: &[u8]) -> Option<usize> {
     let (number, block) = bytes.chunks(ZEROS.len()).enumerate().find(|(_, block)| **block != ZEROS[..block.len()])?;
     let place = block.iter().position(|byte| *byte != 0)?;
     Some(number * ZEROS.len() + place)
