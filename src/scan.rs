@@ -10,8 +10,10 @@ use crate::progress::Watch;
 use crate::storage::File;
 use std::ops::Range;
 
-/// Bytes read by one call.
-const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes read by one call at most.
+const CHUNK_BYTES: u64 = 256 << 10;
+/// Bytes read by one call at least: a file may have grown meanwhile.
+const CHUNK_BYTES_MIN: u64 = 4 << 10;
 
 /// A point between two records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,8 @@ pub struct Bytes<'a> {
 
 impl<'a> Bytes<'a> {
     pub fn new(file: &'a dyn File, file_end: u64) -> Result<Bytes<'a>> {
-        let buffer = memory::zeroed(CHUNK_BYTES, "a read buffer")?;
+        let chunk_bytes = file_end.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES);
+        let buffer = memory::zeroed(in_memory(chunk_bytes), "a read buffer")?;
         Ok(Bytes { file, file_end, start: 0, buffer, filled: 0, zeros: 0..0, data: 0..0, watch: None })
     }
 

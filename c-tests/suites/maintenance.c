@@ -9,7 +9,8 @@
 
 #include <malloc.h>
 
-enum { RECORDS = 10, RECORD_BYTES = 100 };
+/* The last record is so large that a file is read through the largest buffer there is. */
+enum { RECORDS = 10, RECORD_BYTES = 100, LAST_BYTES = 300 << 10 };
 
 /* Where the logs of a case are, what is imported there, and with what options its calls are made. */
 static const char *directory;
@@ -49,6 +50,7 @@ static void begin(const char *where) {
   options = check_options((check_setup){.no_names = 1});
   immuta_log *log = OPEN(.directory = directory);
   for (uint64_t i = 0; i < RECORDS; i++) check_append(log, 0, RECORD_BYTES, i);
+  check_append(log, 0, LAST_BYTES, RECORDS);
   CHECK_OK(immuta_close(log, ERR));
   check_patch_file(in_directory("a.log"), 8 + 5 * (8 + RECORD_BYTES) + 50, "\xff\xfe", 2);
 }
@@ -151,15 +153,15 @@ static void without_memory(void) {
   CHECK(mallopt(M_MMAP_THRESHOLD, 128 << 10) == 1 && mallopt(M_ARENA_MAX, 1) == 1); /* one heap, and nothing large on it */
   begin(check_path("log"));
   free(malloc(100 << 10)); /* room on the heap for what is small */
-  rlim_t usual = check_limit(RLIMIT_AS, check_address_space_bytes() + (64 << 10)); /* less than a buffer or a mapping takes */
   check_snapshot before = check_snapshot_of(directory);
   for (size_t i = 0; i < CHECK_COUNT(calls); i++) {
+    rlim_t usual = check_limit(RLIMIT_AS, check_address_space_bytes() + (64 << 10)); /* less than a buffer or a mapping takes */
     immuta_status status = calls[i]();
+    check_limit(RLIMIT_AS, usual);
     CHECK_EQ(status, IMMUTA_E_NO_MEMORY);
     CHECK_MESSAGE("memory");
     check_snapshot_same(&before, directory);
   }
-  check_limit(RLIMIT_AS, usual);
   expect_all_succeed();
 }
 
