@@ -7,6 +7,7 @@
 mod disk;
 mod faults;
 mod handles;
+mod pages;
 mod places;
 mod power;
 

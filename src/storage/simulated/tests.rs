@@ -225,3 +225,51 @@ fn the_same_seed_loses_the_same() -> io::Result<()> {
     assert_ne!(run(1)?, run(2)?, "and another seed something else");
     Ok(())
 }
+
+#[test]
+fn what_was_cut_off_is_zeros_when_the_file_grows_again() -> io::Result<()> {
+    let disk = Simulated::new();
+    let file = create(&disk, "a")?;
+    file.write_at(0, &[7; 9000])?;
+    file.set_size(5000)?;
+    file.set_size(9000)?;
+    let mut expected = [0; 9000];
+    expected[..5000].fill(7);
+    assert_eq!(disk.read_file("a").as_deref(), Some(&expected[..]));
+    assert_eq!(file.next_data(5000)?, None);
+    assert_eq!(file.next_hole(0)?, 8192, "the page that was cut is not a hole");
+    Ok(())
+}
+
+#[test]
+fn a_copy_keeps_what_it_was_when_either_is_written() -> io::Result<()> {
+    let disk = Simulated::new();
+    create(&disk, "a")?.write_at(0, &[1; 10_000])?;
+    let copy = disk.copy();
+    for (written, left, byte) in [(&disk, &copy, 2), (&copy, &disk, 3)] {
+        let before = left.read_file("a");
+        let file = written.storage().open("a", OpenMode::Write)?;
+        // Over the end of a page.
+        file.write_at(4090, &[byte; 12])?;
+        let mut found = [0; 14];
+        assert_eq!(file.read_at(4089, &mut found)?, found.len());
+        assert_eq!(found, [1, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, 1]);
+        assert_eq!(left.read_file("a"), before);
+    }
+    Ok(())
+}
+
+#[test]
+fn data_is_found_at_the_byte_and_holes_by_the_page() -> io::Result<()> {
+    let disk = Simulated::new();
+    let file = create(&disk, "a")?;
+    file.set_size(20_000)?;
+    file.write_at(8300, &[1])?;
+    for (offset, data) in [(0, Some(8300)), (8300, Some(8300)), (8301, None), (30_000, None)] {
+        assert_eq!(file.next_data(offset)?, data, "from {offset}");
+    }
+    for (offset, hole) in [(0, 0), (100, 100), (8192, 12_288), (8301, 12_288), (13_000, 13_000), (20_000, 20_000)] {
+        assert_eq!(file.next_hole(offset)?, hole, "from {offset}");
+    }
+    Ok(())
+}
