@@ -56,7 +56,7 @@
  *           the rest, so that either side may be the newer one.
  * Unloading The shared library stays loaded until the process ends; dlclose does nothing.
  *
- * Generated from src/ffi by tests/header.rs: edit there. */
+ * Generated from src/ffi by c-tests/header: edit there. */
 
 #ifndef IMMUTA_H
 #define IMMUTA_H

@@ -59,37 +59,44 @@ impl Sanitizer {
         let triple = target_triple();
         let built = cargo()
             .current_dir(project)
-            .args(["rustc", "--locked", "--lib", "-p", "immuta", "--crate-type", "staticlib"])
+            .args(["rustc", "--locked", "--lib", "-p", "immuta", "--crate-type", "staticlib", "--profile", "sanitizer"])
             .args(["-Z", "build-std=std", "--target", &triple, "--target-dir"])
             .arg(target_dir)
             .env("RUSTC_BOOTSTRAP", "1")
-            // Enough for reports; more would make each program several times as large.
-            .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
             .env("RUSTFLAGS", format!("-Zsanitizer={} -Cforce-frame-pointers=yes", self.name()))
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             // For the C code of zstd: names with a target are not for build scripts.
-            .env(format!("CFLAGS_{triple}"), format!("-fsanitize={} -fno-omit-frame-pointer", self.name()))
+            .env(format!("CFLAGS_{triple}"), format!("-fsanitize={} -fno-omit-frame-pointer -O0", self.name()))
             .output();
         succeeded(&format!("cargo rustc -p immuta -Zsanitizer={}", self.name()), built)?;
 
-        let mut link: Vec<OsString> = vec![target_dir.join(&triple).join("debug/libimmuta.a").into()];
+        // rustc's own linker: the system's takes a second for each program.
+        let libraries = library_dir(&triple)?;
+        let linker_dir = libraries.with_file_name("bin").join("gcc-ld");
+        let mut link: Vec<OsString> = vec!["-fuse-ld=lld".into(), "-B".into(), linker_dir.into()];
+        link.push(target_dir.join(&triple).join("sanitizer/libimmuta.a").into());
         // Whole: what the instrumented code calls is not all that the runtime does.
-        link.extend(["-Wl,--whole-archive".into(), self.runtime(&triple)?.into(), "-Wl,--no-whole-archive".into()]);
+        link.extend(["-Wl,--whole-archive".into(), self.runtime(&libraries)?.into(), "-Wl,--no-whole-archive".into()]);
         link.extend(SYSTEM_LIBRARIES.map(OsString::from));
         Ok(link)
     }
 
     /// rustc's copy of the runtime; its name carries the release channel.
-    fn runtime(self, triple: &str) -> Result<PathBuf, String> {
-        let asked = Command::new("rustc").args(["--print", "target-libdir", "--target", triple]).output();
-        let dir = text_of(&succeeded("rustc --print target-libdir", asked)?);
+    fn runtime(self, libraries: &Path) -> Result<PathBuf, String> {
         let suffix = match self {
             Sanitizer::Address => "_rt.asan.a",
             Sanitizer::Thread => "_rt.tsan.a",
         };
-        let entries = std::fs::read_dir(dir.trim()).map_err(|e| format!("{dir}: {e}"))?;
+        let entries = std::fs::read_dir(libraries).map_err(|e| format!("{}: {e}", libraries.display()))?;
         let mut files = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let runtime = files.find(|path| path.to_str().is_some_and(|path| path.ends_with(suffix)));
-        runtime.ok_or_else(|| format!("this rustc comes without librustc{suffix} in {}", dir.trim()))
+        runtime.ok_or_else(|| format!("this rustc comes without librustc{suffix} in {}", libraries.display()))
     }
+}
+
+/// Where rustc keeps its libraries for a target; the runtimes of the sanitizers are among them.
+fn library_dir(triple: &str) -> Result<PathBuf, String> {
+    let asked = Command::new("rustc").args(["--print", "target-libdir", "--target", triple]).output();
+    let dir = text_of(&succeeded("rustc --print target-libdir", asked)?);
+    Ok(PathBuf::from(dir.trim()))
 }

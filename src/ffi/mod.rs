@@ -57,7 +57,7 @@
 //! Unloading The shared library stays loaded until the process ends; dlclose does nothing.
 //! ```
 // The lines above are the first page of include/immuta.h, and the documentation of the exported functions is the
-// rest: tests/header.rs generates the header from these files. They are written for readers of C.
+// rest: c-tests/header generates the header from these files. They are written for readers of C.
 
 #![allow(non_camel_case_types, reason = "these types are spelled as in C")]
 #![allow(unsafe_code, reason = "the boundary to C; each block argues its soundness")]

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from .engine import ROOT, TARGET_DIR, Run, Skip, Step, expect
-from .crate import NO_DEBUG_INFORMATION, count_results
+from .crate import QUICK_BUILD, count_results
 
 # Formats, index, journal, writer, recovery and what it is made of.
 CORE = ["format", "index.rs", "journal", "writer", "group.rs", "recovery", "layout.rs", "rebuild.rs", "salvage.rs", "scan.rs"]
@@ -31,7 +31,7 @@ def rust_debug(run: Run) -> str:
     profdata, cov = llvm_tool("llvm-profdata"), llvm_tool("llvm-cov")
     flags = f"{os.environ.get('RUSTFLAGS', '')} -C instrument-coverage".strip()
     env = {"RUSTFLAGS": flags, "CARGO_TARGET_DIR": str(TARGET_DIR / "coverage"),
-           "LLVM_PROFILE_FILE": str(run.scratch / "%m-%p.profraw"), **NO_DEBUG_INFORMATION}
+           "LLVM_PROFILE_FILE": str(run.scratch / "%m-%p.profraw"), **QUICK_BUILD}
     test = ["cargo", "test", "--locked", "--package", "immuta"]
     messages = run.command(*test, "--no-run", "--message-format=json", env=env).splitlines()
     built = [json.loads(message) for message in messages]

@@ -1,12 +1,23 @@
 """The tests of the crate: Rust tests, crash states, damage, faults, models, the fuzzer."""
 
+import os
+
 from .engine import Run, Step
 from .suites import environment
 
 # The test of the crate that has a step of its own.
 EVERY_FAULT = "every_fault_at_every_call"
-# Takes long to compile. Nothing reads it here: a panic names its line without it.
-NO_DEBUG_INFORMATION = {"CARGO_PROFILE_DEV_DEBUG": "0"}
+
+
+def c_flags(more: str) -> str:
+    return f"{os.environ.get('CFLAGS', '')} {more}".strip()
+
+
+# Of tests alone. To compile the Zstandard library as it is shipped takes longer than all they do with it. Nothing reads debug
+# information: a panic names its line without it.
+QUICK_BUILD = {"CFLAGS": c_flags("-O1"), "CARGO_PROFILE_DEV_DEBUG": "0"}
+# Of what takes longer to optimise than to run.
+UNOPTIMISED = {"CFLAGS": c_flags("-O0"), "CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_DEV_OPT_LEVEL": "0"}
 
 
 def count_results(output: str) -> str:
@@ -17,7 +28,7 @@ def count_results(output: str) -> str:
 
 def rust_tests(run: Run, *arguments: str, env: dict[str, str] | None = None) -> str:
     """Tests of the crate in their optimised form."""
-    return run.command("cargo", "test", "--locked", "--profile", "optimised", *arguments, env=env)
+    return run.command("cargo", "test", "--locked", "--profile", "optimised", *arguments, env={**QUICK_BUILD, **(env or {})})
 
 
 def rust_optimised(run: Run) -> str:
@@ -45,7 +56,8 @@ def faults(run: Run) -> str:
 
 def models(run: Run) -> str:
     """What each model found out is shown; a mutant that no model notices is a failure."""
-    output = run.command("cargo", "test", "--locked", "--package", "immuta-models", "--test", "models")
+    output = run.command("cargo", "test", "--locked", "--package", "immuta-models", "--test", "models",
+                         env=QUICK_BUILD)
     results = [line for line in output.splitlines() if "..." in line]
     caught = [line for line in results if "caught by" in line]
     return "\n" + "\n".join(line for line in results if line not in caught) + f"\n{len(caught)} mutants caught"

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from .crate import NO_DEBUG_INFORMATION
+from .crate import UNOPTIMISED
 from .engine import ROOT, TARGET_DIR, Run, Step, expect
 from .tools import need
 
@@ -72,7 +72,7 @@ def mutations(run: Run) -> str:
 
 def cargo_test(run: Run, tree: Path, words: list[str], limit_s: int | None = None) -> tuple[str, int | None]:
     return run.outcome("cargo", "test", "--locked", "--package", "immuta", "--no-default-features", *words, cwd=tree,
-                       env={"CARGO_TARGET_DIR": str(TARGET_DIR / "mutations"), **NO_DEBUG_INFORMATION}, limit_s=limit_s)
+                       env={"CARGO_TARGET_DIR": str(TARGET_DIR / "mutations"), **UNOPTIMISED}, limit_s=limit_s)
 
 
 def results(output: str, result: str) -> list[str]:

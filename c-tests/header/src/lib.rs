@@ -1,0 +1,97 @@
+//! Generates `include/immuta.h` from `src/ffi`.
+//!
+//! A package of its own, so that no other test has to wait until cbindgen is compiled.
+
+#![allow(clippy::missing_panics_doc, reason = "it is for tests, and sources that cannot be read end them")]
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// The files whose items the header shows, in this order.
+const SOURCES: [&str; 15] = [
+    "status",
+    "error",
+    "library",
+    "sink",
+    "codec",
+    "options",
+    "log",
+    "namespace",
+    "figures",
+    "append",
+    "txn",
+    "stream",
+    "poll",
+    "record",
+    "maintenance",
+];
+
+/// `path` in the project's directory.
+pub fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// The text of a file of the project.
+pub fn read(path: &str) -> String {
+    std::fs::read_to_string(project(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The header as it should be.
+pub fn generate() -> String {
+    let mut config = cbindgen::Config::from_file(project("cbindgen.toml")).expect("cbindgen.toml is valid");
+    config.header = Some(first_page());
+    config.after_includes = Some(version_macros());
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for source in SOURCES {
+        builder = builder.with_src(project(&format!("src/ffi/{source}.rs")));
+    }
+    let mut header = Vec::new();
+    builder.generate().expect("cbindgen understands the sources").write(&mut header);
+    polish(&String::from_utf8(header).expect("the header is UTF-8"))
+}
+
+/// The module documentation of `src/ffi/mod.rs`: what all functions have in common.
+fn first_page() -> String {
+    let source = read("src/ffi/mod.rs");
+    let mut page = String::from("/*\n");
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    for line in lines.filter(|line| !line.contains("```")) {
+        writeln!(page, " *{line}").expect("memory");
+    }
+    page + " *\n * Generated from src/ffi by c-tests/header: edit there. */"
+}
+
+/// The version of the library, as Cargo.toml has it.
+pub fn version() -> String {
+    let cargo = read("Cargo.toml");
+    let version = cargo.lines().find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
+    version.expect("Cargo.toml has a version").to_owned()
+}
+
+fn version_macros() -> String {
+    let mut macros = String::from("\n// The version of this header; immuta_version_number() is that of the library.\n");
+    let version = version();
+    for (part, number) in ["MAJOR", "MINOR", "PATCH"].into_iter().zip(version.split('.')) {
+        writeln!(macros, "#define IMMUTA_VERSION_{part} {number}").expect("memory");
+    }
+    macros
+        + "#define IMMUTA_VERSION_NUMBER "
+        + "((IMMUTA_VERSION_MAJOR << 16) | (IMMUTA_VERSION_MINOR << 8) | IMMUTA_VERSION_PATCH)\n"
+        + &format!("#define IMMUTA_VERSION_STRING \"{version}\"")
+}
+
+/// Two things cbindgen has no setting for: `#define NAME -1` becomes `#define NAME (-1)`, so that the macro is one
+/// operand wherever it is put, and types go by their short names once they are declared.
+fn polish(header: &str) -> String {
+    let mut polished = String::with_capacity(header.len());
+    for line in header.lines() {
+        if let Some((define, number)) = line.rsplit_once(" -").filter(|(define, _)| define.starts_with("#define ")) {
+            writeln!(polished, "{define} (-{number})").expect("memory");
+        } else if line.starts_with("typedef struct") {
+            writeln!(polished, "{line}").expect("memory");
+        } else {
+            writeln!(polished, "{}", line.replace("struct immuta_", "immuta_")).expect("memory");
+        }
+    }
+    polished
+}
