@@ -1,8 +1,8 @@
 /* The test harness of the C suites: checks that print what they saw, cases that run alone, and the few helpers every suite needs.
  *
  * A suite is one C file: functions `static void case_name(void)`, a table of them, and a `main` that hands the table to check_main.
- * Each case runs in a forked child with an empty directory of its own, so a crash, a hang or a leaked thread ends that case only, and
- * the parent never calls the library. A failed check prints itself and ends the case, from whatever thread or process it is in.
+ * Each case runs in a forked child with an empty directory of its own, so a crash, a hang or a leaked thread ends that case only. The
+ * parent calls the library only to warm valgrind up. A failed check prints itself and ends the case, from whatever thread or process it is in.
  *
  *     static void first_record_is_at_8(void) {
  *       immuta_log *log = OPEN(.readers = 2);
@@ -60,6 +60,32 @@ static inline void check_make_directory(const char *name) {
   }
 }
 
+/* Opens, writes, reads and closes a log in each mode. Valgrind translates code when it first runs, and a child inherits what its parent
+ * has translated. Without this, the library would be translated again in every case, which takes longer than the case itself. A suite
+ * whose cases need a process that has not called the library yet defines CHECK_COLD before it includes this header. */
+static inline void check_warm_up(void) {
+  check_make_directory("warm-up");
+  for (int durable = 0; durable <= 1; durable++) {
+    for (int read_only = 0; read_only <= 1; read_only++) {
+      immuta_log *log = OPEN(.durable = durable, .read_only = read_only, .names = {durable ? "durable" : "fast"});
+      if (!read_only) {
+        check_append(log, 0, 100, 1);
+        check_append(log, 0, 5000, 2);
+        CHECK_OK(immuta_sync(log, 0, ERR));
+      }
+      immuta_stream *stream = check_stream(log, 0, 0);
+      check_next(stream, 0, 100, 1);
+      check_next(stream, 1, 5000, 2);
+      check_end(stream);
+      immuta_stream_done(stream);
+      (void)check_report(log, 0), (void)check_stats(log, 0);
+      CHECK_OK(immuta_close(log, ERR));
+    }
+  }
+  check_remove_directory();
+  atomic_store(check_counter, 0);
+}
+
 /* Runs one case in a child of its own process group, so that whatever it leaves running ends with it. Returns the exit status. */
 static inline int check_run_case(const check_case *test) {
   check_make_directory(test->name);
@@ -88,6 +114,9 @@ static inline int check_run_case(const check_case *test) {
 static inline int check_main(const check_case *cases, size_t count, int argc, char **argv) {
   check_counter = mmap(NULL, sizeof *check_counter, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (check_counter == MAP_FAILED) return CHECK_EXIT_FAILED;
+#ifndef CHECK_COLD
+  if (getenv("IMMUTA_TEST_WARM_UP") != NULL) check_warm_up();
+#endif
   int failed = 0, ran = 0;
   for (size_t i = 0; i < count; i++) {
     int wanted = argc < 2;

@@ -127,6 +127,9 @@ impl Toolbox {
         if mode.valgrind || self.sanitizer.is_some() {
             command.env("IMMUTA_TEST_SLOW", "1");
         }
+        if mode.valgrind {
+            command.env("IMMUTA_TEST_WARM_UP", "1");
+        }
         if mode.syscall_engine {
             command.env("IMMUTA_TEST_IO", "syscall");
         }
@@ -225,7 +228,10 @@ fn run(mut command: Command) -> Result<String, String> {
 
 fn valgrind(program: &Path) -> Command {
     let mut command = Command::new("valgrind");
-    command.args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+    // Without inlined frames in its reports: to read them takes a second in each program.
+    command.args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite", "--read-inline-info=no"]);
+    // Threads take turns: without this, the one that runs may go on for long.
+    command.arg("--fair-sched=try");
     command.arg(format!("--error-exitcode={CHECKER_FOUND_ERRORS}"));
     command.arg(program);
     command

@@ -1,5 +1,7 @@
 /* Repair and import where the system or another thread is in the way: permission, a read-only file system, an engine that is not to be
  * had, limits of the process, memory, options in use. Each is a status, nothing changes, and once the cause is gone the call succeeds. */
+/* The library asks once in a process whether the kernel knows MADV_POPULATE_WRITE; one case refuses it and needs that first question. */
+#define CHECK_COLD
 #include "check.h"
 
 #include "forbid.h"
