@@ -116,7 +116,7 @@ fn what_is_cut_off_or_followed_by_more_fails() {
     for codec in codecs() {
         for payload in payloads().iter().filter(|payload| payload.len() < 5000 || payload.len() > 200_000) {
             let stored = encoded(&codec, payload);
-            let step = if stored.len() > 5000 { 4999 } else { 1 };
+            let step = if payload.len() < 5000 { 1 } else { (stored.len() / 64).max(1) };
             for cut in (0..stored.len()).step_by(step).chain(stored.len().saturating_sub(9)..stored.len()) {
                 match decoded(&codec, &stored[..cut], LIMIT_BYTES) {
                     Err(error) => assert_eq!(error.kind, ErrorKind::CodecFailed, "{codec:?} cut at {cut}: {error}"),
