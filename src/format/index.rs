@@ -230,7 +230,11 @@ impl Entry {
         self.offset == other.offset && has_same_time && has_same_crc
     }
 
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "else fields that were just stored one by one are loaded together, which waits for the stores"
+    )]
+    #[inline(always)]
     pub fn encode(&self, log_id: &LogId, number: u64) -> [u8; ENTRY_BYTES] {
         let flag = |is_set, bit| if is_set { bit } else { 0 };
         let flags =
@@ -253,7 +257,8 @@ impl Entry {
     }
 
     /// The entry of record `number` in `bytes`; `None` when they are not that record's entry in the log `log_id`.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "as `encode`")]
+    #[inline(always)]
     pub fn decode(bytes: &[u8], log_id: &LogId, number: u64) -> Option<Entry> {
         let bytes: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;
         let mut bound = [0; LOG_ID_BYTES + 8 + 20];

@@ -211,6 +211,28 @@ impl MappedView {
         self.dense = start..hole;
         range.end <= hole
     }
+
+    /// Maps the file around `range`, or, where a page could be missing, has the buffer hold it.
+    #[cold]
+    fn prepare(&mut self, range: &Range<u64>, size_bytes: usize, committed_end: u64) -> io::Result<()> {
+        let covered = self.window.as_ref().is_some_and(|window| window.covers(range));
+        if range.end > self.known_bytes || !covered {
+            self.known_bytes = self.file.size()?;
+        }
+        if range.end > self.known_bytes {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if !self.is_dense(range) {
+            let buffered = self.buffered.get_or_insert_with(|| BufferedView::new(self.file.clone()));
+            return buffered.load(range.start, size_bytes, committed_end);
+        }
+        self.buffered = None;
+        if !covered {
+            self.window = None; // first, so that the address space of one is enough
+            self.window = Some(Window::open(&self.file, range, false)?);
+        }
+        Ok(())
+    }
 }
 
 impl View for MappedView {
@@ -218,20 +240,12 @@ impl View for MappedView {
         self.loaded = 0..0;
         let end = offset.checked_add(size_bytes as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
         let covered = self.window.as_ref().is_some_and(|window| window.covers(&(offset..end)));
-        if end > self.known_bytes || !covered {
-            self.known_bytes = self.file.size()?;
-        }
-        if end > self.known_bytes {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if !self.is_dense(&(offset..end)) {
-            let buffered = self.buffered.get_or_insert_with(|| BufferedView::new(self.file.clone()));
-            return buffered.load(offset, size_bytes, committed_end);
-        }
-        self.buffered = None;
-        if !covered {
-            self.window = None; // first, so that the address space of one is enough
-            self.window = Some(Window::open(&self.file, &(offset..end), false)?);
+        let is_dense = self.dense.start <= offset && end <= self.dense.end;
+        if !covered || end > self.known_bytes || !is_dense || self.buffered.is_some() {
+            self.prepare(&(offset..end), size_bytes, committed_end)?;
+            if self.buffered.is_some() {
+                return Ok(());
+            }
         }
         let begin = self.window.as_ref().and_then(|window| window.place(offset));
         let begin = begin.ok_or(io::ErrorKind::UnexpectedEof)?;
