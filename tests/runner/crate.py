@@ -33,7 +33,7 @@ def rust_tests(run: Run, *arguments: str, env: dict[str, str] | None = None) -> 
 
 def rust_optimised(run: Run) -> str:
     """Where threads meet, the optimised code counts; the long form runs all that the debug form does."""
-    where_threads_meet = [] if run.minutes else ["--lib", "--test", "races", "--test", "following", "--test", "model"]
+    where_threads_meet = [] if run.minutes else ["--test", "races", "--test", "following", "--test", "model"]
     return count_results(rust_tests(run, "--package", "immuta", *where_threads_meet, "--", "--skip", EVERY_FAULT))
 
 
@@ -57,7 +57,7 @@ def faults(run: Run) -> str:
 def models(run: Run) -> str:
     """What each model found out is shown; a mutant that no model notices is a failure."""
     output = run.command("cargo", "test", "--locked", "--package", "immuta-models", "--test", "models",
-                         env=QUICK_BUILD)
+                         env=UNOPTIMISED)
     results = [line for line in output.splitlines() if "..." in line]
     caught = [line for line in results if "caught by" in line]
     return "\n" + "\n".join(line for line in results if line not in caught) + f"\n{len(caught)} mutants caught"

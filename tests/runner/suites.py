@@ -22,8 +22,8 @@ def environment(run: Run) -> dict[str, str]:
 
 def c_tests(run: Run, test: str, *arguments: str, within: tuple[str, ...] = ()) -> str:
     c_compiler()
-    return run.command(*within, "cargo", "test", "--locked", "--release", "--package", "immuta-c-tests", "--test", test,
-                       "--", *arguments, env=environment(run))
+    return run.command(*within, "cargo", "test", "--locked", "--package", "immuta-c-tests", "--test", test, "--", *arguments,
+                       env=environment(run))
 
 
 def c_suites(run: Run, *arguments: str) -> str:
