@@ -1,6 +1,6 @@
 //! A process's view of a simulated disk: its directory and its open files, lost when it is killed.
 
-use super::disk::{Disk, Inode};
+use super::disk::{Disk, Inode, overlay};
 use super::faults::Fault;
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
 use crate::format::log;
@@ -292,10 +292,11 @@ impl File for SimulatedFile {
             }
             let number = self.led_to(&disk);
             let cached = &disk.inode(number)?.cached;
-            let at = usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(done);
-            let wanted = cached.len().saturating_sub(at).min(buffer.len() - done);
+            let at = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(done));
+            let rest = at.and_then(|at| cached.get(at..)).unwrap_or_default();
+            let wanted = rest.len().min(buffer.len() - done);
             let count = fault.map_or(wanted, |fault| fault.part_of(wanted));
-            cached.read(at, &mut buffer[done..done + count]);
+            overlay(buffer, done, &rest[..count]);
             done += count;
             disk.read_bytes += count as u64;
             if count == wanted {

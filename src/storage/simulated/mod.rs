@@ -7,7 +7,6 @@
 mod disk;
 mod faults;
 mod handles;
-mod pages;
 mod places;
 mod power;
 

@@ -62,7 +62,7 @@ impl View for SimulatedView {
         }
         let found = self.file.call(|inode| {
             let range = usize::try_from(offset).ok()?..usize::try_from(end).ok()?;
-            inode.cached.get(range)
+            inode.cached.get(range).map(<[u8]>::to_vec)
         })?;
         self.loaded = found.ok_or(io::ErrorKind::UnexpectedEof)?;
         Ok(())
@@ -90,9 +90,8 @@ impl SimulatedWord {
 
 impl CommitWord for SimulatedWord {
     fn load(&self) -> io::Result<u64> {
-        let mut word = [0; size_of::<u64>()];
-        let count = self.file.call(|inode| inode.cached.read(0, &mut word))?;
-        if count == word.len() { Ok(u64::from_le_bytes(word)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        let word = self.file.call(|inode| inode.cached.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)))?;
+        word.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
     /// Refused, it stores nothing: a word is never torn.

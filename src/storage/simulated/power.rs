@@ -3,14 +3,16 @@
 //! Of every file some sizes were published, and each of its sectors is as it was at some moment since it was safe. Which moments, the
 //! `Mood` says: at random, or as file systems were seen to do it, which chance alone would hardly ever hit.
 
-use super::disk::{Change, Disk, Inode, apply_names};
-use super::pages::{PAGE_BYTES, Pages};
+use super::disk::{Change, Disk, Inode, apply_names, overlay};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The unit that a disk writes whole, as a rule.
 const SECTOR_BYTES: usize = 512;
 /// A sector that is torn is torn at a multiple of this.
 const WORD_BYTES: usize = 8;
+/// The unit in which caches write and file systems give out blocks.
+const PAGE_BYTES: usize = 4096;
 
 /// Which of the sectors that were written since they were safe are the new ones on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,10 +110,10 @@ impl Disk {
         self.inodes.retain(|number, _| names.values().any(|named| named == number));
         for inode in self.inodes.values_mut() {
             if !inode.changes.is_empty() {
-                inode.durable = survivors(inode, loss, &mut chance);
+                inode.durable = Arc::new(survivors(inode, loss, &mut chance));
                 inode.changes.clear();
             }
-            inode.cached.clone_from(&inode.durable);
+            inode.cached = Arc::clone(&inode.durable);
         }
     }
 }
@@ -135,8 +137,8 @@ impl Seen {
 /// Sizes are published in order, up to some moment; an extension perhaps only to some page, since sizes follow the bytes that were
 /// written out. A sector is as it was at some moment, since a page is written with all it holds; so of two writes to a sector the later
 /// one never survives alone. What was written to blocks that an unpublished size gave the file is not reachable.
-fn survivors(inode: &Inode, loss: Loss, chance: &mut Chance) -> Pages {
-    let mut image = inode.durable.clone();
+fn survivors(inode: &Inode, loss: Loss, chance: &mut Chance) -> Vec<u8> {
+    let mut image = inode.durable.to_vec();
     let seen = sectors_seen(inode, loss, chance);
     let size_count = inode.changes.iter().filter(|change| matches!(change, Change::Size(_))).count();
     let mut sizes_left = chance.part_of(size_count);
@@ -158,16 +160,16 @@ fn survivors(inode: &Inode, loss: Loss, chance: &mut Chance) -> Pages {
             }
             Change::Write { offset, bytes } => {
                 let reachable = image.len().min(reachable_bytes);
-                let bytes = &bytes[..bytes.len().min(reachable.saturating_sub(*offset))];
+                let image = image.get_mut(..reachable).unwrap_or_default();
                 for (at, piece) in sectors(*offset, bytes) {
                     let Some(seen) = seen.get(&(at / SECTOR_BYTES)) else { continue };
                     let cut = seen.cut.saturating_sub(at % SECTOR_BYTES).min(piece.len());
                     let (before, behind) = piece.split_at(cut);
                     if index < seen.before {
-                        image.overlay(at, before);
+                        overlay(image, at, before);
                     }
                     if index < seen.behind {
-                        image.overlay(at + cut, behind);
+                        overlay(image, at + cut, behind);
                     }
                 }
             }
@@ -217,22 +219,19 @@ fn if_so(holds: bool, count: usize) -> usize {
 }
 
 /// Cuts `image`, or extends it by blocks that hold what `fill` says; the rest of the last block it had is zeros.
-fn resize(image: &mut Pages, size: usize, fill: Fill, durable: &Pages, chance: &mut Chance) {
+fn resize(image: &mut Vec<u8>, size: usize, fill: Fill, durable: &[u8], chance: &mut Chance) {
     let had = image.len().max(1).next_multiple_of(PAGE_BYTES);
-    image.resize(size);
-    for at in (had..size).step_by(PAGE_BYTES) {
+    image.resize(size, 0);
+    for page in image.get_mut(had..).unwrap_or_default().chunks_mut(PAGE_BYTES) {
         match fill {
             Fill::Zeros => {}
             Fill::Old => {
                 let from = chance.index(durable.len() / PAGE_BYTES + 1) * PAGE_BYTES;
-                let mut page = [0; PAGE_BYTES];
-                let count = durable.read(from, &mut page);
-                image.overlay(at, &page[..count]);
+                overlay(page, 0, durable.get(from..).unwrap_or_default());
             }
             Fill::Garbage if chance.below(2) == 0 => {}
             Fill::Garbage => {
-                let words = (at..size.min(at + PAGE_BYTES)).step_by(WORD_BYTES);
-                words.for_each(|at| image.overlay(at, &chance.next().to_le_bytes()));
+                page.chunks_mut(WORD_BYTES).for_each(|word| overlay(word, 0, &chance.next().to_le_bytes()));
             }
         }
     }
