@@ -2,7 +2,7 @@
  *
  * A suite is one C file: functions `static void case_name(void)`, a table of them, and a `main` that hands the table to check_main.
  * Each case runs in a forked child with an empty directory of its own, so a crash, a hang or a leaked thread ends that case only. The
- * parent calls the library only to warm valgrind up. A failed check prints itself and ends the case, from whatever thread or process it is in.
+ * parent calls the library only to warm up valgrind. A failed check prints itself and ends the case, from whatever thread or process it is in.
  *
  *     static void first_record_is_at_8(void) {
  *       immuta_log *log = OPEN(.readers = 2);

@@ -228,9 +228,9 @@ fn run(mut command: Command) -> Result<String, String> {
 
 fn valgrind(program: &Path) -> Command {
     let mut command = Command::new("valgrind");
-    // Without inlined frames in its reports: to read them takes a second in each program.
+    // Reports show no inlined frames: reading the information about them took an eighth of the run.
     command.args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite", "--read-inline-info=no"]);
-    // Threads take turns: without this, the one that runs may go on for long.
+    // Valgrind runs one thread at a time. By default the running thread may keep its turn for long, while others wait.
     command.arg("--fair-sched=try");
     command.arg(format!("--error-exitcode={CHECKER_FOUND_ERRORS}"));
     command.arg(program);
@@ -242,7 +242,7 @@ fn build_shared(project: &Path, target_dir: &Path, without_zstd: bool) -> Result
     let mut build = cargo();
     build.current_dir(project).args(["build", "--release", "--lib", "-p", "immuta", "--target-dir"]).arg(target_dir);
     if without_zstd {
-        // What is in it matters then, not how fast it is.
+        // This build is for its symbols and its answers, not for its speed.
         build.arg("--no-default-features").envs([
             ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
             ("CARGO_PROFILE_RELEASE_LTO", "off"),

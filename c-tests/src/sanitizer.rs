@@ -65,12 +65,12 @@ impl Sanitizer {
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTFLAGS", format!("-Zsanitizer={} -Cforce-frame-pointers=yes", self.name()))
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            // For the C code of zstd: names with a target are not for build scripts.
+            // For the C code of zstd: names with a target are not for build scripts. With -O3, its own, it takes most of the build.
             .env(format!("CFLAGS_{triple}"), format!("-fsanitize={} -fno-omit-frame-pointer -O0", self.name()))
             .output();
         succeeded(&format!("cargo rustc -p immuta -Zsanitizer={}", self.name()), built)?;
 
-        // rustc's own linker: the system's takes a second for each program.
+        // The linker that comes with rustc: the system's linker takes a second or more for each program.
         let libraries = library_dir(&triple)?;
         let linker_dir = libraries.with_file_name("bin").join("gcc-ld");
         let mut link: Vec<OsString> = vec!["-fuse-ld=lld".into(), "-B".into(), linker_dir.into()];

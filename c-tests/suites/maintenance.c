@@ -1,6 +1,6 @@
 /* Repair and import where the system or another thread is in the way: permission, a read-only file system, an engine that is not to be
  * had, limits of the process, memory, options in use. Each is a status, nothing changes, and once the cause is gone the call succeeds. */
-/* The library asks once in a process whether the kernel knows MADV_POPULATE_WRITE; one case refuses it and needs that first question. */
+/* The library asks the kernel only once in a process whether it knows MADV_POPULATE_WRITE. One case has that call refused. */
 #define CHECK_COLD
 #include "check.h"
 
@@ -11,7 +11,7 @@
 
 #include <malloc.h>
 
-/* The last record is so large that a file is read through the largest buffer there is. */
+/* The last record makes the file so large that the library reads it through a buffer of full size, which does not fit on the heap. */
 enum { RECORDS = 10, RECORD_BYTES = 100, LAST_BYTES = 300 << 10 };
 
 /* Where the logs of a case are, what is imported there, and with what options its calls are made. */

@@ -232,7 +232,7 @@ impl Entry {
 
     #[allow(
         clippy::inline_always,
-        reason = "else fields that were just stored one by one are loaded together, which waits for the stores"
+        reason = "a call would store the fields one by one and load them together, and that load waits for the stores"
     )]
     #[inline(always)]
     pub fn encode(&self, log_id: &LogId, number: u64) -> [u8; ENTRY_BYTES] {
@@ -257,7 +257,10 @@ impl Entry {
     }
 
     /// The entry of record `number` in `bytes`; `None` when they are not that record's entry in the log `log_id`.
-    #[allow(clippy::inline_always, reason = "as `encode`")]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call returns the entry through memory, which slows reading records of 100 bytes by 3 %"
+    )]
     #[inline(always)]
     pub fn decode(bytes: &[u8], log_id: &LogId, number: u64) -> Option<Entry> {
         let bytes: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;

@@ -23,8 +23,7 @@ def rustfmt(run: Run) -> None:
 
 def clippy(run: Run) -> None:
     need_cargo_command("clippy")
-    run.command("cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings",
-                env=UNOPTIMISED)
+    run.command("cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings", env=UNOPTIMISED)
 
 
 def rustdoc(run: Run) -> None:
@@ -117,10 +116,11 @@ def archive_symbols(run: Run) -> str:
     found = with_zstd = foreign_symbols(run, library_dir(run) / "libimmuta.a")
     # Not each of them is on every machine: _HUF_ is assembly of x86-64.
     expect(found <= ZSTD_PREFIXES, f"prefixes not listed: {sorted(found - ZSTD_PREFIXES)}")
-    expect("ZSTD_" in found, "nothing of the Zstandard library is there: nm shows too little")
+    expect("ZSTD_" in found, "nothing of the Zstandard library is there: readelf shows too little")
     suites = sorted(path.stem for path in (ROOT / "c-tests" / "suites").glob("codec*.c"))
     run.command("cargo", "test", "--locked", "--package", "immuta-c-tests", "--test", "suites", "--", "--without-zstd", *suites)
-    found = foreign_symbols(run, TARGET_DIR / "without-zstd" / "release" / "libimmuta.a")  # which the suites were built with
+    # The suites have built it.
+    found = foreign_symbols(run, TARGET_DIR / "without-zstd" / "release" / "libimmuta.a")
     expect(not found, f"without zstd there are still {sorted(found)}")
     run.command("cargo", "test", "--locked", "--package", "immuta", "--lib", "--no-default-features", "codec", env=UNOPTIMISED)
     return f"{', '.join(sorted(with_zstd))}; without zstd none, and {', '.join(suites)} pass"

@@ -1,8 +1,8 @@
 //! Generates `include/immuta.h` from `src/ffi`.
 //!
-//! A package of its own, so that no other test has to wait until cbindgen is compiled.
+//! This is a package of its own so that no other test waits for cbindgen to compile.
 
-#![allow(clippy::missing_panics_doc, reason = "it is for tests, and sources that cannot be read end them")]
+#![allow(clippy::missing_panics_doc, reason = "only tests call it, and an unreadable source fails them")]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ const SOURCES: [&str; 15] = [
     "maintenance",
 ];
 
-/// `path` in the project's directory.
+/// The path of a file, given relative to the directory of the project.
 pub fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
@@ -61,7 +61,7 @@ fn first_page() -> String {
     page + " *\n * Generated from src/ffi by c-tests/header: edit there. */"
 }
 
-/// The version of the library, as Cargo.toml has it.
+/// The version of the library, from the Cargo.toml of the project.
 pub fn version() -> String {
     let cargo = read("Cargo.toml");
     let version = cargo.lines().find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
@@ -71,7 +71,7 @@ pub fn version() -> String {
 fn version_macros() -> String {
     let mut macros = String::from("\n// The version of this header; immuta_version_number() is that of the library.\n");
     let version = version();
-    for (part, number) in ["MAJOR", "MINOR", "PATCH"].into_iter().zip(version.split('.')) {
+    for (part, number) in ["MAJOR", "MINOR", "PATCH"].into_iter().zip(version.split(['.', '-', '+'])) {
         writeln!(macros, "#define IMMUTA_VERSION_{part} {number}").expect("memory");
     }
     macros

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 const HEADER_PATH: &str = "include/immuta.h";
 
-/// The header as it is there, after it was written anew if that is asked for.
+/// The committed header. Where `IMMUTA_BLESS` is set, the test generates the file first.
 static HEADER: LazyLock<String> = LazyLock::new(|| {
     if std::env::var_os("IMMUTA_BLESS").is_some() {
         std::fs::write(project(HEADER_PATH), generate()).expect("the header can be written");

@@ -237,7 +237,7 @@ fn what_was_cut_off_is_zeros_when_the_file_grows_again() -> io::Result<()> {
     expected[..5000].fill(7);
     assert_eq!(disk.read_file("a").as_deref(), Some(&expected[..]));
     assert_eq!(file.next_data(5000)?, None);
-    assert_eq!(file.next_hole(0)?, 8192, "the page that was cut is not a hole");
+    assert_eq!(file.next_hole(0)?, 8192, "the block in which the file was cut is not a hole");
     Ok(())
 }
 
@@ -249,7 +249,6 @@ fn a_copy_keeps_what_it_was_when_either_is_written() -> io::Result<()> {
     for (written, left, byte) in [(&disk, &copy, 2), (&copy, &disk, 3)] {
         let before = left.read_file("a");
         let file = written.storage().open("a", OpenMode::Write)?;
-        // Over the end of a page.
         file.write_at(4090, &[byte; 12])?;
         let mut found = [0; 14];
         assert_eq!(file.read_at(4089, &mut found)?, found.len());
@@ -260,7 +259,7 @@ fn a_copy_keeps_what_it_was_when_either_is_written() -> io::Result<()> {
 }
 
 #[test]
-fn data_is_found_at_the_byte_and_holes_by_the_page() -> io::Result<()> {
+fn data_is_found_at_the_byte_and_holes_by_the_block() -> io::Result<()> {
     let disk = Simulated::new();
     let file = create(&disk, "a")?;
     file.set_size(20_000)?;
