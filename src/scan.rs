@@ -10,9 +10,10 @@ use crate::progress::Watch;
 use crate::storage::File;
 use std::ops::Range;
 
-/// Bytes read by one call at most.
-const CHUNK_BYTES: u64 = 256 << 10;
-/// Bytes read by one call at least: a file may have grown meanwhile.
+/// The size of the read buffer, which one call fills. A smaller file gets a smaller buffer: clearing this one takes longer than opening a
+/// small log does without.
+const CHUNK_BYTES_MAX: u64 = 256 << 10;
+/// A file of no bytes still needs a buffer, since the file may have grown after its size was looked at.
 const CHUNK_BYTES_MIN: u64 = 4 << 10;
 
 /// A point between two records.
@@ -54,7 +55,7 @@ pub struct Bytes<'a> {
 
 impl<'a> Bytes<'a> {
     pub fn new(file: &'a dyn File, file_end: u64) -> Result<Bytes<'a>> {
-        let chunk_bytes = file_end.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES);
+        let chunk_bytes = file_end.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX);
         let buffer = memory::zeroed(in_memory(chunk_bytes), "a read buffer")?;
         Ok(Bytes { file, file_end, start: 0, buffer, filled: 0, zeros: 0..0, data: 0..0, watch: None })
     }

@@ -1,7 +1,7 @@
 //! Exhaustive damage: every bit of every file of a log flipped, every length, every block zeroed, duplicated and swapped with its neighbour.
 //!
 //! Each damage is told precisely or harmless: never a wrong byte as good, never a record fewer without a word, no more memory than the
-//! files' size and a mebibyte, and whoever is refused leaves every byte as it was. `IMMUTA_DAMAGE=every` tries every place (the step
+//! files' size and 256 KiB, and whoever is refused leaves every byte as it was. `IMMUTA_DAMAGE=every` tries every place (the step
 //! `damage`; `long`: also those between long runs of zeros), otherwise it is a sample.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]

@@ -7,7 +7,7 @@ use immuta::storage::simulated::Simulated;
 use immuta::{Error, ErrorKind, Log, Next, Report, Timeout, verify_on};
 
 /// What an operation may hold beyond the size of the files.
-const HEAP_BYTES: usize = 1 << 20;
+const HEAP_BYTES: usize = 256 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
