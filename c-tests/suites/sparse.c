@@ -94,6 +94,26 @@ static void holes_of_a_copy_are_read_as_zeros(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
+/* The only descriptor serves a record from the mapping, the next one through its buffer, and the first one again. */
+static void a_record_before_a_hole_is_read_again_after_the_hole(void) {
+  immuta_log *log = OPEN();
+  append_zeros_between(log, 0);
+  CHECK_OK(immuta_close(log, ERR));
+  copy_to_a_full_disk();
+  log = OPEN(.directory = disk, .read_only = 1, .readers = 1);
+  immuta_stream *stream = check_stream(log, 0, 0);
+  for (int i = 0; i < 2; i++) {
+    immuta_record zeros;
+    check_next(stream, 0, 3 * PAGE, 0);
+    CHECK_OK(immuta_stream_next(stream, 0, &zeros, ERR));
+    CHECK_EQ(zeros.size, ZEROS);
+    CHECK_OK(immuta_record_done(&zeros));
+    CHECK_OK(immuta_stream_seek(stream, 0, ERR));
+  }
+  immuta_stream_done(stream);
+  CHECK_OK(immuta_close(log, ERR));
+}
+
 /* As in a sandbox that knows no such question. */
 static void a_system_that_does_not_say_where_holes_are_is_read_by_calls(void) {
   immuta_log *log = OPEN();
@@ -124,6 +144,7 @@ static void a_log_that_is_all_hole_is_empty(void) {
 
 static const check_case cases[] = {
     CASE(holes_of_a_copy_are_read_as_zeros),
+    CASE(a_record_before_a_hole_is_read_again_after_the_hole),
     CASE(a_system_that_does_not_say_where_holes_are_is_read_by_calls),
     CASE(a_log_that_is_all_hole_is_empty),
 };

@@ -197,10 +197,16 @@ impl MappedView {
         MappedView { file, window: None, known_bytes: 0, dense, loaded: 0..0, buffered: None }
     }
 
+    /// Whether it is known already that no page of `range` lies in a hole.
+    #[inline]
+    fn is_known_dense(&self, range: &Range<u64>) -> bool {
+        self.dense.start <= range.start && range.end <= self.dense.end
+    }
+
     /// Whether no page of `range` lies in a hole. What is known of a file only grows, so following a writer asks once for all the
     /// pages that it has made writable.
     fn is_dense(&mut self, range: &Range<u64>) -> bool {
-        if self.dense.start <= range.start && range.end <= self.dense.end {
+        if self.is_known_dense(range) {
             return true;
         }
         let continues = self.dense.start <= range.start && range.start <= self.dense.end;
@@ -212,7 +218,7 @@ impl MappedView {
         range.end <= hole
     }
 
-    /// Maps the file around `range`, or, where a page could be missing, has the buffer hold it.
+    /// Maps the file around `range`. Where a page of `range` could be missing, the bytes are read into the buffer instead.
     #[cold]
     fn prepare(&mut self, range: &Range<u64>, size_bytes: usize, committed_end: u64) -> io::Result<()> {
         let covered = self.window.as_ref().is_some_and(|window| window.covers(range));
@@ -239,10 +245,10 @@ impl View for MappedView {
     fn load(&mut self, offset: u64, size_bytes: usize, committed_end: u64) -> io::Result<()> {
         self.loaded = 0..0;
         let end = offset.checked_add(size_bytes as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
-        let covered = self.window.as_ref().is_some_and(|window| window.covers(&(offset..end)));
-        let is_dense = self.dense.start <= offset && end <= self.dense.end;
-        if !covered || end > self.known_bytes || !is_dense || self.buffered.is_some() {
-            self.prepare(&(offset..end), size_bytes, committed_end)?;
+        let range = offset..end;
+        let covered = self.window.as_ref().is_some_and(|window| window.covers(&range));
+        if !covered || end > self.known_bytes || !self.is_known_dense(&range) || self.buffered.is_some() {
+            self.prepare(&range, size_bytes, committed_end)?;
             if self.buffered.is_some() {
                 return Ok(());
             }
