@@ -8,7 +8,7 @@ mod arc;
 pub use arc::Arc;
 
 use std::cell;
-use std::sync::{self, PoisonError, TryLockError};
+use std::sync::{self, PoisonError};
 use std::time::Instant;
 
 pub use std::sync::atomic;
@@ -24,15 +24,6 @@ impl<T> Mutex<T> {
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The lock, if it is free.
-    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        match self.0.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::ptr::argument;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Io, JOURNAL_BYTES, OFFSET_LIMIT_BYTES, Options, READER_COUNT_MAX};
-use crate::sync::Mutex;
+use atomic_refcell::AtomicRefCell;
 use std::ffi::c_char;
 use std::ptr::null_mut;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct immuta_options {
 }
 
 impl Opaque for immuta_options {
-    type Body = Mutex<Body>;
+    type Body = AtomicRefCell<Body>;
     const MAGIC: u64 = u64::from_le_bytes(*b"imOption");
 }
 
@@ -46,7 +46,7 @@ pub const IMMUTA_IO_SYSCALL: i32 = 2;
 /// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn immuta_options_new() -> *mut immuta_options {
-    contain(|| give(Mutex::new(Body::default()))).and_then(|options| options).unwrap_or(null_mut())
+    contain(|| give(AtomicRefCell::new(Body::default()))).and_then(|options| options).unwrap_or(null_mut())
 }
 
 /// Releases options. A log that was opened with them does not need them any more.
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     call.run(|| {
-        if let Taken::Back(options) = call.take(options, |options| options.try_lock().is_none())? {
+        if let Taken::Back(options) = call.take(options, |options| options.try_borrow_mut().is_err())? {
             drop(options);
         }
         Ok(IMMUTA_OK)
@@ -331,7 +331,7 @@ pub unsafe extern "C" fn immuta_options_error(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    call.run(|| match &call.handle(options)?.try_lock().ok_or_else(busy)?.refusal {
+    call.run(|| match &call.handle(options)?.try_borrow_mut().map_err(|_| busy())?.refusal {
         Some(refusal) => Err(refusal.clone()),
         None => Ok(IMMUTA_OK),
     })
@@ -340,7 +340,7 @@ pub unsafe extern "C" fn immuta_options_error(
 /// Runs one setter; where it fails nothing changes but what `immuta_options_error` says.
 fn change(call: &Call, options: *mut immuta_options, set: impl FnOnce(&mut Options) -> Result<()>) -> immuta_status {
     call.run(|| {
-        let mut body = call.handle(options)?.try_lock().ok_or_else(busy)?;
+        let mut body = call.handle(options)?.try_borrow_mut().map_err(|_| busy())?;
         set(&mut body.options).inspect_err(|refusal| body.refusal = Some(refusal.clone()))?;
         Ok(IMMUTA_OK)
     })
@@ -351,7 +351,7 @@ pub fn read(call: &Call, options: *const immuta_options) -> Result<Options> {
     if options.is_null() {
         return Ok(Options::default());
     }
-    call.handle(options)?.try_lock().ok_or_else(busy)?.options.try_clone()
+    call.handle(options)?.try_borrow_mut().map_err(|_| busy())?.options.try_clone()
 }
 
 fn busy() -> Error {

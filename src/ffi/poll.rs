@@ -41,7 +41,7 @@ pub unsafe extern "C" fn immuta_stream_poll_fd(
     let call = unsafe { Call::new(error) };
     call.run(|| {
         let (stream, fd_out) = (call.handle(stream)?, call.out("fd_out", fd_out)?);
-        fd_out.set(stream.lock()?.stream.poll_fd()?.as_raw_fd());
+        fd_out.set(stream.enter()?.stream.poll_fd()?.as_raw_fd());
         Ok(IMMUTA_OK)
     })
 }
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn immuta_stream_poll_arm(stream: *mut immuta_stream, erro
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
     call.run(|| {
-        Ok(match call.handle(stream)?.lock()?.stream.poll_arm()? {
+        Ok(match call.handle(stream)?.enter()?.stream.poll_arm()? {
             Poll::Armed => IMMUTA_OK,
             Poll::Ready => IMMUTA_READY,
         })

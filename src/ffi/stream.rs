@@ -11,7 +11,7 @@ use super::token::first_preferred;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Timeout;
 use crate::stream::{Interrupter, Next, Stream};
-use crate::sync::{Mutex, MutexGuard};
+use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 use std::ptr::null_mut;
 
 /// A position in a namespace. Takes memory only: there can be any number, waiting or not.
@@ -21,9 +21,9 @@ pub struct immuta_stream {
     _opaque: [u8; 0],
 }
 
-/// A stream, and beside its lock what may reach it while it waits.
+/// A stream, and beside its position what may reach it while it waits.
 pub struct Body {
-    position: Mutex<Position>,
+    position: AtomicRefCell<Position>,
     interrupter: Interrupter,
 }
 
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn immuta_stream_next(
     let call = unsafe { Call::new(error) };
     call.run_fast(|| {
         let (stream, record_out) = (call.handle(stream)?, call.out("record_out", record_out)?);
-        let mut position = stream.lock()?;
+        let mut position = stream.enter()?;
         let Position { stream, slot } = &mut *position;
         let record = match stream.next(Timeout::from(timeout_ns))? {
             Next::Ready(record) => record,
@@ -193,7 +193,7 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
         if max_records == 0 || max_bytes == 0 {
             return Err(argument("max_records and max_bytes are at least 1"));
         }
-        let mut position = stream.lock()?;
+        let mut position = stream.enter()?;
         let Position { stream, slot } = &mut *position;
         let batch = match stream.next_batch(max_records, max_bytes, Timeout::from(timeout_ns))? {
             Next::Ready(batch) => batch,
@@ -225,7 +225,7 @@ pub unsafe extern "C" fn immuta_stream_seek(
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
     call.run_fast(|| {
-        call.handle(stream)?.lock()?.stream.seek(number)?;
+        call.handle(stream)?.enter()?.stream.seek(number)?;
         Ok(IMMUTA_OK)
     })
 }
@@ -244,7 +244,7 @@ pub unsafe extern "C" fn immuta_stream_position(stream: *mut immuta_stream, numb
     let call = unsafe { Call::new(null_mut()) };
     call.run_fast(|| {
         let (stream, number_out) = (call.handle(stream)?, call.out("number_out", number_out)?);
-        number_out.set(stream.lock()?.stream.position());
+        number_out.set(stream.enter()?.stream.position());
         Ok(IMMUTA_OK)
     })
 }
@@ -284,7 +284,7 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     call.run(|| {
-        if let Taken::Back(body) = call.take(stream, |body: &Body| body.position.try_lock().is_none())? {
+        if let Taken::Back(body) = call.take(stream, |body: &Body| body.position.try_borrow_mut().is_err())? {
             drop(body);
         }
         Ok(IMMUTA_OK)
@@ -292,20 +292,21 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
 }
 
 impl Body {
-    pub fn lock(&self) -> Result<MutexGuard<'_, Position>> {
-        let busy = || {
+    /// The position, which one call at a time has: another one does not wait for it.
+    pub fn enter(&self) -> Result<AtomicRefMut<'_, Position>> {
+        let busy = |_| {
             Error::new(
                 ErrorKind::Busy,
                 "a call is inside this stream, on another thread or around this callback; one at a time may",
             )
         };
-        self.position.try_lock().ok_or_else(busy)
+        self.position.try_borrow_mut().map_err(busy)
     }
 }
 
 fn give_stream(stream: Stream) -> Result<*mut immuta_stream> {
     let interrupter = stream.interrupter();
-    give(Body { interrupter, position: Mutex::new(Position { stream, slot: first_preferred() }) })
+    give(Body { interrupter, position: AtomicRefCell::new(Position { stream, slot: first_preferred() }) })
 }
 
 /// What was read could not be lent: the stream goes back to it, so that nothing is passed over.

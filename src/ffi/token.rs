@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::storage::fork;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::cmp;
 use std::ptr;
 
 // A token from its lowest bit: slot, fork generation, turn (which is never 0 when a slot is lent, and so no token is).
@@ -81,11 +82,13 @@ impl<T: Send> Loans<T> {
     #[expect(clippy::cast_possible_truncation, reason = "the fields of a token are no wider than these types")]
     pub fn take_back(&self, token: u64) -> Option<Returned<T>> {
         let lent = (token >> TURN_SHIFT) as u32;
-        if lent % TURNS_PER_LOAN != LENT || field(token, FORK_SHIFT, FORK_BITS) > fork_number() {
+        if lent % TURNS_PER_LOAN != LENT {
             return None;
         }
-        if field(token, FORK_SHIFT, FORK_BITS) < fork_number() {
-            return Some(Returned::Parents);
+        match field(token, FORK_SHIFT, FORK_BITS).cmp(&fork_number()) {
+            cmp::Ordering::Less => return Some(Returned::Parents),
+            cmp::Ordering::Greater => return None,
+            cmp::Ordering::Equal => {}
         }
         let index = field(token, 0, SLOT_BITS) as usize;
         let slot = self.slot(index)?;

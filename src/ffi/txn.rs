@@ -8,8 +8,9 @@ use super::log::immuta_log;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
-use crate::sync::{Arc, Mutex};
+use crate::sync::Arc;
 use crate::transaction::Transaction;
+use atomic_refcell::AtomicRefCell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -23,7 +24,7 @@ pub struct immuta_txn {
 }
 
 impl Opaque for immuta_txn {
-    type Body = Mutex<Transaction<Arc<Log>>>;
+    type Body = AtomicRefCell<Transaction<Arc<Log>>>;
     const MAGIC: u64 = u64::from_le_bytes(*b"imTxnOpn");
 }
 
@@ -51,7 +52,7 @@ pub unsafe extern "C" fn immuta_txn_begin(
     let call = unsafe { Call::new(error) };
     call.run(|| {
         let (log, txn_out) = (call.handle(log)?, call.out("txn_out", txn_out)?);
-        txn_out.set(give(Mutex::new(Transaction::begin(Arc::clone(log), ns)?))?);
+        txn_out.set(give(AtomicRefCell::new(Transaction::begin(Arc::clone(log), ns)?))?);
         Ok(IMMUTA_OK)
     })
 }
@@ -126,7 +127,7 @@ pub unsafe extern "C" fn immuta_txn_commit(
         call.handle(txn)?;
         let Taken::Back(transaction) = call.take(txn, in_use)? else { return Err(busy()) };
         let appended_out = call.out_or_null("appended_out", appended_out)?;
-        let appended = transaction.lock().append_staged()?;
+        let appended = transaction.try_borrow_mut().map_err(|_| busy())?.append_staged()?;
         if let Some(out) = appended_out {
             out.set(appended.into());
         }
@@ -151,13 +152,13 @@ pub unsafe extern "C" fn immuta_txn_rollback(txn: *mut immuta_txn) {
     });
 }
 
-fn stage(transaction: &Mutex<Transaction<Arc<Log>>>, parts: &[&[u8]]) -> Result<immuta_status> {
-    transaction.try_lock().ok_or_else(busy)?.append(parts)?;
+fn stage(transaction: &AtomicRefCell<Transaction<Arc<Log>>>, parts: &[&[u8]]) -> Result<immuta_status> {
+    transaction.try_borrow_mut().map_err(|_| busy())?.append(parts)?;
     Ok(IMMUTA_OK)
 }
 
-fn in_use(transaction: &Mutex<Transaction<Arc<Log>>>) -> bool {
-    transaction.try_lock().is_none()
+fn in_use(transaction: &AtomicRefCell<Transaction<Arc<Log>>>) -> bool {
+    transaction.try_borrow_mut().is_err()
 }
 
 fn busy() -> Error {
