@@ -8,7 +8,7 @@ mod message;
 
 pub(crate) use message::{Brief, Reason};
 
-use crate::memory;
+use crate::util::memory;
 use message::{AFTER_PATH, Bytewise, ELLIPSIS, Line, line};
 use std::borrow::Cow;
 use std::ffi::CStr;

@@ -3,7 +3,7 @@
 use crate::codec::Codec;
 use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::format::index::CODECS_MAX;
-use crate::memory;
+use crate::util::memory;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 

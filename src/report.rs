@@ -1,7 +1,7 @@
 //! What an open or a verification found, and the figures of an open namespace.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory;
+use crate::util::memory;
 use std::path::PathBuf;
 
 /// What a log was found to be.

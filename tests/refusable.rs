@@ -1,4 +1,4 @@
-//! Where memory is taken: through `src/memory.rs` and `src/sync/arc.rs`, which answer where it is refused. What ends the process there
+//! Where memory is taken: through `src/util/memory.rs` and `src/util/sync/arc.rs`, which answer where it is refused. What ends the process there
 //! stands nowhere else in the library, with the exceptions listed here. (`c-tests/suites/no_memory.c` refuses every allocation.)
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
@@ -83,7 +83,7 @@ fn memory_that_may_be_refused_is_asked_for_in_one_way() {
             }
         }
     }
-    assert!(found.is_empty(), "take memory that may be refused, see src/memory.rs:\n{}", found.join("\n"));
+    assert!(found.is_empty(), "take memory that may be refused, see src/util/memory.rs:\n{}", found.join("\n"));
     let unused: Vec<_> = EXCEPTIONS.iter().zip(used).filter(|(_, used)| !used).collect();
     assert!(unused.is_empty(), "exceptions that nothing needs: {unused:?}");
 }

@@ -18,11 +18,9 @@ mod error;
 mod format;
 #[path = "../../src/limits.rs"]
 mod limits;
-#[path = "../../src/memory.rs"]
-mod memory;
 pub mod real;
 mod storage;
-mod sync;
+mod util;
 
 /// One model: a few threads, run in every order with at most so many preemptions.
 pub struct Model {

@@ -1,13 +1,13 @@
 //! The library as it is, and its models.
 
-#[path = "../../src/group.rs"]
+#[path = "../../src/writer/group.rs"]
 pub mod group;
 #[path = "models/mod.rs"]
 pub mod models;
-#[path = "../../src/pool.rs"]
+#[path = "../../src/namespace/pool.rs"]
 pub mod pool;
-#[path = "../../src/publish/mod.rs"]
-pub mod publish;
 #[path = "../../src/ffi/token.rs"]
 #[allow(unsafe_code, reason = "as in the library: each block argues its soundness")]
 pub mod token;
+#[path = "../../src/namespace/wait/mod.rs"]
+pub mod wait;

@@ -1,8 +1,8 @@
 //! What the models need of the library's seam to the operating system: the shared page, the futex, the eventfd.
 
 use crate::format::live::{COUNTER_AT, SLEEPERS_AT, WAKES_AT};
-use crate::sync::atomic::AtomicU32;
-use crate::sync::{Condvar, Mutex};
+use crate::util::sync::atomic::AtomicU32;
+use crate::util::sync::{Condvar, Mutex};
 
 /// The words of `NAME.live`, for event counts of several processes.
 #[derive(Debug)]
@@ -60,8 +60,8 @@ impl EventFd {
 pub mod futex {
     //! The kernel compares and sleeps under a lock that a wake takes, too; each word has a queue of its own.
 
-    use crate::sync::atomic::{AtomicU32, Ordering};
-    use crate::sync::{Condvar, Mutex, MutexGuard};
+    use crate::util::sync::atomic::{AtomicU32, Ordering};
+    use crate::util::sync::{Condvar, Mutex, MutexGuard};
     use std::sync::Arc;
     use std::time::Duration;
 

@@ -3,8 +3,8 @@
 use super::{Builtin, Codec, Sink, Transform, about};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::codecs::ChainIds;
-use crate::memory;
-use crate::sync::Arc;
+use crate::util::memory;
+use crate::util::sync::Arc;
 use std::fmt::{self, Display};
 use std::path::Path;
 

@@ -6,7 +6,7 @@
 use super::{Sink, Transform, failed, level_in};
 use crate::error::{Result, no_memory};
 use crate::format::in_memory;
-use crate::memory;
+use crate::util::memory;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};

@@ -10,7 +10,7 @@
 use super::sink::buffer;
 use super::{Sink, Transform, failed, level_in};
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::util::memory;
 use lz4_flex::block::{
     CompressTable, DecompressError, compress_into_with_table, decompress_into_with_dict, get_maximum_output_size,
 };

@@ -19,8 +19,8 @@ pub(crate) use chain::Chain;
 pub use sink::Sink;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory;
-use crate::sync::Arc;
+use crate::util::memory;
+use crate::util::sync::Arc;
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::in_memory;
-use crate::memory;
+use crate::util::memory;
 use std::io;
 
 /// The output of one codec for one payload.

@@ -12,7 +12,7 @@ mod block;
 use super::{Sink, Transform, failed, level_in};
 use crate::error::Result;
 use crate::format::crc32c;
-use crate::memory;
+use crate::util::memory;
 use block::Encoder;
 
 /// What every stream begins with.

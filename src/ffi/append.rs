@@ -8,8 +8,8 @@ use super::ptr::argument;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::Result;
 use crate::log::Log;
-use crate::payloads::{Appended, Payloads};
-use crate::sync::Arc;
+use crate::util::sync::Arc;
+use crate::writer::payloads::{Appended, Payloads};
 use std::ffi::c_void;
 
 /// What was appended. After an append of no records: where the next one goes, sizes and count 0.

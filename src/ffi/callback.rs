@@ -5,7 +5,8 @@
 //! is gone that would have to be mended.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::{cancel, fork};
+use crate::storage::fork;
+use crate::util::cancel;
 
 /// Ends the process when something unwinds through it.
 struct Unwound;

@@ -9,7 +9,7 @@ use super::sink::{immuta_sink, lend};
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::codec::{Builtin, Codec, Sink, Transform};
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory;
+use crate::util::memory;
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 

@@ -6,7 +6,7 @@
 use super::error::immuta_error;
 use super::status::{self, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::cancel;
+use crate::util::cancel;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -6,8 +6,8 @@
 use super::guard::Call;
 use super::status::{self, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory;
 use crate::storage::fork;
+use crate::util::memory;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;

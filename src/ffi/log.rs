@@ -8,7 +8,7 @@ use super::ptr::argument;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::Result;
 use crate::log::Log;
-use crate::sync::Arc;
+use crate::util::sync::Arc;
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;

@@ -8,7 +8,7 @@ use super::options::{self, immuta_options};
 use super::ptr::argument;
 use super::status::{self, IMMUTA_OK, immuta_status};
 use crate::error::{Error, ErrorKind};
-use crate::memory;
+use crate::util::memory;
 use crate::{Found, scan};
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;

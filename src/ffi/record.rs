@@ -5,7 +5,7 @@ use super::ptr::{Out, first_byte};
 use super::status::{IMMUTA_OK, immuta_status};
 use super::token::{Loans, Returned};
 use crate::error::{Error, ErrorKind, Result, no_memory};
-use crate::record::{self, Batch, Record, RecordInfo};
+use crate::namespace::record::{self, Batch, Record, RecordInfo};
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 

@@ -9,8 +9,8 @@ use super::record::{immuta_batch, immuta_record, lend, lend_batch};
 use super::status::{IMMUTA_INTERRUPTED, IMMUTA_OK, IMMUTA_TIMEOUT, immuta_status};
 use super::token::first_preferred;
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::stream::{Interrupter, Next, Stream};
 use crate::options::Timeout;
-use crate::stream::{Interrupter, Next, Stream};
 use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 use std::ptr::null_mut;
 

@@ -15,8 +15,8 @@
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::storage::fork;
-use crate::sync::UnsafeCell;
-use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use crate::util::sync::UnsafeCell;
+use crate::util::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::cmp;
 use std::ptr;
 

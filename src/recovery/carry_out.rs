@@ -3,17 +3,17 @@
 use super::examine::{BesideRecords, Plan, Recovery, Unindexed};
 use super::{Opened, Site, Wanted, replay};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::{self, Index};
+use crate::files::journal::{self, Found, Journal, Prepared};
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, PAGE_SIZE_BYTES, State, entries_end};
 use crate::format::log;
-use crate::index::{self, Index};
-use crate::journal::{self, Found, Journal, Prepared};
-use crate::memory;
-use crate::random;
-use crate::rebuild::{self, PreparedIndex};
-use crate::salvage;
-use crate::scan::{self, Bytes, Point};
+use crate::recovery::rebuild::{self, PreparedIndex};
+use crate::recovery::salvage;
+use crate::recovery::scan::{self, Bytes, Point};
 use crate::storage::File;
-use crate::sync::Arc;
+use crate::util::memory;
+use crate::util::random;
+use crate::util::sync::Arc;
 use std::path::PathBuf;
 
 /// Makes the files what `plan` says, for a writer as `wanted`, whose journal is `prepared`.

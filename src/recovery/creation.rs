@@ -1,13 +1,13 @@
 //! A namespace that an opening makes: there as a whole, or as it was before.
 
+use crate::files::index;
+use crate::files::journal;
+use crate::files::live;
 use crate::format::log;
 use crate::format::name::FileName;
-use crate::index;
-use crate::journal;
-use crate::leftovers;
-use crate::live;
+use crate::recovery::leftovers;
 use crate::storage::{File, Storage, remove_if_there};
-use crate::sync::Arc;
+use crate::util::sync::Arc;
 use std::io;
 
 /// Removes, when it is dropped, what an opening has made of a namespace that was not there, unless it is kept. A record file that was there

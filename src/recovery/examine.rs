@@ -3,15 +3,15 @@
 use super::{Site, refusals, replay, unindexed};
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::{self, Header, Index, Run};
+use crate::files::journal::{self, Found};
 use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State};
 use crate::format::log;
-use crate::index::{self, Header, Index, Run};
-use crate::journal::{self, Found};
-use crate::layout::{self, Led};
+use crate::recovery::layout::{self, Led};
+use crate::recovery::scan::{self, Bytes, Point};
 use crate::report::{Outcome, Report};
-use crate::scan::{self, Bytes, Point};
 use crate::storage::{File, OpenMode};
-use crate::sync::Arc;
+use crate::util::sync::Arc;
 use std::path::Path;
 
 /// Sizes that a crash leaves are multiples of this, and few others are.

@@ -7,8 +7,13 @@
 mod carry_out;
 mod creation;
 mod examine;
+pub mod layout;
+pub mod leftovers;
+pub mod rebuild;
 mod refusals;
 pub mod replay;
+pub mod salvage;
+pub mod scan;
 #[cfg(test)]
 mod tests;
 mod unindexed;
@@ -22,19 +27,18 @@ pub use examine::{
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::{self, Index};
+use crate::files::journal::{self, Journal};
+use crate::files::live::Live;
 use crate::format::index::{Checkpoint, Mode};
 use crate::format::log;
-use crate::index::{self, Index};
-use crate::journal::{self, Journal};
-use crate::layout::{self, Led};
-use crate::leftovers;
-use crate::live::Live;
-use crate::memory;
-use crate::progress::Watch;
+use crate::recovery::scan::{Bytes, Point};
 use crate::report::Report;
-use crate::scan::{Bytes, Point};
 use crate::storage::{File, Meta, OpenMode, Storage};
-use crate::sync::Arc;
+use crate::util::memory;
+use crate::util::progress::Watch;
+use crate::util::sync::Arc;
+use layout::Led;
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -3,12 +3,12 @@
 use super::Site;
 use super::examine::{BesideRecords, Plan, Recovery, Unindexed};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::{self, Index};
+use crate::files::journal;
 use crate::format::index::{Checkpoint, entries_end, entry_offset};
 use crate::format::log::HEADER_SIZE_BYTES;
-use crate::index::{self, Index};
-use crate::journal;
-use crate::salvage;
-use crate::scan::{self, Bytes, Point};
+use crate::recovery::salvage;
+use crate::recovery::scan::{self, Bytes, Point};
 use crate::storage::{File, Obstacle};
 use std::path::Path;
 

@@ -2,12 +2,12 @@
 
 use super::Site;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::Index;
+use crate::files::journal::{Body, BodyRecord, Found};
 use crate::format::index::Entry;
 use crate::format::journal::Frame;
-use crate::index::Index;
-use crate::journal::{Body, BodyRecord, Found};
-use crate::rebuild::Entries;
-use crate::scan::{self, Bytes, Point};
+use crate::recovery::rebuild::Entries;
+use crate::recovery::scan::{self, Bytes, Point};
 use crate::storage::File;
 use std::path::Path;
 

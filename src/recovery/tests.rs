@@ -1,10 +1,10 @@
 //! Journals that do not belong, lie, or are all there is: what replay makes of them.
 
 use crate::error::{Error, ErrorKind};
+use crate::files::index::Header;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, PAGE_SIZE_BYTES};
 use crate::format::journal::{FRAME_HEADER_BYTES, Frame, HEADER_BYTES, HalfHeader};
 use crate::format::{crc32c, in_memory};
-use crate::index::Header;
 use crate::storage::OpenMode;
 use crate::storage::simulated::Simulated;
 use crate::{Log, Next, Options, Outcome, Payloads, Timeout};
@@ -199,7 +199,7 @@ fn frames_of_the_generation_before_never_follow_those_of_this_one() {
         }
     }
     disk.kill();
-    let found = crate::journal::find(disk.storage().as_ref(), "a").unwrap().unwrap();
+    let found = crate::files::journal::find(disk.storage().as_ref(), "a").unwrap().unwrap();
     let frames_in = |half| {
         let (mut frames, mut count) = (found.frames(half), 0);
         while frames.next().unwrap().is_some() {

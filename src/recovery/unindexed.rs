@@ -3,12 +3,12 @@
 use super::examine::{BesideRecords, Plan, unless_directory};
 use super::{Site, refusals};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::index;
+use crate::files::journal::{self, Body, Found};
 use crate::format::journal::Frame;
 use crate::format::log;
-use crate::index;
-use crate::journal::{self, Body, Found};
-use crate::layout::{self, Led};
-use crate::scan::{Bytes, Point, only_zeros};
+use crate::recovery::layout::{self, Led};
+use crate::recovery::scan::{Bytes, Point, only_zeros};
 
 /// Decides what to do with the records; reads only.
 pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {

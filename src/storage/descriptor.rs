@@ -1,7 +1,8 @@
 //! A descriptor, and what it was opened for: a host that closes descriptors it does not know, and opens others, gives the number to another file.
 #![allow(unsafe_code, reason = "statx; and a number that is another's by now must not be closed")]
 
-use super::{FileId, Standing, cancel, sys};
+use super::{FileId, Standing, sys};
+use crate::util::cancel;
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};

@@ -1,7 +1,8 @@
 //! A descriptor for event loops that is readable while it is set.
 
 use super::descriptor::Descriptor;
-use super::{cancel, sys};
+use super::sys;
+use crate::util::cancel;
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 

@@ -1,6 +1,5 @@
 //! A real file, as both real engines open it; they differ in the tail, the views and the commit word they make from it.
 
-use super::cancel;
 use super::descriptor::{self, Descriptor};
 use super::directory::RealDirectory;
 use super::engine::Engine;
@@ -12,8 +11,9 @@ use super::words::MappedWord;
 use super::{
     Access, CommitWord, File, FileId, Lock, Meta, Obstacle, OpenMode, SharedPage, Standing, Tail, View, holder, sys,
 };
-use crate::memory;
-use crate::sync::{Arc, Mutex};
+use crate::util::cancel;
+use crate::util::memory;
+use crate::util::sync::{Arc, Mutex};
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -11,8 +11,9 @@
 //! the parent's page and is taken for one of its threads.
 #![allow(unsafe_code, reason = "pthread_atfork, the page, and close in the child")]
 
-use super::{FileId, cancel, descriptor};
-use crate::memory::{self, Refused};
+use super::{FileId, descriptor};
+use crate::util::cancel;
+use crate::util::memory::{self, Refused};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};

@@ -5,7 +5,6 @@
 //! Failures are plain `io::Error`s; the layers above say which file and what to do.
 
 mod access;
-pub(crate) mod cancel;
 mod clock;
 mod create;
 mod descriptor;
@@ -32,7 +31,7 @@ pub use directory::open_directory;
 pub(crate) use eventfd::EventFd;
 pub use words::SharedPage;
 
-pub use crate::sync::Arc;
+pub use crate::util::sync::Arc;
 
 use crate::format::name::FileName;
 

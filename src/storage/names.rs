@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "these are the calls std does not wrap, or takes memory for")]
 
 use super::sys::{error, open_at};
-use crate::memory;
+use crate::util::memory;
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::ops::{ControlFlow, Deref};

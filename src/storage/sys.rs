@@ -2,7 +2,8 @@
 #![allow(unsafe_code, reason = "these are the calls std does not wrap")]
 
 use super::names::CName;
-use super::{FileId, Lock, Meta, cancel};
+use super::{FileId, Lock, Meta};
+use crate::util::cancel;
 use std::ffi::CStr;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;

@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code, reason = "threads of the C library, and the signal mask of a new one")]
 
-use crate::sync::Arc;
+use crate::util::sync::Arc;
 use std::ffi::{CStr, c_void};
 use std::io;
 use std::mem::MaybeUninit;

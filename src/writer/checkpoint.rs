@@ -2,8 +2,8 @@
 
 use super::{Tails, Unfinished, Writer};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::journal;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, PAGE_SIZE_BYTES, State, entries_end};
-use crate::journal;
 use std::io;
 use std::sync::atomic::Ordering;
 

@@ -7,8 +7,8 @@ use super::Writer;
 use super::put::is_lack_of_room;
 use crate::codec::Chain;
 use crate::error::{Error, Result};
+use crate::files::index::{CodecsIn, Run, lost_codecs};
 use crate::format::codecs::{CHAIN_PAGE_OFFSET, encode_page};
-use crate::index::{CodecsIn, Run, lost_codecs};
 use crate::namespace::OpenIndex;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -2,10 +2,10 @@
 
 use super::{Ends, Writer};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::journal::{Place, Write};
 use crate::format::in_memory;
 use crate::format::journal::Frame;
-use crate::group::Commit;
-use crate::journal::{Place, Write};
+use crate::writer::group::Commit;
 use std::sync::atomic::Ordering;
 
 impl Ends {

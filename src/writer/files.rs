@@ -2,9 +2,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::name::FileName;
-use crate::memory;
 use crate::storage::{File, Standing, Storage};
-use crate::sync::Arc;
+use crate::util::memory;
+use crate::util::sync::Arc;
 use std::path::{Path, PathBuf};
 
 /// What a writer has open.

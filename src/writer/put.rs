@@ -5,9 +5,9 @@ use crate::error::{Error, Result, no_memory};
 use crate::format::crc32c;
 use crate::format::index::{ENTRY_BYTES, Entry, entries_end};
 use crate::format::log::{SIZE_WORD_BYTES, word};
-use crate::memory;
-use crate::payloads::Payloads;
 use crate::storage::now_ns;
+use crate::util::memory;
+use crate::writer::payloads::Payloads;
 use std::io;
 
 impl Writer {

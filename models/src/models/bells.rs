@@ -1,6 +1,6 @@
 //! Event loops: a stream that was armed is rung for whatever it waits for. A lost edge is a deadlock here.
 
-use super::super::publish::{Bell, Interrupt};
+use super::super::wait::{Bell, Interrupt};
 use super::waiting::{Namespace, spawn};
 use crate::storage::EventFd;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// A stream of an event loop.
 struct Stream {
     namespace: Namespace,
-    bell: crate::sync::Arc<Bell>,
+    bell: crate::util::sync::Arc<Bell>,
     interrupt: Arc<Interrupt>,
 }
 
@@ -18,7 +18,7 @@ impl Stream {
     }
 
     fn interrupted_by(namespace: &Namespace, interrupt: Arc<Interrupt>) -> Stream {
-        let bell = interrupt.set_bell(crate::sync::Arc::new(Bell::new(EventFd::new())).unwrap()).clone();
+        let bell = interrupt.set_bell(crate::util::sync::Arc::new(Bell::new(EventFd::new())).unwrap()).clone();
         Stream { namespace: namespace.clone(), bell, interrupt }
     }
 

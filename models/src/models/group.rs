@@ -3,7 +3,7 @@
 use super::super::group::{Commit, Groups};
 use super::waiting::spawn;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::util::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// What is staged is a count; a group is how far it reaches.

@@ -4,7 +4,7 @@
 
 use super::super::token::{Loans, Returned};
 use super::waiting::spawn;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::util::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// No token.

@@ -1,10 +1,10 @@
 //! Publish, sleep, interrupt and close: whoever sleeps is woken by whatever it waits for. A lost wake-up is a deadlock here, since no
 //! time passes that could end a sleep.
 
-use super::super::publish::{EventCount, Interrupt, Visible};
+use super::super::wait::{EventCount, Interrupt, Visible};
 use crate::format::live::SLEEPERS_AT;
 use crate::storage::SharedPage;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::util::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Namespace {
 
     /// The same as a writer has it, and as a reader of another process has it.
     fn in_two_processes() -> (Namespace, Namespace) {
-        let (page, writer) = (crate::sync::Arc::new(SharedPage::new()).unwrap(), Namespace::new());
+        let (page, writer) = (crate::util::sync::Arc::new(SharedPage::new()).unwrap(), Namespace::new());
         let events = |writer_here| Arc::new(EventCount::new(Some(page.clone()), writer_here));
         let reader = Namespace { events: events(false), closed: Arc::new(AtomicBool::new(false)), ..writer.clone() };
         (Namespace { events: events(true), ..writer }, reader)
@@ -95,7 +95,7 @@ pub fn sleep_and_publish() {
 
 /// Another process that may write the page takes back what sleepers say there, at any time: those of the writer's process do not sleep on it.
 pub fn sleep_and_publish_beside_a_scribbler() {
-    let page = crate::sync::Arc::new(SharedPage::new()).unwrap();
+    let page = crate::util::sync::Arc::new(SharedPage::new()).unwrap();
     let events = Arc::new(EventCount::new(Some(page.clone()), true));
     let namespace = Namespace { events, ..Namespace::new() };
     let writer = namespace.clone();

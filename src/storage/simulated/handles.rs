@@ -8,7 +8,7 @@ use crate::storage::room::Plan;
 use crate::storage::{
     Access, CommitWord, File, FileId, Lock, Meta, Obstacle, OpenMode, SharedPage, Standing, Storage, Tail, View, sys,
 };
-use crate::sync::{Arc, Mutex};
+use crate::util::sync::{Arc, Mutex};
 use std::ffi::OsStr;
 use std::io;
 use std::ops::Deref;

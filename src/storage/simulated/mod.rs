@@ -11,7 +11,7 @@ mod places;
 mod power;
 
 use super::{self as storage, Storage};
-use crate::sync::Mutex;
+use crate::util::sync::Mutex;
 use disk::{Disk, Event};
 use handles::{SimulatedStorage, TAKEN};
 use std::sync::Arc;

@@ -1,0 +1,218 @@
+//! The side file as an index: its header read whole, its entries read in runs.
+
+use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::format::codecs::{self, CHAIN_PAGE_OFFSET};
+use crate::format::in_memory;
+use crate::format::index::{
+    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, ENTRY_SIZE_BYTES, Entry, HEADER_SIZE_BYTES, Identity, IdentityError,
+    LogId, PAGE_SIZE_BYTES, SUFFIX, State, entry_offset,
+};
+use crate::format::name::FileName;
+use crate::storage::File;
+use crate::util::progress::Watch;
+use crate::util::sync::Arc;
+use std::io;
+use std::ops::Range;
+
+/// Entries read by one call when many follow.
+const RUN_ENTRIES: u64 = 512;
+
+/// The name of `namespace`'s side file.
+pub fn file_name(namespace: &str) -> FileName {
+    FileName::new(namespace, SUFFIX)
+}
+
+/// Where a side file says which codecs the records go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodecsIn {
+    /// Page 0: the log was made with them.
+    Identity,
+    /// Page 3: the log was adopted, and appended to.
+    ChainPage,
+    /// The log was adopted, and nothing was appended since.
+    Nowhere,
+}
+
+/// The four header pages, decoded.
+#[derive(Clone, Debug)]
+pub struct Header {
+    pub identity: Result<Identity, IdentityError>,
+    /// The ids of the codec chain, from page 0 or, where that does not know them, from page 3; `None`: unknown.
+    pub codecs: Option<codecs::ChainIds>,
+    /// Checkpoints A and B; `None` where the page is none of this log.
+    pub checkpoints: [Option<Checkpoint>; 2],
+    pub file_size_bytes: u64,
+}
+
+impl Header {
+    pub fn read(file: &dyn File) -> io::Result<Header> {
+        let file_size_bytes = file.metadata()?.size_bytes;
+        let identity = Identity::decode(&page_at(file, 0)?);
+        let (mut checkpoints, mut codecs) = ([None, None], None);
+        if let Ok(identity) = &identity {
+            codecs = match &identity.codecs {
+                None => codecs::decode_page(&page_at(file, CHAIN_PAGE_OFFSET)?, &identity.log_id),
+                known => *known,
+            };
+            for (checkpoint, offset) in checkpoints.iter_mut().zip(CHECKPOINT_OFFSETS) {
+                *checkpoint = Checkpoint::decode(&page_at(file, offset)?, &identity.log_id);
+            }
+        }
+        Ok(Header { identity, codecs, checkpoints, file_size_bytes })
+    }
+
+    /// Where the codec chain stands.
+    pub fn codecs_in(&self) -> CodecsIn {
+        match &self.identity {
+            Ok(Identity { codecs: Some(_), .. }) => CodecsIn::Identity,
+            _ if self.codecs.is_some() => CodecsIn::ChainPage,
+            _ => CodecsIn::Nowhere,
+        }
+    }
+
+    /// The newest checkpoint and its slot. A clean one counts as open when the other page is damaged: it may be the newer.
+    pub fn newest(&self) -> Option<(Checkpoint, usize)> {
+        let [a, b] = self.checkpoints;
+        match (a, b) {
+            (Some(a), Some(b)) if a.seq >= b.seq => Some((a, 0)),
+            (_, Some(b)) if a.is_some() => Some((b, 1)),
+            (Some(only), None) => Some((as_open(only), 0)),
+            (None, Some(only)) => Some((as_open(only), 1)),
+            _ => None,
+        }
+    }
+
+    /// How many whole entries the file has room for.
+    pub fn entries_in_file(&self) -> u64 {
+        self.file_size_bytes.saturating_sub(HEADER_SIZE_BYTES) / ENTRY_SIZE_BYTES
+    }
+}
+
+/// The refusal when record `number` was appended under a chain that the side file does not tell any more.
+pub fn lost_codecs(number: u64) -> Error {
+    let message = format_args!(
+        "record {number} went through codecs that the side file named at offset {CHAIN_PAGE_OFFSET}, which is damaged; restore the side file, or import the record file with its codecs named"
+    );
+    Error::new(ErrorKind::Corrupt, message).at(number, CHAIN_PAGE_OFFSET)
+}
+
+fn as_open(checkpoint: Checkpoint) -> Checkpoint {
+    Checkpoint { state: State::Open, ..checkpoint }
+}
+
+fn page_at(file: &dyn File, offset: u64) -> io::Result<[u8; PAGE_SIZE_BYTES]> {
+    let mut page = [0; PAGE_SIZE_BYTES];
+    file.read_at(offset, &mut page)?;
+    Ok(page)
+}
+
+/// A file of entries bound to one log.
+#[derive(Clone, Debug)]
+pub struct Index {
+    pub file: Arc<dyn File>,
+    pub log_id: LogId,
+}
+
+impl Index {
+    /// The first entry from that of record `number` on that is not in a hole, all of it; `None` when all others are.
+    fn next_there(&self, number: u64) -> Result<Option<u64>> {
+        let Some(offset) = entry_offset(number) else { return Ok(None) };
+        let data = self.file.next_data(offset).map_err(|error| Error::os("looking for index entries", &error))?;
+        Ok(data.map(|data| number.max(data.saturating_sub(HEADER_SIZE_BYTES) / ENTRY_SIZE_BYTES)))
+    }
+
+    /// Writes the clean checkpoint that follows `newest`, which is in `slot` and on disk, and syncs it.
+    pub fn write_clean(&self, newest: &Checkpoint, slot: usize) -> io::Result<()> {
+        let clean = Checkpoint { seq: newest.seq + 1, state: State::Clean, ..*newest };
+        self.file.write_at(CHECKPOINT_OFFSETS[1 - slot], &clean.encode(&self.log_id))?;
+        self.file.sync()
+    }
+}
+
+/// A run of entries read ahead; each stream and each scan has its own.
+#[derive(Debug, Default)]
+pub struct Run {
+    first: u64,
+    entries: Vec<[u8; ENTRY_BYTES]>,
+    /// The entry decoded last: the next record's entry says where this one ends, and is asked for again.
+    last: Option<(u64, Entry)>,
+}
+
+impl Run {
+    /// The entry of record `number`, reading on, but never entry `limit` or beyond; `None` when it is not valid.
+    #[inline]
+    pub fn entry(&mut self, index: &Index, number: u64, limit: u64) -> Result<Option<&Entry>> {
+        if !matches!(self.last, Some((known, _)) if known == number) {
+            self.decode(index, number, limit)?;
+        }
+        Ok(self.last.as_ref().map(|(_, entry)| entry))
+    }
+
+    /// The first valid entry of those of `numbers`; what lies in holes of the side file is not read, and `watch` is told of the rest.
+    pub fn next_valid(
+        &mut self,
+        index: &Index,
+        numbers: Range<u64>,
+        watch: Option<&dyn Watch>,
+    ) -> Result<Option<(u64, Entry)>> {
+        let Range { start: mut number, end } = numbers;
+        while number < end {
+            if self.held(number).is_none() {
+                let Some(there) = index.next_there(number)?.filter(|there| *there < end) else { return Ok(None) };
+                number = there;
+                watch.map_or(Ok(()), |watch| watch.worked(RUN_ENTRIES * ENTRY_SIZE_BYTES))?;
+            }
+            if let Some(entry) = self.entry(index, number, end)? {
+                return Ok(Some((number, *entry)));
+            }
+            number += 1;
+        }
+        Ok(None)
+    }
+
+    fn decode(&mut self, index: &Index, number: u64, limit: u64) -> Result<()> {
+        self.last = None;
+        if self.held(number).is_none() {
+            self.read(index, number, limit)?;
+        }
+        let entry = self.held(number).and_then(|bytes| Entry::decode(bytes, &index.log_id, number));
+        self.last = entry.map(|entry| (number, entry));
+        Ok(())
+    }
+
+    /// The bytes of entry `number`, if they were read.
+    fn held(&self, number: u64) -> Option<&[u8; ENTRY_BYTES]> {
+        self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    /// Whether entry `number` was read, valid or not.
+    #[inline]
+    pub fn holds(&self, number: u64) -> bool {
+        self.held(number).is_some()
+    }
+
+    /// The entry of record `number` as it was read before; `None` when it was not, or is not valid.
+    pub fn seen(&self, index: &Index, number: u64) -> Option<Entry> {
+        Entry::decode(self.held(number)?, &index.log_id, number)
+    }
+
+    /// Forgets what was read, after the files changed under it.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.last = None;
+    }
+
+    #[cold]
+    fn read(&mut self, index: &Index, number: u64, limit: u64) -> Result<()> {
+        self.entries.clear();
+        self.first = number;
+        let Some(offset) = entry_offset(number) else { return Ok(()) };
+        let count = in_memory(limit.saturating_sub(number).clamp(1, RUN_ENTRIES));
+        self.entries.try_reserve_exact(count).map_err(|_| no_memory("index entries", (count * ENTRY_BYTES) as u64))?;
+        self.entries.resize(count, [0; ENTRY_BYTES]);
+        let read = index.file.read_at(offset, self.entries.as_flattened_mut());
+        // Of a read that failed nothing is held: zeros would pass for a damaged entry the next time.
+        self.entries.truncate(read.as_ref().map_or(0, |read| read / ENTRY_BYTES));
+        read.map(drop).map_err(|error| Error::os(format_args!("reading the index entry of record {number}"), &error))
+    }
+}

@@ -1,0 +1,164 @@
+//! Looking single records up in a journal's frames: their bytes, and where in the record file they belong.
+
+use super::read::{Body, Found, Frames, Half};
+use crate::error::Result;
+use crate::format::in_memory;
+use crate::format::journal::Frame;
+use crate::format::log::SIZE_WORD_BYTES;
+
+impl Found {
+    /// Its records, to be looked up.
+    pub fn records(&self) -> Records<'_> {
+        Records { found: self, halves: self.halves.iter(), frames: None, next: None }
+    }
+}
+
+/// Looks records up in the frames, in the order of their numbers.
+#[derive(Debug)]
+pub struct Records<'a> {
+    found: &'a Found,
+    halves: std::slice::Iter<'a, Half>,
+    frames: Option<Frames<'a>>,
+    /// The frame read last, and where its body begins; the next of its records, and where that begins.
+    next: Option<(Frame, u64, u64, u64)>,
+}
+
+impl<'a> Records<'a> {
+    /// The offset and the bytes of record `number`, size word included; `None` when no frame has them. Each call must ask for a later one.
+    pub fn get(&mut self, number: u64) -> Result<Option<(u64, Body<'a>)>> {
+        while let Some((frame, body_at, this, at)) =
+            self.frame_to(number + 1)?.filter(|(_, _, next, _)| *next <= number)
+            && let Some(size_bytes) = self.pass_over()?
+        {
+            if this == number {
+                let record = Body { found: self.found, at, size_bytes, loaded: &[] };
+                return Ok(Some((frame.offset + (at - body_at), record)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first record from `number` on of which a frame says where it begins, and where that is; the end of a frame is such a place,
+    /// too. Each call must ask for a later one.
+    pub fn place(&mut self, number: u64) -> Result<Option<(u64, u64)>> {
+        while let Some((frame, body_at, next, at)) = self.frame_to(number)? {
+            if next >= number {
+                return Ok(Some((next, frame.offset + (at - body_at))));
+            }
+            if self.pass_over()?.is_none() {
+                return Ok(frame.end_number().zip(frame.end()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The frame whose records reach up to the one before `number`, or beyond, with the next of its records; `None` when there is none.
+    fn frame_to(&mut self, number: u64) -> Result<Option<(Frame, u64, u64, u64)>> {
+        while self.next.is_none_or(|(frame, ..)| frame.end_number().is_none_or(|end| end < number)) {
+            if !self.advance()? {
+                return Ok(None);
+            }
+        }
+        Ok(self.next)
+    }
+
+    /// Passes over the next record of the frame read last, and says how long it is; `None` when the frame has no more of them.
+    fn pass_over(&mut self) -> Result<Option<u64>> {
+        let Some((frame, body_at, next, at)) = &mut self.next else { return Ok(None) };
+        let end = *body_at + frame.body_bytes();
+        let mut size_word = [0; in_memory(SIZE_WORD_BYTES)];
+        let is_there = *at < end && self.found.read_at(*at, &mut size_word)?;
+        let size_bytes = u64::from_le_bytes(size_word).checked_add(SIZE_WORD_BYTES);
+        let size_bytes = size_bytes.filter(|size_bytes| is_there && *size_bytes <= end - *at);
+        (*next, *at) = size_bytes.map_or((*next, *at), |size_bytes| (*next + 1, *at + size_bytes));
+        Ok(size_bytes)
+    }
+
+    /// Reads the next frame; `false` when there is none.
+    fn advance(&mut self) -> Result<bool> {
+        loop {
+            if let Some(frames) = &mut self.frames
+                && let Some((frame, body)) = frames.next()?
+            {
+                self.next = Some((frame, body.at, frame.first_number, body.at));
+                return Ok(true);
+            }
+            // A half that came to its end is not read again.
+            self.frames = self.halves.next().map(|half| self.found.frames(half));
+            if self.frames.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::files::journal::{Found, find};
+    use crate::format::journal::{Frame, HalfHeader};
+    use crate::storage::simulated::Simulated;
+
+    const JOURNAL_BYTES: u64 = 1 << 20;
+    const HALF: HalfHeader = HalfHeader {
+        journal_size_bytes: JOURNAL_BYTES,
+        log_id: *b"0123456789abcdef",
+        epoch: 3,
+        generation: 1,
+        salt: 7,
+        first_number: 5,
+        first_offset: 100,
+    };
+
+    /// A journal whose first half has `frames`, each with its bytes.
+    fn journal(disk: &Simulated, frames: &[(Frame, &[u8])]) -> Found {
+        let mut file = HALF.encode().to_vec();
+        for (frame, body) in frames {
+            file.extend(frame.encode(HALF.salt, &[body]));
+            file.extend(*body);
+        }
+        file.resize(1 << 20, 0);
+        disk.write_file("a.wal", &file);
+        find(disk.storage().as_ref(), "a").unwrap().unwrap()
+    }
+
+    fn frame(sequence: u64, first_number: u64, count: u64, offset: u64, length_bytes: u64) -> Frame {
+        Frame { length_bytes, in_place: false, sequence, first_number, count, offset, time_ns: 0 }
+    }
+
+    /// Three records, of which the second is empty, and two of which the first claims more than there is.
+    const THREE: &[u8] = b"\x03\0\0\0\0\0\0\0abc\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0z";
+    const TOO_LONG: &[u8] = b"\x09\0\0\0\0\0\0\0abcdefgh";
+
+    #[test]
+    fn records_are_found_by_their_numbers_and_so_are_their_places() {
+        let in_place = Frame { in_place: true, ..frame(1, 8, 2, 128, 5000) };
+        let frames = [(frame(0, 5, 3, 100, 28), THREE), (in_place, b""), (frame(2, 10, 2, 5128, 16), TOO_LONG)];
+        let disk = Simulated::new();
+        let found = journal(&disk, &frames);
+        let mut records = found.records();
+        let mut get = |number| records.get(number).unwrap().map(|(offset, body)| (offset, body.size_bytes()));
+        assert_eq!((get(4), get(6), get(7)), (None, Some((111, 8)), Some((119, 9))));
+        assert_eq!((get(8), get(10), get(11), get(12)), (None, None, None, None), "in place, damaged, beyond");
+        let mut records = found.records();
+        let mut place = |number| records.place(number).unwrap();
+        assert_eq!(
+            (place(2), place(6), place(7), place(8)),
+            (Some((5, 100)), Some((6, 111)), Some((7, 119)), Some((8, 128)))
+        );
+        assert_eq!((place(9), place(10), place(11)), (Some((10, 5128)), Some((10, 5128)), Some((12, 5144))));
+        assert_eq!(place(13), None);
+    }
+
+    #[test]
+    fn a_frame_that_does_not_verify_is_read_once_however_many_records_are_asked_for() {
+        const CLAIMED: u64 = JOURNAL_BYTES / 4;
+        let disk = Simulated::new();
+        let found = journal(&disk, &[(frame(0, 5, 1, 100, CLAIMED), b"")]);
+        let (mut records, before) = (found.records(), disk.read_bytes());
+        for number in 5..100 {
+            assert!(records.get(number).unwrap().is_none());
+        }
+        let read = disk.read_bytes() - before;
+        assert!((CLAIMED..2 * CLAIMED).contains(&read), "{read} bytes");
+    }
+}

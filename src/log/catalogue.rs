@@ -1,0 +1,74 @@
+//! What a directory has of namespaces, and what only looks like one. Nothing is changed.
+
+use crate::codec::Chain;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::index;
+use crate::format::log;
+use crate::namespace::follower;
+use crate::options::{Options, check_name};
+use crate::storage::{Storage, open_directory};
+use crate::util::memory;
+use std::path::Path;
+
+/// A record file by its name, or what is called like one.
+#[derive(Debug)]
+pub struct Found {
+    /// What the namespace is called.
+    pub name: String,
+    /// Why a read-only log would not open it.
+    pub refusal: Option<Error>,
+}
+
+/// Looks at everything in `directory` that is called like a record file, in order of name.
+///
+/// # Errors
+/// The directory cannot be read, or the system refuses what looking takes.
+pub fn scan(directory: &Path, options: &Options) -> Result<Vec<Found>> {
+    options.check()?;
+    let storage = open_directory(directory, options.io, false)?;
+    scan_on(storage.as_ref(), options)
+}
+
+/// Looks around on a given engine, for tests.
+#[doc(hidden)]
+pub fn scan_on(storage: &dyn Storage, options: &Options) -> Result<Vec<Found>> {
+    let named = Chain::new(&options.codecs)?;
+    let look = |name: String| {
+        let refusal = check_name(&name).and_then(|()| follower::try_files(storage, &name, &named)).err();
+        match refusal {
+            Some(error) if error.kind.is_of_the_system() => Err(error),
+            refusal => Ok(Found { name, refusal }),
+        }
+    };
+    let mut found = Vec::new();
+    for name in names(storage)? {
+        memory::push(&mut found, look(name)?)?;
+    }
+    Ok(found)
+}
+
+/// The names of the namespaces there may be, in order.
+pub fn names(storage: &dyn Storage) -> Result<Vec<String>> {
+    let failed = |error| Error::os("listing", &error).of(storage.path());
+    let mut names = Vec::new();
+    for file in storage.list().map_err(failed)? {
+        let name = file.strip_suffix(log::SUFFIX).and_then(|name| name.strip_suffix('.'));
+        name.map_or(Ok(()), |name| memory::push(&mut names, memory::text(name)?))?;
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Passes over the `refusal` of what is called like the record file of `name` and is no namespace: it is not whole yet, or something else.
+/// One with a side file is a namespace, whose damage is not passed over.
+///
+/// # Errors
+/// The refusal of a namespace, and those of the system, which say nothing about the file.
+pub fn pass_over(storage: &dyn Storage, name: &str, refusal: Error) -> Result<()> {
+    if refusal.kind == ErrorKind::NotFound {
+        return Ok(());
+    }
+    let side_file = storage.metadata(&index::file_name(name));
+    let has_side_file = side_file.map_or(true, |meta| meta.is_some_and(|meta| meta.is_regular));
+    if has_side_file || refusal.kind.is_of_the_system() { Err(refusal) } else { Ok(()) }
+}

@@ -1,0 +1,376 @@
+//! A log: the namespaces of one directory, opened together, closed together.
+
+pub mod catalogue;
+pub mod stream;
+pub mod transaction;
+
+use crate::codec::Chain;
+use crate::error::{Brief, Error, ErrorKind, Result, no_memory};
+use crate::files::index;
+use crate::files::live::Live;
+use crate::log::stream::Stream;
+use crate::log::transaction::Transaction;
+use crate::namespace::follower::Follower;
+use crate::namespace::ringer::Ringer;
+use crate::namespace::wait::EventCount;
+use crate::namespace::{Namespace, OpenIndex, Parts, open_readers};
+use crate::options::{Options, check_name};
+use crate::recovery::{self, Wanted};
+use crate::report::{Report, Stats};
+use crate::storage::{self, Storage};
+use crate::util::append_list::AppendList;
+use crate::util::memory;
+use crate::util::sync::{Arc, Mutex};
+use crate::writer::Writer;
+use crate::writer::flusher::{Flusher, Writers};
+use crate::writer::payloads::{Appended, Payloads};
+use std::path::Path;
+use std::sync;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Bytes `append_from` asks its callback for at once.
+const READ_CHUNK_BYTES: usize = 64 << 10;
+
+/// One namespace of a log; without a writer it is followed read-only.
+#[derive(Clone, Debug)]
+struct Member {
+    namespace: Arc<Namespace>,
+    writer: Option<Arc<Writer>>,
+}
+
+type Members = Arc<AppendList<Member>>;
+
+impl Writers for Members {
+    fn each(&self, act: &mut dyn FnMut(&Writer)) {
+        self.iter().filter_map(|member| member.writer.as_deref()).for_each(act);
+    }
+}
+
+/// An open log. Streams and records keep what they need of it alive.
+#[derive(Debug)]
+pub struct Log {
+    storage: Arc<dyn Storage>,
+    options: Options,
+    /// Only ever added to, so that an append finds its writer without a lock.
+    members: Members,
+    flusher: Flusher<Members>,
+    /// Serves the event loops of a read-only log.
+    ringer: Arc<Ringer>,
+    flushing: AtomicBool,
+    /// One thread at a time adds a namespace or shuts down.
+    changing: Mutex<()>,
+    closed: AtomicBool,
+}
+
+impl Log {
+    /// Opens the log in `directory`: all namespaces named or none.
+    ///
+    /// # Errors
+    /// Whatever keeps one of them from being opened; `error.ns` says which.
+    pub fn open(directory: &Path, options: &Options) -> Result<Log> {
+        options.check()?;
+        if !options.read_only {
+            storage::create_directory(directory).map_err(|error| Error::os("creating", &error).of(directory))?;
+        }
+        let storage = storage::open_directory(directory, options.io, !options.read_only)?;
+        Log::open_on(storage, options)
+    }
+
+    /// Opens a log on a given engine, for tests.
+    #[doc(hidden)]
+    pub fn open_on(storage: Arc<dyn Storage>, options: &Options) -> Result<Log> {
+        options.check()?;
+        let members = Arc::new(AppendList::new())?;
+        let log = Log {
+            storage,
+            options: options.try_clone()?,
+            flusher: Flusher::new(options.flush_interval, Arc::clone(&members))?,
+            members,
+            ringer: Arc::new(Ringer::new()?)?,
+            flushing: AtomicBool::new(false),
+            changing: Mutex::new(()),
+            closed: AtomicBool::new(false),
+        };
+        // Dropping the log shuts down what was opened before.
+        for name in &options.namespaces {
+            log.add_namespace(name)?;
+        }
+        if options.read_only && options.namespaces.is_empty() {
+            log.add_all()?;
+        }
+        Ok(log)
+    }
+
+    /// Opens every namespace that is in the directory now.
+    fn add_all(&self) -> Result<()> {
+        let storage = self.storage.as_ref();
+        for name in catalogue::names(storage)?.iter().filter(|name| check_name(name).is_ok()) {
+            self.add_namespace(name).map(drop).or_else(|refusal| catalogue::pass_over(storage, name, refusal))?;
+        }
+        Ok(())
+    }
+
+    /// Ends all waits, closes every namespace and gives its lock back; from any thread, repeatable with the same answer.
+    ///
+    /// # Errors
+    /// The first namespace that could not be closed cleanly.
+    pub fn shutdown(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        // Waits end before anything that may take long.
+        for member in self.members.iter() {
+            if let Some(writer) = &member.writer {
+                writer.look_before_closing();
+            }
+            member.namespace.close();
+        }
+        let _changing = self.changing.lock();
+        self.flusher.stop();
+        self.ringer.stop();
+        let mut outcome = Ok(());
+        for member in self.members.iter() {
+            member.namespace.close();
+            if let Some(writer) = &member.writer {
+                let closed = writer.close().map_err(|error| error.in_namespace(member.namespace.number));
+                outcome = outcome.and(closed);
+            }
+        }
+        outcome
+    }
+
+    /// Opens one more namespace; its number is the next one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when it is open already, else as [`Log::open`].
+    pub fn add_namespace(&self, name: &str) -> Result<u32> {
+        check_name(name)?;
+        let _changing = self.changing.lock();
+        self.refuse_closed()?;
+        let number = self.namespace_count();
+        if self.members.iter().any(|member| member.namespace.name == name) {
+            return Err(Error::new(ErrorKind::Exists, format_args!("namespace \"{}\" is open already", Brief(name))));
+        }
+        // Before the namespace is made, so that nothing refuses it afterwards.
+        self.members.reserve()?;
+        let opened =
+            if self.options.read_only { self.open_follower(number, name) } else { self.open_writer(number, name) };
+        let member = opened.map_err(|error| error.in_namespace(number))?;
+        self.members.push(member)?;
+        Ok(number)
+    }
+
+    fn open_follower(&self, number: u32, name: &str) -> Result<Member> {
+        let storage = &self.storage;
+        let named = Chain::new(&self.options.codecs)?;
+        let (follower, index, events) = Follower::open(storage.as_ref(), name, &named, None)?;
+        let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
+        let ringer = Some(Arc::clone(&self.ringer));
+        let parts = Parts { index, events, follower: Some(follower), ringer, readers };
+        let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts)?;
+        namespace.look()?;
+        Ok(Member { namespace: Arc::new(namespace)?, writer: None })
+    }
+
+    fn open_writer(&self, number: u32, name: &str) -> Result<Member> {
+        let storage = &self.storage;
+        let named = Chain::new(&self.options.codecs)?;
+        let (prepared, creation) = recovery::prepare(storage.as_ref(), name, &named)?;
+        // Before anything is written: too few descriptors are a refusal like any other.
+        let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
+        let journal_size_bytes = (!self.options.fast_write).then_some(self.options.journal_bytes());
+        let opened = prepared.finish(Wanted { journal_size_bytes })?;
+        let events = EventCount::new(opened.live.as_ref().and_then(Live::page), true);
+        let index =
+            OpenIndex::new(opened.index.clone(), &named, &memory::path(storage.path(), &index::file_name(name))?)?;
+        let parts = Parts { index, events, follower: None, ringer: None, readers };
+        let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts)?;
+        let namespace = Arc::new(namespace)?;
+        let writer = Writer::new(Arc::clone(&namespace), opened, self.options.flush_bytes)?;
+        let member = Member { namespace, writer: Some(Arc::new(writer)?) };
+        if let Some(creation) = creation {
+            creation.keep();
+        }
+        Ok(member)
+    }
+
+    /// The number of the namespace called `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`] when it is not open here.
+    pub fn find_namespace(&self, name: &str) -> Result<u32> {
+        let found = self.members.iter().find(|member| member.namespace.name == name);
+        found.map(|member| member.namespace.number).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Namespace,
+                format_args!("no namespace \"{}\" is open here; add it first", Brief(name)),
+            )
+        })
+    }
+
+    pub fn namespace_count(&self) -> u32 {
+        u32::try_from(self.members.count()).unwrap_or(u32::MAX)
+    }
+
+    /// The name of namespace `ns`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`] for a number that was not given out.
+    pub fn namespace_name(&self, ns: u32) -> Result<&str> {
+        Ok(&self.member(ns)?.namespace.name)
+    }
+
+    /// Makes everything appended to `ns` so far durable in its place.
+    ///
+    /// # Errors
+    /// A failed sync, which poisons the namespace; [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`].
+    pub fn sync(&self, ns: u32) -> Result<()> {
+        self.with_writer(ns, Writer::checkpoint)
+    }
+
+    /// The figures of `ns`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`] for a number that was not given out; read-only, those of a side file that cannot be read.
+    pub fn stats(&self, ns: u32) -> Result<Stats> {
+        let namespace = self.namespace(ns)?;
+        namespace.refresh();
+        namespace.stats().map_err(|error| error.in_namespace(ns))
+    }
+
+    /// What opening `ns` found.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`] for a number that was not given out.
+    pub fn report(&self, ns: u32) -> Result<Report> {
+        self.namespace(ns)?.report.lock().try_clone()
+    }
+
+    /// Appends `payloads` to `ns` as one commit; with `expected_number` only if the first one gets that number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`], [`ErrorKind::TooLarge`], [`ErrorKind::NoSpace`] and others that changed nothing;
+    /// [`ErrorKind::Poisoned`] once a write or sync has failed.
+    pub fn append(&self, ns: u32, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
+        self.with_writer(ns, |writer| {
+            self.start_flusher()?;
+            // On this thread, before any lock: encoding is the longest part of such an append.
+            let appended = payloads.stored(writer.chain(), self.options.max_record_size_bytes, |stored| {
+                writer.append(stored, expected_number)
+            })?;
+            self.flusher.appended(writer.flush_need());
+            Ok(appended)
+        })
+    }
+
+    /// Appends one record that `read` delivers piece by piece: it fills a buffer, answers 0 at the end, or a negative value to give up.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; [`ErrorKind::Callback`] with the value in `os_error`.
+    pub fn append_from(&self, ns: u32, read: &mut dyn FnMut(&mut [u8]) -> Result<usize, i64>) -> Result<Appended> {
+        let limit = self.namespace(ns)?.max_record_size_bytes;
+        self.with_writer(ns, |_| Ok(()))?;
+        let mut payload: Vec<u8> = Vec::new();
+        let mut filled = 0;
+        loop {
+            payload.try_reserve(READ_CHUNK_BYTES).map_err(|_| no_memory("a record", filled as u64))?;
+            payload.resize(filled + READ_CHUNK_BYTES, 0);
+            let room = payload.len() - filled;
+            let got = read(&mut payload[filled..]).map_err(|value| {
+                let mut error = Error::new(
+                    ErrorKind::Callback,
+                    format_args!("the read callback gave up with {value}; nothing was appended"),
+                );
+                error.os_error = i32::try_from(value).unwrap_or(i32::MIN);
+                error.in_namespace(ns)
+            })?;
+            if got > room {
+                let message = format_args!("the read callback says {got} bytes for a buffer of {room}");
+                return Err(Error::new(ErrorKind::Callback, message).in_namespace(ns));
+            }
+            filled += got;
+            if got == 0 || filled as u64 > limit {
+                // Over the limit the append refuses, with the same words as for any record.
+                return self.append(ns, Payloads::One(&[&payload[..filled]]), None);
+            }
+        }
+    }
+
+    /// Whether it was opened with codecs, whose functions may be the caller's.
+    pub(crate) fn has_named_codecs(&self) -> bool {
+        !self.options.codecs.is_empty()
+    }
+
+    /// A transaction over `ns`. It keeps this log in memory, but not open.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`], [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`].
+    pub fn transaction(self: &sync::Arc<Self>, ns: u32) -> Result<Transaction> {
+        Transaction::begin(sync::Arc::clone(self), ns)
+    }
+
+    /// A stream over `ns`: 0 from the beginning, negative from now on, N skips the first N.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`], [`ErrorKind::Closed`].
+    pub fn stream(&self, ns: u32, start: i64) -> Result<Stream> {
+        Stream::open(self.namespace(ns)?, start).map_err(|error| error.in_namespace(ns))
+    }
+
+    /// A stream over `ns` from the first record appended at `time_ns` (since 1970 UTC) or later.
+    ///
+    /// # Errors
+    /// As [`Log::stream`]; [`ErrorKind::Corrupt`] when an index entry on the way is damaged.
+    pub fn stream_at_time(&self, ns: u32, time_ns: i64) -> Result<Stream> {
+        Stream::open_at_time(self.namespace(ns)?, time_ns).map_err(|error| error.in_namespace(ns))
+    }
+
+    fn namespace(&self, ns: u32) -> Result<Arc<Namespace>> {
+        self.member(ns).map(|member| Arc::clone(&member.namespace))
+    }
+
+    #[inline]
+    fn member(&self, ns: u32) -> Result<&Member> {
+        self.members.get(ns as usize).ok_or_else(|| unknown_namespace(ns, self.members.count()))
+    }
+
+    pub(crate) fn with_writer<T>(&self, ns: u32, act: impl FnOnce(&Writer) -> Result<T>) -> Result<T> {
+        let member = self.member(ns)?;
+        self.refuse_closed().map_err(|error| error.in_namespace(ns))?;
+        let Some(writer) = &member.writer else {
+            let message = "it is open read-only; open it for writing to append";
+            return Err(Error::new(ErrorKind::ReadOnly, message).of(member.namespace.log_path()).in_namespace(ns));
+        };
+        act(writer).map_err(|error| error.in_namespace(ns))
+    }
+
+    #[inline]
+    fn refuse_closed(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(self.closed_error()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn closed_error(&self) -> Error {
+        Error::new(ErrorKind::Closed, "the log was shut down; open it again").of(self.storage.path())
+    }
+
+    fn start_flusher(&self) -> Result<()> {
+        if self.flushing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.flusher.start()?;
+        self.flushing.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Whoever wants to know how it went calls shutdown first.
+        let _ = self.shutdown();
+    }
+}
+
+#[cold]
+fn unknown_namespace(ns: u32, count: usize) -> Error {
+    Error::new(ErrorKind::Namespace, format_args!("no namespace {ns}; this log has {count}, numbered from 0"))
+        .in_namespace(ns)
+}

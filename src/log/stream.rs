@@ -1,0 +1,410 @@
+//! A position in a namespace: waits for records without a descriptor, then takes one from the pool.
+
+mod poll;
+mod rollback;
+#[cfg(test)]
+mod tests;
+
+pub use poll::Poll;
+
+use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::files::index::{CodecsIn, Run, lost_codecs};
+use crate::format::index::{Entry, entry_offset};
+use crate::namespace::pool::Guard;
+use crate::namespace::record::{self, Batch, FLAG_ADOPTED, Place, Reader, Record, RecordInfo};
+use crate::namespace::wait::{Interrupt, Waiter, Woken};
+use crate::namespace::{Namespace, OpenIndex};
+use crate::options::{Deadline, Timeout};
+use crate::util::cancel;
+use crate::util::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Bytes a batch spans at most, unless its first record alone is larger.
+const BATCH_SPAN_BYTES_MAX: u64 = 64 << 20;
+/// How often a call that waits for a descriptor looks whether it was interrupted: nothing that a signal handler may do wakes it.
+const POOL_SLICE: Duration = Duration::from_secs(1);
+
+/// What a waiting call came back with.
+#[derive(Debug)]
+pub enum Next<T> {
+    Ready(T),
+    /// No record before the deadline.
+    Timeout,
+    /// [`Interrupter::interrupt`] was called.
+    Interrupted,
+}
+
+/// A reader's position; opening one takes no descriptor.
+#[derive(Debug)]
+pub struct Stream {
+    namespace: Arc<Namespace>,
+    position: u64,
+    interrupt: Arc<Interrupt>,
+    index: OpenIndex,
+    run: Run,
+    /// Visible when last asked: below it no question is needed.
+    visible: (u64, u64),
+    /// Rollbacks of the log this stream knows of.
+    rollbacks: u64,
+    /// The entry next to the position that was read last before the files changed.
+    kept: Option<(u64, Entry)>,
+}
+
+/// Ends a stream's wait from another thread or a signal handler.
+#[derive(Clone, Debug)]
+pub struct Interrupter {
+    namespace: Arc<Namespace>,
+    interrupt: Arc<Interrupt>,
+}
+
+impl Interrupter {
+    /// The stream's current wait, or else its next call, comes back interrupted, once. Async-signal-safe.
+    pub fn interrupt(&self) {
+        self.interrupt.raise(&self.namespace.events);
+    }
+}
+
+impl Stream {
+    /// 0: from the beginning; negative: only records appended from now on; N: skips the first N.
+    pub(crate) fn open(namespace: Arc<Namespace>, start: i64) -> Result<Stream> {
+        if namespace.is_closed() {
+            return Err(namespace.closed_error());
+        }
+        namespace.refresh();
+        namespace.look_if_due()?;
+        let position = u64::try_from(start).unwrap_or_else(|_| namespace.visible.count());
+        let interrupt = Arc::new(Interrupt::default())?;
+        namespace.counters.streams.fetch_add(1, Ordering::Relaxed);
+        let (index, run) = (namespace.open_index(), Run::default());
+        let mut stream =
+            Stream { position, interrupt, index, run, visible: (0, 0), rollbacks: 0, kept: None, namespace };
+        stream.go_to(position);
+        Ok(stream)
+    }
+
+    /// From the first record appended at `time_ns` or later.
+    pub(crate) fn open_at_time(namespace: Arc<Namespace>, time_ns: i64) -> Result<Stream> {
+        let mut stream = Stream::open(namespace, 0)?;
+        let (mut low, mut high) = (0, stream.namespace.visible.count());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if stream.entry(middle, middle + 1)?.time_ns < time_ns {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        stream.go_to(low);
+        Ok(stream)
+    }
+
+    /// The number of the record the next call will return.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Goes to record `number`; beyond the end the next call waits there.
+    ///
+    /// # Errors
+    /// None today; room for positions that are gone.
+    pub fn seek(&mut self, number: u64) -> Result<()> {
+        self.go_to(number);
+        Ok(())
+    }
+
+    fn go_to(&mut self, number: u64) {
+        self.position = number;
+        if self.namespace.is_read_only() {
+            self.start_again();
+        }
+    }
+
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter { namespace: Arc::clone(&self.namespace), interrupt: Arc::clone(&self.interrupt) }
+    }
+
+    /// Waits for the next record, then for a descriptor, both before the same deadline.
+    ///
+    /// # Errors
+    /// On any error the position stays; `error.number` names the record, and `seek(number + 1)` passes over it.
+    #[inline]
+    pub fn next(&mut self, timeout: Timeout) -> Result<Next<Record>> {
+        let mut reader = match self.ready(timeout)? {
+            Next::Ready(ready) => ready,
+            Next::Timeout => return Ok(Next::Timeout),
+            Next::Interrupted => return Ok(Next::Interrupted),
+        };
+        let (count, end) = self.visible;
+        let record = self
+            .place(&mut reader, self.position, count, end)
+            .and_then(|()| record::read(reader, end, self.namespace.verify_reads))
+            .and_then(|record| self.decode(record))
+            .map_err(|error| self.failed(error))?;
+        self.position += 1;
+        self.namespace.counters.records_read.fetch_add(1, Ordering::Relaxed);
+        Ok(Next::Ready(record))
+    }
+
+    /// Like `next`, for up to `max_records` records of up to `max_bytes` payload bytes together (but at least one) with one descriptor.
+    ///
+    /// # Errors
+    /// As `next`; records before a bad one are returned first.
+    pub fn next_batch(&mut self, max_records: usize, max_bytes: usize, timeout: Timeout) -> Result<Next<Batch>> {
+        if max_records == 0 || max_bytes == 0 {
+            return Err(Error::new(ErrorKind::Argument, "a batch needs room for one record and one byte at least"));
+        }
+        let mut reader = match self.ready(timeout)? {
+            Next::Ready(ready) => ready,
+            Next::Timeout => return Ok(Next::Timeout),
+            Next::Interrupted => return Ok(Next::Interrupted),
+        };
+        let (count, end) = self.visible;
+        let batch = self
+            .places(&mut reader, max_records, max_bytes, count, end)
+            .and_then(|places| record::read_batch(reader, places, end, self.namespace.verify_reads))
+            .and_then(|batch| self.decode_batch(batch, max_bytes as u64))
+            .map_err(|error| self.failed(error))?;
+        self.position += batch.len() as u64;
+        self.namespace.counters.records_read.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        Ok(Next::Ready(batch))
+    }
+
+    /// The record as it was appended.
+    #[inline]
+    fn decode(&mut self, record: Record) -> Result<Record> {
+        if self.index.is_plain() {
+            return Ok(record);
+        }
+        self.follow_codecs([record.info()])?;
+        record.decode(&self.index.chain, self.namespace.max_record_size_bytes)
+    }
+
+    /// The batch as it was appended, and of it what fits.
+    fn decode_batch(&mut self, batch: Batch, max_bytes: u64) -> Result<Batch> {
+        if self.index.is_plain() {
+            return Ok(batch);
+        }
+        self.follow_codecs((0..batch.len()).map(|index| batch.get(index).1))?;
+        batch.decode(&self.index.chain, self.namespace.max_record_size_bytes, max_bytes)
+    }
+
+    /// The codecs of an adopted log become known with its first append: a record that was appended must find them.
+    fn follow_codecs(&mut self, records: impl IntoIterator<Item = RecordInfo>) -> Result<()> {
+        if self.index.codecs_in != CodecsIn::Nowhere {
+            return Ok(());
+        }
+        let appended = records.into_iter().find(|info| info.flags & FLAG_ADOPTED == 0);
+        let Some(RecordInfo { number, .. }) = appended else { return Ok(()) };
+        self.index = self.namespace.learn_codecs()?;
+        if self.index.codecs_in == CodecsIn::Nowhere { Err(lost_codecs(number)) } else { Ok(()) }
+    }
+
+    /// A descriptor for the record at the position, which is visible.
+    #[inline]
+    fn ready(&mut self, timeout: Timeout) -> Result<Next<Guard<Reader>>> {
+        if self.has_record_at_hand()
+            && let Some(mut reader) = self.namespace.pool.try_acquire()
+        {
+            self.namespace.reopen(&mut reader).map_err(|error| self.failed(error))?;
+            return Ok(Next::Ready(reader));
+        }
+        self.wait_until_ready(timeout)
+    }
+
+    #[inline(never)]
+    fn wait_until_ready(&mut self, timeout: Timeout) -> Result<Next<Guard<Reader>>> {
+        // Looking around opens, reads and closes files.
+        let _deferred = cancel::defer();
+        // What is there already needs no clock.
+        let mut deadline = None;
+        loop {
+            match self.wait_for_record(timeout, &mut deadline)? {
+                Next::Ready(()) => {}
+                Next::Timeout => return Ok(Next::Timeout),
+                Next::Interrupted => return Ok(Next::Interrupted),
+            }
+            if let Some(mut reader) = self.acquire_reader(timeout, &mut deadline)? {
+                self.namespace.reopen(&mut reader).map_err(|error| self.failed(error))?;
+                return Ok(Next::Ready(reader));
+            }
+        }
+    }
+
+    /// A descriptor before the deadline; `None` after a slice without one, to look for an interrupt.
+    fn acquire_reader(&self, timeout: Timeout, deadline: &mut Option<Deadline>) -> Result<Option<Guard<Reader>>> {
+        let namespace = &self.namespace;
+        if let Some(reader) = namespace.pool.try_acquire() {
+            return Ok(Some(reader));
+        }
+        let deadline = deadline.get_or_insert_with(|| timeout.deadline()).0;
+        let slice = Instant::now().checked_add(POOL_SLICE);
+        let is_last = deadline.is_some_and(|deadline| slice.is_none_or(|slice| deadline <= slice));
+        namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
+        let acquired = namespace.pool.acquire(if is_last { deadline } else { slice });
+        namespace.counters.waiters.fetch_sub(1, Ordering::Relaxed);
+        match acquired {
+            Ok(reader) => Ok(Some(reader)),
+            Err(error) if error.kind == ErrorKind::Pool && !is_last => Ok(None),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn wait_for_record(&mut self, timeout: Timeout, deadline: &mut Option<Deadline>) -> Result<Next<()>> {
+        if let Some(next) = self.reason_to_go()? {
+            return Ok(next);
+        }
+        let namespace = Arc::clone(&self.namespace);
+        let mut waiter = namespace.events.waiter();
+        namespace.look_if_due().map_err(|error| self.failed(error))?;
+        loop {
+            if let Some(next) = self.reason_to_go()? {
+                return Ok(next);
+            }
+            if timeout == Timeout::Ns(0) {
+                return Ok(Next::Timeout);
+            }
+            match self.sleep(&mut waiter, deadline.get_or_insert_with(|| timeout.deadline()).0) {
+                Woken::Ready | Woken::Perhaps => namespace.look_if_due().map_err(|error| self.failed(error))?,
+                Woken::Look => namespace.look().map_err(|error| self.failed(error))?,
+                Woken::Due => return Ok(if self.has_record()? { Next::Ready(()) } else { Next::Timeout }),
+            }
+        }
+    }
+
+    /// Whether the record at the position was seen already and nothing comes first: no interrupt, no change of the files,
+    /// which only a read-only log has to look out for. (After the end of the log the pool lends no reader.)
+    #[inline]
+    fn has_record_at_hand(&self) -> bool {
+        self.position < self.visible.0 && !self.interrupt.is_raised() && !self.namespace.is_read_only()
+    }
+
+    /// An interrupt, the end of the log, or a record: what ends a wait but time.
+    fn reason_to_go(&mut self) -> Result<Option<Next<()>>> {
+        if self.interrupt.take() {
+            return Ok(Some(Next::Interrupted));
+        }
+        if self.namespace.is_closed() {
+            return Err(self.failed(self.namespace.closed_error()));
+        }
+        Ok(self.has_record()?.then_some(Next::Ready(())))
+    }
+
+    fn sleep(&self, waiter: &mut Waiter<'_>, deadline: Option<Instant>) -> Woken {
+        let namespace = &self.namespace;
+        namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
+        let woken = waiter.wait(
+            deadline,
+            || namespace.look_due_in(),
+            || {
+                namespace.refresh();
+                let is_ready = namespace.visible.count() > self.position || self.interrupt.is_raised();
+                is_ready || namespace.is_closed()
+            },
+        );
+        namespace.counters.waiters.fetch_sub(1, Ordering::Relaxed);
+        woken
+    }
+
+    /// Whether the record at the position is visible; asks anew only when it was not.
+    fn has_record(&mut self) -> Result<bool> {
+        if self.namespace.is_read_only() {
+            self.follow_files()?;
+        }
+        if self.position >= self.visible.0 {
+            self.namespace.refresh();
+            self.visible = self.namespace.visible.get();
+        }
+        Ok(self.position < self.visible.0)
+    }
+
+    /// The entry of record `number`, reading on but never entry `limit` or beyond.
+    #[inline]
+    fn entry(&mut self, number: u64, limit: u64) -> Result<&Entry> {
+        self.valid_entry(number, limit)?.ok_or_else(|| damaged_entry(number))
+    }
+
+    /// As [`Stream::entry`]; `None` when the entry is damaged.
+    #[inline]
+    fn valid_entry(&mut self, number: u64, limit: u64) -> Result<Option<&Entry>> {
+        if self.namespace.is_read_only() && !self.run.holds(number) {
+            self.read_on(number, limit)?;
+        }
+        self.run.entry(&self.index.index, number, limit)
+    }
+
+    /// Puts into the reader where record `number` lies: it ends where the next begins, or, being the last, where its size
+    /// word says.
+    fn place(&mut self, reader: &mut Reader, number: u64, count: u64, committed_end: u64) -> Result<()> {
+        let entry = self.entry(number, count)?;
+        if entry.quarantined {
+            return Err(Place::quarantined(number, entry.offset));
+        }
+        reader.place = Place::of(number, entry);
+        let next = if number + 1 < count { self.valid_entry(number + 1, count)? } else { None };
+        let end = match next {
+            Some(next) => next.offset,
+            None => record::end_by_size_word(reader, committed_end)?,
+        };
+        reader.place.set_end(end, committed_end, self.namespace.max_record_size_bytes)
+    }
+
+    /// The places of the records of a batch; it ends before the first that cannot be placed.
+    fn places(
+        &mut self,
+        reader: &mut Reader,
+        max_records: usize,
+        max_bytes: usize,
+        count: u64,
+        end: u64,
+    ) -> Result<Vec<Place>> {
+        let most = u64::try_from(max_records).unwrap_or(u64::MAX).min(count - self.position);
+        let (mut places, mut payload_bytes) = (Vec::<Place>::new(), 0_u64);
+        for number in self.position..self.position + most {
+            match self.place(reader, number, count, end) {
+                Ok(()) => {}
+                Err(error) if places.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+            let place = &reader.place;
+            payload_bytes = payload_bytes.saturating_add(place.info().stored_size);
+            if let (Some(first), Some(last)) = (places.first(), places.last()) {
+                let fits =
+                    payload_bytes <= max_bytes as u64 && place.end() - first.info().offset <= BATCH_SPAN_BYTES_MAX;
+                if !fits || place.info().offset != last.end() {
+                    break;
+                }
+            }
+            places.try_reserve(1).map_err(|_| no_memory("a batch", (places.len() * size_of::<Place>()) as u64))?;
+            places.push(*place);
+        }
+        Ok(places)
+    }
+
+    #[cold]
+    /// The error as the caller sees it: about this namespace, naming the record at the position.
+    fn failed(&self, mut error: Error) -> Error {
+        if error.kind == ErrorKind::Corrupt {
+            self.namespace.counters.checksum_failures.fetch_add(1, Ordering::Relaxed);
+        }
+        error.number = self.position;
+        error.of(self.namespace.log_path()).in_namespace(self.namespace.number)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.disarm();
+        self.namespace.counters.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cold]
+fn damaged_entry(number: u64) -> Error {
+    let at = entry_offset(number).unwrap_or(0);
+    let message = format_args!(
+        "the index entry of record {number}, at offset {at} of the side file, is damaged; seek to {} to pass over it",
+        number + 1
+    );
+    Error::new(ErrorKind::Corrupt, message).at(number, at)
+}

@@ -1,0 +1,70 @@
+//! Streams in event loops: a descriptor to poll in place of a thread that waits.
+
+use super::Stream;
+use crate::error::{Error, Result};
+use crate::namespace::wait::Bell;
+use crate::storage::EventFd;
+use crate::util::sync::Arc;
+use std::os::fd::BorrowedFd;
+
+/// What arming a stream found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// The descriptor becomes readable when there is a reason to call.
+    Armed,
+    /// There is a reason to call now.
+    Ready,
+}
+
+impl Stream {
+    /// The descriptor for event loops to poll, the same one each time, open as long as the stream and its interrupters.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) without a descriptor or a thread to be had; [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    pub fn poll_fd(&mut self) -> Result<BorrowedFd<'_>> {
+        Ok(self.bell()?.event().descriptor())
+    }
+
+    /// Has the descriptor become readable, once, when the record at the position is there, on an interrupt, and at the end of the log.
+    ///
+    /// # Errors
+    /// As [`Stream::poll_fd`], which need not be called before.
+    pub fn poll_arm(&mut self) -> Result<Poll> {
+        if self.namespace.is_closed() {
+            return Ok(Poll::Ready);
+        }
+        let bell = Arc::clone(self.bell()?);
+        self.namespace.arm(&bell, self.position).map_err(|error| error.in_namespace(self.namespace.number))?;
+        // What fails here fails again in the next call, which tells.
+        let looked = self.namespace.look_if_due().is_ok();
+        let is_record_there = !looked || self.has_record().unwrap_or(true);
+        let is_ready = is_record_there || self.interrupt.is_raised() || self.namespace.is_closed();
+        Ok(if is_ready { Poll::Ready } else { Poll::Armed })
+    }
+
+    fn bell(&self) -> Result<&Arc<Bell>> {
+        if let Some(bell) = self.interrupt.bell() {
+            return Ok(bell);
+        }
+        let made = self.new_bell().map_err(|error| error.in_namespace(self.namespace.number))?;
+        Ok(self.interrupt.set_bell(Arc::new(made)?))
+    }
+
+    fn new_bell(&self) -> Result<Bell> {
+        if self.namespace.is_closed() {
+            return Err(self.namespace.closed_error());
+        }
+        let event = EventFd::new().map_err(|error| Error::os("making a descriptor for event loops", &error))?;
+        if let Some(ringer) = &self.namespace.ringer {
+            ringer.serve(&self.namespace)?;
+        }
+        Ok(Bell::new(event))
+    }
+
+    /// Has nobody ring for this stream any more.
+    pub(super) fn disarm(&self) {
+        if let Some(bell) = self.interrupt.bell() {
+            self.namespace.events.disarm(bell);
+        }
+    }
+}

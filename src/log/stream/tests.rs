@@ -1,0 +1,49 @@
+//! Streams of read-only logs between a look and a sleep.
+
+use super::Stream;
+use crate::log::Log;
+use crate::log::stream::Next;
+use crate::namespace::wait::Woken;
+use crate::options::{Io, Options, Timeout};
+use crate::storage::simulated::Simulated;
+
+fn options(read_only: bool) -> Options {
+    let mut options = Options { read_only, io: Io::Mmap, ..Options::default() };
+    options.add_namespace("a").unwrap();
+    options
+}
+
+/// A stream at the end of a log that nobody writes, which has just looked.
+fn waiting_stream(following: &Log) -> Stream {
+    let mut stream = following.stream(0, 0).unwrap();
+    assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Timeout)));
+    stream
+}
+
+/// What sleeping without a deadline comes back with.
+fn sleep(stream: &Stream) -> Woken {
+    stream.sleep(&mut stream.namespace.events.waiter(), None)
+}
+
+#[test]
+fn a_writer_that_becomes_ready_between_look_and_sleep_is_not_slept_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = |read_only| Log::open(directory.path(), &options(read_only)).unwrap();
+    drop(open(false));
+    let following = open(true);
+    let stream = waiting_stream(&following);
+    let _writer = open(false);
+    assert_eq!(sleep(&stream), Woken::Ready, "it has appended nothing, and so wakes nobody");
+}
+
+#[test]
+fn a_look_that_becomes_due_between_look_and_sleep_is_not_slept_over() {
+    let disk = Simulated::new();
+    let open = |read_only| Log::open_on(disk.storage(), &options(read_only)).unwrap();
+    drop(open(false));
+    let following = open(true);
+    let stream = waiting_stream(&following);
+    disk.fail_call(disk.calls(), libc::EIO, false);
+    assert!(stream.namespace.look().is_err(), "so the next has to look again");
+    assert_eq!(sleep(&stream), Woken::Ready);
+}

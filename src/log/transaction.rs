@@ -1,0 +1,70 @@
+//! Records staged in memory, to become one commit or nothing.
+
+use crate::error::{Result, no_memory};
+use crate::format::in_memory;
+use crate::log::Log;
+use crate::writer::payloads::{Appended, Payloads};
+use std::ops::Deref;
+use std::sync;
+
+/// An open transaction; dropping it rolls it back.
+#[derive(Debug)]
+pub struct Transaction<L = sync::Arc<Log>> {
+    log: L,
+    ns: u32,
+    max_record_size_bytes: u64,
+    /// The payloads staged, one after the other.
+    bytes: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
+}
+
+impl<L: Deref<Target = Log>> Transaction<L> {
+    /// A transaction over `ns`. It keeps `log` in memory, but not open.
+    pub(crate) fn begin(log: L, ns: u32) -> Result<Transaction<L>> {
+        let max_record_size_bytes = log.with_writer(ns, |writer| Ok(writer.max_record_size_bytes()))?;
+        Ok(Transaction { log, ns, max_record_size_bytes, bytes: Vec::new(), ends: Vec::new() })
+    }
+
+    /// Stages one record, its parts one after the other.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::TooLarge`], [`crate::ErrorKind::NoMemory`]: this record is not staged, those before it stay.
+    pub fn append(&mut self, parts: &[&[u8]]) -> Result<()> {
+        self.stage(parts).map_err(|error| error.in_namespace(self.ns))
+    }
+
+    fn stage(&mut self, parts: &[&[u8]]) -> Result<()> {
+        let size_bytes = Payloads::One(parts).check_sizes(self.max_record_size_bytes)?;
+        let staged = (self.bytes.len() as u64).saturating_add(size_bytes);
+        self.bytes.try_reserve(in_memory(size_bytes)).map_err(|_| no_memory("a transaction", staged))?;
+        self.ends.try_reserve(1).map_err(|_| no_memory("a transaction", staged))?;
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        self.ends.push(self.bytes.len());
+        Ok(())
+    }
+
+    /// Appends what was staged as one batch.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; whatever the error, the transaction is gone.
+    pub fn commit(self) -> Result<Appended> {
+        self.append_staged()
+    }
+
+    /// [`Transaction::commit`] for who lets go of the transaction later: it is not to be used again.
+    pub(crate) fn append_staged(&self) -> Result<Appended> {
+        let mut records: Vec<&[u8]> = Vec::new();
+        records
+            .try_reserve_exact(self.ends.len())
+            .map_err(|_| no_memory("a commit", self.ends.len() as u64 * 16).in_namespace(self.ns))?;
+        let mut begin = 0;
+        for end in &self.ends {
+            records.push(&self.bytes[begin..*end]);
+            begin = *end;
+        }
+        self.log.append(self.ns, Payloads::Each(&records), None)
+    }
+}

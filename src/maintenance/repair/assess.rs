@@ -1,0 +1,422 @@
+//! What is wrong with a log that has a side file of its own: every record checked, and for each that is bad what can be done. Reads only.
+//!
+//! A valid entry says where its record begins, so the records between two of them lie in a known stretch of the file, whatever else is
+//! damaged, and keep their numbers. Beyond the checkpoint nothing is certain but what verifies, as in every recovery, and what lies
+//! between that and a later record which its entry and its bytes prove, or which the journal tells.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::{Index, Run};
+use crate::files::journal::{Body, Found, Records};
+use crate::format::Checksum;
+use crate::format::index::{Entry, entries_end};
+use crate::format::journal::Frame;
+use crate::format::log::{SIZE_WORD_BYTES, word};
+use crate::recovery::layout::{self, Led, Place};
+use crate::recovery::salvage::Stretches;
+use crate::recovery::scan::{self, Bytes, Point};
+use crate::recovery::{Site, replay};
+use std::ops::Range;
+use std::path::Path;
+
+/// What is wrong with a record, and so what is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Only its size word: with the one that the entries tell, the checksum is right.
+    Size,
+    /// Only its entry: the sizes lead from the record before to the one behind, and the journal has no other bytes of it.
+    Entry,
+    /// Its bytes, which the journal has as they were.
+    Replayed,
+    /// Its bytes, or nothing says that they are right: quarantined.
+    Bytes,
+}
+
+/// A record below the checkpoint that is not as it should be.
+#[derive(Clone, Copy, Debug)]
+pub struct Damage<'a> {
+    pub number: u64,
+    pub fault: Fault,
+    /// The entry it is to get, and where it ends.
+    pub entry: Entry,
+    pub end: u64,
+    /// The bytes it is to get, size word included, unless they stay as they are.
+    pub replayed: Option<Body<'a>>,
+}
+
+impl Damage<'_> {
+    /// Where its bytes are.
+    pub fn range(&self) -> Range<u64> {
+        self.entry.offset..self.end
+    }
+}
+
+/// A point whose place an entry, the journal or the checkpoint tells.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    number: u64,
+    offset: u64,
+    /// Of the record that begins there.
+    entry: Option<Entry>,
+}
+
+impl Known {
+    /// Whether it leaves room for the records between `before` and itself.
+    fn follows(&self, before: &Known) -> bool {
+        self.offset.saturating_sub(before.offset) / SIZE_WORD_BYTES >= self.number - before.number
+    }
+}
+
+/// What was found of the records assessed.
+#[derive(Clone, Copy, Debug)]
+pub struct Assessment {
+    /// Records that are not as they should be, and where the first is.
+    pub damaged: u64,
+    pub first: Option<(u64, u64)>,
+    /// Of these: those that are to be quarantined, and those that get a new entry.
+    pub quarantined: u64,
+    pub unindexed: u64,
+    /// Whether a size word is wrong, and nothing else of its record.
+    pub has_wrong_size: bool,
+    /// Records that are as their entries say, or lead from one that is to the next.
+    pub verified: u64,
+    /// Records that an earlier repair quarantined.
+    pub known_bad: u64,
+    /// What has to be kept of those that are to be quarantined.
+    pub stretches: Stretches,
+    /// Up to where the file has them.
+    pub base: Point,
+}
+
+/// Records of which it is known where they begin and where they end.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    pub start: Point,
+    /// What a checkpoint, the journal or the last of them tells.
+    pub to: Point,
+}
+
+/// What records are checked by.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    pub index: &'a Index,
+    /// How many entries the side file has room for.
+    pub entries: u64,
+    pub journal: Option<&'a Found>,
+    /// How much room there is for a new side file, where that is still to be looked at.
+    pub room_bytes: Option<u64>,
+}
+
+/// Checks the records of `spans`, of each those up to where the file ends, on top of what was `found` before, and calls `each` with every
+/// damage, in order: they are found again rather than remembered, since there may be as many as records.
+///
+/// # Errors
+/// `E_AMBIGUOUS` for records without entries that lie in a hole, unless the count holds; `E_NO_SPACE` if it does, without room for these.
+pub fn assess(
+    site: &Site<'_>,
+    bytes: &mut Bytes<'_>,
+    sources: Sources<'_>,
+    spans: &[Span],
+    found: Assessment,
+    each: &mut dyn FnMut(&Damage<'_>) -> Result<()>,
+) -> Result<Assessment> {
+    let total = spans.last().map_or(0, |span| span.to.count);
+    let [journal, places] = [(); 2].map(|()| sources.journal.map(Found::records));
+    let mut assessor = Assessor { site, bytes, total, each, found, journal, places, room_bytes: sources.room_bytes };
+    for span in spans {
+        assessor.check_span(sources.index, span, sources.entries)?;
+    }
+    site.watch.map_or(Ok(()), |watch| watch.tell(total, total))?;
+    Ok(assessor.found)
+}
+
+/// The work on one record after the other.
+struct Assessor<'a, 'b> {
+    site: &'a Site<'a>,
+    bytes: &'a mut Bytes<'b>,
+    /// How many records there are in all.
+    total: u64,
+    each: &'a mut dyn FnMut(&Damage<'_>) -> Result<()>,
+    found: Assessment,
+    journal: Option<Records<'a>>,
+    /// The same, looked up ahead of it.
+    places: Option<Records<'a>>,
+    room_bytes: Option<u64>,
+}
+
+impl Assessor<'_, '_> {
+    /// Checks the records of `span`, and moves the base to where the file has them.
+    fn check_span(&mut self, index: &Index, span: &Span, entries: u64) -> Result<()> {
+        let (Span { start, to }, mut run) = (*span, Run::default());
+        let first = if to.count > start.count { run.entry(index, start.count, to.count)?.copied() } else { None };
+        let first = first.filter(|entry| entry.offset == start.end);
+        let mut known = Known { number: start.count, offset: start.end, entry: first };
+        self.found.base.time_ns = self.found.base.time_ns.max(start.time_ns);
+        let end = Known { number: to.count, offset: to.end, entry: None };
+        let mut number = start.count + 1;
+        while number <= to.count {
+            // Behind the last entry that is there, only the end of the span is a place that is known.
+            let next = match run.next_valid(index, number..to.count.min(entries), self.site.watch)? {
+                Some((number, entry)) => Known { number, offset: entry.offset, entry: Some(entry) },
+                None => end,
+            };
+            number = next.number + 1;
+            // An entry that leaves no room for the records around it says nothing, valid or not.
+            if !next.follows(&known) || !end.follows(&next) {
+                continue;
+            }
+            if next.offset > self.bytes.file_end {
+                break;
+            }
+            self.check_between(known, &next)?;
+            known = next;
+        }
+        self.found.base = Point { count: known.number, end: known.offset, ..self.found.base };
+        Ok(())
+    }
+
+    /// Checks the records from `known` on up to `next`, between which there is no entry. Where their sizes do not lead there, the places
+    /// that the journal tells cut them into shorter stretches.
+    fn check_between(&mut self, mut known: Known, next: &Known) -> Result<()> {
+        let goes_by_journal = self.places.is_some() && !self.lead(known, next)?;
+        let mut number = known.number + 1;
+        while goes_by_journal && let Some(place) = self.place(number)?.filter(|place| place.number < next.number) {
+            number = place.number + 1;
+            if place.follows(&known) && next.follows(&place) {
+                self.check_stretch(known, &place)?;
+                known = place;
+            }
+        }
+        self.check_stretch(known, next)
+    }
+
+    /// The first place that the journal tells, from record `number` on.
+    fn place(&mut self, number: u64) -> Result<Option<Known>> {
+        let Some(places) = &mut self.places else { return Ok(None) };
+        Ok(places.place(number)?.map(|(number, offset)| Known { number, offset, entry: None }))
+    }
+
+    /// Checks the records from `known` on up to `next`: of the first there may be an entry, of the others there is none.
+    fn check_stretch(&mut self, known: Known, next: &Known) -> Result<()> {
+        let sizes_lead_there = self.lead(known, next)?;
+        let (mut start, mut entry) = (known.offset, known.entry);
+        for number in known.number..next.number {
+            self.site.watch.map_or(Ok(()), |watch| watch.step(number, self.total))?;
+            // At least a size word is left for each record behind it; the last one takes what is left.
+            let behind = (next.number - number - 1) * SIZE_WORD_BYTES;
+            let own_end = self.bytes.record_end(start)?;
+            let end = match own_end {
+                Some(end) if behind > 0 && end <= next.offset - behind => end,
+                _ => next.offset - behind,
+            };
+            let crc = checksum(self.bytes, start..end)?;
+            let has_own_size = own_end == Some(end);
+            let fault = match entry {
+                Some(entry) if entry.crc == crc && has_own_size => None,
+                Some(entry) if entry.crc == crc => Some(Fault::Size),
+                None if sizes_lead_there && has_own_size => Some(Fault::Entry),
+                _ => Some(Fault::Bytes),
+            };
+            let known_entry = entry.take();
+            let replayed = match (&mut self.journal, fault) {
+                (Some(journal), Some(Fault::Bytes | Fault::Entry)) => {
+                    as_it_was(journal, number, start..end, known_entry.as_ref())?
+                }
+                _ => None,
+            };
+            // Of one that only lost its entry the journal says whether the bytes in the file are right.
+            let replayed = replayed.filter(|(_, right)| fault != Some(Fault::Entry) || *right != crc);
+            let (fault, crc) = match replayed {
+                Some((_, crc)) => (Some(Fault::Replayed), crc),
+                None => (fault, crc),
+            };
+            let found = &mut self.found;
+            found.known_bad +=
+                u64::from(fault != Some(Fault::Bytes) && known_entry.is_some_and(|entry| entry.quarantined));
+            found.verified += u64::from(matches!(fault, None | Some(Fault::Entry | Fault::Replayed)));
+            found.base.time_ns = known_entry.map_or(found.base.time_ns, |entry| entry.time_ns.max(found.base.time_ns));
+            if let Some(fault) = fault {
+                // A record that lost its entry was not appended before the one in front of it.
+                let lost = Entry {
+                    offset: start,
+                    time_ns: found.base.time_ns,
+                    crc,
+                    last_of_batch: true,
+                    adopted: true,
+                    quarantined: false,
+                };
+                let entry = known_entry.unwrap_or(lost);
+                let quarantined = entry.quarantined || fault == Fault::Bytes;
+                let entry = Entry { crc, quarantined, ..entry };
+                let damage = Damage { number, fault, entry, end, replayed: replayed.map(|(body, _)| body) };
+                found.count(self.bytes, &damage)?;
+                (self.each)(&damage)?;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Whether the sizes of the records from `known` on lead to `next`; one alone ends there, whatever its size word says.
+    ///
+    /// # Errors
+    /// `E_AMBIGUOUS` when there is nothing in the file of those between, neither entries nor size words.
+    fn lead(&mut self, known: Known, next: &Known) -> Result<bool> {
+        let Known { number, offset, entry } = known;
+        if next.number == number + 1 {
+            return Ok(true);
+        }
+        let begin = Point { count: number, end: offset, time_ns: 0 };
+        // Of one with an entry that is enough to know that it is there.
+        let begin = match entry {
+            Some(_) => self.bytes.record_end(offset)?.map(|end| Point { count: number + 1, end, ..begin }),
+            None => Some(begin),
+        };
+        let led = match begin {
+            Some(begin) => layout::leads_to(self.bytes, begin, next.number)?,
+            None => None,
+        };
+        if let Some(led) = led.filter(|led| led.to.end == next.offset) {
+            return self.weigh(led, next.number).map(|()| true);
+        }
+        let between = (next.number - number - 1) * SIZE_WORD_BYTES;
+        if self.bytes.data_in(offset..next.offset)? >= between {
+            return Ok(false);
+        }
+        let in_hole = Some(Place { number: number + u64::from(entry.is_some()), offset });
+        self.weigh(Led { to: Point::START, in_hole }, next.number).map(|()| false)
+    }
+
+    /// Refuses records without entries that lie in a hole, up to record `count`, unless the count holds and there is room for their entries:
+    /// otherwise they would be gone over one by one before that is looked at.
+    fn weigh(&self, led: Led, count: u64) -> Result<()> {
+        self.site.confirmed(led)?;
+        let needed_bytes = entries_end(count);
+        match self.room_bytes.filter(|room_bytes| led.in_hole.is_some() && *room_bytes < needed_bytes) {
+            Some(room_bytes) => Err(without_room(self.site, count, needed_bytes, room_bytes)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for Assessment {
+    fn default() -> Assessment {
+        Assessment {
+            damaged: 0,
+            first: None,
+            quarantined: 0,
+            unindexed: 0,
+            has_wrong_size: false,
+            verified: 0,
+            known_bad: 0,
+            stretches: Stretches::default(),
+            base: Point::START,
+        }
+    }
+}
+
+impl Assessment {
+    fn count(&mut self, bytes: &mut Bytes<'_>, damage: &Damage<'_>) -> Result<()> {
+        self.damaged += 1;
+        self.first = self.first.or(Some((damage.number, damage.entry.offset)));
+        match damage.fault {
+            Fault::Size => self.has_wrong_size = true,
+            Fault::Entry => self.unindexed += 1,
+            Fault::Replayed => {}
+            Fault::Bytes => {
+                self.quarantined += 1;
+                self.stretches.add(bytes, &damage.range())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How much room is free.
+pub fn free_bytes(site: &Site<'_>) -> Result<u64> {
+    site.storage.free_bytes().map_err(site.failed("asking for the free space"))
+}
+
+/// The refusal of a repair that takes more room than there is.
+pub fn without_room(site: &Site<'_>, count: u64, needed_bytes: u64, free_bytes: u64) -> Error {
+    let message = format_args!(
+        "copies of what gives way, and a new side file for {count} records, take {needed_bytes} bytes, {free_bytes} are free: make room and try again"
+    );
+    Error::new(ErrorKind::NoSpace, message).of(&site.log_path)
+}
+
+/// What the journal has of record `number`, which belongs into `range`, with its checksum: that in its entry, if that is known.
+fn as_it_was<'a>(
+    journal: &mut Records<'a>,
+    number: u64,
+    range: Range<u64>,
+    entry: Option<&Entry>,
+) -> Result<Option<(Body<'a>, u32)>> {
+    let Some((offset, body)) = journal.get(number)? else { return Ok(None) };
+    if offset != range.start || offset + body.size_bytes() != range.end {
+        return Ok(None);
+    }
+    let mut checksum = Checksum::new();
+    body.pieces(|_, piece| {
+        checksum.update(piece);
+        Ok(true)
+    })?;
+    let crc = checksum.finish();
+    Ok(entry.is_none_or(|entry| entry.crc == crc).then_some((body, crc)))
+}
+
+/// The checksum of the record in `range` as it would be with the size word that belongs there.
+fn checksum(bytes: &mut Bytes<'_>, range: Range<u64>) -> Result<u32> {
+    let mut checksum = Checksum::new();
+    checksum.update(&word(range.end - range.start - SIZE_WORD_BYTES));
+    if !bytes.checksum(range.start + SIZE_WORD_BYTES..range.end, &mut checksum)? {
+        let message = "the record file became shorter while it was read; stop whoever changes it";
+        return Err(Error::new(ErrorKind::Truncated, message).at(0, range.start));
+    }
+    Ok(checksum.finish())
+}
+
+/// The records that can be passed over from `from` on, where files and journal do not go on: up to where the journal does, else up to
+/// the end of the last batch that its last entry and its bytes prove.
+pub fn after_gap(bytes: &mut Bytes<'_>, sources: Sources<'_>, from: Point) -> Result<Option<Span>> {
+    let Sources { index, entries, journal, .. } = sources;
+    let mut proven: Option<Point> = None;
+    scan::proven_after_gap(bytes, index, from, entries, |point, entry| {
+        if entry.last_of_batch {
+            proven = Some(point);
+        }
+    })?;
+    for half in journal.into_iter().flat_map(|journal| &journal.halves) {
+        let to = Point { count: half.header.first_number, end: half.header.first_offset, time_ns: 0 };
+        if to.count > from.count && to.end <= bytes.file_end {
+            // Where the side file knows the record there, the two must agree.
+            let entry = Run::default().entry(index, to.count, entries)?.copied();
+            if entry.is_none_or(|entry| entry.offset == to.end) {
+                return Ok(Some(Span { start: from, to }));
+            }
+        }
+    }
+    Ok(proven.map(|to| Span { start: from, to }))
+}
+
+/// Goes on from `from` through files and journal for as long as records verify, calling `lay` with the frames on the way.
+pub fn follow(
+    bytes: &mut Bytes<'_>,
+    index: &Index,
+    from: Point,
+    journal: Option<&Found>,
+    log_path: &Path,
+    mut lay: impl FnMut(&Frame, &Body<'_>) -> Result<()>,
+) -> Result<Point> {
+    let Some(journal) = journal else { return scan::forward(bytes, index, from, u64::MAX) };
+    let mut laid = from;
+    let followed = replay::follow(bytes, index, from, journal, log_path, |frame, body| {
+        lay(frame, body)?;
+        let time_ns = laid.time_ns.max(frame.time_ns);
+        laid = Point { count: frame.first_number + frame.count, end: frame.offset + frame.length_bytes, time_ns };
+        Ok(())
+    });
+    match followed {
+        Err(error) if error.kind == ErrorKind::Corrupt => scan::forward(bytes, index, laid, u64::MAX),
+        reached => reached,
+    }
+}

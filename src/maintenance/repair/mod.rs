@@ -1,0 +1,97 @@
+//! Mending what opening refuses: what has to give way and may be of use is copied aside first, and the record numbers stay.
+//!
+//! `assess` finds out what is wrong with every record, `remedy` decides, `mend` carries it out, in an order that leaves something to be
+//! repaired again, with nothing lost, wherever it is cut. Without [`Repair::apply`] it ends with the report.
+
+mod assess;
+mod mend;
+mod remedy;
+
+use crate::codec::Chain;
+use crate::error::Result;
+use crate::options::{Options, check_name};
+use crate::recovery::{self, Inspected, Site, inspect};
+use crate::report::{Outcome, Report};
+use crate::storage::{Storage, open_directory};
+use crate::util::memory;
+use crate::util::progress::Progress;
+use crate::util::sync::Arc;
+use remedy::{Diagnosis, diagnose};
+use std::path::Path;
+use std::time::Instant;
+
+/// What a repair may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repair {
+    /// Change the files; otherwise only say what would be done.
+    pub apply: bool,
+    /// Where zeros may or may not be empty records, and where nothing else says that records lie in a hole, believe the count.
+    pub accept_count: bool,
+}
+
+/// Repairs namespace `name` in `directory`, or says what a repair would do. Nobody may have it open for writing.
+///
+/// `progress` is told records checked and in all; answering `false` ends the repair with nothing changed.
+///
+/// # Errors
+/// What keeps it from being repaired: other errors of opening than damage are passed on, and nothing is changed.
+pub fn repair(
+    directory: &Path,
+    name: &str,
+    options: &Options,
+    how: Repair,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Report> {
+    check_name(name)?;
+    options.check()?;
+    let storage = open_directory(directory, options.io, true)?;
+    repair_on(&storage, name, options, how, progress)
+}
+
+/// Repairs on a given engine, for tests.
+#[doc(hidden)]
+pub fn repair_on(
+    storage: &Arc<dyn Storage>,
+    name: &str,
+    options: &Options,
+    how: Repair,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Report> {
+    let started = Instant::now();
+    let named = Chain::new(&options.codecs)?;
+    let (progress, unwatched) = (Progress::new(progress), Site::new(storage.as_ref(), name, &named)?);
+    let site = Site::new(storage.as_ref(), name, &named)?.watched(Some(&progress));
+    let Inspected { lock, log, opening } = inspect(&site)?;
+    let mut report = match diagnose(&site, log.as_ref(), opening, how)? {
+        Diagnosis::Sound { plan, report } if !how.apply => {
+            recovery::refuse_without_room(&site, log.as_ref(), &plan)?;
+            report
+        }
+        Diagnosis::Sound { plan, report } => {
+            let opened = recovery::finish(&unwatched, lock, log, plan)?;
+            let done = Report { bad_records: report.bad_records, ..opened };
+            match report.outcome {
+                Outcome::Damaged => Report {
+                    outcome: Outcome::Repaired,
+                    finding: report.finding,
+                    first_bad_number: report.first_bad_number,
+                    first_bad_offset: report.first_bad_offset,
+                    ..done
+                },
+                _ => done,
+            }
+        }
+        Diagnosis::Damaged { remedy, report } => {
+            mend::refuse_without_room(&site, log.as_ref(), &remedy)?;
+            if how.apply {
+                let kept = mend::mend(&unwatched, &log, &remedy)?;
+                let salvage = kept.map(|name| memory::path(storage.path(), &name)).transpose()?;
+                Report { outcome: Outcome::Repaired, salvage, ..report }
+            } else {
+                report
+            }
+        }
+    };
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}

@@ -1,0 +1,173 @@
+//! Checks every record of a namespace against its entry and its bytes, and changes nothing.
+
+use crate::codec::Chain;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::{CodecsIn, Header, Run};
+use crate::format::codecs::CHAIN_PAGE_OFFSET;
+use crate::format::index::{Entry, entries_end};
+use crate::format::log::{self, HEADER_SIZE_BYTES, SIZE_WORD_BYTES};
+use crate::namespace::follower::Follower;
+use crate::namespace::{Namespace, Parts};
+use crate::options::{Options, check_name};
+use crate::recovery::scan::Bytes;
+use crate::report::{Outcome, Report};
+use crate::storage::{OpenMode, Storage, open_directory};
+use crate::util::progress::{Progress, Watch};
+use crate::util::sync::Arc;
+use std::path::Path;
+use std::time::Instant;
+
+/// Verifies namespace `name` in `directory`, also beside a writer: then what was visible at the start.
+///
+/// `progress` is told records done and in all; answering `false` ends the check.
+///
+/// # Errors
+/// What keeps it from checking. Damage is no error: the report's finding, the number of bad records and the first of them tell.
+pub fn verify(
+    directory: &Path,
+    name: &str,
+    options: &Options,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Report> {
+    check_name(name)?;
+    verify_on(&open_directory(directory, options.io, false)?, name, options, progress)
+}
+
+/// Verifies on a given engine, for tests.
+#[doc(hidden)]
+pub fn verify_on(
+    storage: &Arc<dyn Storage>,
+    name: &str,
+    options: &Options,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Report> {
+    let started = Instant::now();
+    let progress = Progress::new(progress);
+    let watch: Option<&dyn Watch> = Some(&progress);
+    let (follower, index, events) = match Follower::open(storage.as_ref(), name, &Chain::new(&options.codecs)?, watch) {
+        Err(error) if error.kind.is_of_the_files() => return Ok(unreadable(&error, started)),
+        opened => opened?,
+    };
+    // The records are read through one buffer of its own, so no reader is needed.
+    let parts = Parts { index, events, follower: Some(follower), ringer: None, readers: Vec::new() };
+    let namespace = Namespace::new(0, name, Arc::clone(storage), options, parts)?;
+    namespace.look_watched(watch)?;
+    let mut report = namespace.report.lock().try_clone()?;
+    let (count, end) = namespace.visible.get();
+    let log = storage
+        .open(&log::file_name(name), OpenMode::Read)
+        .map_err(|error| Error::os("opening", &error).of(namespace.log_path()))?;
+    let mut bytes = Bytes::new(log.as_ref(), end)?.watched(watch);
+    check_records(&namespace, &mut bytes, count, &mut report, &progress)?;
+    if report.bad_records > 0 {
+        report.outcome = Outcome::Damaged;
+        report.finding = report.finding.or(Some(ErrorKind::Corrupt));
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+fn unreadable(error: &Error, started: Instant) -> Report {
+    Report { seconds: started.elapsed().as_secs_f64(), ..Report::damaged(error) }
+}
+
+/// Checks the records by their entries, which cut the file into stretches: each is read once at most, whatever entries and sizes claim.
+fn check_records(
+    namespace: &Namespace,
+    bytes: &mut Bytes<'_>,
+    count: u64,
+    report: &mut Report,
+    progress: &dyn Watch,
+) -> Result<()> {
+    let watch = Some(progress);
+    let index = namespace.open_index().index;
+    let header = Header::read(index.file.as_ref());
+    let header = header.map_err(|error| Error::os("reading its side file", &error).of(namespace.log_path()))?;
+    let (entries, has_no_codecs) = (header.entries_in_file(), header.codecs_in() == CodecsIn::Nowhere);
+    let end = count.min(entries);
+    progress.tell(0, count)?;
+    let mut bad =
+        Bad { records: count - end, first: (end < count).then(|| (end, entries_end(end))), is_of_record: false };
+    let mut run = Run::default();
+    let mut at = run.next_valid(&index, 0..end, watch)?;
+    // Up to where the records before are read, and where the next must begin; unknown after one whose end is not to be trusted.
+    let (mut read_to, mut expected, mut checked) = (HEADER_SIZE_BYTES, Some(HEADER_SIZE_BYTES), 0);
+    while let Some((number, entry)) = at {
+        progress.step(number, count)?;
+        bad.add(checked, number - checked, expected.unwrap_or(0));
+        let next = run.next_valid(&index, number + 1..end, watch)?;
+        let room = Room::before(next, number, bytes.file_end);
+        let body = entry.offset.saturating_add(SIZE_WORD_BYTES);
+        let is_first = number > 0 || entry.offset == HEADER_SIZE_BYTES;
+        let begins = is_first && entry.offset >= read_to && body <= room.end();
+        let fits = if begins { bytes.record_end(entry.offset)?.filter(|end| room.takes(*end)) } else { None };
+        let found = if fits.is_some() { bytes.record(entry.offset)? } else { None };
+        let good = found.filter(|found| found.crc == entry.crc);
+        // One that a repair quarantined is bad, but where it ends is known; so is one whose codecs nobody knows any more.
+        let is_lost = has_no_codecs && good.is_some() && !entry.adopted;
+        if is_lost || entry.quarantined || good.is_none() {
+            bad.add(number, 1, if is_lost { CHAIN_PAGE_OFFSET } else { entry.offset });
+        }
+        read_to = fits.unwrap_or(if begins { body } else { read_to });
+        expected = good.map(|found| found.end);
+        (at, checked) = (next, number + 1);
+    }
+    bad.add(checked, end - checked, expected.unwrap_or(0));
+    report.bad_records += bad.records;
+    if let Some(first) = bad.first {
+        (report.first_bad_number, report.first_bad_offset) = first;
+    }
+    // It is done, whatever the callback says now.
+    let _ = progress.tell(count, count);
+    Ok(())
+}
+
+/// How many records are bad, and the first of them.
+struct Bad {
+    records: u64,
+    /// Its number, and where it is, or was expected.
+    first: Option<(u64, u64)>,
+    /// Whether that is one that was checked: a record behind all entries counts as the first only if there is no other.
+    is_of_record: bool,
+}
+
+impl Bad {
+    fn add(&mut self, number: u64, count: u64, offset: u64) {
+        self.records += count;
+        if count > 0 && !self.is_of_record {
+            (self.first, self.is_of_record) = (Some((number, offset)), true);
+        }
+    }
+}
+
+/// Where a record may end.
+#[derive(Clone, Copy)]
+enum Room {
+    /// Where the next begins, by its entry.
+    Exactly(u64),
+    /// At least a size word is left for each of the records behind it.
+    UpTo(u64),
+}
+
+impl Room {
+    /// That of record `number`: behind it `next` is the first with a valid entry, or the file ends at `file_end`.
+    fn before(next: Option<(u64, Entry)>, number: u64, file_end: u64) -> Room {
+        let Some((next, entry)) = next else { return Room::UpTo(file_end) };
+        match next - number - 1 {
+            0 => Room::Exactly(entry.offset),
+            between => Room::UpTo(entry.offset.saturating_sub(between * SIZE_WORD_BYTES)),
+        }
+    }
+
+    fn end(self) -> u64 {
+        let (Room::Exactly(end) | Room::UpTo(end)) = self;
+        end
+    }
+
+    fn takes(self, end: u64) -> bool {
+        match self {
+            Room::Exactly(next) => end == next,
+            Room::UpTo(last) => end <= last,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The files of one namespace as a reader has them open, and the index it makes itself where there is none.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::{self, Header, Index, Run};
+use crate::files::journal::{Body, Found};
+use crate::format::log;
+use crate::recovery::layout;
+use crate::recovery::rebuild;
+use crate::recovery::scan::{Bytes, Point};
+use crate::recovery::{self, BesideRecords, Plan, Site};
+use crate::storage::{CommitWord, File, FileId, OpenMode, Storage};
+use crate::util::memory;
+use crate::util::sync::Arc;
+
+/// The most records indexed in memory, 24 bytes each.
+const SCRATCH_RECORDS_MAX: u64 = 1 << 24;
+
+/// The files of one namespace as a reader has them open.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) log: Arc<dyn File>,
+    pub(super) log_id: FileId,
+    pub(super) index: Index,
+    /// `None` when there is no usable side file and the index is in memory.
+    pub(super) index_id: Option<FileId>,
+    pub(super) word: Box<dyn CommitWord>,
+}
+
+impl Files {
+    pub(super) fn open(site: &Site<'_>) -> Result<Files> {
+        let Site { storage, namespace, .. } = *site;
+        let log_name = log::file_name(namespace);
+        let log = open_file(storage, &log_name)?;
+        let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
+        if log_meta.size_bytes < log::HEADER_SIZE_BYTES {
+            return Err(too_short(site, log_meta.size_bytes)?.of(&memory::path(storage.path(), &log_name)?));
+        }
+        let (index, index_id) = match open_index(site)? {
+            Some((index, id)) => (index, Some(id)),
+            None => (index_records(site, log.as_ref(), log_meta.size_bytes)?, None),
+        };
+        let word = log.commit_word(false).map_err(|error| failed("mapping", storage, &log_name, &error))?;
+        Ok(Files { log, log_id: log_meta.id, index, index_id, word })
+    }
+
+    /// Whether these can be read on with in place of `before`.
+    pub(super) fn continue_from(&self, before: &Files) -> bool {
+        let now_indexed = before.index_id.is_none() && self.log_id == before.log_id;
+        now_indexed || self.index.log_id == before.index.log_id
+    }
+}
+
+/// The refusal of a record file of `size_bytes`, too few for a count: half made, unless a side file may know a record.
+fn too_short(site: &Site<'_>, size_bytes: u64) -> Result<Error> {
+    let (storage, name) = (site.storage, index::file_name(site.namespace));
+    let side_file = storage.metadata(&name).map_err(|error| failed("looking at", storage, &name, &error))?;
+    let knows_none = match open_index(site)? {
+        None => side_file.is_none_or(|meta| meta.size_bytes == 0),
+        Some((index, _)) => {
+            let header =
+                Header::read(index.file.as_ref()).map_err(|error| failed("reading", storage, &name, &error))?;
+            header.newest().is_some_and(|(newest, _)| newest.count == 0)
+                && Run::default().entry(&index, 0, 1)?.is_none()
+        }
+    };
+    Ok(if knows_none {
+        let message = format_args!(
+            "it has {size_bytes} bytes, so it is no namespace yet: it is being made, or its maker was killed, and opening it for writing makes it whole"
+        );
+        Error::new(ErrorKind::NotFound, message)
+    } else {
+        let message = format_args!(
+            "it has {size_bytes} bytes and no record to read, but its side file may know some; restore it from a copy"
+        );
+        Error::new(ErrorKind::Truncated, message)
+    })
+}
+
+/// The side file; `None` when there is none, or one without an identity.
+fn open_index(site: &Site<'_>) -> Result<Option<(Index, FileId)>> {
+    let Site { storage, namespace, .. } = *site;
+    let name = index::file_name(namespace);
+    let file = match open_file(storage, &name) {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let id = file.metadata().map_err(|error| failed("looking at", storage, &name, &error))?.id;
+    let header = Header::read(file.as_ref()).map_err(|error| failed("reading", storage, &name, &error))?;
+    let identity = crate::recovery::usable_identity(&header, site.named, &site.index_path)?;
+    Ok(identity.map(|identity| (Index { file, log_id: identity.log_id }, id)))
+}
+
+/// Indexes in memory the records of a file that nobody writes: those a writer would find, without what only the journal holds.
+fn index_records(site: &Site<'_>, log: &dyn File, size_bytes: u64) -> Result<Index> {
+    if log.is_locked().map_err(site.failed("asking for its lock"))? {
+        let message = "it has no side file yet and a writer holds it; try again";
+        return Err(Error::new(ErrorKind::NotFound, message).of(&site.log_path));
+    }
+    let point = match recovery::examine(site, log, None)? {
+        Plan::Adopt { point, journal: Some(BesideRecords::Continues(journal)), .. } => {
+            in_file(&mut site.bytes(log, size_bytes)?, &journal, point)?
+        }
+        Plan::Adopt { point, .. } => point,
+        // It became too short to hold a record just now.
+        _ => Point::START,
+    };
+    refuse_too_many(site, point.count)?;
+    rebuild::scratch_index(site.storage, log, point, site.watch)
+}
+
+/// Indexes in memory the records that the side file does not know and a writer would index.
+pub(super) fn complete(site: &Site<'_>, files: &Files, from: Point, to: Point) -> Result<Index> {
+    refuse_too_many(site, to.count)?;
+    rebuild::scratch_completed(site.storage, files.log.as_ref(), &files.index, from, to, site.watch)
+}
+
+fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
+    if count <= SCRATCH_RECORDS_MAX {
+        return Ok(());
+    }
+    let message = format_args!(
+        "it has {count} records and no side file that knows them all, too many to index in memory; open it for writing once to index them on disk"
+    );
+    Err(Error::new(ErrorKind::TooLarge, message).of(&site.log_path))
+}
+
+/// How far the record file itself has the records up to `all`, which end with the frames of `journal` or behind them.
+fn in_file(bytes: &mut Bytes<'_>, journal: &Found, all: Point) -> Result<Point> {
+    let first_number = journal.halves.first().map_or(0, |half| half.header.first_number);
+    let Some(led) = layout::leads_to(bytes, Point::START, first_number)? else { return Ok(Point::START) };
+    let mut reached = led.to;
+    for half in &journal.halves {
+        let mut frames = journal.frames(half);
+        while let Some((frame, body)) = frames.next()? {
+            let (Some(count), Some(end)) = (frame.end_number(), frame.end()) else { return Ok(reached) };
+            if !holds(bytes, frame.offset, &body)? {
+                return Ok(reached);
+            }
+            reached = Point { count, end, time_ns: 0 };
+        }
+    }
+    Ok(all)
+}
+
+/// Whether the file has `body` at `offset`.
+fn holds(bytes: &mut Bytes<'_>, offset: u64, body: &Body<'_>) -> Result<bool> {
+    body.pieces(|at, expected| {
+        let mut done = 0;
+        while done < expected.len() {
+            let rest = &expected[done..];
+            let piece = bytes.some(offset + at + done as u64, rest.len() as u64)?;
+            if piece.is_empty() || !rest.starts_with(piece) {
+                return Ok(false);
+            }
+            done += piece.len();
+        }
+        Ok(true)
+    })
+}
+
+fn open_file(storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {
+    storage.open(name, OpenMode::Read).map_err(|error| failed("opening", storage, name, &error))
+}
+
+fn failed(doing: &str, storage: &dyn Storage, name: &str, error: &std::io::Error) -> Error {
+    Error::os(doing, error).of_file(storage.path(), name)
+}

@@ -1,0 +1,328 @@
+//! What a read-only log may show, found out from the outside: by the lock and the commit word, or the tail verified by itself. The live
+//! page only says when to look.
+
+mod files;
+mod sight;
+
+use crate::codec::Chain;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::{self, Header, Run};
+use crate::files::live::{self, Live};
+use crate::format::index::{Entry, Mode};
+use crate::format::log;
+use crate::format::name::FileName;
+use crate::namespace::wait::EventCount;
+use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex};
+use crate::recovery::Site;
+use crate::recovery::scan::Point;
+use crate::report::Report;
+use crate::storage::{Lock, Storage};
+use crate::util::memory;
+use crate::util::progress::Watch;
+use crate::util::sync::{Arc, Mutex, RwLock};
+use files::Files;
+use sight::{Authority, Sight, end_of, of_files, of_unready, of_writer};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Whether a reader could open the files of `namespace`; nothing is made.
+///
+/// # Errors
+/// Why it could not.
+pub fn try_files(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<()> {
+    Files::open(&Site::new(storage, namespace, named)?).map(drop)
+}
+
+/// Instead of the time of a look that failed.
+const FAILED: u64 = u64::MAX;
+/// How often a look starts again because a writer came or went meanwhile.
+const LOOK_TRIES: usize = 8;
+
+#[derive(Debug)]
+struct Following {
+    files: Files,
+    live: Option<Live>,
+    authority: Authority,
+    /// What the live page said at the last look.
+    epoch_seen: u64,
+    /// Whether streams go by an index in memory that knows more than the side file.
+    is_completed: bool,
+}
+
+/// What readers were shown.
+struct Shown {
+    count: u64,
+    /// The last record, and its entry if that was good.
+    last: Option<(u64, Entry)>,
+}
+
+/// Follows one namespace from outside its writer.
+#[derive(Debug)]
+pub struct Follower {
+    following: RwLock<Following>,
+    /// One thread at a time looks.
+    looking: Mutex<()>,
+    /// One thread at a time moves what is visible on; taken while holding nothing but `looking`. The last record that was shown, and its
+    /// entry: what is there now is compared with it.
+    publishing: Mutex<Option<(u64, Entry)>>,
+    started: Instant,
+    /// Milliseconds after `started` of the last look, or [`FAILED`]: the next one is due.
+    last_look_ms: AtomicU64,
+    /// How often what was shown here was rolled back.
+    rollbacks: AtomicU64,
+}
+
+impl Follower {
+    /// Opens the files of `namespace` for following, and the index and words its streams use; `watch` is told of what is read for it.
+    pub fn open(
+        storage: &dyn Storage,
+        namespace: &str,
+        named: &Chain,
+        watch: Option<&dyn Watch>,
+    ) -> Result<(Follower, OpenIndex, EventCount)> {
+        let files = Files::open(&Site::new(storage, namespace, named)?.watched(watch))?;
+        let live = Live::attach_reader(storage, namespace, files.log.as_ref());
+        let index =
+            OpenIndex::new(files.index.clone(), named, &memory::path(storage.path(), &index::file_name(namespace))?)?;
+        let events = EventCount::new(live.as_ref().and_then(Live::page), false);
+        let follower = Follower {
+            following: RwLock::new(Following {
+                files,
+                live,
+                authority: Authority::Unready,
+                epoch_seen: 0,
+                is_completed: false,
+            }),
+            looking: Mutex::new(()),
+            publishing: Mutex::new(None),
+            started: Instant::now(),
+            last_look_ms: AtomicU64::new(0),
+            rollbacks: AtomicU64::new(0),
+        };
+        Ok((follower, index, events))
+    }
+
+    /// Goes by the commit word while the writer of the last look is ready; otherwise nothing changes before the next look.
+    pub fn refresh(&self, namespace: &Namespace) {
+        let following = self.following.read();
+        let Authority::Writer { epoch } = following.authority else { return };
+        let Some(live) = &following.live else { return };
+        // The page is a hint: a writer that came or went without a word is noticed by the next look.
+        if epoch == 0 || live.ready_epoch() != epoch {
+            return;
+        }
+        let Ok(count) = following.files.word.load() else { return };
+        if count <= namespace.visible.count() {
+            return;
+        }
+        let rollbacks = self.rollbacks.load(Ordering::Acquire);
+        let shown = *self.publishing.lock();
+        // A look will tell what keeps it from being read.
+        let Ok((end, entry)) = end_of(&following.files, count, namespace) else { return };
+        if let Some((number, shown)) = shown {
+            let Ok(now) =
+                Run::default().entry(&following.files.index, number, number + 1).map(Option::<&Entry>::copied)
+            else {
+                return;
+            };
+            // There is another record in the place of the last one shown. The next look counts that as a rollback; have it made at once.
+            if now.is_some_and(|now| !now.is_of_the_same_record(&shown)) {
+                self.last_look_ms.store(FAILED, Ordering::Relaxed);
+                return;
+            }
+        }
+        drop(following);
+        let mut last = self.publishing.lock();
+        let is_current = rollbacks == self.rollbacks.load(Ordering::Acquire);
+        if is_current && count > namespace.visible.count() {
+            *last = entry.map(|entry| (count - 1, entry));
+            namespace.visible.publish(count, end);
+        }
+    }
+
+    /// How long the last look may be relied on; zero after one that failed, and when the writer is another.
+    pub fn look_due_in(&self, namespace: &Namespace) -> Duration {
+        let last_look_ms = self.last_look_ms.load(Ordering::Relaxed);
+        if last_look_ms == FAILED || self.is_another_epoch() {
+            return Duration::ZERO;
+        }
+        let since = Duration::from_millis(self.now_ms().saturating_sub(last_look_ms));
+        namespace.events.look_interval().saturating_sub(since)
+    }
+
+    /// Whether the live page names another writer than at the last look.
+    fn is_another_epoch(&self) -> bool {
+        let following = self.following.read();
+        let page_epoch = following.live.as_ref().filter(|live| live.page().is_some()).map(Live::ready_epoch);
+        page_epoch.is_some_and(|epoch| epoch != following.epoch_seen)
+    }
+
+    /// How often what was shown was rolled back.
+    pub fn rollbacks(&self) -> u64 {
+        self.rollbacks.load(Ordering::Acquire)
+    }
+
+    /// The mode of the newest checkpoint on disk, and how many records it makes certain to be there.
+    pub fn durability(&self) -> io::Result<(Mode, u64)> {
+        let following = self.following.read();
+        // An index in memory has no checkpoint on disk.
+        let index = following.files.index_id.map(|_| &following.files.index);
+        let header = index.map(|index| Header::read(index.file.as_ref())).transpose()?;
+        let Some((newest, _)) = header.and_then(|header| header.newest()) else { return Ok((Mode::Fast, 0)) };
+        let is_at_work = matches!(following.authority, Authority::Writer { .. });
+        let all = newest.mode == Mode::Durable && is_at_work;
+        Ok((newest.mode, if all { ALL_VISIBLE } else { newest.count }))
+    }
+
+    /// Finds out anew who decides, and what is visible; wakes the sleepers of this process when that changed. `watch` is told of what is
+    /// read for it.
+    pub fn look(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<()> {
+        self.try_look(namespace, watch).inspect_err(|_| {
+            // Whoever asks next looks again, and is told, too.
+            self.last_look_ms.store(FAILED, Ordering::Relaxed);
+        })
+    }
+
+    fn try_look(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<()> {
+        let looking = self.looking.lock();
+        self.last_look_ms.store(self.now_ms(), Ordering::Relaxed);
+        let shown = {
+            let last = self.publishing.lock();
+            Shown { count: namespace.visible.count(), last: *last }
+        };
+        self.follow_paths(namespace)?;
+        let sight = self.see(namespace, watch)?;
+        self.follow_index(namespace, &sight)?;
+        let Point { count, end, .. } = sight.point;
+        let rolled_back = self.is_rolled_back(&sight, &shown)?;
+        let entry = self.entry_of(&sight, count.wrapping_sub(1))?;
+        // From here on nothing fails: a look that the next one goes by has shown what it saw.
+        let mut following = self.following.write();
+        following.authority = sight.authority;
+        following.epoch_seen = sight.epoch;
+        drop(following);
+        let mut last = self.publishing.lock();
+        if count > namespace.visible.count() || rolled_back {
+            *last = entry.map(|entry| (count - 1, entry));
+            namespace.visible.publish(count, end);
+        }
+        if rolled_back {
+            self.rollbacks.fetch_add(1, Ordering::Release);
+            namespace.forget_files();
+        }
+        drop(last);
+        namespace.events.set_unannounced(sight.authority.is_silent());
+        drop(looking);
+        self.fill_report(namespace, sight.report);
+        if rolled_back || namespace.visible.count() != shown.count {
+            namespace.events.notify_process();
+        }
+        Ok(())
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Maps anew what lies under the paths now, if it is another file of the same log.
+    fn follow_paths(&self, namespace: &Namespace) -> Result<()> {
+        let storage = namespace.storage.as_ref();
+        let id = |name: FileName| match storage.metadata(&name) {
+            Ok(meta) => Ok(meta.map(|meta| meta.id)),
+            Err(error) => Err(Error::os("looking at", &error).of_file(storage.path(), &name)),
+        };
+        let log_id = id(log::file_name(&namespace.name))?;
+        let index_id = id(index::file_name(&namespace.name))?;
+        let live_id = id(live::file_name(&namespace.name))?;
+        let following = self.following.read();
+        let same_files = log_id == Some(following.files.log_id) && index_id == following.files.index_id;
+        let same_live = live_id == following.live.as_ref().and_then(Live::id);
+        drop(following);
+        if !same_files {
+            let files = match Files::open(&Site::new(storage, &namespace.name, namespace.named_codecs())?) {
+                // Says nothing about whose files they are.
+                Err(error) if error.kind == ErrorKind::Codec || error.kind.is_of_the_system() => return Err(error),
+                opened => opened.ok(),
+            };
+            let files = files.filter(|files| files.continue_from(&self.following.read().files)).ok_or_else(|| {
+                let message = "it was replaced by another log, or removed; open it again";
+                Error::new(ErrorKind::Replaced, message).of(namespace.log_path())
+            })?;
+            namespace.replace_index(files.index.clone())?;
+            let mut following = self.following.write();
+            (following.files, following.is_completed) = (files, false);
+        }
+        let log = Arc::clone(&self.following.read().files.log);
+        if !same_live && let Some(live) = Live::attach_reader(storage, &namespace.name, log.as_ref()) {
+            if let Some(page) = live.page() {
+                namespace.events.move_to(page)?;
+            }
+            self.following.write().live = Some(live);
+        }
+        Ok(())
+    }
+
+    /// Has streams go by the index in memory that a look made, and by the side file again when a writer came.
+    fn follow_index(&self, namespace: &Namespace, sight: &Sight) -> Result<()> {
+        let mut following = self.following.write();
+        let goes_by_files = matches!(sight.authority, Authority::Files { .. });
+        let index = match &sight.completed {
+            Some(completed) => completed,
+            None if following.is_completed && !goes_by_files => &following.files.index,
+            None => return Ok(()),
+        };
+        namespace.replace_index(index.clone())?;
+        following.is_completed = sight.completed.is_some();
+        Ok(())
+    }
+
+    /// Whether what was `shown` was rolled back, as the files have it: there are fewer records, or another in place of the last.
+    fn is_rolled_back(&self, sight: &Sight, shown: &Shown) -> Result<bool> {
+        if !sight.is_final {
+            return Ok(false);
+        }
+        if sight.point.count < shown.count {
+            return Ok(true);
+        }
+        let Some((number, entry)) = shown.last else { return Ok(false) };
+        Ok(self.entry_of(sight, number)?.is_some_and(|now| !now.is_of_the_same_record(&entry)))
+    }
+
+    /// The entry of record `number` in what a look found; `None` where it is damaged, or there is no such record.
+    fn entry_of(&self, sight: &Sight, number: u64) -> Result<Option<Entry>> {
+        if number >= sight.point.count {
+            return Ok(None);
+        }
+        let following = self.following.read();
+        let index = sight.completed.as_ref().unwrap_or(&following.files.index);
+        Ok(Run::default().entry(index, number, number + 1)?.copied())
+    }
+
+    fn see(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
+        for _ in 0..LOOK_TRIES {
+            let following = self.following.read();
+            let log = following.files.log.as_ref();
+            let lock =
+                || log.lock_seen().map_err(|error| Error::os("asking for its lock", &error).of(namespace.log_path()));
+            let epoch = following.live.as_ref().map_or(0, Live::ready_epoch);
+            let seen = lock()?;
+            let sight = match seen {
+                Lock::Held => of_unready(&following.files, namespace, watch)?,
+                Lock::Ready => of_writer(&following.files, epoch, namespace)?,
+                Lock::Free => of_files(&following, namespace, watch)?,
+            };
+            if lock()? == seen {
+                return Ok(Sight { epoch, ..sight });
+            }
+        }
+        let message = "writers come and go faster than a reader can look; try again";
+        Err(Error::new(ErrorKind::Io, message).of(namespace.log_path()))
+    }
+
+    fn fill_report(&self, namespace: &Namespace, report: Report) {
+        let mut known = namespace.report.lock();
+        let seconds = if known.seconds == 0.0 { self.started.elapsed().as_secs_f64() } else { known.seconds };
+        *known = Report { seconds, ..report };
+    }
+}

@@ -1,0 +1,176 @@
+//! What a look finds: who decides what is visible, and how far that reaches.
+
+use super::Following;
+use super::files::{Files, complete};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::{Header, Index, Run};
+use crate::format::in_memory;
+use crate::format::index::Entry;
+use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
+use crate::namespace::Namespace;
+use crate::recovery::scan::{self, Point};
+use crate::recovery::{self, Plan, Recovery, Site, Unindexed};
+use crate::report::{Outcome, Report};
+use crate::util::progress::Watch;
+use crate::util::sync::Arc;
+
+/// How many damaged entries at the end are passed over in search of a good one.
+const DAMAGED_ENTRIES_MAX: u64 = 1024;
+
+/// Who decides what is visible, as of the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Authority {
+    /// A writer that is ready, as its lock says: the commit word. The epoch is that of the live page, 0 without one.
+    Writer { epoch: u64 },
+    /// A writer that recovers, or cannot say that it is ready: what verifies, up to the commit word.
+    Unready,
+    /// Nobody holds the lock: the files themselves, verified when they were like this.
+    Files { header_count: u64, log_size_bytes: u64, checkpoint_seq: u64, index_size_bytes: u64 },
+}
+
+impl Authority {
+    /// Whether a writer holds the lock that may wake nobody here, as far as the live page says.
+    pub(super) fn is_silent(self) -> bool {
+        matches!(self, Authority::Unready | Authority::Writer { epoch: 0 })
+    }
+}
+
+/// What a look found.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) authority: Authority,
+    pub(super) point: Point,
+    /// What a report says of it; its count is that of `point`.
+    pub(super) report: Report,
+    /// Whether nothing can bring back what is missing here.
+    pub(super) is_final: bool,
+    /// What the live page said, which is a hint.
+    pub(super) epoch: u64,
+    /// In place of a side file that does not know all records.
+    pub(super) completed: Option<Index>,
+}
+
+impl Sight {
+    fn new(authority: Authority, point: Point, report: Report) -> Sight {
+        Sight { authority, point, report, is_final: false, epoch: 0, completed: None }
+    }
+}
+
+/// The end of the last of `count` records, and its entry. Where that is damaged, the end of the last record before it whose entry is not:
+/// what lies beyond is refused as it is read.
+pub(super) fn end_of(files: &Files, count: u64, namespace: &Namespace) -> Result<(u64, Option<Entry>)> {
+    let file_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
+    for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
+        let mut word = [0; in_memory(SIZE_WORD_BYTES)];
+        let Some(entry) = Run::default().entry(&files.index, number, number + 1)?.copied() else { continue };
+        files.log.read_at(entry.offset, &mut word).map_err(|error| unreadable(namespace, &error))?;
+        if let Some(end) = record_end(entry.offset, u64::from_le_bytes(word)) {
+            return Ok((end.min(file_size_bytes), (number + 1 == count).then_some(entry)));
+        }
+    }
+    Ok((log::HEADER_SIZE_BYTES, None))
+}
+
+pub(super) fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Result<Sight> {
+    let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
+    let point = Point { count, end: end_of(files, count, namespace)?.0, time_ns: 0 };
+    // If the page is still that of a killed writer, since this one could not write it, this one wakes no reader.
+    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
+    let is_of_this_writer = header.newest().is_none_or(|(newest, _)| newest.epoch == epoch);
+    let authority = Authority::Writer { epoch: if is_of_this_writer { epoch } else { 0 } };
+    Ok(Sight { is_final: true, epoch, ..Sight::new(authority, point, live(count, count)) })
+}
+
+/// Of a recovery what verifies stays, and of a writer at work everything does. What was shown before is not verified again.
+pub(super) fn of_unready(files: &Files, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
+    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
+    let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
+    let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
+    let newest = header.newest();
+    let covered = newest.map_or(Point::START, |(newest, _)| Point { count: newest.count, end: newest.end, time_ns: 0 });
+    let (count, end) = namespace.visible.get();
+    let was_shown = covered.count < count && count <= header_count;
+    let from = if was_shown { Point { count, end, time_ns: 0 } } else { covered };
+    let point = if from.count < header_count {
+        let mut bytes = scan::Bytes::new(files.log.as_ref(), log_size_bytes)?.watched(watch);
+        scan::forward(&mut bytes, &files.index, from, header_count)?
+    } else {
+        from
+    };
+    Ok(Sight::new(Authority::Unready, point, live(point.count, header_count)))
+}
+
+fn live(count: u64, header_count: u64) -> Report {
+    Report { outcome: Outcome::Live, count, header_count, ..Report::default() }
+}
+
+/// Goes by the files alone: what the next writer's recovery would find, without what only the journal holds.
+pub(super) fn of_files(following: &Following, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
+    let files = &following.files;
+    let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
+    let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
+    let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
+    let (newest, _) = header.newest().unzip();
+    let authority = Authority::Files {
+        header_count,
+        log_size_bytes,
+        checkpoint_seq: newest.map_or(0, |newest| newest.seq),
+        index_size_bytes: header.file_size_bytes,
+    };
+    if authority == following.authority {
+        let (count, end) = namespace.visible.get();
+        let point = Point { count, end, time_ns: 0 };
+        return Ok(Sight::new(authority, point, namespace.report.lock().try_clone()?));
+    }
+    let site = Site::new(namespace.storage.as_ref(), &namespace.name, namespace.named_codecs())?.watched(watch);
+    let side_file = files.index_id.map(|_| (header, Arc::clone(&files.index.file)));
+    let plan = match recovery::examine(&site, files.log.as_ref(), side_file) {
+        Err(error) if !is_finding(error.kind) => return Err(error),
+        plan => plan,
+    };
+    let from = newest.map_or(Point::START, |newest| Point { count: newest.count, end: newest.end, time_ns: 0 });
+    let unindexed = match &plan {
+        // Those behind what the journal holds are out of reach.
+        Ok(Plan::Recover(Recovery { unindexed: Some(unindexed), journal, .. })) => {
+            (journal.is_none() || unindexed.from.count <= from.count).then_some(*unindexed)
+        }
+        _ => None,
+    };
+    let (point, completed) = match (&plan, unindexed) {
+        (Ok(Plan::Continue { point, .. }), _) => (*point, None),
+        (_, Some(Unindexed { from, to })) => (to, Some(complete(&site, files, from, to)?)),
+        (_, None) => {
+            let mut bytes = site.bytes(files.log.as_ref(), log_size_bytes)?;
+            (scan::forward(&mut bytes, &files.index, from, u64::MAX)?, None)
+        }
+    };
+    // More may come from the journal, or where the opening is refused, from whoever mends the files.
+    let is_final = match &plan {
+        Ok(Plan::Create | Plan::Continue { .. }) => true,
+        Ok(Plan::Recover(Recovery { journal, .. })) => journal.is_none(),
+        Ok(Plan::Adopt { journal, .. }) => journal.is_none(),
+        Err(_) => false,
+    };
+    let report = plan.map_or_else(|error| Report::damaged(&error), |plan| plan.report());
+    let report = Report {
+        // It stays as it is until somebody mends it.
+        outcome: if report.finding.is_some() { Outcome::Damaged } else { report.outcome },
+        count: point.count,
+        header_count,
+        recovered: report.recovered.min(point.count),
+        adopted: report.adopted.min(point.count),
+        ..report
+    };
+    Ok(Sight { is_final, completed, ..Sight::new(authority, point, report) })
+}
+
+/// Whether the refusal of a writer is what a reader reports, which goes on with what verifies.
+fn is_finding(kind: ErrorKind) -> bool {
+    // What cannot be opened, or is of a newer version, can be the journal only, which a reader does without: a side file is refused
+    // when it is opened.
+    kind.is_of_the_files() || matches!(kind, ErrorKind::Version | ErrorKind::Permission | ErrorKind::NotRegular)
+}
+
+fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {
+    Error::os("reading it or its side file", error).of(namespace.log_path())
+}

@@ -1,0 +1,350 @@
+//! What the writer and the streams of one namespace share: what is visible, where to wait, the pool, the counters.
+
+pub mod follower;
+pub mod pool;
+pub mod record;
+pub mod ringer;
+pub mod wait;
+
+use crate::codec::Chain;
+use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::files::index::{self, CodecsIn, Header, Index};
+use crate::files::journal;
+use crate::format::index::Mode;
+use crate::format::log;
+use crate::format::name::FileName;
+use crate::namespace::follower::Follower;
+use crate::namespace::pool::Pool;
+use crate::namespace::record::{Place, Reader};
+use crate::namespace::ringer::Ringer;
+use crate::namespace::wait::{Bell, EventCount, Visible};
+use crate::options::Options;
+use crate::report::{Report, Stats};
+use crate::storage::{OpenMode, Storage};
+use crate::util::memory;
+use crate::util::progress::Watch;
+use crate::util::sync::{Arc, Mutex, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// As a durable count: however many records are visible.
+pub const ALL_VISIBLE: u64 = u64::MAX;
+
+/// Figures for [`Stats`].
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub streams: AtomicU64,
+    pub waiters: AtomicU64,
+    pub appends: AtomicU64,
+    pub commits: AtomicU64,
+    pub syncs: AtomicU64,
+    pub records_read: AtomicU64,
+    pub checksum_failures: AtomicU64,
+    /// Of a fast writer: what the last completed flush covers.
+    pub flushed_count: AtomicU64,
+    /// Whether the writer is in durable mode.
+    pub is_durable: AtomicBool,
+}
+
+/// The index a stream reads, the codecs of its records, and which opening of the files it belongs to.
+#[derive(Clone, Debug)]
+pub struct OpenIndex {
+    pub index: Index,
+    pub chain: Chain,
+    pub codecs_in: CodecsIn,
+    pub files_serial: u64,
+}
+
+impl OpenIndex {
+    /// `index`, the side file at `path`, for an opener who named the codecs `named`.
+    ///
+    /// # Errors
+    /// Those of [`Chain::agree`].
+    pub fn new(index: Index, named: &Chain, path: &Path) -> Result<OpenIndex> {
+        let header = Header::read(index.file.as_ref()).map_err(|error| Error::os("reading", &error).of(path))?;
+        let chain = named.agree(header.codecs.as_deref(), path)?;
+        Ok(OpenIndex { index, chain, codecs_in: header.codecs_in(), files_serial: 0 })
+    }
+
+    /// Whether it is certain that payloads are stored as they are.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.codecs_in != CodecsIn::Nowhere && self.chain.is_plain()
+    }
+}
+
+/// What a namespace is put together from.
+#[derive(Debug)]
+pub struct Parts {
+    pub index: OpenIndex,
+    /// Wakes this process.
+    pub events: EventCount,
+    /// Finds out what is visible where no writer of this process says so.
+    pub follower: Option<Follower>,
+    pub ringer: Option<Arc<Ringer>>,
+    pub readers: Vec<Reader>,
+}
+
+/// One namespace of an open log.
+#[derive(Debug)]
+pub struct Namespace {
+    /// Its number in this log, in the order added.
+    pub number: u32,
+    pub name: String,
+    pub storage: Arc<dyn Storage>,
+    pub visible: Visible,
+    pub events: EventCount,
+    pub pool: Pool<Reader>,
+    pub counters: Counters,
+    pub max_record_size_bytes: u64,
+    pub verify_reads: bool,
+    pub poisoned: AtomicBool,
+    pub report: Mutex<Report>,
+    log_path: PathBuf,
+    index_path: PathBuf,
+    index: RwLock<OpenIndex>,
+    named: Chain,
+    /// The serial in `index`, to be compared without a lock.
+    files_serial: AtomicU64,
+    closed: AtomicBool,
+    /// Present in a read-only log.
+    follower: Option<Follower>,
+    /// Rings armed bells where no writer of this process does.
+    pub ringer: Option<Arc<Ringer>>,
+}
+
+impl Namespace {
+    pub fn new(
+        number: u32,
+        name: &str,
+        storage: Arc<dyn Storage>,
+        options: &Options,
+        parts: Parts,
+    ) -> Result<Namespace> {
+        let Parts { index, events, follower, ringer, readers } = parts;
+        Ok(Namespace {
+            number,
+            name: memory::text(name)?,
+            log_path: memory::path(storage.path(), &log::file_name(name))?,
+            index_path: memory::path(storage.path(), &index::file_name(name))?,
+            storage,
+            visible: Visible::new(),
+            events,
+            pool: Pool::new(readers)?,
+            counters: Counters::default(),
+            max_record_size_bytes: options.max_record_size_bytes,
+            verify_reads: options.verify_reads,
+            poisoned: AtomicBool::new(false),
+            report: Mutex::new(Report::default()),
+            index: RwLock::new(index),
+            named: Chain::new(&options.codecs)?,
+            files_serial: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            follower,
+            ringer,
+        })
+    }
+
+    /// Ends all waits and refuses new ones; repeatable.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.events.notify_all();
+        self.pool.close();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub fn closed_error(&self) -> Error {
+        Error::new(ErrorKind::Closed, "the namespace was shut down; open the log again")
+            .of(self.log_path())
+            .in_namespace(self.number)
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        self.follower.is_some()
+    }
+
+    /// The path of the record file, for messages.
+    pub fn log_path(&self) -> &Path {
+        &self.log_path
+    }
+
+    /// The path of the side file, for messages.
+    pub fn index_path(&self) -> &Path {
+        &self.index_path
+    }
+
+    pub fn open_index(&self) -> OpenIndex {
+        self.index.read().clone()
+    }
+
+    /// How often what is held of the files became void.
+    pub fn files_serial(&self) -> u64 {
+        self.files_serial.load(Ordering::Acquire)
+    }
+
+    /// Goes over to files opened anew under the same paths.
+    pub fn replace_index(&self, index: Index) -> Result<()> {
+        let opened = OpenIndex::new(index, &self.named, self.index_path())?;
+        let mut current = self.index.write();
+        *current = OpenIndex { files_serial: current.files_serial + 1, ..opened };
+        self.files_serial.store(current.files_serial, Ordering::Release);
+        Ok(())
+    }
+
+    /// Has streams and readers forget what they hold of the files, which was rolled back.
+    pub fn forget_files(&self) {
+        let mut current = self.index.write();
+        current.files_serial += 1;
+        self.files_serial.store(current.files_serial, Ordering::Release);
+    }
+
+    /// The codecs the opener named.
+    pub fn named_codecs(&self) -> &Chain {
+        &self.named
+    }
+
+    /// The index with the codecs that an append made known since the log was opened.
+    pub fn learn_codecs(&self) -> Result<OpenIndex> {
+        let current = self.open_index();
+        if current.codecs_in != CodecsIn::Nowhere {
+            return Ok(current);
+        }
+        self.replace_index(current.index)?;
+        Ok(self.open_index())
+    }
+
+    /// Wakes whoever waits for what the writer has just made visible.
+    pub fn published(&self) {
+        self.events.published(&self.visible);
+    }
+
+    /// Brings `visible` up to date where that is not the writer's doing; cheap while a writer works.
+    pub fn refresh(&self) {
+        if let Some(follower) = &self.follower {
+            follower.refresh(self);
+        }
+    }
+
+    /// Looks at the files themselves: lock, live page, paths. At least every second while anyone waits in a read-only log.
+    pub fn look(&self) -> Result<()> {
+        self.look_watched(None)
+    }
+
+    /// As [`Namespace::look`], with `watch` told of what is read.
+    pub fn look_watched(&self, watch: Option<&dyn Watch>) -> Result<()> {
+        match &self.follower {
+            Some(follower) => follower.look(self, watch).map_err(|error| error.in_namespace(self.number)),
+            None => Ok(()),
+        }
+    }
+
+    /// A look if the last one is too long ago, for callers that poll without waiting.
+    pub fn look_if_due(&self) -> Result<()> {
+        if self.is_look_due() { self.look() } else { Ok(()) }
+    }
+
+    /// Whether the last look is too long ago, or the writer another.
+    pub fn is_look_due(&self) -> bool {
+        self.look_due_in().is_zero()
+    }
+
+    /// How long until the next look is due.
+    pub fn look_due_in(&self) -> Duration {
+        self.follower.as_ref().map_or(Duration::MAX, |follower| follower.look_due_in(self))
+    }
+
+    /// Has `bell` rung, once, when record `position` is there, or there is something else to ask for; the caller looks after this.
+    pub fn arm(&self, bell: &Arc<Bell>, position: u64) -> Result<()> {
+        let is_first = self.events.arm(bell, position)?;
+        if let Some(ringer) = self.ringer.as_ref().filter(|_| is_first) {
+            ringer.tell();
+        }
+        Ok(())
+    }
+
+    /// Rings the armed bells that are due: those whose records are there, all when their streams have an error to tell.
+    pub fn ring_due(&self) {
+        if self.look_if_due().is_err() {
+            return self.events.ring_all();
+        }
+        self.refresh();
+        self.events.ring_due(&self.visible);
+    }
+
+    /// How often what readers were shown was rolled back.
+    pub fn rollbacks(&self) -> u64 {
+        self.follower.as_ref().map_or(0, Follower::rollbacks)
+    }
+
+    /// Opens a reader anew that was opened before the files were replaced.
+    #[inline]
+    pub fn reopen(&self, reader: &mut Reader) -> Result<()> {
+        let files_serial = self.files_serial();
+        if reader.files_serial != files_serial {
+            *reader = open_reader(self.storage.as_ref(), &self.name, files_serial)?;
+        }
+        Ok(())
+    }
+
+    /// The figures every namespace has; the writer adds its own.
+    ///
+    /// # Errors
+    /// Of a read-only log: the side file cannot be read, which says what is durable.
+    pub fn stats(&self) -> Result<Stats> {
+        let size = |name: FileName| self.storage.metadata(&name).ok().flatten().map_or(0, |meta| meta.size_bytes);
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (mode, durable_count) = match &self.follower {
+            Some(follower) => {
+                follower.durability().map_err(|error| Error::os("reading", &error).of(self.index_path()))?
+            }
+            None if self.counters.is_durable.load(Ordering::Relaxed) => (Mode::Durable, ALL_VISIBLE),
+            None => (Mode::Fast, self.counters.flushed_count.load(Ordering::Acquire)),
+        };
+        // After the durable count, so that what became both meanwhile counts as visible only.
+        let (count, end) = self.visible.get();
+        let (readers, readers_in_use) = self.pool.usage();
+        Ok(Stats {
+            count,
+            durable_count: durable_count.min(count),
+            data_bytes: end,
+            file_bytes: size(log::file_name(&self.name)),
+            index_bytes: size(index::file_name(&self.name)),
+            journal_bytes: size(journal::file_name(&self.name)),
+            readers: readers.into(),
+            readers_in_use: readers_in_use.into(),
+            streams: load(&self.counters.streams),
+            waiters: load(&self.counters.waiters),
+            appends: load(&self.counters.appends),
+            commits: load(&self.counters.commits),
+            syncs: load(&self.counters.syncs),
+            records_read: load(&self.counters.records_read),
+            checksum_failures: load(&self.counters.checksum_failures),
+            mode: mode.number(),
+            engine: if self.storage.maps_files() { 1 } else { 2 },
+            poisoned: self.poisoned.load(Ordering::Relaxed).into(),
+            read_only: self.is_read_only().into(),
+        })
+    }
+}
+
+/// Opens the `count` readers of a namespace whose record file exists.
+pub fn open_readers(storage: &dyn Storage, name: &str, count: u32) -> Result<Vec<Reader>> {
+    let mut readers = Vec::new();
+    readers.try_reserve_exact(count as usize).map_err(|_| no_memory("the readers", u64::from(count) * 64))?;
+    for _ in 0..count {
+        readers.push(open_reader(storage, name, 0)?);
+    }
+    Ok(readers)
+}
+
+fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<Reader> {
+    let file_name = log::file_name(name);
+    let failed = |error| Error::os("opening a reader", &error).of_file(storage.path(), &file_name);
+    let file = storage.open(&file_name, OpenMode::Read).map_err(failed)?;
+    let view = file.view().map_err(failed)?;
+    Ok(Reader { view, files_serial, place: Place::default(), decoded: None })
+}

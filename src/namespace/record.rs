@@ -1,0 +1,275 @@
+//! A record on loan: where it is, and its bytes, checked before anyone sees them.
+
+mod decoded;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::in_memory;
+use crate::format::index::Entry;
+use crate::format::log::{SIZE_WORD_BYTES, record_end};
+use crate::namespace::pool::Guard;
+use crate::storage::View;
+use std::io;
+use std::ops::Range;
+
+/// The last record of its commit.
+pub const FLAG_BATCH_END: u64 = 1;
+/// Indexed later: there is no checksum from the time of writing.
+pub const FLAG_ADOPTED: u64 = 2;
+/// The checksum was not checked.
+pub const FLAG_UNVERIFIED: u64 = 4;
+
+/// One pooled descriptor with what it has mapped or buffered.
+#[derive(Debug)]
+pub struct Reader {
+    pub view: Box<dyn View>,
+    /// Which opening of the files it belongs to.
+    pub files_serial: u64,
+    /// Of the record it holds, if it holds one alone.
+    pub place: Place,
+    /// That record's payload, where it is not stored as it is.
+    pub decoded: Option<Vec<u8>>,
+}
+
+/// What is known of a record besides its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordInfo {
+    /// Payload bytes as they stand in the file.
+    pub stored_size: u64,
+    /// Counted from 0.
+    pub number: u64,
+    /// Of its size word, in bytes.
+    pub offset: u64,
+    /// When it was appended, ns since 1970 UTC; 0 unknown.
+    pub time_ns: i64,
+    /// `FLAG_*`.
+    pub flags: u64,
+}
+
+/// A record: the reader that holds it. Dropping it gives the reader back to the pool.
+#[derive(Debug)]
+pub struct Record(Guard<Reader>);
+
+impl Record {
+    /// The payload; it stays at this address until the record is dropped.
+    pub fn data(&self) -> &[u8] {
+        if let Some(decoded) = &self.0.decoded {
+            return decoded;
+        }
+        self.0.view.loaded().get(in_memory(SIZE_WORD_BYTES)..).unwrap_or_default()
+    }
+
+    pub fn info(&self) -> RecordInfo {
+        self.0.place.info
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        // The reader goes back to the pool without the memory of this record.
+        self.0.decoded = None;
+    }
+}
+
+/// Records that follow each other, on loan with one reader.
+#[derive(Debug)]
+pub struct Batch {
+    reader: Guard<Reader>,
+    places: Vec<Place>,
+    /// The payloads, where they are not stored as they are.
+    decoded: Vec<Vec<u8>>,
+}
+
+impl Batch {
+    #[expect(clippy::len_without_is_empty, reason = "a batch has at least one record")]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Record `index` of the batch, `index < len()`: its payload, at this address until the batch is dropped, and the rest.
+    pub fn get(&self, index: usize) -> (&[u8], RecordInfo) {
+        let place = &self.places[index];
+        if let Some(decoded) = self.decoded.get(index) {
+            return (decoded, place.info);
+        }
+        let span = place.span_from(self.places[0].info.offset);
+        let payload = span.start + in_memory(SIZE_WORD_BYTES)..span.end;
+        (self.reader.view.loaded().get(payload).unwrap_or_default(), place.info)
+    }
+}
+
+/// Where a record is said to lie, and what its bytes should be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    info: RecordInfo,
+    crc: u32,
+}
+
+impl Place {
+    /// Of record `number` by its entry, which does not say where it ends: see [`Place::set_end`].
+    #[inline]
+    pub fn of(number: u64, entry: &Entry) -> Place {
+        let flags = u64::from(entry.last_of_batch) * FLAG_BATCH_END + u64::from(entry.adopted) * FLAG_ADOPTED;
+        let info = RecordInfo { stored_size: 0, number, offset: entry.offset, time_ns: entry.time_ns, flags };
+        Place { info, crc: entry.crc }
+    }
+
+    /// The refusal of a record that a repair found damaged: whatever its bytes are now, they are not what was appended.
+    #[cold]
+    pub fn quarantined(number: u64, offset: u64) -> Error {
+        let message = format_args!(
+            "record {number} at offset {offset} was found damaged by a repair and is quarantined; seek to {} to pass over it",
+            number + 1
+        );
+        Error::new(ErrorKind::Corrupt, message).at(number, offset)
+    }
+
+    /// Refuses an end that cannot be: before that of the size word, beyond the committed one, or too far off.
+    #[inline]
+    pub fn set_end(&mut self, end: u64, committed_end: u64, max_record_size_bytes: u64) -> Result<()> {
+        let body = record_end(self.info.offset, 0).unwrap_or(u64::MAX);
+        if end < body || end > committed_end {
+            return Err(self.misplaced(end, committed_end));
+        }
+        self.info.stored_size = end - body;
+        if self.info.stored_size > max_record_size_bytes {
+            return Err(self.too_large(max_record_size_bytes));
+        }
+        Ok(())
+    }
+
+    pub fn info(&self) -> &RecordInfo {
+        &self.info
+    }
+
+    /// Where the record ends and the next begins.
+    pub fn end(&self) -> u64 {
+        self.info.offset + SIZE_WORD_BYTES + self.info.stored_size
+    }
+
+    /// The bytes of size word and payload, counted from `offset`.
+    fn span_from(&self, offset: u64) -> Range<usize> {
+        in_memory(self.info.offset - offset)..in_memory(self.end() - offset)
+    }
+
+    /// Checks size word and checksum of this record in `bytes`, its span.
+    #[inline]
+    fn check(&mut self, bytes: &[u8], verify: bool) -> Result<()> {
+        let size = bytes.first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
+        if size != self.info.stored_size {
+            let expected = self.info.stored_size;
+            return Err(self.corrupt(format_args!("its size word says {size} bytes, the index {expected}")));
+        }
+        if !verify {
+            self.info.flags |= FLAG_UNVERIFIED;
+            return Ok(());
+        }
+        let crc = crc_fast::crc32_iscsi(bytes);
+        if crc != self.crc {
+            return Err(self.corrupt(format_args!("its checksum is {crc:#010x}, expected {:#010x}", self.crc)));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn misplaced(&self, end: u64, committed_end: u64) -> Error {
+        let RecordInfo { number, offset, .. } = self.info;
+        let message = format_args!(
+            "record {number} at offset {offset} would end at {end}, the records end at {committed_end}; seek to {} to pass over it",
+            number + 1
+        );
+        Error::new(ErrorKind::Corrupt, message).at(number, offset)
+    }
+
+    #[cold]
+    fn too_large(&self, limit_bytes: u64) -> Error {
+        let RecordInfo { number, offset, stored_size, .. } = self.info;
+        let message = format_args!(
+            "record {number} has {stored_size} bytes; the largest allowed is {limit_bytes} (max_record_size)"
+        );
+        Error::new(ErrorKind::TooLarge, message).at(number, offset)
+    }
+
+    #[cold]
+    fn corrupt(&self, what: std::fmt::Arguments<'_>) -> Error {
+        let RecordInfo { number, offset, .. } = self.info;
+        let message = format_args!(
+            "record {number} at offset {offset} is damaged: {what}; seek to {} to pass over it",
+            number + 1
+        );
+        Error::new(ErrorKind::Corrupt, message).at(number, offset)
+    }
+}
+
+/// Where the record at the reader's place ends by its own size word.
+#[cold]
+pub fn end_by_size_word(reader: &mut Reader, committed_end: u64) -> Result<u64> {
+    let RecordInfo { number, offset, .. } = reader.place.info;
+    let body = record_end(offset, 0).filter(|body| *body <= committed_end);
+    let Some(body) = body else {
+        let message = format_args!(
+            "record {number} would begin at offset {offset}, the records end at {committed_end}; seek to {} to pass over it",
+            number + 1
+        );
+        return Err(Error::new(ErrorKind::Corrupt, message).at(number, offset));
+    };
+    load(reader, number, offset..body, committed_end)?;
+    let size = reader.view.loaded().first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
+    Ok(record_end(offset, size).unwrap_or(u64::MAX))
+}
+
+/// Reads and checks the record at the reader's place.
+#[inline]
+pub fn read(mut reader: Guard<Reader>, committed_end: u64, verify: bool) -> Result<Record> {
+    let this = &mut *reader;
+    let Place { info: RecordInfo { number, offset, .. }, .. } = this.place;
+    let end = this.place.end();
+    load(this, number, offset..end, committed_end)?;
+    this.place.check(this.view.loaded(), verify)?;
+    Ok(Record(reader))
+}
+
+/// Reads and checks the records at `places`, which follow each other; those before the first bad one are returned.
+pub fn read_batch(
+    mut reader: Guard<Reader>,
+    mut places: Vec<Place>,
+    committed_end: u64,
+    verify: bool,
+) -> Result<Batch> {
+    let (Some(first), Some(last)) = (places.first(), places.last()) else {
+        return Err(Error::new(ErrorKind::Argument, "a batch has at least one record"));
+    };
+    let RecordInfo { number, offset, .. } = first.info;
+    let (first_end, last_end) = (first.end(), last.end());
+    if let Err(error) = load(&mut reader, number, offset..last_end, committed_end) {
+        // What cannot be read together may be read in part: the first record alone, so that the next call names the bad one.
+        places.truncate(1);
+        load(&mut reader, number, offset..first_end, committed_end).map_err(|_| error)?;
+    }
+    let mut good_count = 0;
+    for place in &mut places {
+        let bytes = reader.view.loaded().get(place.span_from(offset)).unwrap_or_default();
+        match place.check(bytes, verify) {
+            Ok(()) => good_count += 1,
+            Err(error) if good_count == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    places.truncate(good_count);
+    Ok(Batch { reader, places, decoded: Vec::new() })
+}
+
+#[inline]
+fn load(reader: &mut Reader, number: u64, range: Range<u64>, committed_end: u64) -> Result<()> {
+    let loaded = reader.view.load(range.start, in_memory(range.end - range.start), committed_end);
+    loaded.map_err(|error| unread(&error, number, range.start))
+}
+
+#[cold]
+fn unread(error: &io::Error, number: u64, offset: u64) -> Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        let message =
+            format_args!("the record file ends before record {number} at offset {offset} does; restore it from a copy");
+        return Error::new(ErrorKind::Truncated, message).at(number, offset);
+    }
+    Error::os(format_args!("reading record {number} at offset {offset}"), error).at(number, offset)
+}

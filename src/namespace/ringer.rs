@@ -1,0 +1,132 @@
+//! The one background thread of a read-only log: waits for the writers of other processes in place of the streams whose bells are armed.
+//!
+//! It sleeps without a timeout while nothing is armed. Otherwise it is a sleeper like any thread in a waiting call: it watches the
+//! wake counters of all namespaces with armed bells at once, and looks at the files when the last look is too long ago.
+
+use crate::error::{Error, Result, no_memory};
+use crate::namespace::Namespace;
+use crate::namespace::wait::POLL_INTERVAL;
+use crate::storage::futex::{self, Scope, WATCHES_MAX, Watch};
+use crate::storage::thread::{self, Thread};
+use crate::util::sync::{Arc, Mutex};
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+/// The thread, once it is wanted.
+#[derive(Debug)]
+pub struct Ringer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<Thread>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The namespaces that may have armed bells; they keep this ringer alive, which lets them go when it is stopped.
+    served: Mutex<Vec<Arc<Namespace>>>,
+    /// Changed after anything the thread has to know.
+    changes: AtomicU32,
+    is_stopped: AtomicBool,
+}
+
+impl Ringer {
+    pub fn new() -> Result<Ringer> {
+        Ok(Ringer { shared: Arc::new(Shared::default())?, thread: Mutex::default() })
+    }
+
+    /// Rings for `namespace` from now on; starts the thread unless it runs.
+    ///
+    /// # Errors
+    /// No thread or memory to be had; stopped.
+    pub fn serve(&self, namespace: &Arc<Namespace>) -> Result<()> {
+        let mut thread = self.thread.lock();
+        if self.shared.is_stopped.load(Ordering::Relaxed) {
+            return Err(namespace.closed_error());
+        }
+        let mut served = self.shared.served.lock();
+        if !served.iter().any(|known| Arc::ptr_eq(known, namespace)) {
+            served.try_reserve(1).map_err(|_| no_memory("the namespaces to ring for", served.len() as u64 * 8))?;
+            served.push(Arc::clone(namespace));
+        }
+        if thread.is_none() {
+            let started = Thread::start(&self.shared);
+            *thread = Some(started.map_err(|error| Error::os("starting the thread for event loops", &error))?);
+        }
+        Ok(())
+    }
+
+    /// Has the thread look which bells are armed.
+    pub fn tell(&self) {
+        self.shared.tell();
+    }
+
+    /// Ends the thread and waits for it; repeatable.
+    pub fn stop(&self) {
+        let mut thread = self.thread.lock();
+        self.shared.is_stopped.store(true, Ordering::Relaxed);
+        self.shared.tell();
+        if let Some(thread) = thread.take() {
+            thread.join();
+        }
+        self.shared.served.lock().clear();
+    }
+}
+
+impl thread::Body for Shared {
+    const NAME: &'static CStr = c"immuta-ring";
+
+    fn run(&self) {
+        let mut armed = Vec::new();
+        loop {
+            let own = Watch { word: &self.changes, seen: self.changes.load(Ordering::Acquire), scope: Scope::Private };
+            if self.is_stopped.load(Ordering::Relaxed) {
+                return;
+            }
+            if self.collect_armed(&mut armed) {
+                watch_and_sleep(own, &armed);
+            } else {
+                futex::wait(own.word, own.seen, Some(POLL_INTERVAL), own.scope);
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn tell(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+        futex::wake(&self.changes, 1, Scope::Private);
+    }
+
+    /// The namespaces with armed bells; `false` when there is no memory for the list.
+    fn collect_armed(&self, armed: &mut Vec<Arc<Namespace>>) -> bool {
+        let served = self.served.lock();
+        armed.clear();
+        let has_room = armed.try_reserve(served.len()).is_ok();
+        if has_room {
+            armed.extend(served.iter().filter(|namespace| namespace.events.is_any_armed()).cloned());
+        }
+        has_room
+    }
+}
+
+/// One round of a sleeper, for all namespaces at once: watch, look, ring what is due, sleep until something changes or a look is due.
+fn watch_and_sleep(own: Watch<'_>, armed: &[Arc<Namespace>]) {
+    let mut watches = [own; WATCHES_MAX];
+    let (mut count, mut longest): (usize, Option<Duration>) = (1, None);
+    for namespace in armed {
+        let watch = namespace.events.watch();
+        if let Some(place) = watches.get_mut(count) {
+            *place = watch;
+        }
+        count += 1;
+        namespace.ring_due();
+        let due_in = namespace.look_due_in();
+        longest = Some(longest.map_or(due_in, |longest| longest.min(due_in)));
+    }
+    let slept = count <= WATCHES_MAX && futex::wait_any(&watches[..count], longest);
+    if !slept {
+        // Several words at once are more than this kernel can, or more than it takes: the own one, and short looks at the others.
+        let slice = longest.map(|longest| longest.min(POLL_INTERVAL));
+        futex::wait(own.word, own.seen, slice, own.scope);
+    }
+}

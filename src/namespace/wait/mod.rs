@@ -1,0 +1,367 @@
+//! How a reader learns of a record: an event count whose words may lie in `NAME.live`, shared with other processes.
+//!
+//! ```text
+//!   sleeper:  w = counter (Acquire); flag = 1; fence(SeqCst); if there is a reason to go: go; futex_wait(counter == w)
+//!   writer:   store H (Release); fence(SeqCst); if flag != 0 { flag = 0 (Relaxed); counter += 1 (Release); futex_wake(all) }
+//!   others:   set own word; fence(SeqCst); counter += 1 (Release); futex_wake(all)
+//! ```
+//!
+//! Every reason to wake changes the counter after its condition holds, and the sleeper read the counter before it checked:
+//! nothing is lost. An append with nobody asleep makes no system call.
+//!
+//! In the writer's process sleeps last until woken or due, on words that no other process can reach; the writer looks at two flags, that of
+//! its process and that of the page. Any process that may write the page can keep the flag there at 0, and the writer may be killed between
+//! publishing and waking. So in other processes one sleeper, the *lookout*, sleeps on the counter of the page until the next look is due;
+//! the others sleep in the *lobby*, a word of their process, until the lookout wakes them or leaves its post to one of them.
+
+mod bell;
+mod interrupt;
+mod visible;
+
+pub use bell::Bell;
+pub use interrupt::Interrupt;
+pub use visible::Visible;
+
+use crate::error::Result;
+use crate::storage::SharedPage;
+use crate::storage::futex::{self, Watch};
+use crate::util::memory::{self, Refused};
+use crate::util::sync::Arc;
+use crate::util::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use bell::Bells;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// The longest sleep outside the writer's process when the writer wakes through the shared words.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest sleep when nobody can wake us.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The sleepers flag and the wake counter, in the live page or in this process.
+#[derive(Debug)]
+struct Words {
+    place: Place,
+    /// The words that took the place of these; sleepers and wakers use the last.
+    successor: OnceLock<Box<Words>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Shared(Arc<SharedPage>),
+    Own { sleepers: AtomicU32, counter: AtomicU32 },
+}
+
+impl Words {
+    fn new(page: Option<Arc<SharedPage>>) -> Words {
+        let place = match page {
+            Some(page) => Place::Shared(page),
+            None => Place::Own { sleepers: AtomicU32::new(0), counter: AtomicU32::new(0) },
+        };
+        Words { place, successor: OnceLock::new() }
+    }
+
+    #[inline]
+    fn sleepers(&self) -> &AtomicU32 {
+        match &self.place {
+            Place::Shared(page) => page.u32_at(crate::format::live::SLEEPERS_AT),
+            Place::Own { sleepers, .. } => sleepers,
+        }
+    }
+
+    fn counter(&self) -> &AtomicU32 {
+        match &self.place {
+            Place::Shared(page) => page.u32_at(crate::format::live::COUNTER_AT),
+            Place::Own { counter, .. } => counter,
+        }
+    }
+
+    fn scope(&self) -> futex::Scope {
+        match self.place {
+            Place::Shared(_) => futex::Scope::Shared,
+            Place::Own { .. } => futex::Scope::Private,
+        }
+    }
+
+    /// How long nobody may rely on being woken through these words.
+    fn slice(&self) -> Duration {
+        match &self.place {
+            Place::Shared(page) if page.u32_at(crate::format::live::WAKES_AT).load(Ordering::Relaxed) != 0 => {
+                LOOK_INTERVAL
+            }
+            _ => POLL_INTERVAL,
+        }
+    }
+
+    /// The second half of a publication: wakes everybody, if anybody sleeps.
+    #[inline]
+    fn wake_sleepers(&self) {
+        if self.sleepers().load(Ordering::Relaxed) != 0 {
+            self.clear_and_wake();
+        }
+    }
+
+    #[cold]
+    fn clear_and_wake(&self) {
+        self.sleepers().store(0, Ordering::Relaxed);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        self.counter().fetch_add(1, Ordering::Release);
+        futex::wake(self.counter(), u32::MAX, self.scope());
+    }
+}
+
+/// Why a sleeper came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// There was a reason to go before sleeping, or a look is due.
+    Ready,
+    /// The deadline passed.
+    Due,
+    /// Something may have happened; ask again.
+    Perhaps,
+    /// A look is due: look at the files, then ask again.
+    Look,
+}
+
+/// Where the threads of one process wait for one namespace.
+#[derive(Debug)]
+pub struct EventCount {
+    /// Those that threads of this process sleep on: its own where the writer is, else those of the page.
+    words: Words,
+    /// In the writer's process: those of the page, on which threads of other processes sleep.
+    outside: Option<Words>,
+    /// Whether the waker lives in this process, so that no slice is needed.
+    writer_here: bool,
+    lobby: AtomicU32,
+    lookout: AtomicBool,
+    /// Whether the writer, as far as a look can tell, wakes through no page.
+    is_unannounced: AtomicBool,
+    bells: Bells,
+}
+
+impl EventCount {
+    /// `page`: the words shared with other processes, if there are any.
+    pub fn new(page: Option<Arc<SharedPage>>, writer_here: bool) -> EventCount {
+        let (lobby, lookout) = (AtomicU32::new(0), AtomicBool::new(false));
+        let is_unannounced = AtomicBool::new(false);
+        let (page, outside) = if writer_here { (None, page) } else { (page, None) };
+        let (words, outside) = (Words::new(page), outside.map(|page| Words::new(Some(page))));
+        EventCount { words, outside, writer_here, lobby, lookout, is_unannounced, bells: Bells::new() }
+    }
+
+    /// The writer's wake after it published: nothing when nobody sleeps and no bell is armed.
+    pub fn published(&self, visible: &Visible) {
+        fence(Ordering::SeqCst);
+        // Only words of a page have successors.
+        self.words.wake_sleepers();
+        if let Some(outside) = &self.outside {
+            outside.wake_sleepers();
+        }
+        if self.bells.is_any_armed() {
+            self.bells.ring_below(visible.count());
+        }
+    }
+
+    /// Wakes everybody, in other processes too, after the caller made its condition true: close, poison, recovery.
+    pub fn notify_all(&self) {
+        self.wake_sleepers();
+        if let Some(outside) = &self.outside {
+            outside.wake_all();
+        }
+        self.ring_all();
+    }
+
+    /// Wakes the threads of this process that sleep, after the caller made its condition true: interrupt. Async-signal-safe.
+    pub fn wake_sleepers(&self) {
+        fence(Ordering::SeqCst);
+        self.words().wake_all();
+        self.wake_lobby(u32::MAX);
+    }
+
+    /// Wakes the other sleepers of this process, after a look found something new.
+    pub fn notify_process(&self) {
+        self.wake_lobby(u32::MAX);
+        self.ring_all();
+    }
+
+    /// Rings every armed bell.
+    pub fn ring_all(&self) {
+        if self.bells.is_any_armed() {
+            self.bells.ring_all();
+        }
+    }
+
+    /// Silences `bell`, and has it rung once when record `position` is there, or there is something else to ask for. The caller
+    /// looks after this, as before a sleep. Whether the bell is the first of this namespace that is armed.
+    pub fn arm(&self, bell: &Arc<Bell>, position: u64) -> Result<bool> {
+        bell.event().clear();
+        let is_first = self.bells.arm(bell, position)?;
+        fence(Ordering::SeqCst);
+        Ok(is_first)
+    }
+
+    /// Forgets `bell`; nobody but an interrupt rings it after this.
+    pub fn disarm(&self, bell: &Arc<Bell>) {
+        self.bells.disarm(bell);
+    }
+
+    pub fn is_any_armed(&self) -> bool {
+        self.bells.is_any_armed()
+    }
+
+    /// The first half of a sleep: whoever looks after this, and then sleeps while the word is as it was seen, misses nothing.
+    pub fn watch(&self) -> Watch<'_> {
+        let mut words = self.words();
+        let mut seen = words.counter().load(Ordering::Acquire);
+        // The old words are woken once, after they have a successor: what is read of them then tells nothing any more.
+        while let Some(successor) = words.successor.get() {
+            words = successor;
+            seen = words.counter().load(Ordering::Acquire);
+        }
+        words.sleepers().store(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        Watch { word: words.counter(), seen, scope: words.scope() }
+    }
+
+    /// Rings the bells whose records are visible.
+    pub fn ring_due(&self, visible: &Visible) {
+        self.bells.ring_below(visible.count());
+    }
+
+    /// For one call that may sleep, several times.
+    pub fn waiter(&self) -> Waiter<'_> {
+        Waiter { events: self, has_slept: false }
+    }
+
+    fn wait(
+        &self,
+        deadline: Option<Instant>,
+        look_due_in: impl FnOnce() -> Duration,
+        ready: impl FnOnce() -> bool,
+    ) -> Woken {
+        let seen_lobby = self.lobby.load(Ordering::Acquire);
+        let Watch { word, seen, scope } = self.watch();
+        if ready() {
+            return Woken::Ready;
+        }
+        let left = match deadline.map(|due| due.saturating_duration_since(Instant::now())) {
+            Some(Duration::ZERO) => return Woken::Due,
+            left => left,
+        };
+        if self.writer_here {
+            futex::wait(word, seen, left, scope);
+            return Woken::Perhaps;
+        }
+        // A look that is due ends the wait, since nothing else may wake this thread for it. The deadline is tested before: if the page
+        // shows another epoch each time, or each look takes long, a look is always due. `ready` may take long, so it is asked before this.
+        let look_due_in = look_due_in();
+        if look_due_in.is_zero() {
+            return Woken::Ready;
+        }
+        if self.lookout.swap(true, Ordering::AcqRel) {
+            // The lookout is woken by what comes after its own look; what came between our look and its own is ours to see.
+            if word.load(Ordering::Acquire) == seen {
+                futex::wait(&self.lobby, seen_lobby, left, futex::Scope::Private);
+            }
+            return Woken::Perhaps;
+        }
+        let is_look_first = left.is_none_or(|left| look_due_in <= left);
+        let longest = left.map_or(look_due_in, |left| left.min(look_due_in));
+        let timed_out = futex::wait(word, seen, Some(longest), scope);
+        let changed = word.load(Ordering::Acquire) != seen;
+        // Swapped as when it was taken: loom lets a plain store and a concurrent swap pass each other.
+        self.lookout.swap(false, Ordering::AcqRel);
+        // One successor in the lobby is enough unless all have a reason to ask again.
+        self.wake_lobby(if changed { u32::MAX } else { 1 });
+        if timed_out && is_look_first && !changed { Woken::Look } else { Woken::Perhaps }
+    }
+
+    /// How long nobody may rely on being woken.
+    pub fn look_interval(&self) -> Duration {
+        if self.is_unannounced.load(Ordering::Relaxed) { POLL_INTERVAL } else { self.words().slice() }
+    }
+
+    /// Whether there is a writer that says nothing through the page, whatever stands in it.
+    pub fn set_unannounced(&self, is_unannounced: bool) {
+        self.is_unannounced.store(is_unannounced, Ordering::Relaxed);
+    }
+
+    /// Goes over to the words of a page that was created anew; sleepers on the old ones ask again.
+    pub fn move_to(&self, page: Arc<SharedPage>) -> Result<(), Refused> {
+        let old = self.words();
+        if old.successor.set(memory::boxed(Words::new(Some(page)))?).is_ok() {
+            old.wake_all();
+            self.wake_lobby(u32::MAX);
+        }
+        Ok(())
+    }
+
+    fn words(&self) -> &Words {
+        let mut words = &self.words;
+        while let Some(successor) = words.successor.get() {
+            words = successor;
+        }
+        words
+    }
+
+    fn wake_lobby(&self, most: u32) {
+        self.lobby.fetch_add(1, Ordering::AcqRel);
+        futex::wake(&self.lobby, most, futex::Scope::Private);
+    }
+}
+
+/// A call that sleeps until it has a reason to go.
+#[derive(Debug)]
+pub struct Waiter<'a> {
+    events: &'a EventCount,
+    has_slept: bool,
+}
+
+impl Waiter<'_> {
+    /// Sleeps once unless `ready`, and outside the writer's process no longer than until a look is due; the caller asks again until it is
+    /// content.
+    pub fn wait(
+        &mut self,
+        deadline: Option<Instant>,
+        look_due_in: impl FnOnce() -> Duration,
+        ready: impl FnOnce() -> bool,
+    ) -> Woken {
+        self.has_slept = true;
+        self.events.wait(deadline, look_due_in, ready)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    /// Whoever leaves may have been the one in the lobby that was to become the lookout.
+    fn drop(&mut self) {
+        let events = self.events;
+        if self.has_slept && !events.writer_here && !events.lookout.load(Ordering::Acquire) {
+            events.wake_lobby(1);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleep_ends_when_a_look_is_due() {
+        let (events, due_in) = (EventCount::new(None, false), Duration::from_nanos(1));
+        // The deadline is after the look is due, and before a whole interval is over. A machine that is busy may let it pass.
+        let deadline = || Some(Instant::now() + POLL_INTERVAL / 2);
+        let mut tries = std::iter::repeat_with(|| events.waiter().wait(deadline(), || due_in, || false));
+        assert_eq!(tries.find(|woken| *woken != Woken::Due), Some(Woken::Look), "it does not last until the deadline");
+        assert_eq!(events.waiter().wait(None, || due_in, || false), Woken::Look);
+        assert_eq!(events.waiter().wait(None, || Duration::MAX, || true), Woken::Ready);
+        let due_now = || Duration::ZERO;
+        assert_eq!(events.waiter().wait(None, due_now, || false), Woken::Ready);
+        assert_eq!(
+            events.waiter().wait(Some(Instant::now()), due_now, || false),
+            Woken::Due,
+            "the deadline comes first"
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! Making a side file: for a new log, or for records that have none.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::index::{self, Index};
+use crate::format::codecs::ChainIds;
+use crate::format::in_memory;
+use crate::format::index::{
+    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, PAGE_SIZE_BYTES, State,
+    entries_end,
+};
+use crate::recovery::salvage;
+use crate::recovery::scan::{self, Bytes, Found, Point};
+use crate::storage::{File, Storage, now_ns, remove_if_there, temporary_name};
+use crate::util::memory;
+use crate::util::progress::Watch;
+use crate::util::random;
+use crate::util::sync::Arc;
+use std::io;
+
+/// Entries gathered before they are written.
+const RUN_BYTES: usize = 64 << 10;
+
+/// A side file that is complete and durable under a temporary name.
+#[derive(Debug)]
+pub struct PreparedIndex(Index);
+
+impl PreparedIndex {
+    /// Gives it its name, in place of the one that may be there.
+    pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Index> {
+        let name = index::file_name(namespace);
+        let renamed = storage.rename(&temporary_name(&name), &name).and_then(|()| storage.sync_directory());
+        renamed.map_err(|error| Error::os("installing", &error).of_file(storage.path(), &name))?;
+        Ok(self.0)
+    }
+}
+
+/// Makes a side file for the record file `log` as `fill` does, to be installed; a failure leaves nothing of it.
+pub fn prepare(
+    storage: &dyn Storage,
+    namespace: &str,
+    log: &dyn File,
+    fill: impl FnOnce(Arc<dyn File>) -> Result<Index>,
+) -> Result<PreparedIndex> {
+    let temporary = temporary_name(&index::file_name(namespace));
+    let failed = |error: io::Error| Error::os("making", &error).of_file(storage.path(), &temporary);
+    remove_if_there(storage, &temporary).map_err(failed)?;
+    let filled = storage.create_beside(log, &temporary).map_err(failed).and_then(|file| {
+        let index = fill(file)?;
+        index.file.sync().map_err(failed)?;
+        Ok(index)
+    });
+    if filled.is_err() {
+        // What was written of it may be what fills the disk.
+        let _ = storage.remove(&temporary);
+    }
+    filled.map(PreparedIndex)
+}
+
+/// The first open checkpoint of a side file, which covers the records up to `to`.
+pub fn first_checkpoint(to: Point, mode: Mode, epoch: u64) -> Checkpoint {
+    Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch }
+}
+
+/// Prepares the side file of `namespace` for the records of `log` that `newest` covers, with it in slot B; the record file is synced
+/// first. `codecs` are those that whoever creates it asks for; `watch` is told of what is read.
+pub fn prepare_new(
+    storage: &dyn Storage,
+    namespace: &str,
+    log: &dyn File,
+    newest: Checkpoint,
+    codecs: ChainIds,
+    watch: Option<&dyn Watch>,
+) -> Result<PreparedIndex> {
+    log.sync().map_err(|error| Error::os("syncing a record file before it is indexed", &error))?;
+    // Of records that are there nobody knows yet what they went through.
+    let codecs = (newest.count == 0).then_some(codecs);
+    prepare(storage, namespace, log, |file| fill_index(file, log, newest, codecs, watch))
+}
+
+/// The slot of the checkpoint in a side file that [`prepare_new`] made.
+pub const FIRST_SLOT: usize = 1;
+
+/// An index in memory, for reading records that have no side file, up to `to`.
+pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point, watch: Option<&dyn Watch>) -> Result<Index> {
+    let file = storage.scratch().map_err(|error| Error::os("making an index in memory", &error))?;
+    fill_index(
+        file,
+        log,
+        Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Clean, mode: Mode::Fast, epoch: 0 },
+        None,
+        watch,
+    )
+}
+
+/// Makes `file` a side file under a new log id: the entries of all records up to `newest`, then the header with it in slot B and its
+/// predecessor, alike, in slot A.
+fn fill_index(
+    file: Arc<dyn File>,
+    log: &dyn File,
+    newest: Checkpoint,
+    codecs: Option<ChainIds>,
+    watch: Option<&dyn Watch>,
+) -> Result<Index> {
+    let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs };
+    let index = Index { file, log_id: identity.log_id };
+    write_entries(&index, log, Point::START, Point { count: newest.count, end: newest.end, time_ns: 0 }, watch)?;
+    let mut header = memory::zeroed(in_memory(HEADER_SIZE_BYTES), "the header of a side file")?;
+    header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());
+    for (seq, offset) in [newest.seq - 1, newest.seq].into_iter().zip(CHECKPOINT_OFFSETS) {
+        let page = Checkpoint { seq, ..newest }.encode(&index.log_id);
+        header[in_memory(offset)..][..PAGE_SIZE_BYTES].copy_from_slice(&page);
+    }
+    index.file.write_at(0, &header).map_err(|error| Error::os("writing the header of a side file", &error))?;
+    Ok(index)
+}
+
+/// Prepares a copy of the side file `index` that has entries for the records of `log` from `from` to `to`, too, and none behind.
+pub fn prepare_completed(
+    storage: &dyn Storage,
+    namespace: &str,
+    log: &dyn File,
+    index: &Index,
+    from: Point,
+    to: Point,
+) -> Result<PreparedIndex> {
+    let failed =
+        |error: io::Error| Error::os("completing", &error).of_file(storage.path(), &index::file_name(namespace));
+    prepare(storage, namespace, log, |file| complete(file, log, index, from, to, None, failed))
+}
+
+/// As [`prepare_completed`], in memory, for reading.
+pub fn scratch_completed(
+    storage: &dyn Storage,
+    log: &dyn File,
+    index: &Index,
+    from: Point,
+    to: Point,
+    watch: Option<&dyn Watch>,
+) -> Result<Index> {
+    let failed = |error: io::Error| Error::os("completing an index in memory", &error);
+    complete(storage.scratch().map_err(failed)?, log, index, from, to, watch, failed)
+}
+
+/// Makes `file` a copy of `index` up to the entries of the first `from` records, holes as holes, with entries for those up to `to` behind.
+fn complete(
+    file: Arc<dyn File>,
+    log: &dyn File,
+    index: &Index,
+    from: Point,
+    to: Point,
+    watch: Option<&dyn Watch>,
+    failed: impl Fn(io::Error) -> Error,
+) -> Result<Index> {
+    let size_bytes = index.file.metadata().map_err(&failed)?.size_bytes;
+    // What it does not have is damaged, and made anew, or comes with the journal's frames, which are laid over later.
+    salvage::copy(index.file.as_ref(), 0..entries_end(from.count).min(size_bytes), file.as_ref(), 0, failed)?;
+    let completed = Index { file, log_id: index.log_id };
+    write_entries(&completed, log, from, to, watch)?;
+    Ok(completed)
+}
+
+/// Entries that follow each other, gathered before they are written.
+pub struct Entries<'a> {
+    index: &'a Index,
+    /// The number of the record after the last.
+    next: u64,
+    run: Vec<u8>,
+}
+
+impl<'a> Entries<'a> {
+    pub fn new(index: &'a Index) -> Result<Entries<'a>> {
+        Ok(Entries { index, next: 0, run: memory::with_room(RUN_BYTES, "index entries")? })
+    }
+
+    /// Adds that of record `number`.
+    pub fn add(&mut self, number: u64, entry: &Entry) -> io::Result<()> {
+        if number != self.next || self.run.len() + ENTRY_BYTES > RUN_BYTES {
+            self.write()?;
+        }
+        self.run.extend_from_slice(&entry.encode(&self.index.log_id, number));
+        self.next = number + 1;
+        Ok(())
+    }
+
+    /// Writes what was gathered.
+    pub fn write(&mut self) -> io::Result<()> {
+        let first = self.next - (self.run.len() / ENTRY_BYTES) as u64;
+        self.index.file.write_at(entries_end(first), &self.run)?;
+        self.run.clear();
+        Ok(())
+    }
+}
+
+/// Writes the entries of the records of `log` from `from` to `to`, which nobody knows but by their sizes. They are not older than the
+/// record before them.
+pub fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point, watch: Option<&dyn Watch>) -> Result<()> {
+    let failed = |error: io::Error| Error::os("writing index entries", &error);
+    let mut bytes = Bytes::new(log, to.end)?.watched(watch);
+    let mut entries = Entries::new(index)?;
+    let reached = scan::walk(&mut bytes, from, to.count, |number, offset, found| {
+        let Found { crc, .. } = found;
+        let entry =
+            Entry { offset, time_ns: from.time_ns, crc, last_of_batch: true, adopted: true, quarantined: false };
+        entries.add(number, &entry).map_err(failed)
+    })?;
+    if reached.map(|point| point.end) != Some(to.end) {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            "the record file changed while it was indexed; stop whoever writes it",
+        ));
+    }
+    entries.write().map_err(failed)
+}

@@ -1,0 +1,8 @@
+//! What every layer may use: locks, memory that may be refused, random numbers, progress.
+
+pub mod append_list;
+pub mod cancel;
+pub mod memory;
+pub mod progress;
+pub mod random;
+pub mod sync;

@@ -1,0 +1,27 @@
+//! Random numbers from the operating system: log ids, epochs, salts.
+
+use crate::error::{Error, Result};
+use crate::util::cancel;
+use std::fs::File;
+use std::io::{self, Read};
+
+/// Random bytes.
+pub fn bytes<const N: usize>() -> Result<[u8; N]> {
+    let _deferred = cancel::defer();
+    let mut bytes = [0; N];
+    let filled = getrandom::fill(&mut bytes).or_else(|error| match error.raw_os_error() {
+        // A sandbox refuses the call. Where the C library fills small buffers without it, that is noticed only here.
+        Some(libc::EPERM | libc::ENOSYS) => {
+            File::open("/dev/urandom").and_then(|mut device| device.read_exact(&mut bytes))
+        }
+        Some(number) => Err(io::Error::from_raw_os_error(number)),
+        None => Err(io::ErrorKind::Other.into()),
+    });
+    filled.map_err(|error| Error::os("asking for random bytes", &error))?;
+    Ok(bytes)
+}
+
+/// A random number that is never 0, which stands for "none".
+pub fn epoch() -> Result<u64> {
+    Ok(u64::from_le_bytes(bytes()?).max(1))
+}
