@@ -41,6 +41,7 @@ pub use maintenance::import::{import, import_on};
 pub use maintenance::repair::{Repair, repair, repair_on};
 pub use maintenance::verify::{verify, verify_on};
 pub use namespace::record::{Batch, Record, RecordInfo};
-pub use options::{Io, Options, Timeout};
+pub use options::{Options, Timeout};
 pub use report::{Outcome, Report, Stats};
+pub use storage::Io;
 pub use writer::payloads::{Appended, Payloads};

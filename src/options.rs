@@ -3,23 +3,12 @@
 use crate::codec::Codec;
 use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::format::index::CODECS_MAX;
+use crate::storage::Io;
 use crate::util::memory;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 pub use crate::limits::{CHECKPOINT_BYTES_MAX, JOURNAL_BYTES, NAME_BYTES_MAX, OFFSET_LIMIT_BYTES, READER_COUNT_MAX};
-
-/// Which engine does the input and output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Io {
-    /// The mapping engine where the file system allows it, else the system-call engine.
-    #[default]
-    Auto,
-    /// Stores into shared mappings; refused where they are not safe.
-    Mmap,
-    /// System calls only; no memory of a file is ever touched.
-    Syscall,
-}
 
 /// How to open a log.
 #[derive(Clone, Debug)]

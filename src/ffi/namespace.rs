@@ -8,8 +8,8 @@ use super::options::{self, immuta_options};
 use super::ptr::argument;
 use super::status::{self, IMMUTA_OK, immuta_status};
 use crate::error::{Error, ErrorKind};
+use crate::log::catalogue::{Found, scan};
 use crate::util::memory;
-use crate::{Found, scan};
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 

@@ -8,10 +8,10 @@ use crate::codec::Chain;
 use crate::error::{Brief, Error, ErrorKind, Result, no_memory};
 use crate::files::index;
 use crate::files::live::Live;
-use crate::log::stream::Stream;
+use crate::log::stream::notifier::Notifier;
+use crate::log::stream::{Following, Stream};
 use crate::log::transaction::Transaction;
 use crate::namespace::follower::Follower;
-use crate::namespace::ringer::Ringer;
 use crate::namespace::wait::EventCount;
 use crate::namespace::{Namespace, OpenIndex, Parts, open_readers};
 use crate::options::{Options, check_name};
@@ -31,18 +31,46 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Bytes `append_from` asks its callback for at once.
 const READ_CHUNK_BYTES: usize = 64 << 10;
 
-/// One namespace of a log; without a writer it is followed read-only.
+/// One namespace of a log.
 #[derive(Clone, Debug)]
 struct Member {
     namespace: Arc<Namespace>,
-    writer: Option<Arc<Writer>>,
+    role: Role,
+}
+
+/// What this log does with a namespace.
+#[derive(Clone, Debug)]
+enum Role {
+    Write(Arc<Writer>),
+    Follow(Following),
+}
+
+impl Member {
+    #[inline]
+    fn writer(&self) -> Option<&Writer> {
+        match &self.role {
+            Role::Write(writer) => Some(writer),
+            Role::Follow(_) => None,
+        }
+    }
+
+    fn stream(&self, start: i64) -> Result<Stream> {
+        Stream::open(Arc::clone(&self.namespace), self.following().cloned(), start)
+    }
+
+    fn following(&self) -> Option<&Following> {
+        match &self.role {
+            Role::Write(_) => None,
+            Role::Follow(following) => Some(following),
+        }
+    }
 }
 
 type Members = Arc<AppendList<Member>>;
 
 impl Writers for Members {
     fn each(&self, act: &mut dyn FnMut(&Writer)) {
-        self.iter().filter_map(|member| member.writer.as_deref()).for_each(act);
+        self.iter().filter_map(Member::writer).for_each(act);
     }
 }
 
@@ -55,7 +83,7 @@ pub struct Log {
     members: Members,
     flusher: Flusher<Members>,
     /// Serves the event loops of a read-only log.
-    ringer: Arc<Ringer>,
+    notifier: Arc<Notifier>,
     flushing: AtomicBool,
     /// One thread at a time adds a namespace or shuts down.
     changing: Mutex<()>,
@@ -86,7 +114,7 @@ impl Log {
             options: options.try_clone()?,
             flusher: Flusher::new(options.flush_interval, Arc::clone(&members))?,
             members,
-            ringer: Arc::new(Ringer::new()?)?,
+            notifier: Arc::new(Notifier::new()?)?,
             flushing: AtomicBool::new(false),
             changing: Mutex::new(()),
             closed: AtomicBool::new(false),
@@ -118,18 +146,18 @@ impl Log {
         self.closed.store(true, Ordering::Release);
         // Waits end before anything that may take long.
         for member in self.members.iter() {
-            if let Some(writer) = &member.writer {
+            if let Some(writer) = member.writer() {
                 writer.look_before_closing();
             }
             member.namespace.close();
         }
         let _changing = self.changing.lock();
         self.flusher.stop();
-        self.ringer.stop();
+        self.notifier.stop();
         let mut outcome = Ok(());
         for member in self.members.iter() {
             member.namespace.close();
-            if let Some(writer) = &member.writer {
+            if let Some(writer) = member.writer() {
                 let closed = writer.close().map_err(|error| error.in_namespace(member.namespace.number));
                 outcome = outcome.and(closed);
             }
@@ -159,15 +187,11 @@ impl Log {
     }
 
     fn open_follower(&self, number: u32, name: &str) -> Result<Member> {
-        let storage = &self.storage;
-        let named = Chain::new(&self.options.codecs)?;
-        let (follower, index, events) = Follower::open(storage.as_ref(), name, &named, None)?;
-        let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
-        let ringer = Some(Arc::clone(&self.ringer));
-        let parts = Parts { index, events, follower: Some(follower), ringer, readers };
-        let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts)?;
-        namespace.look()?;
-        Ok(Member { namespace: Arc::new(namespace)?, writer: None })
+        let follower = Follower::open(&self.storage, number, name, &self.options, None)?;
+        follower.look(None)?;
+        let namespace = Arc::clone(follower.namespace());
+        let following = Following { follower: Arc::new(follower)?, notifier: Arc::clone(&self.notifier) };
+        Ok(Member { namespace, role: Role::Follow(following) })
     }
 
     fn open_writer(&self, number: u32, name: &str) -> Result<Member> {
@@ -181,11 +205,11 @@ impl Log {
         let events = EventCount::new(opened.live.as_ref().and_then(Live::page), true);
         let index =
             OpenIndex::new(opened.index.clone(), &named, &memory::path(storage.path(), &index::file_name(name))?)?;
-        let parts = Parts { index, events, follower: None, ringer: None, readers };
+        let parts = Parts { index, events, readers };
         let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts)?;
         let namespace = Arc::new(namespace)?;
         let writer = Writer::new(Arc::clone(&namespace), opened, self.options.flush_bytes)?;
-        let member = Member { namespace, writer: Some(Arc::new(writer)?) };
+        let member = Member { namespace, role: Role::Write(Arc::new(writer)?) };
         if let Some(creation) = creation {
             creation.keep();
         }
@@ -231,9 +255,15 @@ impl Log {
     /// # Errors
     /// [`ErrorKind::Namespace`] for a number that was not given out; read-only, those of a side file that cannot be read.
     pub fn stats(&self, ns: u32) -> Result<Stats> {
-        let namespace = self.namespace(ns)?;
-        namespace.refresh();
-        namespace.stats().map_err(|error| error.in_namespace(ns))
+        let member = self.member(ns)?;
+        let followed = match member.following() {
+            None => None,
+            Some(Following { follower, .. }) => {
+                follower.refresh();
+                Some(follower.durability().map_err(|error| error.in_namespace(ns))?)
+            }
+        };
+        Ok(member.namespace.stats(followed))
     }
 
     /// What opening `ns` found.
@@ -241,7 +271,7 @@ impl Log {
     /// # Errors
     /// [`ErrorKind::Namespace`] for a number that was not given out.
     pub fn report(&self, ns: u32) -> Result<Report> {
-        self.namespace(ns)?.report.lock().try_clone()
+        self.member(ns)?.namespace.report.lock().try_clone()
     }
 
     /// Appends `payloads` to `ns` as one commit; with `expected_number` only if the first one gets that number.
@@ -266,7 +296,7 @@ impl Log {
     /// # Errors
     /// As [`Log::append`]; [`ErrorKind::Callback`] with the value in `os_error`.
     pub fn append_from(&self, ns: u32, read: &mut dyn FnMut(&mut [u8]) -> Result<usize, i64>) -> Result<Appended> {
-        let limit = self.namespace(ns)?.max_record_size_bytes;
+        let limit = self.member(ns)?.namespace.max_record_size_bytes;
         self.with_writer(ns, |_| Ok(()))?;
         let mut payload: Vec<u8> = Vec::new();
         let mut filled = 0;
@@ -312,7 +342,7 @@ impl Log {
     /// # Errors
     /// [`ErrorKind::Namespace`], [`ErrorKind::Closed`].
     pub fn stream(&self, ns: u32, start: i64) -> Result<Stream> {
-        Stream::open(self.namespace(ns)?, start).map_err(|error| error.in_namespace(ns))
+        self.member(ns)?.stream(start).map_err(|error| error.in_namespace(ns))
     }
 
     /// A stream over `ns` from the first record appended at `time_ns` (since 1970 UTC) or later.
@@ -320,11 +350,8 @@ impl Log {
     /// # Errors
     /// As [`Log::stream`]; [`ErrorKind::Corrupt`] when an index entry on the way is damaged.
     pub fn stream_at_time(&self, ns: u32, time_ns: i64) -> Result<Stream> {
-        Stream::open_at_time(self.namespace(ns)?, time_ns).map_err(|error| error.in_namespace(ns))
-    }
-
-    fn namespace(&self, ns: u32) -> Result<Arc<Namespace>> {
-        self.member(ns).map(|member| Arc::clone(&member.namespace))
+        let stream = self.member(ns)?.stream(0).and_then(|stream| stream.starting_at(time_ns));
+        stream.map_err(|error| error.in_namespace(ns))
     }
 
     #[inline]
@@ -335,7 +362,7 @@ impl Log {
     pub(crate) fn with_writer<T>(&self, ns: u32, act: impl FnOnce(&Writer) -> Result<T>) -> Result<T> {
         let member = self.member(ns)?;
         self.refuse_closed().map_err(|error| error.in_namespace(ns))?;
-        let Some(writer) = &member.writer else {
+        let Some(writer) = member.writer() else {
             let message = "it is open read-only; open it for writing to append";
             return Err(Error::new(ErrorKind::ReadOnly, message).of(member.namespace.log_path()).in_namespace(ns));
         };

@@ -1,5 +1,6 @@
 //! A position in a namespace: waits for records without a descriptor, then takes one from the pool.
 
+pub mod notifier;
 mod poll;
 mod rollback;
 #[cfg(test)]
@@ -10,6 +11,8 @@ pub use poll::Poll;
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::files::index::{CodecsIn, Run, lost_codecs};
 use crate::format::index::{Entry, entry_offset};
+use crate::log::stream::notifier::Notifier;
+use crate::namespace::follower::Follower;
 use crate::namespace::pool::Guard;
 use crate::namespace::record::{self, Batch, FLAG_ADOPTED, Place, Reader, Record, RecordInfo};
 use crate::namespace::wait::{Interrupt, Waiter, Woken};
@@ -35,10 +38,20 @@ pub enum Next<T> {
     Interrupted,
 }
 
+/// What a stream of a read-only log needs besides the namespace.
+#[derive(Clone, Debug)]
+pub struct Following {
+    pub follower: Arc<Follower>,
+    /// Serves the event loops.
+    pub notifier: Arc<Notifier>,
+}
+
 /// A reader's position; opening one takes no descriptor.
 #[derive(Debug)]
 pub struct Stream {
     namespace: Arc<Namespace>,
+    /// In a read-only log.
+    following: Option<Following>,
     position: u64,
     interrupt: Arc<Interrupt>,
     index: OpenIndex,
@@ -67,36 +80,37 @@ impl Interrupter {
 
 impl Stream {
     /// 0: from the beginning; negative: only records appended from now on; N: skips the first N.
-    pub(crate) fn open(namespace: Arc<Namespace>, start: i64) -> Result<Stream> {
+    pub(crate) fn open(namespace: Arc<Namespace>, following: Option<Following>, start: i64) -> Result<Stream> {
         if namespace.is_closed() {
             return Err(namespace.closed_error());
         }
-        namespace.refresh();
-        namespace.look_if_due()?;
-        let position = u64::try_from(start).unwrap_or_else(|_| namespace.visible.count());
         let interrupt = Arc::new(Interrupt::default())?;
+        if let Some(Following { follower, .. }) = &following {
+            follower.refresh();
+            follower.look_if_due()?;
+        }
+        let position = u64::try_from(start).unwrap_or_else(|_| namespace.visible.count());
         namespace.counters.streams.fetch_add(1, Ordering::Relaxed);
         let (index, run) = (namespace.open_index(), Run::default());
         let mut stream =
-            Stream { position, interrupt, index, run, visible: (0, 0), rollbacks: 0, kept: None, namespace };
+            Stream { position, interrupt, index, run, visible: (0, 0), rollbacks: 0, kept: None, namespace, following };
         stream.go_to(position);
         Ok(stream)
     }
 
-    /// From the first record appended at `time_ns` or later.
-    pub(crate) fn open_at_time(namespace: Arc<Namespace>, time_ns: i64) -> Result<Stream> {
-        let mut stream = Stream::open(namespace, 0)?;
-        let (mut low, mut high) = (0, stream.namespace.visible.count());
+    /// Goes to the first record appended at `time_ns` or later.
+    pub(crate) fn starting_at(mut self, time_ns: i64) -> Result<Stream> {
+        let (mut low, mut high) = (0, self.namespace.visible.count());
         while low < high {
             let middle = low + (high - low) / 2;
-            if stream.entry(middle, middle + 1)?.time_ns < time_ns {
+            if self.entry(middle, middle + 1)?.time_ns < time_ns {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        stream.go_to(low);
-        Ok(stream)
+        self.go_to(low);
+        Ok(self)
     }
 
     /// The number of the record the next call will return.
@@ -115,7 +129,7 @@ impl Stream {
 
     fn go_to(&mut self, number: u64) {
         self.position = number;
-        if self.namespace.is_read_only() {
+        if self.following.is_some() {
             self.start_again();
         }
     }
@@ -256,7 +270,7 @@ impl Stream {
         }
         let namespace = Arc::clone(&self.namespace);
         let mut waiter = namespace.events.waiter();
-        namespace.look_if_due().map_err(|error| self.failed(error))?;
+        self.look_if_due().map_err(|error| self.failed(error))?;
         loop {
             if let Some(next) = self.reason_to_go()? {
                 return Ok(next);
@@ -265,8 +279,8 @@ impl Stream {
                 return Ok(Next::Timeout);
             }
             match self.sleep(&mut waiter, deadline.get_or_insert_with(|| timeout.deadline()).0) {
-                Woken::Ready | Woken::Perhaps => namespace.look_if_due().map_err(|error| self.failed(error))?,
-                Woken::Look => namespace.look().map_err(|error| self.failed(error))?,
+                Woken::Ready | Woken::Perhaps => self.look_if_due().map_err(|error| self.failed(error))?,
+                Woken::Look => self.look().map_err(|error| self.failed(error))?,
                 Woken::Due => return Ok(if self.has_record()? { Next::Ready(()) } else { Next::Timeout }),
             }
         }
@@ -276,7 +290,31 @@ impl Stream {
     /// which only a read-only log has to look out for. (After the end of the log the pool lends no reader.)
     #[inline]
     fn has_record_at_hand(&self) -> bool {
-        self.position < self.visible.0 && !self.interrupt.is_raised() && !self.namespace.is_read_only()
+        self.position < self.visible.0 && !self.interrupt.is_raised() && !self.following.is_some()
+    }
+
+    /// Has what is visible brought up to date, where no writer of this process does it.
+    fn refresh(&self) {
+        if let Some(Following { follower, .. }) = &self.following {
+            follower.refresh();
+        }
+    }
+
+    fn look_if_due(&self) -> Result<()> {
+        self.following.as_ref().map_or(Ok(()), |following| following.follower.look_if_due())
+    }
+
+    fn look(&self) -> Result<()> {
+        self.following.as_ref().map_or(Ok(()), |following| following.follower.look(None))
+    }
+
+    fn look_due_in(&self) -> Duration {
+        self.following.as_ref().map_or(Duration::MAX, |following| following.follower.look_due_in())
+    }
+
+    /// How often what streams were shown was rolled back.
+    fn rollback_count(&self) -> u64 {
+        self.following.as_ref().map_or(0, |following| following.follower.rollbacks())
     }
 
     /// An interrupt, the end of the log, or a record: what ends a wait but time.
@@ -295,9 +333,9 @@ impl Stream {
         namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
         let woken = waiter.wait(
             deadline,
-            || namespace.look_due_in(),
+            || self.look_due_in(),
             || {
-                namespace.refresh();
+                self.refresh();
                 let is_ready = namespace.visible.count() > self.position || self.interrupt.is_raised();
                 is_ready || namespace.is_closed()
             },
@@ -308,11 +346,11 @@ impl Stream {
 
     /// Whether the record at the position is visible; asks anew only when it was not.
     fn has_record(&mut self) -> Result<bool> {
-        if self.namespace.is_read_only() {
+        if self.following.is_some() {
             self.follow_files()?;
         }
         if self.position >= self.visible.0 {
-            self.namespace.refresh();
+            self.refresh();
             self.visible = self.namespace.visible.get();
         }
         Ok(self.position < self.visible.0)
@@ -327,7 +365,7 @@ impl Stream {
     /// As [`Stream::entry`]; `None` when the entry is damaged.
     #[inline]
     fn valid_entry(&mut self, number: u64, limit: u64) -> Result<Option<&Entry>> {
-        if self.namespace.is_read_only() && !self.run.holds(number) {
+        if self.following.is_some() && !self.run.holds(number) {
             self.read_on(number, limit)?;
         }
         self.run.entry(&self.index.index, number, limit)

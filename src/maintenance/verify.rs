@@ -1,13 +1,12 @@
 //! Checks every record of a namespace against its entry and its bytes, and changes nothing.
 
-use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{CodecsIn, Header, Run};
 use crate::format::codecs::CHAIN_PAGE_OFFSET;
 use crate::format::index::{Entry, entries_end};
 use crate::format::log::{self, HEADER_SIZE_BYTES, SIZE_WORD_BYTES};
+use crate::namespace::Namespace;
 use crate::namespace::follower::Follower;
-use crate::namespace::{Namespace, Parts};
 use crate::options::{Options, check_name};
 use crate::recovery::scan::Bytes;
 use crate::report::{Outcome, Report};
@@ -44,21 +43,21 @@ pub fn verify_on(
     let started = Instant::now();
     let progress = Progress::new(progress);
     let watch: Option<&dyn Watch> = Some(&progress);
-    let (follower, index, events) = match Follower::open(storage.as_ref(), name, &Chain::new(&options.codecs)?, watch) {
+    // The records are read through one buffer of its own, so no reader is needed.
+    let options = Options { reader_count: 0, ..options.try_clone()? };
+    let follower = match Follower::open(storage, 0, name, &options, watch) {
         Err(error) if error.kind.is_of_the_files() => return Ok(unreadable(&error, started)),
         opened => opened?,
     };
-    // The records are read through one buffer of its own, so no reader is needed.
-    let parts = Parts { index, events, follower: Some(follower), ringer: None, readers: Vec::new() };
-    let namespace = Namespace::new(0, name, Arc::clone(storage), options, parts)?;
-    namespace.look_watched(watch)?;
+    follower.look(watch)?;
+    let namespace = follower.namespace();
     let mut report = namespace.report.lock().try_clone()?;
     let (count, end) = namespace.visible.get();
     let log = storage
         .open(&log::file_name(name), OpenMode::Read)
         .map_err(|error| Error::os("opening", &error).of(namespace.log_path()))?;
     let mut bytes = Bytes::new(log.as_ref(), end)?.watched(watch);
-    check_records(&namespace, &mut bytes, count, &mut report, &progress)?;
+    check_records(namespace, &mut bytes, count, &mut report, &progress)?;
     if report.bad_records > 0 {
         report.outcome = Outcome::Damaged;
         report.finding = report.finding.or(Some(ErrorKind::Corrupt));

@@ -3,7 +3,6 @@
 pub mod follower;
 pub mod pool;
 pub mod record;
-pub mod ringer;
 pub mod wait;
 
 use crate::codec::Chain;
@@ -13,20 +12,16 @@ use crate::files::journal;
 use crate::format::index::Mode;
 use crate::format::log;
 use crate::format::name::FileName;
-use crate::namespace::follower::Follower;
 use crate::namespace::pool::Pool;
 use crate::namespace::record::{Place, Reader};
-use crate::namespace::ringer::Ringer;
-use crate::namespace::wait::{Bell, EventCount, Visible};
+use crate::namespace::wait::{EventCount, Visible};
 use crate::options::Options;
 use crate::report::{Report, Stats};
 use crate::storage::{OpenMode, Storage};
 use crate::util::memory;
-use crate::util::progress::Watch;
 use crate::util::sync::{Arc, Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 /// As a durable count: however many records are visible.
 pub const ALL_VISIBLE: u64 = u64::MAX;
@@ -80,9 +75,6 @@ pub struct Parts {
     pub index: OpenIndex,
     /// Wakes this process.
     pub events: EventCount,
-    /// Finds out what is visible where no writer of this process says so.
-    pub follower: Option<Follower>,
-    pub ringer: Option<Arc<Ringer>>,
     pub readers: Vec<Reader>,
 }
 
@@ -108,10 +100,6 @@ pub struct Namespace {
     /// The serial in `index`, to be compared without a lock.
     files_serial: AtomicU64,
     closed: AtomicBool,
-    /// Present in a read-only log.
-    follower: Option<Follower>,
-    /// Rings armed bells where no writer of this process does.
-    pub ringer: Option<Arc<Ringer>>,
 }
 
 impl Namespace {
@@ -122,7 +110,7 @@ impl Namespace {
         options: &Options,
         parts: Parts,
     ) -> Result<Namespace> {
-        let Parts { index, events, follower, ringer, readers } = parts;
+        let Parts { index, events, readers } = parts;
         Ok(Namespace {
             number,
             name: memory::text(name)?,
@@ -141,8 +129,6 @@ impl Namespace {
             named: Chain::new(&options.codecs)?,
             files_serial: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-            follower,
-            ringer,
         })
     }
 
@@ -161,10 +147,6 @@ impl Namespace {
         Error::new(ErrorKind::Closed, "the namespace was shut down; open the log again")
             .of(self.log_path())
             .in_namespace(self.number)
-    }
-
-    pub fn is_read_only(&self) -> bool {
-        self.follower.is_some()
     }
 
     /// The path of the record file, for messages.
@@ -222,64 +204,6 @@ impl Namespace {
         self.events.published(&self.visible);
     }
 
-    /// Brings `visible` up to date where that is not the writer's doing; cheap while a writer works.
-    pub fn refresh(&self) {
-        if let Some(follower) = &self.follower {
-            follower.refresh(self);
-        }
-    }
-
-    /// Looks at the files themselves: lock, live page, paths. At least every second while anyone waits in a read-only log.
-    pub fn look(&self) -> Result<()> {
-        self.look_watched(None)
-    }
-
-    /// As [`Namespace::look`], with `watch` told of what is read.
-    pub fn look_watched(&self, watch: Option<&dyn Watch>) -> Result<()> {
-        match &self.follower {
-            Some(follower) => follower.look(self, watch).map_err(|error| error.in_namespace(self.number)),
-            None => Ok(()),
-        }
-    }
-
-    /// A look if the last one is too long ago, for callers that poll without waiting.
-    pub fn look_if_due(&self) -> Result<()> {
-        if self.is_look_due() { self.look() } else { Ok(()) }
-    }
-
-    /// Whether the last look is too long ago, or the writer another.
-    pub fn is_look_due(&self) -> bool {
-        self.look_due_in().is_zero()
-    }
-
-    /// How long until the next look is due.
-    pub fn look_due_in(&self) -> Duration {
-        self.follower.as_ref().map_or(Duration::MAX, |follower| follower.look_due_in(self))
-    }
-
-    /// Has `bell` rung, once, when record `position` is there, or there is something else to ask for; the caller looks after this.
-    pub fn arm(&self, bell: &Arc<Bell>, position: u64) -> Result<()> {
-        let is_first = self.events.arm(bell, position)?;
-        if let Some(ringer) = self.ringer.as_ref().filter(|_| is_first) {
-            ringer.tell();
-        }
-        Ok(())
-    }
-
-    /// Rings the armed bells that are due: those whose records are there, all when their streams have an error to tell.
-    pub fn ring_due(&self) {
-        if self.look_if_due().is_err() {
-            return self.events.ring_all();
-        }
-        self.refresh();
-        self.events.ring_due(&self.visible);
-    }
-
-    /// How often what readers were shown was rolled back.
-    pub fn rollbacks(&self) -> u64 {
-        self.follower.as_ref().map_or(0, Follower::rollbacks)
-    }
-
     /// Opens a reader anew that was opened before the files were replaced.
     #[inline]
     pub fn reopen(&self, reader: &mut Reader) -> Result<()> {
@@ -290,24 +214,20 @@ impl Namespace {
         Ok(())
     }
 
-    /// The figures every namespace has; the writer adds its own.
-    ///
-    /// # Errors
-    /// Of a read-only log: the side file cannot be read, which says what is durable.
-    pub fn stats(&self) -> Result<Stats> {
+    /// The figures of this namespace. `followed`: where no writer of this process has it open, its mode and how many of its records are
+    /// durable.
+    pub fn stats(&self, followed: Option<(Mode, u64)>) -> Stats {
         let size = |name: FileName| self.storage.metadata(&name).ok().flatten().map_or(0, |meta| meta.size_bytes);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (mode, durable_count) = match &self.follower {
-            Some(follower) => {
-                follower.durability().map_err(|error| Error::os("reading", &error).of(self.index_path()))?
-            }
+        let (mode, durable_count) = match followed {
+            Some(followed) => followed,
             None if self.counters.is_durable.load(Ordering::Relaxed) => (Mode::Durable, ALL_VISIBLE),
             None => (Mode::Fast, self.counters.flushed_count.load(Ordering::Acquire)),
         };
-        // After the durable count, so that what became both meanwhile counts as visible only.
+        // Read after the durable count: a record that becomes visible and durable meanwhile counts as visible only.
         let (count, end) = self.visible.get();
         let (readers, readers_in_use) = self.pool.usage();
-        Ok(Stats {
+        Stats {
             count,
             durable_count: durable_count.min(count),
             data_bytes: end,
@@ -326,8 +246,8 @@ impl Namespace {
             mode: mode.number(),
             engine: if self.storage.maps_files() { 1 } else { 2 },
             poisoned: self.poisoned.load(Ordering::Relaxed).into(),
-            read_only: self.is_read_only().into(),
-        })
+            read_only: followed.is_some().into(),
+        }
     }
 }
 

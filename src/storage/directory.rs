@@ -8,7 +8,7 @@ use super::names::{self, CName};
 use super::{File, Meta, OpenMode, Standing, Storage, create, fork, sys};
 use crate::error::{Error, ErrorKind};
 use crate::format::name::FileName;
-use crate::options::Io;
+use crate::storage::Io;
 use crate::util::memory;
 use crate::util::sync::Arc;
 use std::ffi::CStr;

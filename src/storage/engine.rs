@@ -1,10 +1,21 @@
 //! Which engine a directory gets: mapped stores only where a full disk can be told in advance and no file system rewrites its blocks.
 
 use crate::error::{Error, ErrorKind};
-use crate::options::Io;
 use memmap2::{Advice, MmapMut};
 use std::path::Path;
 use std::sync::OnceLock;
+
+/// Which engine does the input and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Io {
+    /// The mapping engine where the file system allows it, else the system-call engine.
+    #[default]
+    Auto,
+    /// Stores into shared mappings; refused where they are not safe.
+    Mmap,
+    /// System calls only; no memory of a file is ever touched.
+    Syscall,
+}
 
 /// How the files of a directory are read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -291,7 +291,7 @@ fn add_chunk(last: &Chunk) -> Result<&'static Chunk, Refused> {
 
 #[cfg(test)]
 mod tests {
-    use crate::options::Io;
+    use crate::storage::Io;
     use crate::storage::{FileId, OpenMode, open_directory};
     use std::collections::BTreeSet;
     use std::io::{self, Read, Write};

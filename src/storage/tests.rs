@@ -2,8 +2,8 @@
 
 use super::simulated::Simulated;
 use super::{File, OpenMode, Storage, open_directory};
-use crate::options::Io;
 use crate::storage::Arc;
+use crate::storage::Io;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;

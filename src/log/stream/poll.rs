@@ -1,6 +1,6 @@
 //! Streams in event loops: a descriptor to poll in place of a thread that waits.
 
-use super::Stream;
+use super::{Following, Stream};
 use crate::error::{Error, Result};
 use crate::namespace::wait::Bell;
 use crate::storage::EventFd;
@@ -34,9 +34,13 @@ impl Stream {
             return Ok(Poll::Ready);
         }
         let bell = Arc::clone(self.bell()?);
-        self.namespace.arm(&bell, self.position).map_err(|error| error.in_namespace(self.namespace.number))?;
+        let armed = self.namespace.events.arm(&bell, self.position);
+        let is_first = armed.map_err(|refused| Error::from(refused).in_namespace(self.namespace.number))?;
+        if let Some(Following { notifier, .. }) = self.following.as_ref().filter(|_| is_first) {
+            notifier.tell();
+        }
         // What fails here fails again in the next call, which tells.
-        let looked = self.namespace.look_if_due().is_ok();
+        let looked = self.look_if_due().is_ok();
         let is_record_there = !looked || self.has_record().unwrap_or(true);
         let is_ready = is_record_there || self.interrupt.is_raised() || self.namespace.is_closed();
         Ok(if is_ready { Poll::Ready } else { Poll::Armed })
@@ -55,8 +59,8 @@ impl Stream {
             return Err(self.namespace.closed_error());
         }
         let event = EventFd::new().map_err(|error| Error::os("making a descriptor for event loops", &error))?;
-        if let Some(ringer) = &self.namespace.ringer {
-            ringer.serve(&self.namespace)?;
+        if let Some(Following { follower, notifier }) = &self.following {
+            notifier.serve(follower)?;
         }
         Ok(Bell::new(event))
     }

@@ -10,7 +10,7 @@ impl Stream {
     pub(super) fn follow_files(&mut self) -> Result<()> {
         // In this order: a rollback is counted before files that were rolled back become others.
         let files_serial = self.namespace.files_serial();
-        let rollbacks = self.namespace.rollbacks();
+        let rollbacks = self.rollback_count();
         if rollbacks != self.rollbacks {
             if self.is_rolled_back().map_err(|error| self.failed(error))? {
                 return Err(self.failed(self.rolled_back()));
@@ -56,7 +56,7 @@ impl Stream {
 
     /// Goes on from the position, whatever was read before it.
     pub(super) fn start_again(&mut self) {
-        let (files_serial, rollbacks) = (self.namespace.files_serial(), self.namespace.rollbacks());
+        let (files_serial, rollbacks) = (self.namespace.files_serial(), self.rollback_count());
         if rollbacks != self.rollbacks || self.index.files_serial != files_serial {
             self.rollbacks = rollbacks;
             self.forget_files();

@@ -4,7 +4,8 @@ use super::Stream;
 use crate::log::Log;
 use crate::log::stream::Next;
 use crate::namespace::wait::Woken;
-use crate::options::{Io, Options, Timeout};
+use crate::options::{Options, Timeout};
+use crate::storage::Io;
 use crate::storage::simulated::Simulated;
 
 fn options(read_only: bool) -> Options {
@@ -44,6 +45,6 @@ fn a_look_that_becomes_due_between_look_and_sleep_is_not_slept_over() {
     let following = open(true);
     let stream = waiting_stream(&following);
     disk.fail_call(disk.calls(), libc::EIO, false);
-    assert!(stream.namespace.look().is_err(), "so the next has to look again");
+    assert!(stream.look().is_err(), "so the next has to look again");
     assert_eq!(sleep(&stream), Woken::Ready);
 }

@@ -12,7 +12,8 @@ use crate::format::index::{Entry, Mode};
 use crate::format::log;
 use crate::format::name::FileName;
 use crate::namespace::wait::EventCount;
-use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex};
+use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex, Parts, open_readers};
+use crate::options::Options;
 use crate::recovery::Site;
 use crate::recovery::scan::Point;
 use crate::report::Report;
@@ -22,7 +23,6 @@ use crate::util::progress::Watch;
 use crate::util::sync::{Arc, Mutex, RwLock};
 use files::Files;
 use sight::{Authority, Sight, end_of, of_files, of_unready, of_writer};
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,7 @@ struct Shown {
 /// Follows one namespace from outside its writer.
 #[derive(Debug)]
 pub struct Follower {
+    namespace: Arc<Namespace>,
     following: RwLock<Following>,
     /// One thread at a time looks.
     looking: Mutex<()>,
@@ -74,37 +75,45 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Opens the files of `namespace` for following, and the index and words its streams use; `watch` is told of what is read for it.
+    /// Opens namespace `name`, number `number` of a log, without writing it; `watch` is told of what is read for it. Nothing is visible
+    /// before the first look.
     pub fn open(
-        storage: &dyn Storage,
-        namespace: &str,
-        named: &Chain,
+        storage: &Arc<dyn Storage>,
+        number: u32,
+        name: &str,
+        options: &Options,
         watch: Option<&dyn Watch>,
-    ) -> Result<(Follower, OpenIndex, EventCount)> {
-        let files = Files::open(&Site::new(storage, namespace, named)?.watched(watch))?;
-        let live = Live::attach_reader(storage, namespace, files.log.as_ref());
-        let index =
-            OpenIndex::new(files.index.clone(), named, &memory::path(storage.path(), &index::file_name(namespace))?)?;
+    ) -> Result<Follower> {
+        let named = Chain::new(&options.codecs)?;
+        let files = Files::open(&Site::new(storage.as_ref(), name, &named)?.watched(watch))?;
+        let live = Live::attach_reader(storage.as_ref(), name, files.log.as_ref());
+        let side_file_path = memory::path(storage.path(), &index::file_name(name))?;
+        let index = OpenIndex::new(files.index.clone(), &named, &side_file_path)?;
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
-        let follower = Follower {
-            following: RwLock::new(Following {
-                files,
-                live,
-                authority: Authority::Unready,
-                epoch_seen: 0,
-                is_completed: false,
-            }),
+        let readers = open_readers(storage.as_ref(), name, options.reader_count)?;
+        let parts = Parts { index, events, readers };
+        let namespace = Arc::new(Namespace::new(number, name, Arc::clone(storage), options, parts)?)?;
+        let authority = Authority::Unready;
+        let following = Following { files, live, authority, epoch_seen: 0, is_completed: false };
+        Ok(Follower {
+            namespace,
+            following: RwLock::new(following),
             looking: Mutex::new(()),
             publishing: Mutex::new(None),
             started: Instant::now(),
             last_look_ms: AtomicU64::new(0),
             rollbacks: AtomicU64::new(0),
-        };
-        Ok((follower, index, events))
+        })
+    }
+
+    /// What is followed.
+    pub fn namespace(&self) -> &Arc<Namespace> {
+        &self.namespace
     }
 
     /// Goes by the commit word while the writer of the last look is ready; otherwise nothing changes before the next look.
-    pub fn refresh(&self, namespace: &Namespace) {
+    pub fn refresh(&self) {
+        let namespace = &self.namespace;
         let following = self.following.read();
         let Authority::Writer { epoch } = following.authority else { return };
         let Some(live) = &following.live else { return };
@@ -142,13 +151,13 @@ impl Follower {
     }
 
     /// How long the last look may be relied on; zero after one that failed, and when the writer is another.
-    pub fn look_due_in(&self, namespace: &Namespace) -> Duration {
+    pub fn look_due_in(&self) -> Duration {
         let last_look_ms = self.last_look_ms.load(Ordering::Relaxed);
         if last_look_ms == FAILED || self.is_another_epoch() {
             return Duration::ZERO;
         }
         let since = Duration::from_millis(self.now_ms().saturating_sub(last_look_ms));
-        namespace.events.look_interval().saturating_sub(since)
+        self.namespace.events.look_interval().saturating_sub(since)
     }
 
     /// Whether the live page names another writer than at the last look.
@@ -164,36 +173,56 @@ impl Follower {
     }
 
     /// The mode of the newest checkpoint on disk, and how many records it makes certain to be there.
-    pub fn durability(&self) -> io::Result<(Mode, u64)> {
+    ///
+    /// # Errors
+    /// The side file, which says so, cannot be read.
+    pub fn durability(&self) -> Result<(Mode, u64)> {
         let following = self.following.read();
         // An index in memory has no checkpoint on disk.
         let index = following.files.index_id.map(|_| &following.files.index);
-        let header = index.map(|index| Header::read(index.file.as_ref())).transpose()?;
+        let failed = |error| Error::os("reading", &error).of(self.namespace.index_path());
+        let header = index.map(|index| Header::read(index.file.as_ref())).transpose().map_err(failed)?;
         let Some((newest, _)) = header.and_then(|header| header.newest()) else { return Ok((Mode::Fast, 0)) };
         let is_at_work = matches!(following.authority, Authority::Writer { .. });
         let all = newest.mode == Mode::Durable && is_at_work;
         Ok((newest.mode, if all { ALL_VISIBLE } else { newest.count }))
     }
 
-    /// Finds out anew who decides, and what is visible; wakes the sleepers of this process when that changed. `watch` is told of what is
-    /// read for it.
-    pub fn look(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<()> {
-        self.try_look(namespace, watch).inspect_err(|_| {
-            // Whoever asks next looks again, and is told, too.
+    /// A look if the last one is too long ago, for callers that poll without waiting.
+    pub fn look_if_due(&self) -> Result<()> {
+        if self.look_due_in().is_zero() { self.look(None) } else { Ok(()) }
+    }
+
+    /// Looks at the files themselves (lock, live page, paths): who decides now, and what is visible. Wakes the sleepers of this process when
+    /// that changed. `watch` is told of what is read. Needed every second while any thread waits.
+    pub fn look(&self, watch: Option<&dyn Watch>) -> Result<()> {
+        self.try_look(watch).map_err(|error| {
+            // The next call looks again, and fails likewise while the reason lasts.
             self.last_look_ms.store(FAILED, Ordering::Relaxed);
+            error.in_namespace(self.namespace.number)
         })
     }
 
-    fn try_look(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<()> {
+    /// Rings the armed bells that are due: those whose records are there, and all of them when the next call of their streams fails.
+    pub fn ring_due(&self) {
+        if self.look_if_due().is_err() {
+            return self.namespace.events.ring_all();
+        }
+        self.refresh();
+        self.namespace.events.ring_due(&self.namespace.visible);
+    }
+
+    fn try_look(&self, watch: Option<&dyn Watch>) -> Result<()> {
+        let namespace = &self.namespace;
         let looking = self.looking.lock();
         self.last_look_ms.store(self.now_ms(), Ordering::Relaxed);
         let shown = {
             let last = self.publishing.lock();
             Shown { count: namespace.visible.count(), last: *last }
         };
-        self.follow_paths(namespace)?;
-        let sight = self.see(namespace, watch)?;
-        self.follow_index(namespace, &sight)?;
+        self.follow_paths()?;
+        let sight = self.see(watch)?;
+        self.follow_index(&sight)?;
         let Point { count, end, .. } = sight.point;
         let rolled_back = self.is_rolled_back(&sight, &shown)?;
         let entry = self.entry_of(&sight, count.wrapping_sub(1))?;
@@ -214,7 +243,7 @@ impl Follower {
         drop(last);
         namespace.events.set_unannounced(sight.authority.is_silent());
         drop(looking);
-        self.fill_report(namespace, sight.report);
+        self.fill_report(sight.report);
         if rolled_back || namespace.visible.count() != shown.count {
             namespace.events.notify_process();
         }
@@ -226,7 +255,8 @@ impl Follower {
     }
 
     /// Maps anew what lies under the paths now, if it is another file of the same log.
-    fn follow_paths(&self, namespace: &Namespace) -> Result<()> {
+    fn follow_paths(&self) -> Result<()> {
+        let namespace = &self.namespace;
         let storage = namespace.storage.as_ref();
         let id = |name: FileName| match storage.metadata(&name) {
             Ok(meta) => Ok(meta.map(|meta| meta.id)),
@@ -264,7 +294,7 @@ impl Follower {
     }
 
     /// Has streams go by the index in memory that a look made, and by the side file again when a writer came.
-    fn follow_index(&self, namespace: &Namespace, sight: &Sight) -> Result<()> {
+    fn follow_index(&self, sight: &Sight) -> Result<()> {
         let mut following = self.following.write();
         let goes_by_files = matches!(sight.authority, Authority::Files { .. });
         let index = match &sight.completed {
@@ -272,7 +302,7 @@ impl Follower {
             None if following.is_completed && !goes_by_files => &following.files.index,
             None => return Ok(()),
         };
-        namespace.replace_index(index.clone())?;
+        self.namespace.replace_index(index.clone())?;
         following.is_completed = sight.completed.is_some();
         Ok(())
     }
@@ -299,7 +329,8 @@ impl Follower {
         Ok(Run::default().entry(index, number, number + 1)?.copied())
     }
 
-    fn see(&self, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
+    fn see(&self, watch: Option<&dyn Watch>) -> Result<Sight> {
+        let namespace = &self.namespace;
         for _ in 0..LOOK_TRIES {
             let following = self.following.read();
             let log = following.files.log.as_ref();
@@ -320,8 +351,8 @@ impl Follower {
         Err(Error::new(ErrorKind::Io, message).of(namespace.log_path()))
     }
 
-    fn fill_report(&self, namespace: &Namespace, report: Report) {
-        let mut known = namespace.report.lock();
+    fn fill_report(&self, report: Report) {
+        let mut known = self.namespace.report.lock();
         let seconds = if known.seconds == 0.0 { self.started.elapsed().as_secs_f64() } else { known.seconds };
         *known = Report { seconds, ..report };
     }

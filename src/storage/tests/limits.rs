@@ -1,8 +1,8 @@
 //! Full disks and limits of the process: refusals that change nothing, and success once there is room.
 
 use super::{UNIT_BYTES, create, open, os_error, read, size, skipped};
-use crate::options::Io;
 use crate::storage::Arc;
+use crate::storage::Io;
 use crate::storage::simulated::Simulated;
 use crate::storage::{OpenMode, Storage};
 use std::env;

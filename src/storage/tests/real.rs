@@ -2,7 +2,7 @@
 
 use super::{UNIT_BYTES, create, open, os_error, read, skipped};
 use crate::error::ErrorKind;
-use crate::options::Io;
+use crate::storage::Io;
 use crate::storage::{OpenMode, open_directory};
 use std::fs;
 use std::io;

@@ -4,7 +4,7 @@
 //! wake counters of all namespaces with armed bells at once, and looks at the files when the last look is too long ago.
 
 use crate::error::{Error, Result, no_memory};
-use crate::namespace::Namespace;
+use crate::namespace::follower::Follower;
 use crate::namespace::wait::POLL_INTERVAL;
 use crate::storage::futex::{self, Scope, WATCHES_MAX, Watch};
 use crate::storage::thread::{self, Thread};
@@ -15,38 +15,38 @@ use std::time::Duration;
 
 /// The thread, once it is wanted.
 #[derive(Debug)]
-pub struct Ringer {
+pub struct Notifier {
     shared: Arc<Shared>,
     thread: Mutex<Option<Thread>>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The namespaces that may have armed bells; they keep this ringer alive, which lets them go when it is stopped.
-    served: Mutex<Vec<Arc<Namespace>>>,
+    /// Those of the namespaces that may have armed bells. They are let go when the notifier is stopped.
+    served: Mutex<Vec<Arc<Follower>>>,
     /// Changed after anything the thread has to know.
     changes: AtomicU32,
     is_stopped: AtomicBool,
 }
 
-impl Ringer {
-    pub fn new() -> Result<Ringer> {
-        Ok(Ringer { shared: Arc::new(Shared::default())?, thread: Mutex::default() })
+impl Notifier {
+    pub fn new() -> Result<Notifier> {
+        Ok(Notifier { shared: Arc::new(Shared::default())?, thread: Mutex::default() })
     }
 
-    /// Rings for `namespace` from now on; starts the thread unless it runs.
+    /// Rings for the streams of `follower` from now on; starts the thread unless it runs.
     ///
     /// # Errors
     /// No thread or memory to be had; stopped.
-    pub fn serve(&self, namespace: &Arc<Namespace>) -> Result<()> {
+    pub fn serve(&self, follower: &Arc<Follower>) -> Result<()> {
         let mut thread = self.thread.lock();
         if self.shared.is_stopped.load(Ordering::Relaxed) {
-            return Err(namespace.closed_error());
+            return Err(follower.namespace().closed_error());
         }
         let mut served = self.shared.served.lock();
-        if !served.iter().any(|known| Arc::ptr_eq(known, namespace)) {
+        if !served.iter().any(|known| Arc::ptr_eq(known, follower)) {
             served.try_reserve(1).map_err(|_| no_memory("the namespaces to ring for", served.len() as u64 * 8))?;
-            served.push(Arc::clone(namespace));
+            served.push(Arc::clone(follower));
         }
         if thread.is_none() {
             let started = Thread::start(&self.shared);
@@ -98,29 +98,29 @@ impl Shared {
     }
 
     /// The namespaces with armed bells; `false` when there is no memory for the list.
-    fn collect_armed(&self, armed: &mut Vec<Arc<Namespace>>) -> bool {
+    fn collect_armed(&self, armed: &mut Vec<Arc<Follower>>) -> bool {
         let served = self.served.lock();
         armed.clear();
         let has_room = armed.try_reserve(served.len()).is_ok();
         if has_room {
-            armed.extend(served.iter().filter(|namespace| namespace.events.is_any_armed()).cloned());
+            armed.extend(served.iter().filter(|follower| follower.namespace().events.is_any_armed()).cloned());
         }
         has_room
     }
 }
 
 /// One round of a sleeper, for all namespaces at once: watch, look, ring what is due, sleep until something changes or a look is due.
-fn watch_and_sleep(own: Watch<'_>, armed: &[Arc<Namespace>]) {
+fn watch_and_sleep(own: Watch<'_>, armed: &[Arc<Follower>]) {
     let mut watches = [own; WATCHES_MAX];
     let (mut count, mut longest): (usize, Option<Duration>) = (1, None);
-    for namespace in armed {
-        let watch = namespace.events.watch();
+    for follower in armed {
+        let watch = follower.namespace().events.watch();
         if let Some(place) = watches.get_mut(count) {
             *place = watch;
         }
         count += 1;
-        namespace.ring_due();
-        let due_in = namespace.look_due_in();
+        follower.ring_due();
+        let due_in = follower.look_due_in();
         longest = Some(longest.map_or(due_in, |longest| longest.min(due_in)));
     }
     let slept = count <= WATCHES_MAX && futex::wait_any(&watches[..count], longest);

@@ -1,0 +1,99 @@
+//! The layers of the library, as directories and files of `src`: each uses only those below it.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the top down. Those of one row do not use each other, except for `error` and `util`: an error takes memory that may be refused,
+/// and memory that is refused is an error.
+const LAYERS: [&[&str]; 12] = [
+    &["lib"],
+    &["ffi"],
+    &["maintenance"],
+    &["log"],
+    &["writer"],
+    &["namespace"],
+    &["recovery"],
+    &["files"],
+    &["options", "report"],
+    &["codec", "storage"],
+    &["format"],
+    &["error", "limits", "util"],
+];
+
+/// The row of `module`, a file or directory of `src`; 0 is the top.
+fn row_of(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|row| row.contains(&module))
+}
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.file_name().unwrap().to_str().unwrap() {
+            "tests" | "tests.rs" => {}
+            _ if path.is_dir() => sources(&path, found),
+            _ => found.push(path),
+        }
+    }
+}
+
+/// The module of `src` that the source `file` belongs to.
+fn module_of(file: &Path) -> &str {
+    Path::new(file.components().next().unwrap().as_os_str()).file_stem().unwrap().to_str().unwrap()
+}
+
+/// The modules that `line` of a source names by `crate::`.
+fn used_in(line: &str) -> impl Iterator<Item = &str> {
+    let code = line.split("//").next().unwrap_or_default();
+    code.split("crate::").skip(1).map(|rest| {
+        let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(rest.len());
+        &rest[..end]
+    })
+}
+
+/// What `source`, of `module`, uses and must not, by line.
+fn offences<'a>(module: &str, source: &'a str) -> Vec<(usize, &'a str)> {
+    let row = row_of(module);
+    let end = source.find("\n#[cfg(test)]\nmod tests {").unwrap_or(source.len());
+    let lines = source[..end].lines().enumerate().map(|(index, line)| (index + 1, line));
+    let uses = lines.flat_map(|(number, line)| used_in(line).map(move |used| (number, used)));
+    let is_pair = |used: &str| matches!((module, used), ("error", "util") | ("util", "error"));
+    uses.filter(|(_, used)| *used != module && !is_pair(used))
+        // What the root exports again is for its users: inside, a thing has the name of its module.
+        .filter(|(_, used)| row_of(used).is_none_or(|used| Some(used) <= row))
+        .collect()
+}
+
+#[test]
+fn each_layer_uses_only_those_below_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut files, mut found, mut modules) = (Vec::new(), Vec::new(), BTreeSet::new());
+    sources(&root, &mut files);
+    for path in files {
+        let file = path.strip_prefix(&root).unwrap();
+        let module = module_of(file);
+        assert!(
+            row_of(module).is_some(),
+            "src/{} belongs to no layer; name its module in tests/layers.rs",
+            file.display()
+        );
+        modules.insert(module.to_owned());
+        for (number, used) in offences(module, &fs::read_to_string(&path).unwrap()) {
+            found.push(format!("src/{}:{number}: {module} uses {used}, which is not below it", file.display()));
+        }
+    }
+    assert!(found.is_empty(), "the layers are listed in tests/layers.rs, from the top down:\n{}", found.join("\n"));
+    let listed: BTreeSet<_> = LAYERS.iter().copied().flatten().map(|module| (*module).to_owned()).collect();
+    assert_eq!(modules, listed, "each layer that is listed is there");
+}
+
+#[test]
+fn an_arrow_that_runs_up_is_found() {
+    assert_eq!(offences("storage", "use crate::format::log;\nuse crate::options::Io;\n"), [(2, "options")]);
+    assert_eq!(offences("codec", "let file = crate::storage::open();"), [(1, "storage")], "beside it is not below it");
+    assert_eq!(offences("log", "use crate::{Next, Options};\nuse crate::Stream;\n"), [(1, ""), (2, "Stream")]);
+    assert_eq!(offences("log", "// as in crate::ffi\nuse crate::writer::Writer;\n"), []);
+    assert_eq!(offences("log", "\n#[cfg(test)]\nmod tests {\n    use crate::ffi::status;\n}\n"), []);
+}
