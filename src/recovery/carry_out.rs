@@ -1,20 +1,54 @@
 //! Making the files what the plan says, one durable step after the other.
 
-use super::examine::{BesideRecords, Plan, Recovery, Unindexed};
-use super::{Opened, Site, Wanted, replay};
+use super::plan::{BesideRecords, Plan, Recovery, Unindexed};
+use super::replay;
+use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index};
 use crate::files::journal::{self, Found, Journal, Prepared};
+use crate::files::live::Live;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, PAGE_SIZE_BYTES, State, entries_end};
 use crate::format::log;
 use crate::recovery::rebuild::{self, PreparedIndex};
 use crate::recovery::salvage;
 use crate::recovery::scan::{self, Bytes, Point};
+use crate::report::Report;
 use crate::storage::File;
 use crate::util::memory;
 use crate::util::random;
 use crate::util::sync::Arc;
 use std::path::PathBuf;
+
+/// A namespace ready to be written.
+#[derive(Debug)]
+pub struct Opened {
+    /// Holds the writer's lock as long as it lives.
+    pub lock: Arc<dyn File>,
+    pub log: Arc<dyn File>,
+    pub index: Index,
+    /// `None` where there can be none: readers of other processes look by themselves.
+    pub live: Option<Live>,
+    pub point: Point,
+    /// The checkpoint on disk, synced, and the slot it is in.
+    pub checkpoint: Checkpoint,
+    pub slot: usize,
+    /// Of a durable writer.
+    pub journal: Option<Journal>,
+    pub report: Report,
+}
+
+/// What kind of writer it is opened for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// How long its journal is to be; `None` in fast mode, which has none.
+    pub journal_size_bytes: Option<u64>,
+}
+
+impl Wanted {
+    fn mode(self) -> Mode {
+        if self.journal_size_bytes.is_some() { Mode::Durable } else { Mode::Fast }
+    }
+}
 
 /// Makes the files what `plan` says, for a writer as `wanted`, whose journal is `prepared`.
 pub fn carry_out(

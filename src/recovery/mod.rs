@@ -9,130 +9,38 @@ mod creation;
 mod examine;
 pub mod layout;
 pub mod leftovers;
+mod plan;
 pub mod rebuild;
 mod refusals;
 pub mod replay;
 pub mod salvage;
 pub mod scan;
+mod site;
 #[cfg(test)]
 mod tests;
 mod unindexed;
 
-pub use carry_out::rewrite;
+pub use carry_out::{Opened, Wanted, rewrite};
 pub use creation::Creation;
 pub use examine::{
-    BesideRecords, Plan, Recovery, Unindexed, examine, from_the_beginning, journal_beside, read_index,
-    refuse_if_index_knows_records, unknown_to_side_file, usable_identity,
+    examine, from_the_beginning, journal_beside, read_index, refuse_if_index_knows_records, unknown_to_side_file,
+    usable_identity,
 };
+pub use plan::{BesideRecords, Plan, Recovery, Unindexed};
+pub use site::Site;
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::index::{self, Index};
-use crate::files::journal::{self, Journal};
+use crate::files::journal;
 use crate::files::live::Live;
-use crate::format::index::{Checkpoint, Mode};
 use crate::format::log;
-use crate::recovery::scan::{Bytes, Point};
 use crate::report::Report;
 use crate::storage::{File, Meta, OpenMode, Storage};
-use crate::util::memory;
-use crate::util::progress::Watch;
 use crate::util::sync::Arc;
-use layout::Led;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// How often the lock is tried again because the path came to name another file.
 const LOCK_TRIES: usize = 8;
-
-/// A namespace ready to be written.
-#[derive(Debug)]
-pub struct Opened {
-    /// Holds the writer's lock as long as it lives.
-    pub lock: Arc<dyn File>,
-    pub log: Arc<dyn File>,
-    pub index: Index,
-    /// `None` where there can be none: readers of other processes look by themselves.
-    pub live: Option<Live>,
-    pub point: Point,
-    /// The checkpoint on disk, synced, and the slot it is in.
-    pub checkpoint: Checkpoint,
-    pub slot: usize,
-    /// Of a durable writer.
-    pub journal: Option<Journal>,
-    pub report: Report,
-}
-
-/// What kind of writer it is opened for.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    /// How long its journal is to be; `None` in fast mode, which has none.
-    pub journal_size_bytes: Option<u64>,
-}
-
-impl Wanted {
-    fn mode(self) -> Mode {
-        if self.journal_size_bytes.is_some() { Mode::Durable } else { Mode::Fast }
-    }
-}
-
-/// Where it happens, for calls and for messages.
-pub struct Site<'a> {
-    pub storage: &'a dyn Storage,
-    pub namespace: &'a str,
-    /// The codecs the opener named.
-    pub named: &'a Chain,
-    /// Whether a count holds that nothing but it says of records in a hole.
-    count_holds: bool,
-    /// Is told of what is read.
-    pub watch: Option<&'a dyn Watch>,
-    pub log_path: PathBuf,
-    pub index_path: PathBuf,
-}
-
-impl<'a> Site<'a> {
-    pub fn new(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Result<Site<'a>> {
-        let log_path = memory::path(storage.path(), &log::file_name(namespace))?;
-        let index_path = memory::path(storage.path(), &index::file_name(namespace))?;
-        Ok(Site { storage, namespace, named, count_holds: false, watch: None, log_path, index_path })
-    }
-
-    /// The same, where a count holds that nothing but it says of records in a hole.
-    pub fn with_count(&self) -> Result<Site<'a>> {
-        let site = Site::new(self.storage, self.namespace, self.named)?;
-        Ok(Site { count_holds: true, ..site }.watched(self.watch))
-    }
-
-    /// The same, with `watch` told of what is read.
-    pub fn watched(self, watch: Option<&'a dyn Watch>) -> Site<'a> {
-        Site { watch, ..self }
-    }
-
-    /// The first `size_bytes` of `file`, to be read.
-    pub fn bytes<'b>(&self, file: &'b dyn File, size_bytes: u64) -> Result<Bytes<'b>>
-    where
-        'a: 'b,
-    {
-        Ok(Bytes::new(file, size_bytes)?.watched(self.watch))
-    }
-
-    /// The records that sizes lead over.
-    ///
-    /// # Errors
-    /// `E_AMBIGUOUS` for those that lie in a hole, unless the count holds.
-    pub fn confirmed(&self, led: Led) -> Result<Point> {
-        layout::confirmed(led, self.count_holds, &self.log_path)
-    }
-
-    /// As [`layout::recognise`], of this record file.
-    pub fn recognise(&self, bytes: &mut Bytes<'_>) -> Result<Point> {
-        layout::recognise(bytes, &self.log_path, self.count_holds)
-    }
-
-    pub fn failed<'e>(&'e self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {
-        move |error| Error::os(doing, &error).of(&self.log_path)
-    }
-}
 
 /// A namespace that is locked and can be opened; nothing is written yet.
 pub struct Prepared<'a> {

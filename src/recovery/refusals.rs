@@ -1,7 +1,7 @@
 //! The refusals of opening for writing: each says what was found, what was expected, and the way on.
 
-use super::Site;
-use super::examine::{BesideRecords, Plan, Recovery, Unindexed};
+use super::plan::{BesideRecords, Plan, Recovery, Unindexed};
+use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index};
 use crate::files::journal;

@@ -1,6 +1,6 @@
 //! Laying the journal over the files: which frames continue the records, and where the records end with them.
 
-use super::Site;
+use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::Index;
 use crate::files::journal::{Body, BodyRecord, Found};

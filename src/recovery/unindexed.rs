@@ -1,7 +1,8 @@
 //! A record file without a side file: its sizes are all there is to go by, and a journal that goes on where they end.
 
-use super::examine::{BesideRecords, Plan, unless_directory};
-use super::{Site, refusals};
+use super::plan::{BesideRecords, Plan};
+use super::refusals;
+use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index;
 use crate::files::journal::{self, Body, Found};
@@ -33,6 +34,11 @@ pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
 pub fn journal_with_frames(site: &Site<'_>) -> Result<Option<Found>> {
     let Some(found) = unless_directory(journal::find(site.storage, site.namespace))? else { return Ok(None) };
     Ok(if found.has_frames()? { Some(found) } else { None })
+}
+
+/// The journal that was `found`, where it is not certain that there was one: a directory of its name never was.
+pub fn unless_directory(found: Result<Option<Found>>) -> Result<Option<Found>> {
+    found.or_else(|error| if error.os_error == libc::EISDIR { Ok(None) } else { Err(error) })
 }
 
 /// Where the records end with the frames of `journal` laid over them; `None` when the sizes do not lead to where it begins.

@@ -1,0 +1,115 @@
+//! What opening for writing does with the files, decided before anything is changed.
+
+use crate::error::ErrorKind;
+use crate::files::index::Index;
+use crate::files::journal::Found;
+use crate::format::index::Checkpoint;
+use crate::format::log;
+use crate::recovery::scan::Point;
+use crate::report::{Outcome, Report};
+
+/// What is to be done with the files, all refusals excluded.
+#[derive(Debug)]
+pub enum Plan {
+    /// There is no record: make the files.
+    Create,
+    /// Closed cleanly, and everything agrees.
+    Continue { index: Index, from: Checkpoint, slot: usize, point: Point },
+    /// Left by a crash, or changed since it was closed.
+    Recover(Recovery),
+    /// No usable side file: index the records, which end at `point`.
+    Adopt { point: Point, header_count: u64, damaged_index: bool, journal: Option<BesideRecords> },
+}
+
+/// How a log with a side file is mended.
+#[derive(Debug)]
+pub struct Recovery {
+    pub index: Index,
+    pub from: Checkpoint,
+    pub slot: usize,
+    /// Where the records end.
+    pub point: Point,
+    pub header_count: u64,
+    /// What is to be laid over the files before.
+    pub journal: Option<Found>,
+    /// Records that are there and have no entries.
+    pub unindexed: Option<Unindexed>,
+    /// Whether what lies behind the records may be of use to somebody.
+    pub salvage: bool,
+    /// Whether records after `point` are missing that may have been acknowledged.
+    pub is_cut_short: bool,
+    /// What was found wrong and can be mended.
+    pub finding: Option<ErrorKind>,
+}
+
+/// Records known by their sizes only.
+#[derive(Clone, Copy, Debug)]
+pub struct Unindexed {
+    pub from: Point,
+    pub to: Point,
+}
+
+/// What a journal is to records that have no side file.
+#[derive(Debug)]
+pub enum BesideRecords {
+    /// Its frames go on where these records end.
+    Continues(Found),
+    /// They do not: it is of another time.
+    Stale,
+}
+
+impl Plan {
+    /// Whether it cuts records off that may have been acknowledged.
+    pub fn is_cut_short(&self) -> bool {
+        matches!(self, Plan::Recover(Recovery { is_cut_short: true, .. }))
+    }
+
+    /// Where the records end that it leaves.
+    pub fn end(&self) -> u64 {
+        match self {
+            Plan::Create => log::HEADER_SIZE_BYTES,
+            Plan::Continue { point, .. } | Plan::Adopt { point, .. } | Plan::Recover(Recovery { point, .. }) => {
+                point.end
+            }
+        }
+    }
+
+    /// The report of an opening that goes by this plan, as far as it is known before.
+    pub fn report(&self) -> Report {
+        match self {
+            Plan::Create => Report::default(),
+            Plan::Continue { point: Point { count, .. }, .. } => {
+                Report { outcome: Outcome::Clean, count: *count, header_count: *count, ..Report::default() }
+            }
+            Plan::Recover(recovery) => recovery.report(),
+            Plan::Adopt { point: Point { count, .. }, header_count, .. } => Report {
+                outcome: Outcome::Adopted,
+                count: *count,
+                header_count: *header_count,
+                adopted: *count,
+                ..Report::default()
+            },
+        }
+    }
+}
+
+impl Recovery {
+    fn report(&self) -> Report {
+        let Recovery { from, point, header_count, unindexed, is_cut_short, finding, .. } = self;
+        let (indexed, adopted) = match unindexed {
+            Some(Unindexed { from, to }) => (to.count, to.count - from.count),
+            None => (from.count, 0),
+        };
+        Report {
+            outcome: Outcome::Recovered,
+            finding: *finding,
+            count: point.count,
+            header_count: *header_count,
+            recovered: point.count - indexed,
+            adopted,
+            first_bad_number: if *is_cut_short { point.count } else { 0 },
+            first_bad_offset: if *is_cut_short { point.end } else { 0 },
+            ..Report::default()
+        }
+    }
+}

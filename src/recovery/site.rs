@@ -1,0 +1,70 @@
+//! Which namespace is opened, verified or mended, and by whom: what every step of it needs for its calls and messages.
+
+use super::layout::{self, Led};
+use super::scan::{Bytes, Point};
+use crate::codec::Chain;
+use crate::error::{Error, Result};
+use crate::files::index;
+use crate::format::log;
+use crate::storage::{File, Storage};
+use crate::util::memory;
+use crate::util::progress::Watch;
+use std::path::PathBuf;
+
+/// Where it happens, for calls and for messages.
+pub struct Site<'a> {
+    pub storage: &'a dyn Storage,
+    pub namespace: &'a str,
+    /// The codecs the opener named.
+    pub named: &'a Chain,
+    /// Whether a count holds that nothing but it says of records in a hole.
+    count_holds: bool,
+    /// Is told of what is read.
+    pub watch: Option<&'a dyn Watch>,
+    pub log_path: PathBuf,
+    pub index_path: PathBuf,
+}
+
+impl<'a> Site<'a> {
+    pub fn new(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Result<Site<'a>> {
+        let log_path = memory::path(storage.path(), &log::file_name(namespace))?;
+        let index_path = memory::path(storage.path(), &index::file_name(namespace))?;
+        Ok(Site { storage, namespace, named, count_holds: false, watch: None, log_path, index_path })
+    }
+
+    /// The same, where a count holds that nothing but it says of records in a hole.
+    pub fn with_count(&self) -> Result<Site<'a>> {
+        let site = Site::new(self.storage, self.namespace, self.named)?;
+        Ok(Site { count_holds: true, ..site }.watched(self.watch))
+    }
+
+    /// The same, with `watch` told of what is read.
+    pub fn watched(self, watch: Option<&'a dyn Watch>) -> Site<'a> {
+        Site { watch, ..self }
+    }
+
+    /// The first `size_bytes` of `file`, to be read.
+    pub fn bytes<'b>(&self, file: &'b dyn File, size_bytes: u64) -> Result<Bytes<'b>>
+    where
+        'a: 'b,
+    {
+        Ok(Bytes::new(file, size_bytes)?.watched(self.watch))
+    }
+
+    /// The records that sizes lead over.
+    ///
+    /// # Errors
+    /// `E_AMBIGUOUS` for those that lie in a hole, unless the count holds.
+    pub fn confirmed(&self, led: Led) -> Result<Point> {
+        layout::confirmed(led, self.count_holds, &self.log_path)
+    }
+
+    /// As [`layout::recognise`], of this record file.
+    pub fn recognise(&self, bytes: &mut Bytes<'_>) -> Result<Point> {
+        layout::recognise(bytes, &self.log_path, self.count_holds)
+    }
+
+    pub fn failed<'e>(&'e self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {
+        move |error| Error::os(doing, &error).of(&self.log_path)
+    }
+}
