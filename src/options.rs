@@ -2,7 +2,7 @@
 
 use crate::codec::Codec;
 use crate::error::{Brief, Error, ErrorKind, Result};
-use crate::format::index::CODECS_MAX;
+use crate::format::codecs::CODECS_MAX;
 use crate::storage::Io;
 use crate::util::memory;
 use std::fmt::Display;

@@ -1,6 +1,6 @@
 //! What the models need of the library's seam to the operating system: the shared page, the futex, the eventfd.
 
-use crate::format::live::{COUNTER_AT, SLEEPERS_AT, WAKES_AT};
+use crate::format::live::{COUNTER, SLEEPERS, WAKES};
 use crate::util::sync::atomic::AtomicU32;
 use crate::util::sync::{Condvar, Mutex};
 
@@ -18,12 +18,9 @@ impl SharedPage {
     }
 
     pub fn u32_at(&self, offset: usize) -> &AtomicU32 {
-        match offset {
-            WAKES_AT => &self.wakes,
-            SLEEPERS_AT => &self.sleepers,
-            COUNTER_AT => &self.counter,
-            _ => unreachable!("no model needs the word at {offset}"),
-        }
+        let words = [(WAKES, &self.wakes), (SLEEPERS, &self.sleepers), (COUNTER, &self.counter)];
+        let word = words.into_iter().find_map(|(field, word)| (field.offset() == offset).then_some(word));
+        word.unwrap_or_else(|| panic!("no model needs the word at {offset}"))
     }
 }
 

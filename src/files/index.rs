@@ -5,9 +5,10 @@ use crate::format::codecs::{self, CHAIN_PAGE_OFFSET};
 use crate::format::in_memory;
 use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, ENTRY_SIZE_BYTES, Entry, HEADER_SIZE_BYTES, Identity, IdentityError,
-    LogId, PAGE_SIZE_BYTES, SUFFIX, State, entry_offset,
+    SUFFIX, State, entry_offset,
 };
 use crate::format::name::FileName;
+use crate::format::{LogId, PAGE_SIZE_BYTES};
 use crate::storage::File;
 use crate::util::progress::Watch;
 use crate::util::sync::Arc;

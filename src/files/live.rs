@@ -1,9 +1,8 @@
 //! `NAME.live` as a writer keeps it and as a reader finds it.
 
 use crate::error::Error;
-use crate::format::live::{
-    BOOT_ID_BYTES, MAGIC, READY_EPOCH_AT, SIZE_BYTES, SUFFIX, Snapshot, WAKES_AT, WRITER_PID_AT,
-};
+use crate::format::PAGE_SIZE_BYTES;
+use crate::format::live::{BOOT_ID, BootId, MAGIC, READY_EPOCH, SUFFIX, Snapshot, WAKES, WRITER_PID};
 use crate::format::name::FileName;
 use crate::storage::{Access, File, FileId, OpenMode, SharedPage, Storage, remove_if_there};
 use crate::util::sync::Arc;
@@ -18,19 +17,19 @@ const BOOT_ID_TEXT_BYTES: usize = 36;
 const CREATE_TRIES: usize = 8;
 
 /// The random number the kernel drew at boot; zeros where it cannot be read. Read once, so that a look takes no descriptor for it.
-fn boot_id() -> [u8; BOOT_ID_BYTES] {
-    static KNOWN: OnceLock<[u8; BOOT_ID_BYTES]> = OnceLock::new();
+fn boot_id() -> BootId {
+    static KNOWN: OnceLock<BootId> = OnceLock::new();
     if let Some(id) = KNOWN.get() {
         return *id;
     }
     let mut text = [0; BOOT_ID_TEXT_BYTES];
     let read = std::fs::File::open("/proc/sys/kernel/random/boot_id").and_then(|mut file| file.read_exact(&mut text));
     if read.is_err() {
-        return [0; BOOT_ID_BYTES];
+        return BootId::default();
     }
     let mut digits =
         text.iter().filter_map(|digit| char::from(*digit).to_digit(16)).filter_map(|digit| u8::try_from(digit).ok());
-    let mut id = [0; BOOT_ID_BYTES];
+    let mut id = BootId::default();
     for byte in &mut id {
         *byte = digits.next().unwrap_or_default() << 4 | digits.next().unwrap_or_default();
     }
@@ -38,8 +37,8 @@ fn boot_id() -> [u8; BOOT_ID_BYTES] {
 }
 
 /// Whether a page with the boot id `id` was written since this machine was booted, as far as either side could tell.
-fn is_this_boot(id: &[u8; BOOT_ID_BYTES]) -> bool {
-    let unknown = [0; BOOT_ID_BYTES];
+fn is_this_boot(id: &BootId) -> bool {
+    let unknown = BootId::default();
     let here = boot_id();
     *id == here || *id == unknown || here == unknown
 }
@@ -107,8 +106,8 @@ impl Live {
     /// The page called `name`; `None` when it is malformed.
     fn try_open(storage: &dyn Storage, name: &str, mode: OpenMode) -> io::Result<Option<Live>> {
         let file = storage.open(name, mode)?;
-        let mut page = [0; SIZE_BYTES];
-        let whole = file.read_at(0, &mut page)? == SIZE_BYTES;
+        let mut page = [0; PAGE_SIZE_BYTES];
+        let whole = file.read_at(0, &mut page)? == PAGE_SIZE_BYTES;
         if !whole || page[..8] != MAGIC {
             return Ok(None);
         }
@@ -144,15 +143,15 @@ impl Live {
 
     /// What the page says now; `None` when it is malformed.
     pub fn snapshot(&self) -> io::Result<Option<Snapshot>> {
-        let mut bytes = [0; SIZE_BYTES];
-        let is_whole = self.file.read_at(0, &mut bytes)? == SIZE_BYTES;
+        let mut bytes = [0; PAGE_SIZE_BYTES];
+        let is_whole = self.file.read_at(0, &mut bytes)? == PAGE_SIZE_BYTES;
         Ok(if is_whole { Snapshot::decode(&bytes) } else { None })
     }
 
     /// The epoch of the writer that is ready, 0 for none: one load where the page is mapped.
     pub fn ready_epoch(&self) -> u64 {
         match &self.page {
-            Some(page) => page.u64_at(READY_EPOCH_AT).load(Ordering::Acquire),
+            Some(page) => page.u64_at(READY_EPOCH.offset()).load(Ordering::Acquire),
             // Whoever cannot read it is told by the look that follows.
             None => self.snapshot().ok().flatten().map_or(0, |snapshot| snapshot.ready_epoch),
         }
@@ -162,19 +161,19 @@ impl Live {
     pub fn set_ready_epoch(&self, epoch: u64) -> io::Result<()> {
         match &self.page {
             Some(page) => {
-                page.u64_at(READY_EPOCH_AT).store(epoch, Ordering::Release);
+                page.u64_at(READY_EPOCH.offset()).store(epoch, Ordering::Release);
                 Ok(())
             }
-            None => self.file.write_at(READY_EPOCH_AT as u64, &epoch.to_le_bytes()),
+            None => self.file.write_at(READY_EPOCH.offset() as u64, &epoch.to_le_bytes()),
         }
     }
 
     /// Writes who the writer is, before it becomes ready: the sleepers flag and the counter stay as they are.
     pub fn stamp(&self) -> io::Result<()> {
         let wakes = u32::from(self.page.is_some());
-        self.file.write_at(crate::format::live::BOOT_ID_AT as u64, &boot_id())?;
-        self.file.write_at(WRITER_PID_AT as u64, &std::process::id().to_le_bytes())?;
-        self.file.write_at(WAKES_AT as u64, &wakes.to_le_bytes())
+        self.file.write_at(BOOT_ID.offset() as u64, &boot_id())?;
+        self.file.write_at(WRITER_PID.offset() as u64, &std::process::id().to_le_bytes())?;
+        self.file.write_at(WAKES.offset() as u64, &wakes.to_le_bytes())
     }
 }
 

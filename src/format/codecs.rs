@@ -8,19 +8,32 @@
 //!            4092 u32 crc32c(log id, bytes 0..4092)
 //! ```
 
-use super::index::{CODECS_MAX, LogId, PAGE_SIZE_BYTES};
-use super::{crc32c, set, u32_at};
+use super::field::Field;
+use super::{LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, is_sealed, seal};
 use std::ops::Deref;
 
 /// Of page 3 in the side file.
 pub const CHAIN_PAGE_OFFSET: u64 = 3 * PAGE_SIZE_BYTES as u64;
 
+/// The most codecs that a chain can have.
+pub const CODECS_MAX: usize = 16;
 const MAGIC: [u8; 8] = *b"\x89IMC\r\n\x1a\n";
-const CRC_AT: usize = PAGE_SIZE_BYTES - 4;
 /// The count of a chain that is not known.
 const UNKNOWN: u32 = u32::MAX;
 
-const _: () = assert!(12 + 4 * CODECS_MAX < CRC_AT);
+// Page 3.
+const MAGIC_FIELD: Field<[u8; 8]> = Field::at(0);
+const CHAIN: Field<ChainField> = Field::after(MAGIC_FIELD);
+const _: () = assert!(CHAIN.end() < PAGE_CRC.offset());
+
+/// A chain as it is recorded: the count, then the ids.
+pub type ChainField = [u8; 4 + 4 * CODECS_MAX];
+const COUNT: Field<u32> = Field::at(0);
+
+/// The field of id `index` of a chain.
+const fn id(index: usize) -> Field<u32> {
+    Field::at(COUNT.end() + 4 * index)
+}
 
 /// The ids of a chain, in its order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,41 +63,42 @@ impl FromIterator<u32> for ChainIds {
 }
 
 /// Page 3 with this chain.
-pub fn encode_page(ids: &[u32], log_id: &LogId) -> [u8; PAGE_SIZE_BYTES] {
+pub fn encode_page(ids: &[u32], log_id: &LogId) -> Page {
     let mut page = [0; PAGE_SIZE_BYTES];
-    set(&mut page, 0, &MAGIC);
-    put(&mut page, 8, Some(ids));
-    let crc = crc32c(&[log_id, &page[..CRC_AT]]);
-    set(&mut page, CRC_AT, &crc.to_le_bytes());
+    MAGIC_FIELD.set(&mut page, MAGIC);
+    CHAIN.set(&mut page, encode(Some(ids)));
+    seal(&mut page, log_id);
     page
 }
 
 /// The chain in page 3; `None` when the page has none for the log `log_id`.
-pub fn decode_page(page: &[u8; PAGE_SIZE_BYTES], log_id: &LogId) -> Option<ChainIds> {
-    if page[..8] != MAGIC || crc32c(&[log_id, &page[..CRC_AT]]) != u32_at(page, CRC_AT) {
+pub fn decode_page(page: &Page, log_id: &LogId) -> Option<ChainIds> {
+    if MAGIC_FIELD.get(page) != MAGIC || !is_sealed(page, log_id) {
         return None;
     }
-    at(page, 8).ok()?
+    decode(&CHAIN.get(page)).ok()?
 }
 
-/// Writes count and ids at `offset`.
-pub fn put(page: &mut [u8; PAGE_SIZE_BYTES], offset: usize, ids: Option<&[u32]>) {
+/// A chain as it is recorded; `None`: unknown.
+pub fn encode(ids: Option<&[u32]>) -> ChainField {
+    let mut chain = [0; size_of::<ChainField>()];
     let count = ids.map_or(UNKNOWN, |ids| u32::try_from(ids.len().min(CODECS_MAX)).unwrap_or(UNKNOWN));
-    set(page, offset, &count.to_le_bytes());
-    for (index, id) in ids.unwrap_or_default().iter().take(CODECS_MAX).enumerate() {
-        set(page, offset + 4 + 4 * index, &id.to_le_bytes());
+    COUNT.set(&mut chain, count);
+    for (index, value) in ids.unwrap_or_default().iter().take(CODECS_MAX).enumerate() {
+        id(index).set(&mut chain, *value);
     }
+    chain
 }
 
-/// The chain at `offset`; `None`: unknown.
+/// The chain that `chain` records; `None`: unknown.
 ///
 /// # Errors
 /// The count, when it is more than there may be.
-pub fn at(page: &[u8; PAGE_SIZE_BYTES], offset: usize) -> Result<Option<ChainIds>, u32> {
-    match u32_at(page, offset) {
+pub fn decode(chain: &ChainField) -> Result<Option<ChainIds>, u32> {
+    match COUNT.get(chain) {
         UNKNOWN => Ok(None),
         count if count as usize <= CODECS_MAX => {
-            Ok(Some((0..count as usize).map(|index| u32_at(page, offset + 4 + 4 * index)).collect()))
+            Ok(Some((0..count as usize).map(|index| id(index).get(chain)).collect()))
         }
         count => Err(count),
     }
@@ -103,7 +117,7 @@ mod tests {
             let page = encode_page(&ids, &ID);
             assert_eq!(decode_page(&page, &ID).as_deref(), Some(ids.as_slice()));
             assert_eq!(decode_page(&page, b"fedcba9876543210"), None, "another log");
-            for byte in [0, 8, 12, 76, 2000, CRC_AT] {
+            for byte in [0, 8, 12, 76, 2000, 4092] {
                 let mut damaged = page;
                 damaged[byte] ^= 1;
                 assert_eq!(decode_page(&damaged, &ID), None, "byte {byte}");
@@ -116,9 +130,8 @@ mod tests {
     fn a_checksum_alone_makes_no_chain() {
         let mut page = encode_page(&[1], &ID);
         for (count, expected) in [(1, Some([1].as_slice())), (17, None), (UNKNOWN, None)] {
-            set(&mut page, 8, &u32::to_le_bytes(count));
-            let crc = crc32c(&[&ID, &page[..CRC_AT]]);
-            set(&mut page, CRC_AT, &crc.to_le_bytes());
+            page[8..12].copy_from_slice(&u32::to_le_bytes(count));
+            seal(&mut page, &ID);
             assert_eq!(decode_page(&page, &ID).as_deref(), expected, "count {count}");
         }
         let checkpoint =

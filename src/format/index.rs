@@ -22,12 +22,14 @@
 //! A codec count of 2^32 - 1 means "unknown": the log was adopted, and the chain page has its codecs as soon as something was
 //! appended; see `codecs`.
 
-use super::{codecs, crc32c, in_memory, set, u32_at, u64_at};
+use super::codecs::{self, ChainField};
+use super::field::Field;
+use super::log::{self, SIZE_WORD_BYTES};
+use super::{LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, in_memory, is_sealed, seal};
 use crate::limits::OFFSET_LIMIT_BYTES;
 
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "idx";
-pub const PAGE_SIZE_BYTES: usize = 4096;
 pub const HEADER_SIZE_BYTES: u64 = 4 * PAGE_SIZE_BYTES as u64;
 pub const ENTRY_SIZE_BYTES: u64 = 24;
 /// The same, of an entry in memory.
@@ -35,14 +37,10 @@ pub const ENTRY_BYTES: usize = in_memory(ENTRY_SIZE_BYTES);
 /// Checkpoints A and B.
 pub const CHECKPOINT_OFFSETS: [u64; 2] = [PAGE_SIZE_BYTES as u64, 2 * PAGE_SIZE_BYTES as u64];
 pub const VERSION: u32 = 1;
-pub const LOG_ID_BYTES: usize = 16;
-pub const CODECS_MAX: usize = 16;
 
 /// No writer lives long enough to count so far; the next one is always a larger number.
 const SEQ_LIMIT: u64 = u64::MAX / 2;
 const MAGIC: [u8; 8] = *b"\x89IMX\r\n\x1a\n";
-const CRC_AT: usize = PAGE_SIZE_BYTES - 4;
-const CODECS_AT: usize = 64;
 const LAST_OF_BATCH: u64 = 1 << 63;
 const ADOPTED: u64 = 1 << 62;
 const QUARANTINED: u64 = 1 << 61;
@@ -53,10 +51,8 @@ const ENTRY_SIZE_FIELD: u32 = 24;
 const _: () = assert!(HEADER_SIZE_FIELD as u64 == HEADER_SIZE_BYTES && ENTRY_SIZE_FIELD as u64 == ENTRY_SIZE_BYTES);
 
 const _: () = assert!(OFFSET_LIMIT_BYTES - 1 < QUARANTINED && HEADER_SIZE_BYTES > CHECKPOINT_OFFSETS[1]);
-const _: () = assert!(CODECS_AT + 4 + 4 * CODECS_MAX < CRC_AT && ENTRY_SIZE_BYTES == 8 + 8 + 4 + 4);
-
-/// 128 random bits that bind every entry and checkpoint to one log.
-pub type LogId = [u8; LOG_ID_BYTES];
+const _: () = assert!(Identity::CODECS.end() < PAGE_CRC.offset() && Checkpoint::EPOCH.end() < PAGE_CRC.offset());
+const _: () = assert!(Identity::CODECS.offset() == 64 && Entry::BOUND_CRC.end() == ENTRY_BYTES);
 
 /// Where entry `number` lies; `None` beyond any file.
 pub fn entry_offset(number: u64) -> Option<u64> {
@@ -87,34 +83,42 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    pub fn encode(&self) -> [u8; PAGE_SIZE_BYTES] {
+    const MAGIC: Field<[u8; 8]> = Field::at(0);
+    const VERSION: Field<u32> = Field::after(Self::MAGIC);
+    const HEADER_SIZE: Field<u32> = Field::after(Self::VERSION);
+    const ENTRY_SIZE: Field<u32> = Field::after(Self::HEADER_SIZE);
+    const ZERO: Field<u32> = Field::after(Self::ENTRY_SIZE);
+    const COMPATIBLE: Field<u64> = Field::after(Self::ZERO);
+    const INCOMPATIBLE: Field<u64> = Field::after(Self::COMPATIBLE);
+    const LOG_ID: Field<LogId> = Field::after(Self::INCOMPATIBLE);
+    const CREATED: Field<i64> = Field::after(Self::LOG_ID);
+    const CODECS: Field<ChainField> = Field::after(Self::CREATED);
+
+    pub fn encode(&self) -> Page {
         let mut page = [0; PAGE_SIZE_BYTES];
-        set(&mut page, 0, &MAGIC);
-        set(&mut page, 8, &VERSION.to_le_bytes());
-        set(&mut page, 12, &HEADER_SIZE_FIELD.to_le_bytes());
-        set(&mut page, 16, &ENTRY_SIZE_FIELD.to_le_bytes());
-        set(&mut page, 40, &self.log_id);
-        set(&mut page, 56, &self.created_ns.to_le_bytes());
-        codecs::put(&mut page, CODECS_AT, self.codecs.as_deref());
-        let crc = crc32c(&[&page[..CRC_AT]]);
-        set(&mut page, CRC_AT, &crc.to_le_bytes());
+        Self::MAGIC.set(&mut page, MAGIC);
+        Self::VERSION.set(&mut page, VERSION);
+        Self::HEADER_SIZE.set(&mut page, HEADER_SIZE_FIELD);
+        Self::ENTRY_SIZE.set(&mut page, ENTRY_SIZE_FIELD);
+        Self::LOG_ID.set(&mut page, self.log_id);
+        Self::CREATED.set(&mut page, self.created_ns);
+        Self::CODECS.set(&mut page, codecs::encode(self.codecs.as_deref()));
+        seal(&mut page, &[]);
         page
     }
 
-    pub fn decode(page: &[u8; PAGE_SIZE_BYTES]) -> Result<Identity, IdentityError> {
-        if page[..8] != MAGIC || crc32c(&[&page[..CRC_AT]]) != u32_at(page, CRC_AT) {
+    pub fn decode(page: &Page) -> Result<Identity, IdentityError> {
+        if Self::MAGIC.get(page) != MAGIC || !is_sealed(page, &[]) {
             return Err(IdentityError::Damaged);
         }
-        let (version, incompatible) = (u32_at(page, 8), u64_at(page, 32));
-        let sizes_known = u32_at(page, 12) == HEADER_SIZE_FIELD && u32_at(page, 16) == ENTRY_SIZE_FIELD;
+        let (version, incompatible) = (Self::VERSION.get(page), Self::INCOMPATIBLE.get(page));
+        let sizes = (Self::HEADER_SIZE.get(page), Self::ENTRY_SIZE.get(page));
         let newer = IdentityError::Newer { version, incompatible };
-        if version != VERSION || incompatible != 0 || !sizes_known {
+        if version != VERSION || incompatible != 0 || sizes != (HEADER_SIZE_FIELD, ENTRY_SIZE_FIELD) {
             return Err(newer);
         }
-        let codecs = codecs::at(page, CODECS_AT).map_err(|_| newer)?;
-        let mut log_id = [0; LOG_ID_BYTES];
-        log_id.copy_from_slice(&page[40..40 + LOG_ID_BYTES]);
-        Ok(Identity { log_id, created_ns: u64_at(page, 56).cast_signed(), codecs })
+        let codecs = codecs::decode(&Self::CODECS.get(page)).map_err(|_| newer)?;
+        Ok(Identity { log_id: Self::LOG_ID.get(page), created_ns: Self::CREATED.get(page), codecs })
     }
 }
 
@@ -161,43 +165,50 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub fn encode(&self, log_id: &LogId) -> [u8; PAGE_SIZE_BYTES] {
+    const SEQ: Field<u64> = Field::at(0);
+    const COUNT: Field<u64> = Field::after(Self::SEQ);
+    const END: Field<u64> = Field::after(Self::COUNT);
+    const STATE: Field<u32> = Field::after(Self::END);
+    const MODE: Field<u32> = Field::after(Self::STATE);
+    const EPOCH: Field<u64> = Field::after(Self::MODE);
+
+    pub fn encode(&self, log_id: &LogId) -> Page {
         let mut page = [0; PAGE_SIZE_BYTES];
         let state: u32 = match self.state {
             State::Open => 1,
             State::Clean => 2,
             State::Poisoned => 3,
         };
-        set(&mut page, 0, &self.seq.to_le_bytes());
-        set(&mut page, 8, &self.count.to_le_bytes());
-        set(&mut page, 16, &self.end.to_le_bytes());
-        set(&mut page, 24, &state.to_le_bytes());
-        set(&mut page, 28, &self.mode.number().to_le_bytes());
-        set(&mut page, 32, &self.epoch.to_le_bytes());
-        let crc = crc32c(&[log_id, &page[..CRC_AT]]);
-        set(&mut page, CRC_AT, &crc.to_le_bytes());
+        Self::SEQ.set(&mut page, self.seq);
+        Self::COUNT.set(&mut page, self.count);
+        Self::END.set(&mut page, self.end);
+        Self::STATE.set(&mut page, state);
+        Self::MODE.set(&mut page, self.mode.number());
+        Self::EPOCH.set(&mut page, self.epoch);
+        seal(&mut page, log_id);
         page
     }
 
     /// The checkpoint in `page`; `None` when it is not one of the log `log_id`.
-    pub fn decode(page: &[u8; PAGE_SIZE_BYTES], log_id: &LogId) -> Option<Checkpoint> {
-        if crc32c(&[log_id, &page[..CRC_AT]]) != u32_at(page, CRC_AT) {
+    pub fn decode(page: &Page, log_id: &LogId) -> Option<Checkpoint> {
+        if !is_sealed(page, log_id) {
             return None;
         }
-        let state = match u32_at(page, 24) {
+        let state = match Self::STATE.get(page) {
             1 => State::Open,
             2 => State::Clean,
             3 => State::Poisoned,
             _ => return None,
         };
-        let mode = match u32_at(page, 28) {
+        let mode = match Self::MODE.get(page) {
             0 => Mode::Durable,
             1 => Mode::Fast,
             _ => return None,
         };
-        let (seq, count, end, epoch) = (u64_at(page, 0), u64_at(page, 8), u64_at(page, 16), u64_at(page, 32));
-        let least_end = count.checked_mul(super::log::SIZE_WORD_BYTES)?.checked_add(super::log::HEADER_SIZE_BYTES)?;
+        let (seq, count, end) = (Self::SEQ.get(page), Self::COUNT.get(page), Self::END.get(page));
+        let least_end = count.checked_mul(SIZE_WORD_BYTES)?.checked_add(log::HEADER_SIZE_BYTES)?;
         let is_possible = if count == 0 { end == least_end } else { end >= least_end && end <= OFFSET_LIMIT_BYTES };
+        let epoch = Self::EPOCH.get(page);
         (is_possible && seq < SEQ_LIMIT).then_some(Checkpoint { seq, count, end, state, mode, epoch })
     }
 }
@@ -215,7 +226,19 @@ pub struct Entry {
     pub quarantined: bool,
 }
 
+/// What the checksum of an entry covers: the log, the number, and the entry before the checksum.
+type Bound = [u8; Entry::BOUND_ENTRY.end()];
+
 impl Entry {
+    const PLACE: Field<u64> = Field::at(0);
+    const TIME: Field<i64> = Field::after(Self::PLACE);
+    const CRC: Field<u32> = Field::after(Self::TIME);
+    const BOUND_CRC: Field<u32> = Field::after(Self::CRC);
+
+    const BOUND_ID: Field<LogId> = Field::at(0);
+    const BOUND_NUMBER: Field<u64> = Field::after(Self::BOUND_ID);
+    const BOUND_ENTRY: Field<[u8; Self::BOUND_CRC.offset()]> = Field::after(Self::BOUND_NUMBER);
+
     /// Of a record whose checksum was made when it was appended.
     #[inline]
     pub fn written(offset: u64, time_ns: i64, crc: u32, last_of_batch: bool) -> Entry {
@@ -239,20 +262,22 @@ impl Entry {
         let flag = |is_set, bit| if is_set { bit } else { 0 };
         let flags =
             flag(self.last_of_batch, LAST_OF_BATCH) | flag(self.adopted, ADOPTED) | flag(self.quarantined, QUARANTINED);
-        let (place, time, crc) = (self.offset | flags, self.time_ns.cast_unsigned(), u64::from(self.crc));
+        let place = self.offset | flags;
         // Id, number and entry in a row, so that one pass over one array makes the checksum.
-        let mut bound = [0; LOG_ID_BYTES + 8 + ENTRY_BYTES];
-        set(&mut bound, 0, log_id);
-        set(&mut bound, 16, &number.to_le_bytes());
-        set(&mut bound, 24, &place.to_le_bytes());
-        set(&mut bound, 32, &time.to_le_bytes());
-        set(&mut bound, 40, &crc.to_le_bytes());
-        let bound_crc = u64::from(crc_fast::crc32_iscsi(&bound[..44]));
-        // The entry is made anew rather than copied from there: a copy of fields just stored would wait for the stores.
+        let mut bound: Bound = [0; size_of::<Bound>()];
+        let at = Self::BOUND_ENTRY.offset();
+        Self::BOUND_ID.set(&mut bound, *log_id);
+        Self::BOUND_NUMBER.set(&mut bound, number);
+        Self::PLACE.set(&mut bound[at..], place);
+        Self::TIME.set(&mut bound[at..], self.time_ns);
+        Self::CRC.set(&mut bound[at..], self.crc);
+        let bound_crc = crc_fast::crc32_iscsi(&bound);
+        // The entry is made again rather than copied from there: a copy of fields just stored would wait for the stores.
         let mut entry = [0; ENTRY_BYTES];
-        set(&mut entry, 0, &place.to_le_bytes());
-        set(&mut entry, 8, &time.to_le_bytes());
-        set(&mut entry, 16, &(crc | bound_crc << 32).to_le_bytes());
+        Self::PLACE.set(&mut entry, place);
+        Self::TIME.set(&mut entry, self.time_ns);
+        Self::CRC.set(&mut entry, self.crc);
+        Self::BOUND_CRC.set(&mut entry, bound_crc);
         entry
     }
 
@@ -264,19 +289,19 @@ impl Entry {
     #[inline(always)]
     pub fn decode(bytes: &[u8], log_id: &LogId, number: u64) -> Option<Entry> {
         let bytes: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;
-        let mut bound = [0; LOG_ID_BYTES + 8 + 20];
-        set(&mut bound, 0, log_id);
-        set(&mut bound, 16, &number.to_le_bytes());
-        set(&mut bound, 24, &bytes[..20]);
-        if crc_fast::crc32_iscsi(&bound) != u32_at(bytes, 20) {
+        let mut bound: Bound = [0; size_of::<Bound>()];
+        Self::BOUND_ID.set(&mut bound, *log_id);
+        Self::BOUND_NUMBER.set(&mut bound, number);
+        bound[Self::BOUND_ENTRY.offset()..].copy_from_slice(&bytes[..Self::BOUND_CRC.offset()]);
+        if crc_fast::crc32_iscsi(&bound) != Self::BOUND_CRC.get(bytes) {
             return None;
         }
-        let word = u64_at(bytes, 0);
+        let word = Self::PLACE.get(bytes);
         let offset = word & !(LAST_OF_BATCH | ADOPTED | QUARANTINED);
         (offset < OFFSET_LIMIT_BYTES).then_some(Entry {
             offset,
-            time_ns: u64_at(bytes, 8).cast_signed(),
-            crc: u32_at(bytes, 16),
+            time_ns: Self::TIME.get(bytes),
+            crc: Self::CRC.get(bytes),
             last_of_batch: word & LAST_OF_BATCH != 0,
             adopted: word & ADOPTED != 0,
             quarantined: word & QUARANTINED != 0,
@@ -325,9 +350,8 @@ mod tests {
         assert_eq!(Checkpoint::decode(&impossible, &ID), None, "no records end where they begin");
         for (field, value) in [(24, 0), (24, 4), (28, 2)] {
             let mut unknown = page;
-            set(&mut unknown, field, &[value, 0, 0, 0]);
-            let crc = crc32c(&[&ID, &unknown[..CRC_AT]]);
-            set(&mut unknown, CRC_AT, &crc.to_le_bytes());
+            unknown[field] = value;
+            seal(&mut unknown, &ID);
             assert_eq!(
                 Checkpoint::decode(&unknown, &ID),
                 None,
@@ -345,8 +369,7 @@ mod tests {
         let mut page = Identity { log_id: ID, created_ns: 1, codecs: None }.encode();
         page[8] = 2;
         assert_eq!(Identity::decode(&page), Err(IdentityError::Damaged));
-        let crc = crc32c(&[&page[..CRC_AT]]);
-        set(&mut page, CRC_AT, &crc.to_le_bytes());
+        seal(&mut page, &[]);
         assert_eq!(Identity::decode(&page), Err(IdentityError::Newer { version: 2, incompatible: 0 }));
     }
 }

@@ -19,16 +19,15 @@
 //! A frame is one commit. *In place* it has no bytes: they were made durable in `NAME.log` before it was written. The
 //! sequence counts the frames of one epoch, over both halves, from 0; the generation counts the halves begun, from 1.
 
-use super::index::{LOG_ID_BYTES, LogId};
+use super::field::Field;
 use super::log::SIZE_WORD_BYTES;
-use super::{Checksum, crc32c, in_memory, set, u32_at, u64_at};
+use super::{Checksum, LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, in_memory, is_sealed, seal};
 use crate::limits::{JOURNAL_BYTES, OFFSET_LIMIT_BYTES};
 
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "wal";
-pub const HEADER_BYTES: usize = 4096;
-pub const HEADER_SIZE_BYTES: u64 = HEADER_BYTES as u64;
-pub const FRAME_HEADER_BYTES: usize = 52;
+pub const HEADER_SIZE_BYTES: u64 = PAGE_SIZE_BYTES as u64;
+pub const FRAME_HEADER_BYTES: usize = Frame::CRC.end();
 pub const FRAME_HEADER_SIZE_BYTES: u64 = FRAME_HEADER_BYTES as u64;
 /// A journal is a multiple of two header pages long, so that both halves begin on a page.
 pub const GRAIN_BYTES: u64 = 2 * HEADER_SIZE_BYTES;
@@ -37,10 +36,10 @@ pub const VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"\x89IMW\r\n\x1a\n";
 /// The header size as it is recorded.
 const HEADER_SIZE_FIELD: u32 = 4096;
-const CRC_AT: usize = HEADER_BYTES - 4;
-const FRAME_CRC_AT: usize = FRAME_HEADER_BYTES - 4;
 const IN_PLACE: u64 = 1 << 63;
-const _: () = assert!(HEADER_SIZE_FIELD as u64 == HEADER_SIZE_BYTES && 24 + LOG_ID_BYTES == 40);
+const _: () =
+    assert!(HEADER_SIZE_FIELD as u64 == HEADER_SIZE_BYTES && HalfHeader::FIRST_OFFSET.end() < PAGE_CRC.offset());
+const _: () = assert!(FRAME_HEADER_BYTES == 52);
 
 /// The header of a half: which generation its frames are of, and where the first continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,44 +58,52 @@ pub struct HalfHeader {
 }
 
 impl HalfHeader {
-    pub fn encode(&self) -> [u8; HEADER_BYTES] {
-        let mut page = [0; HEADER_BYTES];
-        set(&mut page, 0, &MAGIC);
-        set(&mut page, 8, &VERSION.to_le_bytes());
-        set(&mut page, 12, &HEADER_SIZE_FIELD.to_le_bytes());
-        set(&mut page, 16, &self.journal_size_bytes.to_le_bytes());
-        set(&mut page, 24, &self.log_id);
-        set(&mut page, 40, &self.epoch.to_le_bytes());
-        set(&mut page, 48, &self.generation.to_le_bytes());
-        set(&mut page, 56, &self.salt.to_le_bytes());
-        set(&mut page, 64, &self.first_number.to_le_bytes());
-        set(&mut page, 72, &self.first_offset.to_le_bytes());
-        let crc = crc32c(&[&page[..CRC_AT]]);
-        set(&mut page, CRC_AT, &crc.to_le_bytes());
+    const MAGIC: Field<[u8; 8]> = Field::at(0);
+    const VERSION: Field<u32> = Field::after(Self::MAGIC);
+    const HEADER_SIZE: Field<u32> = Field::after(Self::VERSION);
+    const JOURNAL_SIZE: Field<u64> = Field::after(Self::HEADER_SIZE);
+    const LOG_ID: Field<LogId> = Field::after(Self::JOURNAL_SIZE);
+    const EPOCH: Field<u64> = Field::after(Self::LOG_ID);
+    const GENERATION: Field<u64> = Field::after(Self::EPOCH);
+    const SALT: Field<u64> = Field::after(Self::GENERATION);
+    const FIRST_NUMBER: Field<u64> = Field::after(Self::SALT);
+    const FIRST_OFFSET: Field<u64> = Field::after(Self::FIRST_NUMBER);
+
+    pub fn encode(&self) -> Page {
+        let mut page = [0; PAGE_SIZE_BYTES];
+        Self::MAGIC.set(&mut page, MAGIC);
+        Self::VERSION.set(&mut page, VERSION);
+        Self::HEADER_SIZE.set(&mut page, HEADER_SIZE_FIELD);
+        Self::JOURNAL_SIZE.set(&mut page, self.journal_size_bytes);
+        Self::LOG_ID.set(&mut page, self.log_id);
+        Self::EPOCH.set(&mut page, self.epoch);
+        Self::GENERATION.set(&mut page, self.generation);
+        Self::SALT.set(&mut page, self.salt);
+        Self::FIRST_NUMBER.set(&mut page, self.first_number);
+        Self::FIRST_OFFSET.set(&mut page, self.first_offset);
+        seal(&mut page, &[]);
         page
     }
 
     /// The header in `page`.
-    pub fn decode(page: &[u8; HEADER_BYTES]) -> Result<HalfHeader, HalfError> {
-        if page[..8] != MAGIC || crc32c(&[&page[..CRC_AT]]) != u32_at(page, CRC_AT) {
+    pub fn decode(page: &Page) -> Result<HalfHeader, HalfError> {
+        if Self::MAGIC.get(page) != MAGIC || !is_sealed(page, &[]) {
             return Err(HalfError::Torn);
         }
-        let (version, journal_size_bytes) = (u32_at(page, 8), u64_at(page, 16));
+        let (version, journal_size_bytes) = (Self::VERSION.get(page), Self::JOURNAL_SIZE.get(page));
         let is_known_size =
             JOURNAL_BYTES.contains(&journal_size_bytes) && journal_size_bytes.is_multiple_of(GRAIN_BYTES);
-        if version != VERSION || u32_at(page, 12) != HEADER_SIZE_FIELD || !is_known_size {
+        if version != VERSION || Self::HEADER_SIZE.get(page) != HEADER_SIZE_FIELD || !is_known_size {
             return Err(HalfError::Newer { version, journal_size_bytes });
         }
-        let mut log_id = [0; LOG_ID_BYTES];
-        log_id.copy_from_slice(&page[24..24 + LOG_ID_BYTES]);
         Ok(HalfHeader {
             journal_size_bytes,
-            log_id,
-            epoch: u64_at(page, 40),
-            generation: u64_at(page, 48),
-            salt: u64_at(page, 56),
-            first_number: u64_at(page, 64),
-            first_offset: u64_at(page, 72),
+            log_id: Self::LOG_ID.get(page),
+            epoch: Self::EPOCH.get(page),
+            generation: Self::GENERATION.get(page),
+            salt: Self::SALT.get(page),
+            first_number: Self::FIRST_NUMBER.get(page),
+            first_offset: Self::FIRST_OFFSET.get(page),
         })
     }
 }
@@ -127,34 +134,43 @@ pub struct Frame {
 }
 
 impl Frame {
+    const LENGTH: Field<u64> = Field::at(0);
+    const SEQUENCE: Field<u64> = Field::after(Self::LENGTH);
+    const FIRST_NUMBER: Field<u64> = Field::after(Self::SEQUENCE);
+    const COUNT: Field<u64> = Field::after(Self::FIRST_NUMBER);
+    const OFFSET: Field<u64> = Field::after(Self::COUNT);
+    const TIME: Field<i64> = Field::after(Self::OFFSET);
+    const CRC: Field<u32> = Field::after(Self::TIME);
+
     /// The head of a frame for `bytes`, the records unless they are in place.
     pub fn encode(&self, salt: u64, bytes: &[&[u8]]) -> [u8; FRAME_HEADER_BYTES] {
         let mut head = [0; FRAME_HEADER_BYTES];
         let flag = if self.in_place { IN_PLACE } else { 0 };
-        set(&mut head, 0, &(self.length_bytes | flag).to_le_bytes());
-        set(&mut head, 8, &self.sequence.to_le_bytes());
-        set(&mut head, 16, &self.first_number.to_le_bytes());
-        set(&mut head, 24, &self.count.to_le_bytes());
-        set(&mut head, 32, &self.offset.to_le_bytes());
-        set(&mut head, 40, &self.time_ns.to_le_bytes());
+        Self::LENGTH.set(&mut head, self.length_bytes | flag);
+        Self::SEQUENCE.set(&mut head, self.sequence);
+        Self::FIRST_NUMBER.set(&mut head, self.first_number);
+        Self::COUNT.set(&mut head, self.count);
+        Self::OFFSET.set(&mut head, self.offset);
+        Self::TIME.set(&mut head, self.time_ns);
         let mut checksum = Frame::checksum(salt, &head);
         for part in bytes {
             checksum.update(part);
         }
-        set(&mut head, FRAME_CRC_AT, &checksum.finish().to_le_bytes());
+        Self::CRC.set(&mut head, checksum.finish());
         head
     }
 
     /// What `head` says, if it can be true of any frame; its checksum is the caller's to check.
     pub fn decode(head: &[u8; FRAME_HEADER_BYTES]) -> Option<Frame> {
+        let length = Self::LENGTH.get(head);
         let frame = Frame {
-            length_bytes: u64_at(head, 0) & !IN_PLACE,
-            in_place: u64_at(head, 0) & IN_PLACE != 0,
-            sequence: u64_at(head, 8),
-            first_number: u64_at(head, 16),
-            count: u64_at(head, 24),
-            offset: u64_at(head, 32),
-            time_ns: u64_at(head, 40).cast_signed(),
+            length_bytes: length & !IN_PLACE,
+            in_place: length & IN_PLACE != 0,
+            sequence: Self::SEQUENCE.get(head),
+            first_number: Self::FIRST_NUMBER.get(head),
+            count: Self::COUNT.get(head),
+            offset: Self::OFFSET.get(head),
+            time_ns: Self::TIME.get(head),
         };
         let least_bytes = frame.count.checked_mul(SIZE_WORD_BYTES)?;
         let is_sound = frame.count > 0 && frame.length_bytes >= least_bytes;
@@ -163,14 +179,14 @@ impl Frame {
 
     /// What `head` says its checksum is.
     pub fn recorded_crc(head: &[u8; FRAME_HEADER_BYTES]) -> u32 {
-        u32_at(head, FRAME_CRC_AT)
+        Self::CRC.get(head)
     }
 
-    /// The checksum under `salt` of `head`, to go on with the record bytes behind it.
+    /// The checksum under `salt` of `head`, to go on with the record bytes after it.
     pub fn checksum(salt: u64, head: &[u8; FRAME_HEADER_BYTES]) -> Checksum {
         let mut checksum = Checksum::new();
         checksum.update(&salt.to_le_bytes());
-        checksum.update(&head[..FRAME_CRC_AT]);
+        checksum.update(&head[..Self::CRC.offset()]);
         checksum
     }
 

@@ -9,27 +9,32 @@
 //! *wakes* is 1 when the writer wakes sleepers through the counter, 0 when it cannot (it maps no files): then other processes look
 //! in short slices.
 
+use super::field::Field;
+use super::{PAGE_SIZE_BYTES, Page};
+
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "live";
-pub const SIZE_BYTES: usize = 4096;
 pub const MAGIC: [u8; 8] = *b"\x89IML\r\n\x1a\n";
+/// A random number that the kernel draws at boot.
+pub type BootId = [u8; 16];
 
-pub const BOOT_ID_AT: usize = 8;
-pub const BOOT_ID_BYTES: usize = 16;
-pub const READY_EPOCH_AT: usize = BOOT_ID_AT + BOOT_ID_BYTES;
-pub const WRITER_PID_AT: usize = 48;
-pub const WAKES_AT: usize = WRITER_PID_AT + 4;
-pub const SLEEPERS_AT: usize = WAKES_AT + 4;
-pub const COUNTER_AT: usize = SLEEPERS_AT + 4;
+pub const MAGIC_FIELD: Field<[u8; 8]> = Field::at(0);
+pub const BOOT_ID: Field<BootId> = Field::after(MAGIC_FIELD);
+pub const READY_EPOCH: Field<u64> = Field::after(BOOT_ID);
+pub const WRITER_PID: Field<u32> = Field::at(48);
+pub const WAKES: Field<u32> = Field::after(WRITER_PID);
+pub const SLEEPERS: Field<u32> = Field::after(WAKES);
+pub const COUNTER: Field<u32> = Field::after(SLEEPERS);
 /// The fields, without the zeros after them.
-pub const FIELDS_BYTES: usize = COUNTER_AT + 4;
+pub const FIELDS_BYTES: usize = COUNTER.end();
 
-const _: () = assert!(COUNTER_AT == 60 && SLEEPERS_AT.is_multiple_of(4) && READY_EPOCH_AT.is_multiple_of(8));
+const _: () = assert!(READY_EPOCH.end() <= WRITER_PID.offset() && COUNTER.offset() == 60);
+const _: () = assert!(SLEEPERS.offset().is_multiple_of(4) && READY_EPOCH.offset().is_multiple_of(8));
 
 /// The page as another process sees it at one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    pub boot_id: [u8; BOOT_ID_BYTES],
+    pub boot_id: BootId,
     pub ready_epoch: u64,
     pub writer_pid: u32,
     pub wakes: bool,
@@ -37,28 +42,26 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The fields for a fresh page, with nobody asleep.
-    pub fn encode(&self) -> [u8; SIZE_BYTES] {
-        let mut page = [0; SIZE_BYTES];
-        super::set(&mut page, 0, &MAGIC);
-        super::set(&mut page, BOOT_ID_AT, &self.boot_id);
-        super::set(&mut page, READY_EPOCH_AT, &self.ready_epoch.to_le_bytes());
-        super::set(&mut page, WRITER_PID_AT, &self.writer_pid.to_le_bytes());
-        super::set(&mut page, WAKES_AT, &u32::from(self.wakes).to_le_bytes());
+    pub fn encode(&self) -> Page {
+        let mut page = [0; PAGE_SIZE_BYTES];
+        MAGIC_FIELD.set(&mut page, MAGIC);
+        BOOT_ID.set(&mut page, self.boot_id);
+        READY_EPOCH.set(&mut page, self.ready_epoch);
+        WRITER_PID.set(&mut page, self.writer_pid);
+        WAKES.set(&mut page, u32::from(self.wakes));
         page
     }
 
     /// The fields of `page`; `None` when it is no live page.
     pub fn decode(page: &[u8]) -> Option<Snapshot> {
-        if page.len() < FIELDS_BYTES || page[..8] != MAGIC {
+        if page.len() < FIELDS_BYTES || MAGIC_FIELD.get(page) != MAGIC {
             return None;
         }
-        let mut boot_id = [0; BOOT_ID_BYTES];
-        boot_id.copy_from_slice(&page[BOOT_ID_AT..BOOT_ID_AT + BOOT_ID_BYTES]);
         Some(Snapshot {
-            boot_id,
-            ready_epoch: super::u64_at(page, READY_EPOCH_AT),
-            writer_pid: super::u32_at(page, WRITER_PID_AT),
-            wakes: super::u32_at(page, WAKES_AT) != 0,
+            boot_id: BOOT_ID.get(page),
+            ready_epoch: READY_EPOCH.get(page),
+            writer_pid: WRITER_PID.get(page),
+            wakes: WAKES.get(page) != 0,
         })
     }
 }
@@ -69,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_page_reads_back_and_what_is_none_is_told() {
-        let snapshot = Snapshot { boot_id: [7; BOOT_ID_BYTES], ready_epoch: 1, writer_pid: 4, wakes: true };
+        let snapshot = Snapshot { boot_id: [7; 16], ready_epoch: 1, writer_pid: 4, wakes: true };
         let page = snapshot.encode();
         assert_eq!(Snapshot::decode(&page), Some(snapshot));
         assert_eq!(Snapshot::decode(&page[..FIELDS_BYTES]), Some(snapshot), "the zeros behind say nothing");

@@ -5,6 +5,7 @@
 //! drawings in prose.
 
 pub mod codecs;
+mod field;
 pub mod index;
 pub mod journal;
 pub mod live;
@@ -12,6 +13,27 @@ pub mod log;
 pub mod name;
 
 use crc_fast::{CrcAlgorithm, Digest};
+use field::Field;
+
+/// The header pages of the side file and of the journal, and the live page.
+pub const PAGE_SIZE_BYTES: usize = 4096;
+pub type Page = [u8; PAGE_SIZE_BYTES];
+/// Random bits that bind every entry, checkpoint and journal to one log.
+pub type LogId = [u8; 16];
+
+/// The checksum of a header page: of all bytes before it.
+const PAGE_CRC: Field<u32> = Field::at(PAGE_SIZE_BYTES - 4);
+
+/// Puts the checksum of `bound`, which the page belongs to, and of the page itself at the page's end.
+fn seal(page: &mut Page, bound: &[u8]) {
+    let crc = crc32c(&[bound, &page[..PAGE_CRC.offset()]]);
+    PAGE_CRC.set(page, crc);
+}
+
+/// Whether `page` is as it was sealed with `bound`.
+fn is_sealed(page: &Page, bound: &[u8]) -> bool {
+    crc32c(&[bound, &page[..PAGE_CRC.offset()]]) == PAGE_CRC.get(page)
+}
 
 /// `value` as a size in memory: lossless, because the library is built for 64-bit machines only.
 #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits; lib.rs refuses others")]
@@ -65,21 +87,6 @@ pub fn crc32c(parts: &[&[u8]]) -> u32 {
         checksum.update(part);
     }
     checksum.finish()
-}
-
-/// The 4 bytes at `at`; 0 beyond the end.
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|slice| slice.try_into().ok()).map_or(0, u32::from_le_bytes)
-}
-
-/// The 8 bytes at `at`; 0 beyond the end.
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..at + 8).and_then(|slice| slice.try_into().ok()).map_or(0, u64::from_le_bytes)
-}
-
-/// Copies `field` to `at`, a position that is a constant of a drawing and lies inside `page`.
-fn set(page: &mut [u8], at: usize, field: &[u8]) {
-    page[at..at + field.len()].copy_from_slice(field);
 }
 
 #[cfg(test)]

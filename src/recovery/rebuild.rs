@@ -2,11 +2,11 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index};
+use crate::format::PAGE_SIZE_BYTES;
 use crate::format::codecs::ChainIds;
 use crate::format::in_memory;
 use crate::format::index::{
-    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, PAGE_SIZE_BYTES, State,
-    entries_end,
+    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, State, entries_end,
 };
 use crate::recovery::salvage;
 use crate::recovery::scan::{self, Bytes, Found, Point};

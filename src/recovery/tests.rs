@@ -2,8 +2,9 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::files::index::Header;
-use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, PAGE_SIZE_BYTES};
-use crate::format::journal::{FRAME_HEADER_BYTES, Frame, HEADER_BYTES, HalfHeader};
+use crate::format::PAGE_SIZE_BYTES;
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint};
+use crate::format::journal::{FRAME_HEADER_BYTES, Frame, HalfHeader};
 use crate::format::{crc32c, in_memory};
 use crate::storage::OpenMode;
 use crate::storage::simulated::Simulated;
@@ -71,7 +72,7 @@ fn edit(disk: &Simulated, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 fn first_header(journal: &[u8]) -> HalfHeader {
-    HalfHeader::decode(journal[..HEADER_BYTES].try_into().unwrap()).unwrap()
+    HalfHeader::decode(journal[..PAGE_SIZE_BYTES].try_into().unwrap()).unwrap()
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn a_journal_of_another_log_or_another_writer_does_not_count() {
         edit(&disk, "a.wal", |journal| {
             let mut header = first_header(journal);
             change(&mut header);
-            journal[..HEADER_BYTES].copy_from_slice(&header.encode());
+            journal[..PAGE_SIZE_BYTES].copy_from_slice(&header.encode());
         });
         assert_eq!(recovered(&disk, context), Vec::<Vec<u8>>::new(), "{context}");
     }
@@ -117,7 +118,7 @@ fn beside_one_bad_checkpoint_a_later_writers_journal_counts_if_it_goes_on_from_t
     assert_eq!(recovered(&disk, "it goes on"), records);
     edit(&copy, "a.wal", |journal| {
         let header = HalfHeader { first_number: 1, first_offset: 19, ..first_header(journal) };
-        journal[..HEADER_BYTES].copy_from_slice(&header.encode());
+        journal[..PAGE_SIZE_BYTES].copy_from_slice(&header.encode());
     });
     refused(&copy, ErrorKind::Corrupt, "it does not, and goes on behind what is there");
 }
@@ -135,12 +136,12 @@ fn a_half_that_lies_under_valid_checksums_is_refused() {
         let (disk, _) = only_in_the_journal();
         edit(&disk, "a.wal", |journal| {
             let salt = first_header(journal).salt;
-            let head: [u8; FRAME_HEADER_BYTES] = journal[HEADER_BYTES..][..FRAME_HEADER_BYTES].try_into().unwrap();
+            let head: [u8; FRAME_HEADER_BYTES] = journal[PAGE_SIZE_BYTES..][..FRAME_HEADER_BYTES].try_into().unwrap();
             let mut frame = Frame::decode(&head).unwrap();
-            let body = &mut journal[HEADER_BYTES + FRAME_HEADER_BYTES..][..in_memory(frame.length_bytes)];
+            let body = &mut journal[PAGE_SIZE_BYTES + FRAME_HEADER_BYTES..][..in_memory(frame.length_bytes)];
             forge(&mut frame, body);
             let head = if frame.in_place { frame.encode(salt, &[]) } else { frame.encode(salt, &[body]) };
-            journal[HEADER_BYTES..][..FRAME_HEADER_BYTES].copy_from_slice(&head);
+            journal[PAGE_SIZE_BYTES..][..FRAME_HEADER_BYTES].copy_from_slice(&head);
         });
         let error = refused(&disk, ErrorKind::Corrupt, context);
         assert!(
@@ -155,14 +156,14 @@ fn a_half_that_lies_under_valid_checksums_is_refused() {
 fn a_torn_half_counts_up_to_the_tear() {
     let (disk, records) = only_in_the_journal();
     let journal = disk.read_file("a.wal").unwrap();
-    let second = HEADER_BYTES + FRAME_HEADER_BYTES + 8 + records[0].len();
+    let second = PAGE_SIZE_BYTES + FRAME_HEADER_BYTES + 8 + records[0].len();
     let third = second + FRAME_HEADER_BYTES + 8 + records[1].len();
-    for (at, survive) in [(0, 0), (HEADER_BYTES + 60, 0), (second + 3, 1), (third - 1, 1), (third + 20, 2)] {
+    for (at, survive) in [(0, 0), (PAGE_SIZE_BYTES + 60, 0), (second + 3, 1), (third - 1, 1), (third + 20, 2)] {
         let disk = disk.copy();
         edit(&disk, "a.wal", |journal| journal[at] ^= 0x80);
         assert_eq!(recovered(&disk, "torn"), records[..survive], "a byte at {at} is wrong");
     }
-    for (length, survive) in [(0, 0), (100, 0), (HEADER_BYTES, 0), (second, 1), (third, 2), (journal.len(), 3)] {
+    for (length, survive) in [(0, 0), (100, 0), (PAGE_SIZE_BYTES, 0), (second, 1), (third, 2), (journal.len(), 3)] {
         let disk = disk.copy();
         edit(&disk, "a.wal", |journal| journal.truncate(length));
         assert_eq!(recovered(&disk, "cut"), records[..survive], "cut at {length}");
@@ -178,7 +179,7 @@ fn what_verifies_behind_the_last_frame_is_kept() {
         append(&log, record);
     }
     disk.kill();
-    let second = HEADER_BYTES + FRAME_HEADER_BYTES + 8 + records[0].len();
+    let second = PAGE_SIZE_BYTES + FRAME_HEADER_BYTES + 8 + records[0].len();
     edit(&disk, "a.wal", |journal| journal[second] ^= 1);
     assert_eq!(recovered(&disk, "the files go further than the journal"), records);
 }
@@ -189,7 +190,7 @@ fn frames_of_the_generation_before_never_follow_those_of_this_one() {
     let disk = Simulated::new();
     let log = open(&disk).unwrap();
     let payload = |number: u64| [number.to_le_bytes().to_vec(), vec![7; 900]].concat();
-    let frames_per_half = (JOURNAL_BYTES / 2 - HEADER_BYTES) / (FRAME_HEADER_BYTES + 8 + payload(0).len());
+    let frames_per_half = (JOURNAL_BYTES / 2 - PAGE_SIZE_BYTES) / (FRAME_HEADER_BYTES + 8 + payload(0).len());
     // Both halves full, then five frames over the first.
     let count = 2 * frames_per_half + 5;
     for number in 0..count {
@@ -224,7 +225,7 @@ fn a_damaged_frame_with_a_newer_half_behind_it_is_missed() {
     for (name, bytes) in ["a.log", "a.idx"].iter().zip(before) {
         disk.write_file(name, &bytes);
     }
-    edit(&disk, "a.wal", |journal| journal[HEADER_BYTES + 5000] ^= 1);
+    edit(&disk, "a.wal", |journal| journal[PAGE_SIZE_BYTES + 5000] ^= 1);
     let error = refused(&disk, ErrorKind::Corrupt, "a hole in the journal");
     assert_eq!((error.number, error.offset), (4, 8 + 4 * 1008), "{error}");
 }
@@ -234,7 +235,7 @@ fn payloads_that_look_like_a_journal_are_payloads() {
     let (disk, _) = only_in_the_journal();
     let journal = disk.read_file("a.wal").unwrap();
     // Frames and a header as they really were, as payloads of a log whose frames are then cut in the middle of one.
-    let payload = journal[..HEADER_BYTES + 200].to_vec();
+    let payload = journal[..PAGE_SIZE_BYTES + 200].to_vec();
     let disk = Simulated::new();
     let log = open(&disk).unwrap();
     for _ in 0..3 {
@@ -265,11 +266,11 @@ fn a_forged_journal_beside_records_without_a_side_file_is_refused() {
     disk.storage().remove("a.idx").unwrap();
     edit(&disk, "a.wal", |journal| {
         let salt = first_header(journal).salt;
-        let head: [u8; FRAME_HEADER_BYTES] = journal[HEADER_BYTES..][..FRAME_HEADER_BYTES].try_into().unwrap();
+        let head: [u8; FRAME_HEADER_BYTES] = journal[PAGE_SIZE_BYTES..][..FRAME_HEADER_BYTES].try_into().unwrap();
         let mut frame = Frame::decode(&head).unwrap();
         frame.first_number += 1;
-        let body = journal[HEADER_BYTES + FRAME_HEADER_BYTES..][..in_memory(frame.length_bytes)].to_vec();
-        journal[HEADER_BYTES..][..FRAME_HEADER_BYTES].copy_from_slice(&frame.encode(salt, &[&body]));
+        let body = journal[PAGE_SIZE_BYTES + FRAME_HEADER_BYTES..][..in_memory(frame.length_bytes)].to_vec();
+        journal[PAGE_SIZE_BYTES..][..FRAME_HEADER_BYTES].copy_from_slice(&frame.encode(salt, &[&body]));
     });
     let error = refused(&disk, ErrorKind::Mismatch, "a frame that does not follow");
     assert_eq!((error.number, error.offset), (0, 8), "{error}");
@@ -280,7 +281,7 @@ fn a_forged_journal_beside_records_without_a_side_file_is_refused() {
     disk.kill();
     disk.storage().remove("a.idx").unwrap();
     edit(&disk, "a.wal", |journal| {
-        let second = &mut journal[JOURNAL_BYTES / 2..][..HEADER_BYTES];
+        let second = &mut journal[JOURNAL_BYTES / 2..][..PAGE_SIZE_BYTES];
         let mut header = first_header(second);
         header.epoch += 1;
         second.copy_from_slice(&header.encode());
@@ -307,7 +308,7 @@ fn a_frame_that_goes_back_is_refused_and_overwrites_nothing() {
             let forged =
                 Frame { length_bytes: 11, in_place: false, sequence: 3, first_number: 0, count: 1, offset, time_ns: 1 };
             let forged = [forged.encode(salt, &[&body]).as_slice(), &body].concat();
-            journal[HEADER_BYTES + frames_bytes..][..forged.len()].copy_from_slice(&forged);
+            journal[PAGE_SIZE_BYTES + frames_bytes..][..forged.len()].copy_from_slice(&forged);
         });
         refused(&disk, ErrorKind::Corrupt, "a second frame of record 0");
     }
@@ -320,8 +321,8 @@ fn a_journal_of_a_newer_version_is_not_taken_for_an_empty_one() {
         let (disk, _) = only_in_the_journal();
         edit(&disk, "a.wal", |journal| {
             journal[at..at + field.len()].copy_from_slice(field);
-            let crc = crc32c(&[&journal[..HEADER_BYTES - 4]]);
-            journal[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+            let crc = crc32c(&[&journal[..PAGE_SIZE_BYTES - 4]]);
+            journal[PAGE_SIZE_BYTES - 4..PAGE_SIZE_BYTES].copy_from_slice(&crc.to_le_bytes());
         });
         let error = refused(&disk, ErrorKind::Version, context);
         assert!(error.message().contains("a.wal"), "{error}");

@@ -3,7 +3,8 @@
 use super::{Tails, Unfinished, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::journal;
-use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, PAGE_SIZE_BYTES, State, entries_end};
+use crate::format::PAGE_SIZE_BYTES;
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, State, entries_end};
 use std::io;
 use std::sync::atomic::Ordering;
 

@@ -2,7 +2,7 @@
 //! time passes that could end a sleep.
 
 use super::super::wait::{EventCount, Interrupt, Visible};
-use crate::format::live::SLEEPERS_AT;
+use crate::format::live::SLEEPERS;
 use crate::storage::SharedPage;
 use crate::util::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
@@ -100,7 +100,7 @@ pub fn sleep_and_publish_beside_a_scribbler() {
     let namespace = Namespace { events, ..Namespace::new() };
     let writer = namespace.clone();
     let writing = spawn(move || writer.publish(1));
-    let scribbling = spawn(move || page.u32_at(SLEEPERS_AT).store(0, Ordering::Relaxed));
+    let scribbling = spawn(move || page.u32_at(SLEEPERS.offset()).store(0, Ordering::Relaxed));
     namespace.wait_for(1);
     writing.join().unwrap();
     scribbling.join().unwrap();

@@ -2,13 +2,13 @@
 
 use super::file_name;
 use crate::error::{Brief, Error, ErrorKind, Result, no_memory};
-use crate::format::index::LogId;
 use crate::format::journal::{
-    FRAME_HEADER_BYTES, FRAME_HEADER_SIZE_BYTES, Frame, GRAIN_BYTES, HEADER_BYTES, HEADER_SIZE_BYTES, HalfError,
-    HalfHeader, VERSION, half_offsets,
+    FRAME_HEADER_BYTES, FRAME_HEADER_SIZE_BYTES, Frame, GRAIN_BYTES, HEADER_SIZE_BYTES, HalfError, HalfHeader, VERSION,
+    half_offsets,
 };
 use crate::format::log::SIZE_WORD_BYTES;
 use crate::format::{Checksum, in_memory};
+use crate::format::{LogId, PAGE_SIZE_BYTES};
 use crate::options::JOURNAL_BYTES;
 use crate::storage::{File, OpenMode, Storage};
 use crate::util::memory;
@@ -111,7 +111,7 @@ impl Found {
 
     /// The header at `offset`; `None` where a half is empty.
     fn header_at(&self, offset: u64) -> Result<Option<HalfHeader>> {
-        let mut page = [0; HEADER_BYTES];
+        let mut page = [0; PAGE_SIZE_BYTES];
         if !self.read_at(offset, &mut page)? {
             return Ok(None);
         }

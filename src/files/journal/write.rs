@@ -1,10 +1,10 @@
 //! Where the next frames go: gathered in memory while they are staged, handed out as one write.
 
 use crate::error::{Result, no_memory};
-use crate::format::index::LogId;
 use crate::format::journal::{
-    FRAME_HEADER_BYTES, FRAME_HEADER_SIZE_BYTES, Frame, HEADER_BYTES, HalfHeader, body_bytes_max, half_offsets,
+    FRAME_HEADER_BYTES, FRAME_HEADER_SIZE_BYTES, Frame, HalfHeader, body_bytes_max, half_offsets,
 };
+use crate::format::{LogId, PAGE_SIZE_BYTES};
 use crate::storage::File;
 use crate::util::random;
 use crate::util::sync::Arc;
@@ -88,7 +88,7 @@ impl Journal {
             if self.wants_checkpoint(covered_count) {
                 return Ok(Place::AfterCheckpoint);
             }
-            self.reserve(HEADER_BYTES + FRAME_HEADER_BYTES + body_bytes)?;
+            self.reserve(PAGE_SIZE_BYTES + FRAME_HEADER_BYTES + body_bytes)?;
             self.begin_half(number, offset)?;
         }
         self.reserve(FRAME_HEADER_BYTES + body_bytes)?;

@@ -63,14 +63,14 @@ impl Words {
     #[inline]
     fn sleepers(&self) -> &AtomicU32 {
         match &self.place {
-            Place::Shared(page) => page.u32_at(crate::format::live::SLEEPERS_AT),
+            Place::Shared(page) => page.u32_at(crate::format::live::SLEEPERS.offset()),
             Place::Own { sleepers, .. } => sleepers,
         }
     }
 
     fn counter(&self) -> &AtomicU32 {
         match &self.place {
-            Place::Shared(page) => page.u32_at(crate::format::live::COUNTER_AT),
+            Place::Shared(page) => page.u32_at(crate::format::live::COUNTER.offset()),
             Place::Own { counter, .. } => counter,
         }
     }
@@ -85,7 +85,7 @@ impl Words {
     /// How long nobody may rely on being woken through these words.
     fn slice(&self) -> Duration {
         match &self.place {
-            Place::Shared(page) if page.u32_at(crate::format::live::WAKES_AT).load(Ordering::Relaxed) != 0 => {
+            Place::Shared(page) if page.u32_at(crate::format::live::WAKES.offset()).load(Ordering::Relaxed) != 0 => {
                 LOOK_INTERVAL
             }
             _ => POLL_INTERVAL,
