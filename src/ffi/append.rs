@@ -5,6 +5,7 @@ use super::error::immuta_error;
 use super::guard::Call;
 use super::log::immuta_log;
 use super::ptr::argument;
+use super::slice::immuta_slice;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::Result;
 use crate::log::Log;
@@ -28,19 +29,7 @@ pub struct immuta_appended {
     pub count: u64,
 }
 
-/// Bytes of the caller's.
-///
-/// Frozen: 16 bytes.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct immuta_slice {
-    /// The first byte; may be NULL when size is 0.
-    pub data: *const c_void,
-    /// In bytes.
-    pub size: usize,
-}
-
-const _: () = assert!(size_of::<immuta_appended>() == 32 && size_of::<immuta_slice>() == 16);
+const _: () = assert!(size_of::<immuta_appended>() == 32);
 
 /// Gives the next piece of a record's payload.
 ///

@@ -1,6 +1,5 @@
 //! The error struct of the C interface.
 
-use super::ptr::fixed_text;
 use super::status;
 use crate::error::Error;
 use std::ffi::c_char;
@@ -45,4 +44,14 @@ impl From<&Error> for immuta_error {
             message: fixed_text(&error.parts_within(MESSAGE_BYTES - 1).map(str::as_bytes)),
         }
     }
+}
+
+/// What `parts` make together as a C string in a fixed array: zeros after it, the last one among them.
+pub fn fixed_text<const N: usize>(parts: &[&[u8]]) -> [c_char; N] {
+    let mut fixed = [0; N];
+    let (text, _end) = fixed.split_at_mut(N.saturating_sub(1));
+    for (place, byte) in text.iter_mut().zip(parts.iter().copied().flatten()) {
+        *place = byte.cast_signed();
+    }
+    fixed
 }

@@ -1,9 +1,9 @@
 //! What is known of a namespace: its figures, and what opening it found.
 
+use super::error::fixed_text;
 use super::error::immuta_error;
 use super::guard::Call;
 use super::log::immuta_log;
-use super::ptr::fixed_text;
 use super::status::{self, IMMUTA_OK, immuta_status};
 use crate::report::{Outcome, Report, Stats};
 use std::ffi::{OsStr, c_char};

@@ -81,6 +81,7 @@ mod poll;
 mod ptr;
 mod record;
 mod sink;
+mod slice;
 mod status;
 mod stream;
 mod token;

@@ -3,8 +3,8 @@
 //! The methods of `Call` check what can be checked (NULL, alignment, sizes) and rely on the caller's contract, stated
 //! at `Call::new`, for the rest. What they lend lives no longer than the call.
 
-use super::append::immuta_slice;
 use super::guard::Call;
+use super::slice::immuta_slice;
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use std::ffi::{CStr, c_char, c_void};
 use std::fmt::Display;
@@ -178,16 +178,6 @@ impl<T: Copy> GrowingOut<'_, T> {
 pub fn first_byte(data: &[u8]) -> *const c_void {
     static EMPTY: [u8; 1] = [0];
     if data.is_empty() { EMPTY.as_ptr().cast() } else { data.as_ptr().cast() }
-}
-
-/// What `parts` make together as a C string in a fixed array: zeros after it, the last one among them.
-pub fn fixed_text<const N: usize>(parts: &[&[u8]]) -> [c_char; N] {
-    let mut fixed = [0; N];
-    let (text, _end) = fixed.split_at_mut(N.saturating_sub(1));
-    for (place, byte) in text.iter_mut().zip(parts.iter().copied().flatten()) {
-        *place = byte.cast_signed();
-    }
-    fixed
 }
 
 pub fn argument(message: impl Display) -> Error {

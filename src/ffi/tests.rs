@@ -4,6 +4,7 @@
 mod panics;
 
 use super::append::*;
+use super::error::fixed_text;
 use super::error::immuta_error;
 use super::figures::*;
 use super::guard::Call;
@@ -14,8 +15,8 @@ use super::maintenance::*;
 use super::namespace::*;
 use super::options::*;
 use super::poll::*;
-use super::ptr::fixed_text;
 use super::record::*;
+use super::slice::immuta_slice;
 use super::status::{self, *};
 use super::stream::*;
 use super::txn::*;

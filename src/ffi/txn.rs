@@ -1,10 +1,11 @@
 //! Transactions: records staged one by one, appended together or not at all.
 
-use super::append::{immuta_appended, immuta_slice};
+use super::append::immuta_appended;
 use super::error::immuta_error;
 use super::guard::Call;
 use super::handle::{Opaque, Taken, give};
 use super::log::immuta_log;
+use super::slice::immuta_slice;
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;

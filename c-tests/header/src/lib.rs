@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// The files whose items the header shows, in this order.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 16] = [
     "status",
     "error",
     "library",
@@ -18,6 +18,7 @@ const SOURCES: [&str; 15] = [
     "log",
     "namespace",
     "figures",
+    "slice",
     "append",
     "txn",
     "stream",
