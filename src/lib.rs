@@ -27,21 +27,32 @@ mod namespace;
 pub mod options;
 mod recovery;
 mod report;
+#[cfg(feature = "simulated")]
 #[doc(hidden)]
 pub mod storage;
+#[cfg(not(feature = "simulated"))]
+mod storage;
 mod util;
 mod writer;
 
 pub use error::{Error, ErrorKind, Result};
 pub use log::Log;
-pub use log::catalogue::{Found, scan, scan_on};
+pub use log::catalogue::{Found, scan};
 pub use log::stream::{Interrupter, Next, Poll, Stream};
 pub use log::transaction::Transaction;
-pub use maintenance::import::{import, import_on};
-pub use maintenance::repair::{Repair, repair, repair_on};
-pub use maintenance::verify::{verify, verify_on};
+pub use maintenance::import::import;
+pub use maintenance::repair::{Repair, repair};
+pub use maintenance::verify::verify;
 pub use namespace::record::{Batch, Record, RecordInfo};
 pub use options::{Options, Timeout};
 pub use report::{Outcome, Report, Stats};
 pub use storage::Io;
 pub use writer::payloads::{Appended, Payloads};
+
+/// The same on a given engine.
+#[cfg(feature = "simulated")]
+#[doc(hidden)]
+pub use {
+    log::catalogue::scan_on, maintenance::import::import_on, maintenance::repair::repair_on,
+    maintenance::verify::verify_on,
+};

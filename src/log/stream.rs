@@ -290,7 +290,7 @@ impl Stream {
     /// which only a read-only log has to look out for. (After the end of the log the pool lends no reader.)
     #[inline]
     fn has_record_at_hand(&self) -> bool {
-        self.position < self.visible.0 && !self.interrupt.is_raised() && !self.following.is_some()
+        self.position < self.visible.0 && !self.interrupt.is_raised() && self.following.is_none()
     }
 
     /// Has what is visible brought up to date, where no writer of this process does it.

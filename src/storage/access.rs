@@ -33,6 +33,7 @@ enum List {
 
 impl Access {
     /// Anybody's, of an engine whose files have no owners.
+    #[cfg(any(test, feature = "simulated"))]
     pub(super) fn anybodys() -> Access {
         Access { owner: sys::user(), group: 0, mode: PERMISSIONS, list: List::None }
     }

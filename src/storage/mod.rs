@@ -18,6 +18,7 @@ mod holder;
 mod mapping;
 mod names;
 mod room;
+#[cfg(any(test, feature = "simulated"))]
 pub mod simulated;
 mod sys;
 mod syscall;

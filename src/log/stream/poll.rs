@@ -35,7 +35,7 @@ impl Stream {
         }
         let bell = Arc::clone(self.bell()?);
         let armed = self.namespace.events.arm(&bell, self.position);
-        let is_first = armed.map_err(|refused| Error::from(refused).in_namespace(self.namespace.number))?;
+        let is_first = armed.map_err(|error| error.in_namespace(self.namespace.number))?;
         if let Some(Following { notifier, .. }) = self.following.as_ref().filter(|_| is_first) {
             notifier.tell();
         }
