@@ -247,7 +247,7 @@ impl Log {
     /// # Errors
     /// A failed sync, which poisons the namespace; [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`].
     pub fn sync(&self, ns: u32) -> Result<()> {
-        self.with_writer(ns, Writer::checkpoint)
+        self.writer(ns)?.checkpoint().map_err(|error| error.in_namespace(ns))
     }
 
     /// The figures of `ns`.
@@ -280,15 +280,24 @@ impl Log {
     /// [`ErrorKind::Conflict`], [`ErrorKind::TooLarge`], [`ErrorKind::NoSpace`] and others that changed nothing;
     /// [`ErrorKind::Poisoned`] once a write or sync has failed.
     pub fn append(&self, ns: u32, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
-        self.with_writer(ns, |writer| {
-            self.start_flusher()?;
-            // On this thread, before any lock: encoding is the longest part of such an append.
-            let appended = payloads.stored(writer.chain(), self.options.max_record_size_bytes, |stored| {
-                writer.append(stored, expected_number)
-            })?;
-            self.flusher.appended(writer.flush_need());
-            Ok(appended)
-        })
+        let appended = self.append_by(self.writer(ns)?, payloads, expected_number);
+        appended.map_err(|error| error.in_namespace(ns))
+    }
+
+    fn append_by(&self, writer: &Writer, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
+        self.start_flusher()?;
+        // On this thread, before any lock: encoding is the longest part of such an append.
+        let (encoded, slices);
+        let stored = if writer.chain().is_plain() {
+            payloads
+        } else {
+            encoded = payloads.encode(writer.chain(), self.options.max_record_size_bytes)?;
+            slices = memory::list(encoded.iter().map(Vec::as_slice))?;
+            payloads.stored_as(&slices)
+        };
+        let appended = writer.append(stored, expected_number)?;
+        self.flusher.appended(writer.flush_need());
+        Ok(appended)
     }
 
     /// Appends one record that `read` delivers piece by piece: it fills a buffer, answers 0 at the end, or a negative value to give up.
@@ -296,8 +305,7 @@ impl Log {
     /// # Errors
     /// As [`Log::append`]; [`ErrorKind::Callback`] with the value in `os_error`.
     pub fn append_from(&self, ns: u32, read: &mut dyn FnMut(&mut [u8]) -> Result<usize, i64>) -> Result<Appended> {
-        let limit = self.member(ns)?.namespace.max_record_size_bytes;
-        self.with_writer(ns, |_| Ok(()))?;
+        let limit = self.writer(ns)?.max_record_size_bytes();
         let mut payload: Vec<u8> = Vec::new();
         let mut filled = 0;
         loop {
@@ -359,14 +367,18 @@ impl Log {
         self.members.get(ns as usize).ok_or_else(|| unknown_namespace(ns, self.members.count()))
     }
 
-    pub(crate) fn with_writer<T>(&self, ns: u32, act: impl FnOnce(&Writer) -> Result<T>) -> Result<T> {
+    /// The writer of `ns`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Namespace`], [`ErrorKind::Closed`], [`ErrorKind::ReadOnly`].
+    #[inline]
+    pub(crate) fn writer(&self, ns: u32) -> Result<&Writer> {
         let member = self.member(ns)?;
         self.refuse_closed().map_err(|error| error.in_namespace(ns))?;
-        let Some(writer) = member.writer() else {
+        member.writer().ok_or_else(|| {
             let message = "it is open read-only; open it for writing to append";
-            return Err(Error::new(ErrorKind::ReadOnly, message).of(member.namespace.log_path()).in_namespace(ns));
-        };
-        act(writer).map_err(|error| error.in_namespace(ns))
+            Error::new(ErrorKind::ReadOnly, message).of(member.namespace.log_path()).in_namespace(ns)
+        })
     }
 
     #[inline]

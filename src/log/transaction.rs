@@ -22,7 +22,7 @@ pub struct Transaction<L = sync::Arc<Log>> {
 impl<L: Deref<Target = Log>> Transaction<L> {
     /// A transaction over `ns`. It keeps `log` in memory, but not open.
     pub(crate) fn begin(log: L, ns: u32) -> Result<Transaction<L>> {
-        let max_record_size_bytes = log.with_writer(ns, |writer| Ok(writer.max_record_size_bytes()))?;
+        let max_record_size_bytes = log.writer(ns)?.max_record_size_bytes();
         Ok(Transaction { log, ns, max_record_size_bytes, bytes: Vec::new(), ends: Vec::new() })
     }
 

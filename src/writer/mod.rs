@@ -153,9 +153,26 @@ impl Writer {
         if count > 0 {
             self.record_codecs()?;
         }
+        let (tails, appended) = self.reserve(count, stored_size, expected_number)?;
+        if count == 0 {
+            return Ok(appended);
+        }
+        let committed = self.stage(tails, payloads, appended).and_then(|tails| self.commit(tails));
+        drop(unfinished);
+        committed.map(|()| appended).map_err(|error| {
+            if self.namespace.poisoned.load(Ordering::Acquire) {
+                self.mark_poisoned();
+            }
+            error.at(appended.number, appended.offset)
+        })
+    }
+
+    /// Takes the lock and finds where `count` records of `stored_size` payload bytes go, after the wait for room in the journal.
+    #[inline]
+    fn reserve(&self, count: u64, stored_size: u64, expected_number: Option<u64>) -> Result<(Tails<'_>, Appended)> {
         let mut tails = self.tail.lock();
         let mut failed_before = None;
-        let (appended, end) = loop {
+        loop {
             if self.open_ends(&mut tails)?.zeros_unsynced {
                 tails = self.sync_zeros(tails)?;
             }
@@ -168,11 +185,10 @@ impl Writer {
             }
             let appended = Appended { number, offset, stored_size, count };
             if count == 0 {
-                return Ok(appended);
+                return Ok((tails, appended));
             }
-            let end = end_of(appended)?;
-            match self.find_room_in_journal(ends, end)? {
-                Place::Here => break (appended, end),
+            match self.find_room_in_journal(ends, end_of(appended)?)? {
+                Place::Here => return Ok((tails, appended)),
                 Place::AfterPending => {}
                 Place::AfterCheckpoint => {
                     // What refuses a checkpoint may last: the append returns the first such error and waits for no second checkpoint.
@@ -183,31 +199,33 @@ impl Writer {
                 }
             }
             tails = self.tail.wait(tails);
-        };
-        let ends = self.open_ends(&mut tails)?;
-        let staged = self.make_room(ends, end, count).and_then(|()| self.stage(ends, payloads, end, count));
-        let committed = match staged {
-            // The error says that there is no trace: not even after a loss of power, and none that a later append could be mixed with.
-            Err(error) if ends.zeros_unsynced => self.sync_zeros(tails).map(drop).and(Err(error)),
-            Err(error) => {
-                drop(tails);
-                Err(error)
-            }
-            Ok(()) if ends.journal.is_some() => self.tail.commit(tails, self),
-            Ok(()) => {
-                let published = self.publish(ends);
-                drop(tails);
-                published.map(|()| self.namespace.published())
-            }
-        };
-        drop(unfinished);
-        if let Err(error) = committed {
-            if self.namespace.poisoned.load(Ordering::Acquire) {
-                self.mark_poisoned();
-            }
-            return Err(error.at(appended.number, appended.offset));
         }
-        Ok(appended)
+    }
+
+    /// Puts bytes, entries and frame where [`Writer::reserve`] found room for them.
+    #[inline]
+    fn stage<'a>(&'a self, mut tails: Tails<'a>, payloads: Payloads<'_>, appended: Appended) -> Result<Tails<'a>> {
+        let ends = self.open_ends(&mut tails)?;
+        let (end, count) = (end_of(appended)?, appended.count);
+        match self.make_room(ends, end, count).and_then(|()| self.put(ends, payloads, end, count)) {
+            Ok(()) => Ok(tails),
+            // The error says that there is no trace: not even after a loss of power, and none that a later append could be mixed with.
+            Err(error) if ends.zeros_unsynced => self.sync_zeros(tails).and(Err(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes what is staged durable, if that is the mode, and shows it.
+    #[inline]
+    fn commit(&self, mut tails: Tails<'_>) -> Result<()> {
+        let ends = self.open_ends(&mut tails)?;
+        if ends.journal.is_some() {
+            return self.tail.commit(tails, self);
+        }
+        self.publish(ends)?;
+        drop(tails);
+        self.namespace.published();
+        Ok(())
     }
 
     /// The largest record that can be appended.

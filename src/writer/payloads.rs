@@ -44,31 +44,29 @@ impl Payloads<'_> {
         Ok(sum)
     }
 
-    /// Calls `then` with the payloads as `chain` stores them; before and after it none is over the limit.
-    pub(crate) fn stored<T>(
-        self,
-        chain: &Chain,
-        limit_bytes: u64,
-        then: impl FnOnce(Payloads<'_>) -> Result<T>,
-    ) -> Result<T> {
-        if chain.is_plain() {
-            return then(self);
-        }
+    /// What `chain` makes of each payload; before and after it none is over the limit.
+    pub(crate) fn encode(&self, chain: &Chain, limit_bytes: u64) -> Result<Vec<Vec<u8>>> {
         self.check_sizes(limit_bytes)?;
+        let mut encoded = Vec::new();
         match self {
-            Payloads::One([whole]) => then(Payloads::One(&[&chain.encode(whole, limit_bytes)?])),
-            Payloads::One(parts) => then(Payloads::One(&[&chain.encode(&join(parts)?, limit_bytes)?])),
+            Payloads::One([whole]) => memory::push(&mut encoded, chain.encode(whole, limit_bytes)?)?,
+            Payloads::One(parts) => memory::push(&mut encoded, chain.encode(&join(parts)?, limit_bytes)?)?,
             Payloads::Each(records) => {
-                let refused = |_| no_memory("a batch", records.len() as u64 * 40);
-                let (mut stored, mut slices) = (Vec::new(), Vec::new());
-                stored.try_reserve_exact(records.len()).map_err(refused)?;
-                slices.try_reserve_exact(records.len()).map_err(refused)?;
-                for record in records {
-                    stored.push(chain.encode(record, limit_bytes)?);
+                let refused = |_| no_memory("a batch", records.len() as u64 * size_of::<Vec<u8>>() as u64);
+                encoded.try_reserve_exact(records.len()).map_err(refused)?;
+                for record in *records {
+                    encoded.push(chain.encode(record, limit_bytes)?);
                 }
-                slices.extend(stored.iter().map(Vec::as_slice));
-                then(Payloads::Each(&slices))
             }
+        }
+        Ok(encoded)
+    }
+
+    /// As many records as these, stored as `encoded` has them.
+    pub(crate) fn stored_as<'e>(&self, encoded: &'e [&'e [u8]]) -> Payloads<'e> {
+        match self {
+            Payloads::One(_) => Payloads::One(encoded),
+            Payloads::Each(_) => Payloads::Each(encoded),
         }
     }
 }

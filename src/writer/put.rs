@@ -1,4 +1,4 @@
-//! Staging a commit: its bytes, its entries and its journal frame, where readers do not look yet.
+//! Putting a commit: its bytes, its entries and its journal frame, where readers do not look yet.
 
 use super::{Ends, Writer};
 use crate::error::{Error, Result, no_memory};
@@ -12,7 +12,7 @@ use std::io;
 
 impl Writer {
     /// Steps 3 and 4 of the protocol, and the frame for step 5; the room for all of them is there.
-    pub(super) fn stage(&self, ends: &mut Ends, payloads: Payloads<'_>, end: u64, count: u64) -> Result<()> {
+    pub(super) fn put(&self, ends: &mut Ends, payloads: Payloads<'_>, end: u64, count: u64) -> Result<()> {
         let time_ns = now_ns().max(ends.time_ns);
         match payloads {
             Payloads::One(parts) => self.put_record(ends, parts, end, time_ns)?,

@@ -33,10 +33,8 @@ fn a_panic_in_a_commit_poisons_the_namespace_and_reads_go_on() {
         let log = open(&Simulated::new(), fast_write);
         append(&log).unwrap();
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            log.with_writer(0, |writer| -> Result<()> {
-                let _unfinished = Unfinished(writer);
-                panic!("in the midst of a commit");
-            })
+            let _unfinished = Unfinished(log.writer(0).unwrap());
+            panic!("in the midst of a commit");
         }));
         assert!(panicked.is_err());
         assert_eq!(append(&log).unwrap_err().kind, ErrorKind::Poisoned);
@@ -47,11 +45,9 @@ fn a_panic_in_a_commit_poisons_the_namespace_and_reads_go_on() {
 
 /// What `act` answers on a writer that it holds while the log is shut down.
 fn after_shutdown<T>(log: &Log, act: impl FnOnce(&Writer) -> Result<T>) -> ErrorKind {
-    let outcome = log.with_writer(0, |writer| {
-        log.shutdown()?;
-        act(writer)
-    });
-    outcome.map(drop).unwrap_err().kind
+    let writer = log.writer(0).unwrap();
+    log.shutdown().unwrap();
+    act(writer).map(drop).unwrap_err().kind
 }
 
 #[test]
@@ -161,36 +157,34 @@ fn an_append_does_not_wait_for_checkpoints_that_are_refused() {
     options.add_namespace("a").unwrap();
     let log = Log::open_on(disk.storage(), &options).unwrap();
     let record = || Payloads::One(&[b"record"]);
-    log.with_writer(0, |writer| {
-        let waits_for_checkpoint = || {
-            let mut tails = writer.tail.lock();
-            let ends = writer.open_ends(&mut tails).unwrap();
-            let end = ends.end + 8 + 6;
-            writer.find_room_in_journal(ends, end).unwrap() == Place::AfterCheckpoint
-        };
-        // The writer appends without the log, so no flusher starts: only this thread makes checkpoints.
-        let refused = std::thread::scope(|scope| {
-            let appending = scope.spawn(|| {
-                loop {
-                    if let Err(error) = writer.append(record(), None) {
-                        return error;
-                    }
+    let writer = log.writer(0).unwrap();
+    let waits_for_checkpoint = || {
+        let mut tails = writer.tail.lock();
+        let ends = writer.open_ends(&mut tails).unwrap();
+        let end = ends.end + 8 + 6;
+        writer.find_room_in_journal(ends, end).unwrap() == Place::AfterCheckpoint
+    };
+    // The writer appends without the log, so no flusher starts: only this thread makes checkpoints.
+    let refused = std::thread::scope(|scope| {
+        let appending = scope.spawn(|| {
+            loop {
+                if let Err(error) = writer.append(record(), None) {
+                    return error;
                 }
-            });
-            while !waits_for_checkpoint() {
-                std::thread::yield_now();
             }
-            disk.fail_call(disk.calls(), libc::EIO, true);
-            while !appending.is_finished() {
-                assert_eq!(writer.checkpoint().unwrap_err().kind, ErrorKind::Io);
-            }
-            appending.join().unwrap()
         });
-        assert!(refused.kind == ErrorKind::Io && refused.message().contains("still in place"), "{refused}");
-        disk.clear_faults();
-        writer.checkpoint()?;
-        writer.append(record(), None)
-    })
-    .unwrap();
+        while !waits_for_checkpoint() {
+            std::thread::yield_now();
+        }
+        disk.fail_call(disk.calls(), libc::EIO, true);
+        while !appending.is_finished() {
+            assert_eq!(writer.checkpoint().unwrap_err().kind, ErrorKind::Io);
+        }
+        appending.join().unwrap()
+    });
+    assert!(refused.kind == ErrorKind::Io && refused.message().contains("still in place"), "{refused}");
+    disk.clear_faults();
+    writer.checkpoint().unwrap();
+    writer.append(record(), None).unwrap();
     log.shutdown().unwrap();
 }
