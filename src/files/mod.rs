@@ -3,3 +3,4 @@
 pub mod index;
 pub mod journal;
 pub mod live;
+pub mod new_file;

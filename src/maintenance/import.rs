@@ -10,6 +10,7 @@ use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index;
 use crate::files::journal;
+use crate::files::new_file::NewFile;
 use crate::format::codecs::{CHAIN_PAGE_OFFSET, encode_page};
 use crate::format::index::{Mode, entries_end};
 use crate::format::log;
@@ -23,7 +24,7 @@ use crate::recovery::scan::Point;
 use crate::recovery::{self, Site};
 use crate::report::{Outcome, Report};
 use crate::storage::Io;
-use crate::storage::{self, File, OpenMode, Storage, open_directory, remove_if_there, temporary_name};
+use crate::storage::{self, File, OpenMode, Storage, open_directory, temporary_name};
 use crate::util::progress::{Progress, Watch};
 use crate::util::random;
 use crate::util::sync::Arc;
@@ -220,23 +221,20 @@ impl Target<'_> {
         leftovers::discard(self.site.storage, self.site.namespace);
         // One without a record, of a creation that was killed.
         journal::remove(self.site.storage, self.site.namespace).map_err(failed)?;
-        remove_if_there(self.site.storage, &temporary).map_err(failed)?;
-        let log = self.site.storage.create_beside(claim, &temporary).map_err(failed)?;
-        // It is the record file of this name as soon as it is renamed.
-        let taken = lock.insert(self.site.storage.open(&temporary, OpenMode::Write).map_err(failed)?);
-        if !taken.try_lock().map_err(failed)? {
-            return Err(self.exists(&temporary));
-        }
-        self.copy(source, log.as_ref(), progress)?;
-        compare(source, log.as_ref(), progress)?;
-        if !chain.ids().is_empty() {
-            decode_all(source, log.as_ref(), chain, options.max_record_size_bytes, progress)?;
-        }
-        if !source.is_unchanged()? {
-            return Err(source.changed());
-        }
-        log.sync().and_then(|()| self.site.storage.rename(&temporary, &name)).map_err(failed)?;
-        self.site.storage.sync_directory().map_err(failed)?;
+        let made = NewFile::make(self.site.storage, &name, claim, |log| {
+            // It is the record file of this name as soon as it is installed.
+            let taken = lock.insert(self.site.storage.open(&temporary, OpenMode::Write).map_err(failed)?);
+            if !taken.try_lock().map_err(failed)? {
+                return Err(self.exists(&temporary));
+            }
+            self.copy(source, log.as_ref(), progress)?;
+            compare(source, log.as_ref(), progress)?;
+            if !chain.ids().is_empty() {
+                decode_all(source, log.as_ref(), chain, options.max_record_size_bytes, progress)?;
+            }
+            if source.is_unchanged()? { Ok(()) } else { Err(source.changed()) }
+        })?;
+        let log = made.install(self.site.storage, &name)?;
         self.index(source, log.as_ref(), chain, progress)
     }
 

@@ -5,8 +5,9 @@ use super::replay;
 use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index};
-use crate::files::journal::{self, Found, Journal, Prepared};
+use crate::files::journal::{self, Found, Journal};
 use crate::files::live::Live;
+use crate::files::new_file::NewFile;
 use crate::format::PAGE_SIZE_BYTES;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, State, entries_end};
 use crate::format::log;
@@ -58,7 +59,7 @@ pub fn carry_out(
     lock: Arc<dyn File>,
     log: Arc<dyn File>,
     wanted: Wanted,
-    prepared: Option<Prepared>,
+    prepared: Option<NewFile>,
 ) -> Result<Opened> {
     let size_before = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     let writer = NewWriter { mode: wanted.mode(), epoch: random::epoch()?, prepared };
@@ -89,7 +90,7 @@ pub fn carry_out(
 struct NewWriter {
     mode: Mode,
     epoch: u64,
-    prepared: Option<Prepared>,
+    prepared: Option<NewFile>,
 }
 
 /// What became of the files.
@@ -192,9 +193,9 @@ fn adopt(
 }
 
 /// Installs the new journal, or removes an old one where there is to be none.
-fn replace_journal(site: &Site<'_>, prepared: Option<Prepared>) -> Result<Option<Arc<dyn File>>> {
+fn replace_journal(site: &Site<'_>, prepared: Option<NewFile>) -> Result<Option<Arc<dyn File>>> {
     if let Some(prepared) = prepared {
-        return prepared.install(site.storage, site.namespace).map(Some);
+        return prepared.install(site.storage, &journal::file_name(site.namespace)).map(Some);
     }
     journal::remove(site.storage, site.namespace).map_err(site.failed("removing its journal"))?;
     Ok(None)

@@ -2,15 +2,16 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index};
-use crate::format::PAGE_SIZE_BYTES;
+use crate::files::new_file::NewFile;
 use crate::format::codecs::ChainIds;
 use crate::format::in_memory;
 use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, State, entries_end,
 };
+use crate::format::{LogId, PAGE_SIZE_BYTES};
 use crate::recovery::salvage;
 use crate::recovery::scan::{self, Bytes, Found, Point};
-use crate::storage::{File, Storage, now_ns, remove_if_there, temporary_name};
+use crate::storage::{File, Storage, now_ns};
 use crate::util::memory;
 use crate::util::progress::Watch;
 use crate::util::random;
@@ -20,40 +21,33 @@ use std::io;
 /// Entries gathered before they are written.
 const RUN_BYTES: usize = 64 << 10;
 
-/// A side file that is complete and durable under a temporary name.
+/// A side file that is complete and durable under its temporary name.
 #[derive(Debug)]
-pub struct PreparedIndex(Index);
+pub struct PreparedIndex {
+    file: NewFile,
+    log_id: LogId,
+}
 
 impl PreparedIndex {
     /// Gives it its name, in place of the one that may be there.
     pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Index> {
-        let name = index::file_name(namespace);
-        let renamed = storage.rename(&temporary_name(&name), &name).and_then(|()| storage.sync_directory());
-        renamed.map_err(|error| Error::os("installing", &error).of_file(storage.path(), &name))?;
-        Ok(self.0)
+        let file = self.file.install(storage, &index::file_name(namespace))?;
+        Ok(Index { file, log_id: self.log_id })
     }
 }
 
-/// Makes a side file for the record file `log` as `fill` does, to be installed; a failure leaves nothing of it.
+/// Makes a side file for the record file `log` and the log `log_id` as `fill` does, to be installed; a failure leaves nothing of it.
 pub fn prepare(
     storage: &dyn Storage,
     namespace: &str,
     log: &dyn File,
-    fill: impl FnOnce(Arc<dyn File>) -> Result<Index>,
+    log_id: LogId,
+    fill: impl FnOnce(&Index) -> Result<()>,
 ) -> Result<PreparedIndex> {
-    let temporary = temporary_name(&index::file_name(namespace));
-    let failed = |error: io::Error| Error::os("making", &error).of_file(storage.path(), &temporary);
-    remove_if_there(storage, &temporary).map_err(failed)?;
-    let filled = storage.create_beside(log, &temporary).map_err(failed).and_then(|file| {
-        let index = fill(file)?;
-        index.file.sync().map_err(failed)?;
-        Ok(index)
-    });
-    if filled.is_err() {
-        // What was written of it may be what fills the disk.
-        let _ = storage.remove(&temporary);
-    }
-    filled.map(PreparedIndex)
+    let file = NewFile::make(storage, &index::file_name(namespace), log, |file| {
+        fill(&Index { file: Arc::clone(file), log_id })
+    })?;
+    Ok(PreparedIndex { file, log_id })
 }
 
 /// The first open checkpoint of a side file, which covers the records up to `to`.
@@ -74,7 +68,8 @@ pub fn prepare_new(
     log.sync().map_err(|error| Error::os("syncing a record file before it is indexed", &error))?;
     // Of records that are there nobody knows yet what they went through.
     let codecs = (newest.count == 0).then_some(codecs);
-    prepare(storage, namespace, log, |file| fill_index(file, log, newest, codecs, watch))
+    let log_id = random::bytes()?;
+    prepare(storage, namespace, log, log_id, |index| fill_index(index, log, newest, codecs, watch))
 }
 
 /// The slot of the checkpoint in a side file that [`prepare_new`] made.
@@ -83,35 +78,30 @@ pub const FIRST_SLOT: usize = 1;
 /// An index in memory, for reading records that have no side file, up to `to`.
 pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point, watch: Option<&dyn Watch>) -> Result<Index> {
     let file = storage.scratch().map_err(|error| Error::os("making an index in memory", &error))?;
-    fill_index(
-        file,
-        log,
-        Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Clean, mode: Mode::Fast, epoch: 0 },
-        None,
-        watch,
-    )
+    let index = Index { file, log_id: random::bytes()? };
+    let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Clean, mode: Mode::Fast, epoch: 0 };
+    fill_index(&index, log, newest, None, watch)?;
+    Ok(index)
 }
 
-/// Makes `file` a side file under a new log id: the entries of all records up to `newest`, then the header with it in slot B and its
+/// Makes `index` a side file: the entries of all records up to `newest`, then the header with it in slot B and its
 /// predecessor, alike, in slot A.
 fn fill_index(
-    file: Arc<dyn File>,
+    index: &Index,
     log: &dyn File,
     newest: Checkpoint,
     codecs: Option<ChainIds>,
     watch: Option<&dyn Watch>,
-) -> Result<Index> {
-    let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs };
-    let index = Index { file, log_id: identity.log_id };
-    write_entries(&index, log, Point::START, Point { count: newest.count, end: newest.end, time_ns: 0 }, watch)?;
+) -> Result<()> {
+    let identity = Identity { log_id: index.log_id, created_ns: now_ns(), codecs };
+    write_entries(index, log, Point::START, Point { count: newest.count, end: newest.end, time_ns: 0 }, watch)?;
     let mut header = memory::zeroed(in_memory(HEADER_SIZE_BYTES), "the header of a side file")?;
     header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());
     for (seq, offset) in [newest.seq - 1, newest.seq].into_iter().zip(CHECKPOINT_OFFSETS) {
         let page = Checkpoint { seq, ..newest }.encode(&index.log_id);
         header[in_memory(offset)..][..PAGE_SIZE_BYTES].copy_from_slice(&page);
     }
-    index.file.write_at(0, &header).map_err(|error| Error::os("writing the header of a side file", &error))?;
-    Ok(index)
+    index.file.write_at(0, &header).map_err(|error| Error::os("writing the header of a side file", &error))
 }
 
 /// Prepares a copy of the side file `index` that has entries for the records of `log` from `from` to `to`, too, and none behind.
@@ -125,7 +115,7 @@ pub fn prepare_completed(
 ) -> Result<PreparedIndex> {
     let failed =
         |error: io::Error| Error::os("completing", &error).of_file(storage.path(), &index::file_name(namespace));
-    prepare(storage, namespace, log, |file| complete(file, log, index, from, to, None, failed))
+    prepare(storage, namespace, log, index.log_id, |made| complete(made, log, index, from, to, None, failed))
 }
 
 /// As [`prepare_completed`], in memory, for reading.
@@ -138,25 +128,25 @@ pub fn scratch_completed(
     watch: Option<&dyn Watch>,
 ) -> Result<Index> {
     let failed = |error: io::Error| Error::os("completing an index in memory", &error);
-    complete(storage.scratch().map_err(failed)?, log, index, from, to, watch, failed)
+    let completed = Index { file: storage.scratch().map_err(failed)?, log_id: index.log_id };
+    complete(&completed, log, index, from, to, watch, failed)?;
+    Ok(completed)
 }
 
-/// Makes `file` a copy of `index` up to the entries of the first `from` records, holes as holes, with entries for those up to `to` behind.
+/// Makes `completed` a copy of `index` up to the entries of the first `from` records, holes as holes, with entries for those up to `to` behind.
 fn complete(
-    file: Arc<dyn File>,
+    completed: &Index,
     log: &dyn File,
     index: &Index,
     from: Point,
     to: Point,
     watch: Option<&dyn Watch>,
     failed: impl Fn(io::Error) -> Error,
-) -> Result<Index> {
+) -> Result<()> {
     let size_bytes = index.file.metadata().map_err(&failed)?.size_bytes;
     // What it does not have is damaged, and made anew, or comes with the journal's frames, which are laid over later.
-    salvage::copy(index.file.as_ref(), 0..entries_end(from.count).min(size_bytes), file.as_ref(), 0, failed)?;
-    let completed = Index { file, log_id: index.log_id };
-    write_entries(&completed, log, from, to, watch)?;
-    Ok(completed)
+    salvage::copy(index.file.as_ref(), 0..entries_end(from.count).min(size_bytes), completed.file.as_ref(), 0, failed)?;
+    write_entries(completed, log, from, to, watch)
 }
 
 /// Entries that follow each other, gathered before they are written.

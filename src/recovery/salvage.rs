@@ -1,9 +1,10 @@
 //! What opening or repairing takes out of a log's files is kept beside them, under the first number that is free.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::new_file::NewFile;
 use crate::format::name::FileName;
 use crate::recovery::scan::Bytes;
-use crate::storage::{File, OpenMode, Storage, remove_if_there, temporary_name};
+use crate::storage::{File, OpenMode, Storage};
 use crate::util::memory;
 use std::io;
 use std::ops::Range;
@@ -154,20 +155,8 @@ fn keep_as(
     fill: impl FnOnce(&dyn File, &Path) -> Result<()>,
 ) -> Result<FileName> {
     let name = free_name(storage, prefix)?;
-    let temporary = temporary_name(prefix);
     let path = memory::path(storage.path(), &name)?;
-    let failed = |error: io::Error| Error::os("making", &error).of(&path);
-    remove_if_there(storage, &temporary).map_err(failed)?;
-    let copied = storage.create_beside(log, &temporary).map_err(failed).and_then(|copied| {
-        fill(copied.as_ref(), &path)?;
-        copied.sync().and_then(|()| storage.rename(&temporary, &name)).map_err(failed)
-    });
-    if copied.is_err() {
-        // What was written of it may be what fills the disk.
-        let _ = storage.remove(&temporary);
-    }
-    copied?;
-    storage.sync_directory().map_err(failed)?;
+    NewFile::make(storage, prefix, log, |copy| fill(copy.as_ref(), &path))?.install(storage, &name)?;
     Ok(name)
 }
 

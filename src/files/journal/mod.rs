@@ -8,7 +8,7 @@ mod read;
 mod records;
 mod write;
 
-pub use create::{Prepared, prepare, remove};
+pub use create::{prepare, remove};
 pub use read::{Body, BodyRecord, Found, find, find_of};
 pub use records::Records;
 pub use write::{Journal, Place, Write};

@@ -97,11 +97,8 @@ fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
 fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> Result<(Index, Checkpoint, usize)> {
     let epoch = random::epoch()?;
     let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch);
-    let prepared = rebuild::prepare(site.storage, site.namespace, log, |file| {
-        let mended = Index { file, log_id: own.index.log_id };
-        fill_mended(site, log, own, &newest, &mended)?;
-        Ok(mended)
-    })?;
+    let fill = |mended: &Index| fill_mended(site, log, own, &newest, mended);
+    let prepared = rebuild::prepare(site.storage, site.namespace, log, own.index.log_id, fill)?;
     Ok((prepared.install(site.storage, site.namespace)?, newest, rebuild::FIRST_SLOT))
 }
 

@@ -1,0 +1,52 @@
+//! A file that is made whole under a temporary name, synced, and only then takes its own: a crash leaves the one before it, or this one.
+
+use crate::error::{Error, Result};
+use crate::format::name::FileName;
+use crate::storage::{File, Storage, remove_if_there, temporary_name};
+use crate::util::sync::Arc;
+
+/// A file that is complete and durable under its temporary name.
+#[derive(Debug)]
+pub struct NewFile {
+    file: Arc<dyn File>,
+    temporary: FileName,
+}
+
+impl NewFile {
+    /// Makes a file for the name `name`, to be read and written by whoever may do so with `record`, a record file: `fill` writes it, and it is
+    /// synced after that. A failure leaves nothing of it.
+    ///
+    /// # Errors
+    /// Those of `fill`, and of the system: no room, or no permission.
+    pub fn make(
+        storage: &dyn Storage,
+        name: &str,
+        record: &dyn File,
+        fill: impl FnOnce(&Arc<dyn File>) -> Result<()>,
+    ) -> Result<NewFile> {
+        let temporary = temporary_name(name);
+        let failed = |error: std::io::Error| Error::os("making", &error).of_file(storage.path(), &temporary);
+        remove_if_there(storage, &temporary).map_err(failed)?;
+        let file = storage.create_beside(record, &temporary).map_err(failed)?;
+        if let Err(error) = fill(&file).and_then(|()| file.sync().map_err(failed)) {
+            // What was written of it may be what fills the disk.
+            let _ = storage.remove(&temporary);
+            return Err(error);
+        }
+        Ok(NewFile { file, temporary })
+    }
+
+    /// Gives it the name `name`, in place of the file that may have it, durably.
+    ///
+    /// # Errors
+    /// The system refuses: nothing is left of the file, or it has its name, which a crash may take back.
+    pub fn install(self, storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {
+        let renamed = storage.rename(&self.temporary, name);
+        if renamed.is_err() {
+            let _ = storage.remove(&self.temporary);
+        }
+        let installed = renamed.and_then(|()| storage.sync_directory());
+        installed.map_err(|error| Error::os("installing", &error).of_file(storage.path(), name))?;
+        Ok(self.file)
+    }
+}
