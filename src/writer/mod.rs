@@ -218,7 +218,8 @@ impl Writer {
     /// Makes what is staged durable, if that is the mode, and shows it.
     #[inline]
     fn commit(&self, mut tails: Tails<'_>) -> Result<()> {
-        let ends = self.open_ends(&mut tails)?;
+        // What is staged is not refused any more, whatever became of the namespace meanwhile: an error would say that it is not there.
+        let ends = tails.state.as_mut().expect("invariant: a writer is not closed while its lock is held");
         if ends.journal.is_some() {
             return self.tail.commit(tails, self);
         }
