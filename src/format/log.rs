@@ -11,6 +11,7 @@
 //! No padding, no checksum, no magic. H, the commit word, is the number of records; a record's number counts from 0 and its
 //! offset is that of its size word. Closed cleanly the file ends at E; open, from the first append on, at a multiple of 64 KiB.
 
+use super::in_memory;
 use super::name::FileName;
 
 /// Where the commit word lies.
@@ -33,6 +34,13 @@ pub fn record_end(offset: u64, size_bytes: u64) -> Option<u64> {
 }
 
 /// A size word, or the commit word, as it stands in the file.
-pub fn word(value: u64) -> [u8; 8] {
+pub type Word = [u8; in_memory(SIZE_WORD_BYTES)];
+
+pub fn word(value: u64) -> Word {
     value.to_le_bytes()
+}
+
+/// The value of a size word, or of the commit word.
+pub fn value_of(word: Word) -> u64 {
+    u64::from_le_bytes(word)
 }

@@ -132,15 +132,7 @@ impl Target<'_> {
 
     /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
     fn refuse_without_room(&self, count: u64) -> Result<()> {
-        let free = self.site.storage.free_bytes().map_err(|error| self.failed(&error))?;
-        if entries_end(count) <= free {
-            return Ok(());
-        }
-        let message = format_args!(
-            "a side file for {count} records takes {} bytes, {free} are free: make room and try again",
-            entries_end(count)
-        );
-        Err(Error::new(ErrorKind::NoSpace, message).of(&self.site.log_path))
+        self.site.refuse_without_room(entries_end(count), format_args!("a side file for {count} records"))
     }
 
     /// An empty record file, locked: what a writer killed while creating it leaves is nothing yet, either.

@@ -122,15 +122,11 @@ pub fn without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> 
     if needed_bytes == 0 {
         return Ok(());
     }
-    let free_bytes = site.storage.free_bytes().map_err(site.failed("asking for the free space"))?;
-    if needed_bytes <= free_bytes {
-        return Ok(());
-    }
-    let message = format_args!(
-        "opening it for writing takes {needed_bytes} bytes ({index_bytes} for a new side file, {kept_bytes} for what is cut off and kept as {}.salvage-K), {free_bytes} are free: make room and try again",
+    let what = format_args!(
+        "opening it for writing ({index_bytes} bytes for a new side file, {kept_bytes} for what is cut off and kept as {}.salvage-K)",
         site.namespace
     );
-    Err(Error::new(ErrorKind::NoSpace, message).of(&site.log_path))
+    site.refuse_without_room(needed_bytes, what)
 }
 
 /// Refuses where there is no name left for what is to be kept.

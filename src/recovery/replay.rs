@@ -127,3 +127,29 @@ pub fn write(site: &Site<'_>, log: &dyn File, index: Option<&Index>, frame: &Fra
     })?;
     entries.write().map_err(&failed)
 }
+
+/// Whether each byte of `body` is the one that the file has there, from `offset` on, as `is_same` sees it; where the file ends before the
+/// body, `beyond_end` answers.
+pub fn agrees(
+    bytes: &mut Bytes<'_>,
+    offset: u64,
+    body: &Body<'_>,
+    beyond_end: bool,
+    is_same: impl Fn(u8, u8) -> bool,
+) -> Result<bool> {
+    body.pieces(|at, expected| {
+        let mut done = 0;
+        while done < expected.len() {
+            let rest = &expected[done..];
+            let there = bytes.some(offset + at + done as u64, rest.len() as u64)?;
+            if there.is_empty() {
+                return Ok(beyond_end);
+            }
+            if !there.iter().zip(rest).all(|(there, expected)| is_same(*there, *expected)) {
+                return Ok(false);
+            }
+            done += there.len();
+        }
+        Ok(true)
+    })
+}

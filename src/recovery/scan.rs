@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::files::index::{Index, Run};
 use crate::format::index::Entry;
-use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
+use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, Word, record_end, value_of};
 use crate::format::{Checksum, in_memory};
 use crate::storage::File;
 use crate::util::memory;
@@ -88,7 +88,7 @@ impl<'a> Bytes<'a> {
 
     /// The size word at `offset`; `None` when the file ends before it does.
     pub fn size_word(&mut self, offset: u64) -> Result<Option<u64>> {
-        let mut word = [0; in_memory(SIZE_WORD_BYTES)];
+        let mut word = Word::default();
         let mut have = 0;
         while have < word.len() {
             let piece = self.some(offset + have as u64, (word.len() - have) as u64)?;
@@ -98,7 +98,7 @@ impl<'a> Bytes<'a> {
             word[have..have + piece.len()].copy_from_slice(piece);
             have += piece.len();
         }
-        Ok(Some(u64::from_le_bytes(word)))
+        Ok(Some(value_of(word)))
     }
 
     /// Where the first byte that is not zero lies at or after `offset`, or the end of the file; reads only what may be data.

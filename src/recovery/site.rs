@@ -3,12 +3,13 @@
 use super::layout::{self, Led};
 use super::scan::{Bytes, Point};
 use crate::codec::Chain;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::index;
 use crate::format::log;
 use crate::storage::{File, Storage};
 use crate::util::memory;
 use crate::util::progress::Watch;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 /// Where it happens, for calls and for messages.
@@ -62,6 +63,23 @@ impl<'a> Site<'a> {
     /// As [`layout::recognise`], of this record file.
     pub fn recognise(&self, bytes: &mut Bytes<'_>) -> Result<Point> {
         layout::recognise(bytes, &self.log_path, self.count_holds)
+    }
+
+    /// How much room is free.
+    pub fn free_bytes(&self) -> Result<u64> {
+        self.storage.free_bytes().map_err(self.failed("asking for the free space"))
+    }
+
+    /// Refuses what takes `needed_bytes`, where they are not free; `what` says what takes them.
+    pub fn refuse_without_room(&self, needed_bytes: u64, what: impl Display) -> Result<()> {
+        let free_bytes = self.free_bytes()?;
+        if needed_bytes <= free_bytes { Ok(()) } else { Err(self.without_room(needed_bytes, free_bytes, what)) }
+    }
+
+    /// The refusal of what takes `needed_bytes`, of which only `free_bytes` are free.
+    pub fn without_room(&self, needed_bytes: u64, free_bytes: u64, what: impl Display) -> Error {
+        let message = format_args!("{what} takes {needed_bytes} bytes, {free_bytes} are free: make room and try again");
+        Error::new(ErrorKind::NoSpace, message).of(&self.log_path)
     }
 
     pub fn failed<'e>(&'e self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {

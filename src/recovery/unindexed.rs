@@ -2,6 +2,7 @@
 
 use super::plan::{BesideRecords, Plan};
 use super::refusals;
+use super::replay;
 use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index;
@@ -95,26 +96,13 @@ fn over(
         return led.map(|led| site.confirmed(led)).transpose();
     }
     let is_whole = body.records(frame.count, |_| Ok(()))?;
-    Ok((is_whole && agrees(bytes, frame.offset, body)?).then_some(Point { count, end, time_ns: 0 }))
-}
-
-/// Whether the file has `body` at `offset`, as far as it has anything but zeros there.
-fn agrees(bytes: &mut Bytes<'_>, offset: u64, body: &Body<'_>) -> Result<bool> {
-    body.pieces(|at, expected| {
-        let mut done = 0;
-        while done < expected.len() {
-            let rest = &expected[done..];
-            let piece = bytes.some(offset + at + done as u64, rest.len() as u64)?;
-            if piece.is_empty() {
-                break;
-            }
-            if piece.iter().zip(rest).any(|(there, expected)| there != expected && *there != 0) {
-                return Ok(false);
-            }
-            done += piece.len();
-        }
-        Ok(true)
-    })
+    // Where the file has zeros, or ends, the frame brings what belongs there.
+    let is_same = |there, expected| there == expected || there == 0;
+    Ok((is_whole && replay::agrees(bytes, frame.offset, body, true, is_same)?).then_some(Point {
+        count,
+        end,
+        time_ns: 0,
+    }))
 }
 
 fn disagrees(site: &Site<'_>, journal: &Found, reached: &Point) -> Error {

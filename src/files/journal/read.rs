@@ -6,7 +6,7 @@ use crate::format::journal::{
     FRAME_HEADER_BYTES, FRAME_HEADER_SIZE_BYTES, Frame, GRAIN_BYTES, HEADER_SIZE_BYTES, HalfError, HalfHeader, VERSION,
     half_offsets,
 };
-use crate::format::log::SIZE_WORD_BYTES;
+use crate::format::log::{SIZE_WORD_BYTES, value_of};
 use crate::format::{Checksum, in_memory};
 use crate::format::{LogId, PAGE_SIZE_BYTES};
 use crate::options::JOURNAL_BYTES;
@@ -223,10 +223,10 @@ impl Walk {
             let part = self.take(rest, SIZE_WORD_BYTES - self.met);
             self.word[from..from + part.len()].copy_from_slice(part);
         } else {
-            let size_bytes = u64::from_le_bytes(self.word).saturating_add(SIZE_WORD_BYTES);
+            let size_bytes = value_of(self.word).saturating_add(SIZE_WORD_BYTES);
             self.take(rest, size_bytes - self.met);
         }
-        let is_whole = self.met >= SIZE_WORD_BYTES && self.met - SIZE_WORD_BYTES == u64::from_le_bytes(self.word);
+        let is_whole = self.met >= SIZE_WORD_BYTES && self.met - SIZE_WORD_BYTES == value_of(self.word);
         if !is_whole {
             return None;
         }

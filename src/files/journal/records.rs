@@ -2,9 +2,8 @@
 
 use super::read::{Body, Found, Frames, Half};
 use crate::error::Result;
-use crate::format::in_memory;
 use crate::format::journal::Frame;
-use crate::format::log::SIZE_WORD_BYTES;
+use crate::format::log::{SIZE_WORD_BYTES, Word, value_of};
 
 impl Found {
     /// Its records, to be looked up.
@@ -66,9 +65,9 @@ impl<'a> Records<'a> {
     fn pass_over(&mut self) -> Result<Option<u64>> {
         let Some((frame, body_at, next, at)) = &mut self.next else { return Ok(None) };
         let end = *body_at + frame.body_bytes();
-        let mut size_word = [0; in_memory(SIZE_WORD_BYTES)];
+        let mut size_word = Word::default();
         let is_there = *at < end && self.found.read_at(*at, &mut size_word)?;
-        let size_bytes = u64::from_le_bytes(size_word).checked_add(SIZE_WORD_BYTES);
+        let size_bytes = value_of(size_word).checked_add(SIZE_WORD_BYTES);
         let size_bytes = size_bytes.filter(|size_bytes| is_there && *size_bytes <= end - *at);
         (*next, *at) = size_bytes.map_or((*next, *at), |size_bytes| (*next + 1, *at + size_bytes));
         Ok(size_bytes)

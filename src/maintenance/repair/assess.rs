@@ -15,6 +15,7 @@ use crate::recovery::layout::{self, Led, Place};
 use crate::recovery::salvage::Stretches;
 use crate::recovery::scan::{self, Bytes, Point};
 use crate::recovery::{Site, replay};
+use std::fmt::Display;
 use std::ops::Range;
 use std::path::Path;
 
@@ -292,7 +293,7 @@ impl Assessor<'_, '_> {
         self.site.confirmed(led)?;
         let needed_bytes = entries_end(count);
         match self.room_bytes.filter(|room_bytes| led.in_hole.is_some() && *room_bytes < needed_bytes) {
-            Some(room_bytes) => Err(without_room(self.site, count, needed_bytes, room_bytes)),
+            Some(room_bytes) => Err(self.site.without_room(needed_bytes, room_bytes, room_for(count))),
             None => Ok(()),
         }
     }
@@ -331,17 +332,11 @@ impl Assessment {
     }
 }
 
-/// How much room is free.
-pub fn free_bytes(site: &Site<'_>) -> Result<u64> {
-    site.storage.free_bytes().map_err(site.failed("asking for the free space"))
-}
-
-/// The refusal of a repair that takes more room than there is.
-pub fn without_room(site: &Site<'_>, count: u64, needed_bytes: u64, free_bytes: u64) -> Error {
-    let message = format_args!(
-        "copies of what gives way, and a new side file for {count} records, take {needed_bytes} bytes, {free_bytes} are free: make room and try again"
-    );
-    Error::new(ErrorKind::NoSpace, message).of(&site.log_path)
+/// What takes the room that a repair of `count` records needs, for the refusal where there is less.
+pub fn room_for(count: u64) -> impl Display {
+    std::fmt::from_fn(move |f| {
+        write!(f, "a repair (copies of what gives way, and a new side file for {count} records)")
+    })
 }
 
 /// What the journal has of record `number`, which belongs into `range`, with its checksum: that in its entry, if that is known.

@@ -3,7 +3,7 @@
 //! Cut before the new side file is in its place, the log is as it was. Cut later, the new side file tells what the record file is still
 //! short of: a size word, the count, the cut; another repair finds just that.
 
-use super::assess::{follow, free_bytes, without_room};
+use super::assess::{follow, room_for};
 use super::remedy::{Own, Remedy, SideFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index, Run};
@@ -193,11 +193,7 @@ pub fn refuse_without_room(site: &Site<'_>, log: &dyn File, remedy: &Remedy) -> 
     let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     // What the journal alone has goes behind what the file has.
     needed_bytes = needed_bytes.saturating_add(remedy.point.end.saturating_sub(size_bytes));
-    let free_bytes = free_bytes(site)?;
-    if needed_bytes <= free_bytes {
-        return Ok(());
-    }
-    Err(without_room(site, remedy.point.count, needed_bytes, free_bytes))
+    site.refuse_without_room(needed_bytes, room_for(remedy.point.count))
 }
 
 /// `size_bytes` in whole blocks, as most file systems give them.

@@ -1,7 +1,7 @@
 //! What is to be done about a log that cannot be opened, or has damaged records that opening does not look at. Reads only.
 
 use super::Repair;
-use super::assess::{Assessment, Damage, Fault, Sources, Span, after_gap, assess, follow, free_bytes};
+use super::assess::{Assessment, Damage, Fault, Sources, Span, after_gap, assess, follow};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Header, Index, Run};
 use crate::files::journal::Found;
@@ -242,7 +242,7 @@ fn assess_own(
     let from = header.newest().map_or_else(from_the_beginning, |(newest, _)| newest);
     let (journal, entries) = (journal_beside(site, header, &from, &index)?, header.entries_in_file());
     let covered = Span { start: Point::START, to: Point { count: from.count, end: from.end, time_ns: 0 } };
-    let room_bytes = Some(free_bytes(site)?);
+    let room_bytes = Some(site.free_bytes()?);
     let sources = Sources { index: &index, entries, journal: journal.as_ref(), room_bytes };
     let check = |bytes: &mut Bytes<'_>, span, found| assess(site, bytes, sources, &[span], found, &mut |_| Ok(()));
     let mut assessment = check(bytes, covered, Assessment::default())?;

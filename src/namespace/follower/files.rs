@@ -2,10 +2,11 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Header, Index, Run};
-use crate::files::journal::{Body, Found};
+use crate::files::journal::Found;
 use crate::format::log;
 use crate::recovery::layout;
 use crate::recovery::rebuild;
+use crate::recovery::replay;
 use crate::recovery::scan::{Bytes, Point};
 use crate::recovery::{self, BesideRecords, Plan, Site};
 use crate::storage::{CommitWord, File, FileId, OpenMode, Storage};
@@ -133,29 +134,13 @@ fn in_file(bytes: &mut Bytes<'_>, journal: &Found, all: Point) -> Result<Point> 
         let mut frames = journal.frames(half);
         while let Some((frame, body)) = frames.next()? {
             let (Some(count), Some(end)) = (frame.end_number(), frame.end()) else { return Ok(reached) };
-            if !holds(bytes, frame.offset, &body)? {
+            if !replay::agrees(bytes, frame.offset, &body, false, |there, expected| there == expected)? {
                 return Ok(reached);
             }
             reached = Point { count, end, time_ns: 0 };
         }
     }
     Ok(all)
-}
-
-/// Whether the file has `body` at `offset`.
-fn holds(bytes: &mut Bytes<'_>, offset: u64, body: &Body<'_>) -> Result<bool> {
-    body.pieces(|at, expected| {
-        let mut done = 0;
-        while done < expected.len() {
-            let rest = &expected[done..];
-            let piece = bytes.some(offset + at + done as u64, rest.len() as u64)?;
-            if piece.is_empty() || !rest.starts_with(piece) {
-                return Ok(false);
-            }
-            done += piece.len();
-        }
-        Ok(true)
-    })
 }
 
 fn open_file(storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {

@@ -4,9 +4,8 @@ use super::Following;
 use super::files::{Files, complete};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{Header, Index, Run};
-use crate::format::in_memory;
 use crate::format::index::Entry;
-use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
+use crate::format::log::{self, record_end};
 use crate::namespace::Namespace;
 use crate::recovery::scan::{self, Point};
 use crate::recovery::{self, Plan, Recovery, Site, Unindexed};
@@ -61,10 +60,10 @@ impl Sight {
 pub(super) fn end_of(files: &Files, count: u64, namespace: &Namespace) -> Result<(u64, Option<Entry>)> {
     let file_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
     for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
-        let mut word = [0; in_memory(SIZE_WORD_BYTES)];
+        let mut word = log::Word::default();
         let Some(entry) = Run::default().entry(&files.index, number, number + 1)?.copied() else { continue };
         files.log.read_at(entry.offset, &mut word).map_err(|error| unreadable(namespace, &error))?;
-        if let Some(end) = record_end(entry.offset, u64::from_le_bytes(word)) {
+        if let Some(end) = record_end(entry.offset, log::value_of(word)) {
             return Ok((end.min(file_size_bytes), (number + 1 == count).then_some(entry)));
         }
     }
