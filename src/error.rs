@@ -316,7 +316,7 @@ impl Display for Error {
 impl std::error::Error for Error {}
 
 fn sentence(kind: ErrorKind) -> Cow<'static, str> {
-    Cow::Borrowed(kind.sentence().to_str().unwrap_or_default())
+    Cow::Borrowed(kind.sentence().to_str().expect("invariant: the sentences are UTF-8"))
 }
 
 /// The kind and the advice that go with an operating system error number, whatever call answered it: c-tests/suites/refused_calls.c has

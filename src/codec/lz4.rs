@@ -57,7 +57,7 @@ impl Transform for Lz4 {
             let size = size.map_err(|_| failed("the encoder stopped"))?;
             // What does not become smaller is stored as it is.
             let (stored, flag) = if size < block.len() { (&made[..size], 0) } else { (block, BLOCK_NOT_COMPRESSED) };
-            let word = u32::try_from(stored.len()).unwrap_or(u32::MAX) | flag;
+            let word = u32::try_from(stored.len()).expect("invariant: a block has 4 MiB at most") | flag;
             out.write(&word.to_le_bytes())?;
             out.write(stored)?;
         }

@@ -49,7 +49,8 @@ impl Transform for Snappy {
             // What does not become an eighth smaller is not worth the time of decoding.
             let (kind, body) =
                 if made.len() < plain.len() - plain.len() / 8 { (COMPRESSED, &made[..]) } else { (PLAIN, plain) };
-            let [size @ .., _] = u32::try_from(CHECKSUM_BYTES + body.len()).unwrap_or(u32::MAX).to_le_bytes();
+            let [size @ .., _] =
+                u32::try_from(CHECKSUM_BYTES + body.len()).expect("invariant: a chunk has 64 KiB").to_le_bytes();
             out.write(&[kind])?;
             out.write(&size)?;
             out.write(&masked_checksum(plain).to_le_bytes())?;

@@ -11,6 +11,7 @@
 //! No padding, no checksum, no magic. H, the commit word, is the number of records; a record's number counts from 0 and its
 //! offset is that of its size word. Closed cleanly the file ends at E; open, from the first append on, at a multiple of 64 KiB.
 
+use super::field::Field;
 use super::in_memory;
 use super::name::FileName;
 
@@ -40,7 +41,9 @@ pub fn word(value: u64) -> Word {
     value.to_le_bytes()
 }
 
-/// The value of a size word, or of the commit word.
-pub fn value_of(word: Word) -> u64 {
-    u64::from_le_bytes(word)
+/// The value of the size word, or of the commit word, that `bytes` begin with: all of it is there.
+#[inline]
+pub fn value_of(bytes: &[u8]) -> u64 {
+    const WORD: Field<u64> = Field::at(0);
+    WORD.get(bytes)
 }

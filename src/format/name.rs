@@ -30,7 +30,7 @@ impl FileName {
 
 impl Write for FileName {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        let room = &mut self.bytes[self.length..];
         let fitting = &part[..part.floor_char_boundary(room.len())];
         for (place, byte) in room.iter_mut().zip(fitting.bytes()) {
             *place = byte;
@@ -44,7 +44,7 @@ impl Deref for FileName {
     type Target = str;
 
     fn deref(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+        std::str::from_utf8(&self.bytes[..self.length]).expect("invariant: only whole characters are added")
     }
 }
 

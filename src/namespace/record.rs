@@ -5,7 +5,7 @@ mod decoded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::in_memory;
 use crate::format::index::Entry;
-use crate::format::log::{SIZE_WORD_BYTES, record_end};
+use crate::format::log::{SIZE_WORD_BYTES, record_end, value_of};
 use crate::namespace::pool::Guard;
 use crate::storage::View;
 use std::io;
@@ -55,7 +55,7 @@ impl Record {
         if let Some(decoded) = &self.0.decoded {
             return decoded;
         }
-        self.0.view.loaded().get(in_memory(SIZE_WORD_BYTES)..).unwrap_or_default()
+        &self.0.view.loaded()[in_memory(SIZE_WORD_BYTES)..]
     }
 
     pub fn info(&self) -> RecordInfo {
@@ -93,7 +93,7 @@ impl Batch {
         }
         let span = place.span_from(self.places[0].info.offset);
         let payload = span.start + in_memory(SIZE_WORD_BYTES)..span.end;
-        (self.reader.view.loaded().get(payload).unwrap_or_default(), place.info)
+        (&self.reader.view.loaded()[payload], place.info)
     }
 }
 
@@ -154,7 +154,7 @@ impl Place {
     /// Checks size word and checksum of this record in `bytes`, its span.
     #[inline]
     fn check(&mut self, bytes: &[u8], verify: bool) -> Result<()> {
-        let size = bytes.first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
+        let size = value_of(bytes);
         if size != self.info.stored_size {
             let expected = self.info.stored_size;
             return Err(self.corrupt(format_args!("its size word says {size} bytes, the index {expected}")));
@@ -213,7 +213,7 @@ pub fn end_by_size_word(reader: &mut Reader, committed_end: u64) -> Result<u64> 
         return Err(Error::new(ErrorKind::Corrupt, message).at(number, offset));
     };
     load(reader, number, offset..body, committed_end)?;
-    let size = reader.view.loaded().first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
+    let size = value_of(reader.view.loaded());
     Ok(record_end(offset, size).unwrap_or(u64::MAX))
 }
 
@@ -247,7 +247,7 @@ pub fn read_batch(
     }
     let mut good_count = 0;
     for place in &mut places {
-        let bytes = reader.view.loaded().get(place.span_from(offset)).unwrap_or_default();
+        let bytes = &reader.view.loaded()[place.span_from(offset)];
         match place.check(bytes, verify) {
             Ok(()) => good_count += 1,
             Err(error) if good_count == 0 => return Err(error),

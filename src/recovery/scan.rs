@@ -75,7 +75,7 @@ impl<'a> Bytes<'a> {
         let from = in_memory(offset - self.start);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let to = self.filled.min(from.saturating_add(most));
-        Ok(self.buffer.get(from..to).unwrap_or_default())
+        Ok(&self.buffer[from..to])
     }
 
     fn read(&mut self, offset: u64) -> Result<usize> {
@@ -98,7 +98,7 @@ impl<'a> Bytes<'a> {
             word[have..have + piece.len()].copy_from_slice(piece);
             have += piece.len();
         }
-        Ok(Some(value_of(word)))
+        Ok(Some(value_of(&word)))
     }
 
     /// Where the first byte that is not zero lies at or after `offset`, or the end of the file; reads only what may be data.

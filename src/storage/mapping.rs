@@ -264,6 +264,7 @@ impl View for MappedView {
             return buffered.loaded();
         }
         let Some(window) = &self.window else {
+            debug_assert!(self.loaded.is_empty(), "what is loaded lies in a window");
             return &[];
         };
         // SAFETY: `load` checked that the range lies in the window and in the file and that its pages are there, its caller that it is

@@ -50,7 +50,7 @@ impl Deref for CName {
     type Target = CStr;
 
     fn deref(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+        CStr::from_bytes_until_nul(&self.0).expect("invariant: there is room for a NUL after the name")
     }
 }
 

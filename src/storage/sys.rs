@@ -169,7 +169,8 @@ pub(super) fn metadata_at(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<
     let found = unsafe { found.assume_init() };
     let id = FileId { device: found.st_dev, inode: found.st_ino };
     let is_regular = found.st_mode & libc::S_IFMT == libc::S_IFREG;
-    Ok(Some(Meta { id, size_bytes: u64::try_from(found.st_size).unwrap_or(0), is_regular }))
+    let size_bytes = u64::try_from(found.st_size).map_err(|_| error(libc::EOVERFLOW))?;
+    Ok(Some(Meta { id, size_bytes, is_regular }))
 }
 
 /// Whether what `path` leads to is a directory; `None` where it leads nowhere.
@@ -255,7 +256,7 @@ pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) ->
         for (slice, part) in slices.iter_mut().zip(group) {
             *slice = IoSlice::new(part);
         }
-        let mut left = slices.get_mut(..group.len()).unwrap_or_default();
+        let mut left = &mut slices[..group.len()];
         IoSlice::advance_slices(&mut left, 0); // drops leading empty parts
         while !left.is_empty() {
             let written = write_once(file, at, left).map_err(|refusal| {

@@ -100,7 +100,7 @@ impl View for BufferedView {
         let readable = usize::try_from(committed_end.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = size_bytes.max(readable.min(READ_AHEAD_BYTES));
         self.reserve(wanted)?;
-        let target = self.buffer.get_mut(..wanted).unwrap_or_default();
+        let target = &mut self.buffer[..wanted];
         self.filled_bytes = self.file.read_at(offset, target)?;
         self.start = offset;
         self.loaded = self.find(offset, size_bytes).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -108,7 +108,7 @@ impl View for BufferedView {
     }
 
     fn loaded(&self) -> &[u8] {
-        self.buffer.get(self.loaded.clone()).unwrap_or_default()
+        &self.buffer[self.loaded.clone()]
     }
 }
 

@@ -12,7 +12,7 @@ from .engine import ROOT, TARGET_DIR, Run, Skip, Step, expect
 from .crate import QUICK_BUILD, count_results
 
 # Formats, index, journal, writer, recovery and what it is made of.
-CORE = ["format", "index.rs", "journal", "writer", "group.rs", "recovery", "layout.rs", "rebuild.rs", "salvage.rs", "scan.rs"]
+CORE = ["format", "files", "writer", "recovery"]
 UNCOVERED = ROOT / "tests" / "uncovered.txt"
 REGIONS_MIN_PERCENT = 95.0
 TELLING_LENGTH = 25

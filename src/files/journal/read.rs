@@ -223,10 +223,10 @@ impl Walk {
             let part = self.take(rest, SIZE_WORD_BYTES - self.met);
             self.word[from..from + part.len()].copy_from_slice(part);
         } else {
-            let size_bytes = value_of(self.word).saturating_add(SIZE_WORD_BYTES);
+            let size_bytes = value_of(&self.word).saturating_add(SIZE_WORD_BYTES);
             self.take(rest, size_bytes - self.met);
         }
-        let is_whole = self.met >= SIZE_WORD_BYTES && self.met - SIZE_WORD_BYTES == value_of(self.word);
+        let is_whole = self.met >= SIZE_WORD_BYTES && self.met - SIZE_WORD_BYTES == value_of(&self.word);
         if !is_whole {
             return None;
         }

@@ -67,7 +67,7 @@ impl<'a> Records<'a> {
         let end = *body_at + frame.body_bytes();
         let mut size_word = Word::default();
         let is_there = *at < end && self.found.read_at(*at, &mut size_word)?;
-        let size_bytes = value_of(size_word).checked_add(SIZE_WORD_BYTES);
+        let size_bytes = value_of(&size_word).checked_add(SIZE_WORD_BYTES);
         let size_bytes = size_bytes.filter(|size_bytes| is_there && *size_bytes <= end - *at);
         (*next, *at) = size_bytes.map_or((*next, *at), |size_bytes| (*next + 1, *at + size_bytes));
         Ok(size_bytes)

@@ -63,7 +63,7 @@ pub(super) fn end_of(files: &Files, count: u64, namespace: &Namespace) -> Result
         let mut word = log::Word::default();
         let Some(entry) = Run::default().entry(&files.index, number, number + 1)?.copied() else { continue };
         files.log.read_at(entry.offset, &mut word).map_err(|error| unreadable(namespace, &error))?;
-        if let Some(end) = record_end(entry.offset, log::value_of(word)) {
+        if let Some(end) = record_end(entry.offset, log::value_of(&word)) {
             return Ok((end.min(file_size_bytes), (number + 1 == count).then_some(entry)));
         }
     }
