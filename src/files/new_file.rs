@@ -13,22 +13,22 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Makes a file for the name `name`, to be read and written by whoever may do so with `record`, a record file: `fill` writes it, and it is
+    /// Makes a file for the name `name`, to be read and written by whoever may do so with `record`, a record file: `write` fills it, and it is
     /// synced after that. A failure leaves nothing of it.
     ///
     /// # Errors
-    /// Those of `fill`, and of the system: no room, or no permission.
+    /// Those of `write`, and of the system: no room, or no permission.
     pub fn make(
         storage: &dyn Storage,
         name: &str,
         record: &dyn File,
-        fill: impl FnOnce(&Arc<dyn File>) -> Result<()>,
+        write: impl FnOnce(&Arc<dyn File>) -> Result<()>,
     ) -> Result<NewFile> {
         let temporary = temporary_name(name);
         let failed = |error: std::io::Error| Error::os("making", &error).of_file(storage.path(), &temporary);
         remove_if_there(storage, &temporary).map_err(failed)?;
         let file = storage.create_beside(record, &temporary).map_err(failed)?;
-        if let Err(error) = fill(&file).and_then(|()| file.sync().map_err(failed)) {
+        if let Err(error) = write(&file).and_then(|()| file.sync().map_err(failed)) {
             // What was written of it may be what fills the disk.
             let _ = storage.remove(&temporary);
             return Err(error);

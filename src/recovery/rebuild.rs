@@ -36,16 +36,16 @@ impl PreparedIndex {
     }
 }
 
-/// Makes a side file for the record file `log` and the log `log_id` as `fill` does, to be installed; a failure leaves nothing of it.
+/// Makes a side file for the record file `log` and the log `log_id` as `write` fills it, to be installed; a failure leaves nothing of it.
 pub fn prepare(
     storage: &dyn Storage,
     namespace: &str,
     log: &dyn File,
     log_id: LogId,
-    fill: impl FnOnce(&Index) -> Result<()>,
+    write: impl FnOnce(&Index) -> Result<()>,
 ) -> Result<PreparedIndex> {
     let file = NewFile::make(storage, &index::file_name(namespace), log, |file| {
-        fill(&Index { file: Arc::clone(file), log_id })
+        write(&Index { file: Arc::clone(file), log_id })
     })?;
     Ok(PreparedIndex { file, log_id })
 }
