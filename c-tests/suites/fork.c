@@ -19,6 +19,8 @@ typedef struct held {
   immuta_stream *stream;
   immuta_record record;
   immuta_batch batch;
+  immuta_txn *txn;
+  immuta_codec *codec;
 } held;
 
 static held hold_everything(void) {
@@ -28,6 +30,8 @@ static held hold_everything(void) {
   h.stream = check_stream(h.log, 0, 0);
   CHECK_OK(immuta_stream_next(h.stream, 0, &h.record, ERR));
   CHECK_OK(immuta_stream_next_batch(h.stream, 3, 10000, 0, &h.batch, ERR));
+  CHECK_OK(immuta_txn_begin(h.log, 0, &h.txn, ERR));
+  CHECK_OK(immuta_codec_builtin(IMMUTA_CODEC_LZ4, 0, &h.codec, ERR));
   return h;
 }
 
@@ -35,6 +39,8 @@ static void release_everything(held *h) {
   CHECK_OK(immuta_record_done(&h->record));
   CHECK_OK(immuta_batch_done(&h->batch));
   immuta_stream_done(h->stream);
+  immuta_txn_rollback(h->txn);
+  immuta_codec_free(h->codec);
   CHECK_OK(immuta_close(h->reader, ERR));
   CHECK_OK(immuta_close(h->log, ERR));
   immuta_options_free(h->options);
@@ -78,11 +84,43 @@ static void expect_forked_from_logs(immuta_log *log) {
   CHECK(stream == NULL && txn == NULL);
 }
 
+static int32_t never_found(void *user, const char *name, immuta_status status, const char *message) {
+  (void)user, (void)name, (void)status, (void)message;
+  CHECK(0 && "the callback of a refused call is not called");
+  return 0;
+}
+
+static void expect_forked_from_options(immuta_options *options, immuta_codec *codec) {
+  immuta_report report;
+  immuta_options *own = immuta_options_new();
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_add_namespace(options, "b"));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_add_codec(options, codec));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_add_codec(own, codec));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_fast_write(options, 1));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_flush_bytes(options, 1));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_flush_interval(options, 1));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_io(options, IMMUTA_IO_AUTO));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_journal_size(options, 1 << 20));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_max_record_size(options, 1));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_read_only(options, 1));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_reader_count(options, 1));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_verify_reads(options, 1));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_error(options, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_namespace_scan(check_path(""), options, never_found, NULL, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_verify(check_path(""), "a", options, NULL, NULL, &report, sizeof report, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED,
+               immuta_repair(check_path(""), "a", options, 0, NULL, NULL, &report, sizeof report, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_import(check_path("a.log"), check_path(""), "b", options, NULL, NULL, &report,
+                                              sizeof report, ERR));
+  immuta_options_free(own);
+}
+
 static void expect_forked_from_everything(void *argument) {
   held *h = argument;
   immuta_record record;
   immuta_batch batch;
   uint64_t number;
+  int fd;
   immuta_log *log = NULL;
   expect_forked_from_logs(h->log);
   expect_forked_from_logs(h->reader);
@@ -91,9 +129,12 @@ static void expect_forked_from_everything(void *argument) {
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_seek(h->stream, 0, ERR));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_position(h->stream, &number));
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_interrupt(h->stream));
-  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_add_namespace(h->options, "b"));
-  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_set_read_only(h->options, 1));
-  CHECK_STATUS(IMMUTA_E_FORKED, immuta_options_error(h->options, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_poll_fd(h->stream, &fd, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_stream_poll_arm(h->stream, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_txn_append(h->txn, "x", 1, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_txn_appendv(h->txn, NULL, 0, ERR));
+  CHECK_STATUS(IMMUTA_E_FORKED, immuta_txn_commit(h->txn, NULL, ERR));
+  expect_forked_from_options(h->options, h->codec);
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_open(check_path("new"), h->options, &log, ERR));
   CHECK(check_is_fill(h->record.data, h->record.size, 0)); /* memory that was lent is still there */
   release_everything(h);

@@ -40,9 +40,13 @@ fn run() -> Result<usize, String> {
     }
     if names.is_empty() {
         let refusing = project_dir().join("c-tests/suites/no_memory_calls.h");
-        let called = every_function_called(&toolbox, "every function of immuta.h is called", &suites)?;
-        let refused = every_function_called(&toolbox, "every function of immuta.h is refused memory", &[refusing])?;
-        for outcome in [golden_files(&toolbox), called, refused] {
+        let forking = project_dir().join("c-tests/suites/fork.c");
+        let called = every_function_called(&toolbox, "every function of immuta.h is called", &suites, &[])?;
+        let refused =
+            every_function_called(&toolbox, "every function of immuta.h is refused memory", &[refusing], &[])?;
+        let name = "every function that takes an object of the parent's is refused in a child";
+        let forked = every_function_called(&toolbox, name, &[forking], &WITHOUT_OBJECT)?;
+        for outcome in [golden_files(&toolbox), called, refused, forked] {
             println!("{outcome}");
             outcomes.push(outcome);
         }
@@ -90,14 +94,33 @@ fn golden_files(toolbox: &Toolbox) -> Outcome {
     Outcome { name: "golden files are intact".to_owned(), result, elapsed: begun.elapsed() }
 }
 
-fn every_function_called(toolbox: &Toolbox, name: &str, suites: &[PathBuf]) -> Result<Outcome, String> {
+/// Functions that take no object which a child could have from its parent. (A sink is lent for one call; codec_custom.c forks in it.)
+const WITHOUT_OBJECT: [&str; 8] = [
+    "immuta_version",
+    "immuta_version_number",
+    "immuta_status_name",
+    "immuta_status_text",
+    "immuta_codec_builtin",
+    "immuta_codec_custom",
+    "immuta_codec_external",
+    "immuta_sink_write",
+];
+
+/// Whether `suites` call each function of the header but those of `except`.
+fn every_function_called(
+    toolbox: &Toolbox,
+    name: &str,
+    suites: &[PathBuf],
+    except: &[&str],
+) -> Result<Outcome, String> {
     let begun = Instant::now();
     let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()));
     let header = read(&toolbox.header())?;
     let sources = suites.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let uncalled = coverage::uncalled(&header, &sources);
+    let mut uncalled = coverage::uncalled(&header, &sources);
+    uncalled.retain(|function| !except.contains(&function.as_str()));
     let result = if uncalled.is_empty() {
-        Ok(format!("{} functions", coverage::functions(&header).len()))
+        Ok(format!("{} functions", coverage::functions(&header).len() - except.len()))
     } else {
         Err(format!("  no suite calls: {}", uncalled.join(", ")))
     };

@@ -1,9 +1,12 @@
 //! The boundary, through the exported functions, where C programs cannot reach: panics, stale handles whose memory is
 //! still there, misaligned pointers, callbacks that lie. What C programs can reach is tested in c-tests.
 
+mod errors;
+mod exported;
 mod panics;
 
 use super::append::*;
+use super::codec::*;
 use super::error::fixed_text;
 use super::error::immuta_error;
 use super::figures::*;
@@ -16,6 +19,7 @@ use super::namespace::*;
 use super::options::*;
 use super::poll::*;
 use super::record::*;
+use super::sink::immuta_sink_write;
 use super::slice::immuta_slice;
 use super::status::{self, *};
 use super::stream::*;
