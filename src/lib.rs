@@ -37,7 +37,7 @@ mod writer;
 
 pub use error::{Error, ErrorKind, Result};
 pub use log::Log;
-pub use log::catalogue::{Found, scan};
+pub use log::catalogue::{FoundNamespace, scan};
 pub use log::stream::{Interrupter, Next, Poll, Stream};
 pub use log::transaction::Transaction;
 pub use maintenance::import::import;

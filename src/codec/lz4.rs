@@ -66,7 +66,7 @@ impl Transform for Lz4 {
 
     fn decode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
         let mut input = Input(data);
-        let frame = Frame::read(&mut input)?;
+        let frame = Lz4Frame::read(&mut input)?;
         if frame.content_bytes.is_some_and(|claimed| claimed > out.room_bytes()) {
             return Err(out.overflow());
         }
@@ -102,14 +102,14 @@ impl Transform for Lz4 {
 }
 
 /// What the header of a frame says.
-struct Frame {
+struct Lz4Frame {
     flags: u8,
     block_bytes_max: usize,
     content_bytes: Option<u64>,
 }
 
-impl Frame {
-    fn read(input: &mut Input<'_>) -> Result<Frame> {
+impl Lz4Frame {
+    fn read(input: &mut Input<'_>) -> Result<Lz4Frame> {
         if input.u32()? != MAGIC {
             return Err(failed("not an LZ4 frame"));
         }
@@ -129,7 +129,7 @@ impl Frame {
         if header_checksum(described) != checksum {
             return Err(failed("the frame's header does not match its checksum"));
         }
-        Ok(Frame { flags, block_bytes_max: 1 << (8 + 2 * (sizes >> 4)), content_bytes })
+        Ok(Lz4Frame { flags, block_bytes_max: 1 << (8 + 2 * (sizes >> 4)), content_bytes })
     }
 
     fn has(&self, flag: u8) -> bool {

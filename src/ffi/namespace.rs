@@ -8,7 +8,7 @@ use super::options::{self, immuta_options};
 use super::ptr::argument;
 use super::status::{self, IMMUTA_OK, immuta_status};
 use crate::error::{Error, ErrorKind};
-use crate::log::catalogue::{Found, scan};
+use crate::log::catalogue::{FoundNamespace, scan};
 use crate::util::memory;
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn immuta_namespace_scan(
         let found = found.ok_or_else(|| argument("found is NULL"))?;
         let directory = directory_of(call.string("directory", directory)?)?;
         let options = options::read(&call, options)?;
-        for Found { name, refusal } in scan(directory, &options)? {
+        for FoundNamespace { name, refusal } in scan(directory, &options)? {
             let status = refusal.as_ref().map_or(IMMUTA_OK, |refusal| status::of(refusal.kind));
             let message = refusal.as_ref().map_or("", Error::message);
             // Neither has a NUL: one is a file's name, the other escapes it.

@@ -3,7 +3,7 @@
 use super::guard::Call;
 use super::ptr::{Out, first_byte};
 use super::status::{IMMUTA_OK, immuta_status};
-use super::token::{Loans, Returned};
+use super::token::{Loans, ReturnedLoan};
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::namespace::record::{self, Batch, Record, RecordInfo};
 use std::ffi::c_void;
@@ -122,8 +122,8 @@ const NO_RECORD: immuta_record =
 
 fn give_back<T: Send>(loans: &Loans<T>, token: u64) -> Result<()> {
     match loans.take_back(token) {
-        Some(Returned::Loan(loan)) => drop(loan),
-        Some(Returned::Parents) => {}
+        Some(ReturnedLoan::Loan(loan)) => drop(loan),
+        Some(ReturnedLoan::Parents) => {}
         None if token == 0 => {}
         None => return Err(Error::new(ErrorKind::Handle, "the token is stale: a copy of it was done before")),
     }

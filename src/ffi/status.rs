@@ -90,9 +90,9 @@ pub const IMMUTA_E_FORKED: i32 = -34;
 pub const IMMUTA_E_PANIC: i32 = -35;
 
 /// A status with its name and sentence.
-type Entry = (immuta_status, &'static CStr, &'static CStr);
+type StatusWords = (immuta_status, &'static CStr, &'static CStr);
 
-const RESULTS: [Entry; 4] = [
+const RESULTS: [StatusWords; 4] = [
     (IMMUTA_OK, c"IMMUTA_OK", c"Success."),
     (IMMUTA_TIMEOUT, c"IMMUTA_TIMEOUT", c"No record came before the deadline."),
     (IMMUTA_INTERRUPTED, c"IMMUTA_INTERRUPTED", c"The wait was interrupted."),
@@ -113,7 +113,7 @@ macro_rules! errors {
             $(assert!(ErrorKind::$kind as i32 == $code);)*
         };
 
-        const ERRORS: &[Entry] = &[$((
+        const ERRORS: &[StatusWords] = &[$((
             $code,
             match CStr::from_bytes_with_nul(concat!(stringify!($code), "\0").as_bytes()) {
                 Ok(name) => name,
@@ -162,7 +162,7 @@ errors! {
     Panic IMMUTA_E_PANIC
 }
 
-fn entry(status: immuta_status) -> Option<&'static Entry> {
+fn entry(status: immuta_status) -> Option<&'static StatusWords> {
     RESULTS.iter().chain(ERRORS).find(|entry| entry.0 == status)
 }
 

@@ -43,17 +43,17 @@ const SLOTS_PER_LINE: usize = 8;
 /// Loans of one kind: what the library must keep while a caller holds the token. Never freed, as it lives in a static.
 pub struct Loans<T> {
     /// Null from the first one on that was not needed yet.
-    chunks: [AtomicPtr<Slot<T>>; CHUNK_COUNT],
+    chunks: [AtomicPtr<LoanSlot<T>>; CHUNK_COUNT],
 }
 
-struct Slot<T> {
+struct LoanSlot<T> {
     turn: AtomicU32,
     loan: UnsafeCell<Option<T>>,
 }
 
 /// What a token that comes back leads to.
 #[derive(Debug)]
-pub enum Returned<T> {
+pub enum ReturnedLoan<T> {
     Loan(T),
     /// The loan is the parent's, and this is a forked child, which has nothing to release.
     Parents,
@@ -80,13 +80,13 @@ impl<T: Send> Loans<T> {
 
     /// What a token names, which it does once; `None` for a token that names nothing (any more).
     #[expect(clippy::cast_possible_truncation, reason = "the fields of a token are no wider than these types")]
-    pub fn take_back(&self, token: u64) -> Option<Returned<T>> {
+    pub fn take_back(&self, token: u64) -> Option<ReturnedLoan<T>> {
         let lent = (token >> TURN_SHIFT) as u32;
         if lent % TURNS_PER_LOAN != LENT {
             return None;
         }
         match field(token, FORK_SHIFT, FORK_BITS).cmp(&fork_number()) {
-            cmp::Ordering::Less => return Some(Returned::Parents),
+            cmp::Ordering::Less => return Some(ReturnedLoan::Parents),
             cmp::Ordering::Greater => return None,
             cmp::Ordering::Equal => {}
         }
@@ -96,17 +96,17 @@ impl<T: Send> Loans<T> {
         // SAFETY: the claim made this thread the only one to touch the loan until the next turn.
         let loan = slot.loan.with_mut(|place| unsafe { (*place).take() });
         slot.turn.store(emptying.wrapping_add(1), Ordering::Release);
-        loan.map(Returned::Loan)
+        loan.map(ReturnedLoan::Loan)
     }
 
     /// A free slot, claimed, and its turn: the one preferred, or the next.
     #[inline]
-    fn claim_free(&self, preferred: usize) -> Result<(usize, &Slot<T>, u32)> {
+    fn claim_free(&self, preferred: usize) -> Result<(usize, &LoanSlot<T>, u32)> {
         self.claim_if_free(preferred).map_or_else(|| self.search(preferred), Ok)
     }
 
     #[inline]
-    fn claim_if_free(&self, index: usize) -> Option<(usize, &Slot<T>, u32)> {
+    fn claim_if_free(&self, index: usize) -> Option<(usize, &LoanSlot<T>, u32)> {
         let slot = self.slot(index)?;
         let turn = slot.turn.load(Ordering::Relaxed);
         if turn % TURNS_PER_LOAN != FREE {
@@ -116,7 +116,7 @@ impl<T: Send> Loans<T> {
     }
 
     #[cold]
-    fn search(&self, preferred: usize) -> Result<(usize, &Slot<T>, u32)> {
+    fn search(&self, preferred: usize) -> Result<(usize, &LoanSlot<T>, u32)> {
         loop {
             let slot_count = self.slot_count();
             for step in 0..slot_count {
@@ -136,7 +136,7 @@ impl<T: Send> Loans<T> {
         }
     }
 
-    fn slot(&self, index: usize) -> Option<&Slot<T>> {
+    fn slot(&self, index: usize) -> Option<&LoanSlot<T>> {
         let chunk_index = chunk_of(index);
         let first = self.chunks.get(chunk_index)?.load(Ordering::Acquire);
         let place = index - slots_before(chunk_index);
@@ -153,11 +153,11 @@ impl<T: Send> Loans<T> {
             return Err(Error::new(ErrorKind::Limit, message));
         };
         let added_count = slot_count.max(FIRST_CHUNK_SLOTS);
-        let mut slots: Vec<Slot<T>> = Vec::new();
+        let mut slots: Vec<LoanSlot<T>> = Vec::new();
         slots
             .try_reserve_exact(added_count)
-            .map_err(|_| no_memory("the table of records held", (added_count * size_of::<Slot<T>>()) as u64))?;
-        slots.resize_with(added_count, || Slot { turn: AtomicU32::new(FREE), loan: UnsafeCell::new(None) });
+            .map_err(|_| no_memory("the table of records held", (added_count * size_of::<LoanSlot<T>>()) as u64))?;
+        slots.resize_with(added_count, || LoanSlot { turn: AtomicU32::new(FREE), loan: UnsafeCell::new(None) });
         let added = Box::into_raw(slots.into_boxed_slice());
         let published = chunk.compare_exchange(ptr::null_mut(), added.cast(), Ordering::Release, Ordering::Relaxed);
         if published.is_err() {
@@ -168,7 +168,7 @@ impl<T: Send> Loans<T> {
     }
 }
 
-impl<T> Slot<T> {
+impl<T> LoanSlot<T> {
     /// Goes on from `turn`, if this is its turn and no other thread is faster.
     fn claim(&self, turn: u32) -> Option<u32> {
         let claimed = turn.wrapping_add(1);

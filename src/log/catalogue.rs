@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// A record file by its name, or what is called like one.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundNamespace {
     /// What the namespace is called.
     pub name: String,
     /// Why a read-only log would not open it.
@@ -23,7 +23,7 @@ pub struct Found {
 ///
 /// # Errors
 /// The directory cannot be read, or the system refuses what looking takes.
-pub fn scan(directory: &Path, options: &Options) -> Result<Vec<Found>> {
+pub fn scan(directory: &Path, options: &Options) -> Result<Vec<FoundNamespace>> {
     options.check()?;
     let storage = open_directory(directory, options.io, false)?;
     scan_on(storage.as_ref(), options)
@@ -31,13 +31,13 @@ pub fn scan(directory: &Path, options: &Options) -> Result<Vec<Found>> {
 
 /// Looks around on a given engine, for tests.
 #[doc(hidden)]
-pub fn scan_on(storage: &dyn Storage, options: &Options) -> Result<Vec<Found>> {
+pub fn scan_on(storage: &dyn Storage, options: &Options) -> Result<Vec<FoundNamespace>> {
     let named = Chain::new(&options.codecs)?;
     let look = |name: String| {
         let refusal = check_name(&name).and_then(|()| follower::try_files(storage, &name, &named)).err();
         match refusal {
             Some(error) if error.kind.is_of_the_system() => Err(error),
-            refusal => Ok(Found { name, refusal }),
+            refusal => Ok(FoundNamespace { name, refusal }),
         }
     };
     let mut found = Vec::new();

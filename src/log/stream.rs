@@ -14,7 +14,7 @@ use crate::format::index::{Entry, entry_offset};
 use crate::log::stream::notifier::Notifier;
 use crate::namespace::follower::Follower;
 use crate::namespace::pool::Guard;
-use crate::namespace::record::{self, Batch, FLAG_ADOPTED, Place, Reader, Record, RecordInfo};
+use crate::namespace::record::{self, Batch, FLAG_ADOPTED, Location, Reader, Record, RecordInfo};
 use crate::namespace::wait::{Interrupt, Waiter, Woken};
 use crate::namespace::{Namespace, OpenIndex};
 use crate::options::{Deadline, Timeout};
@@ -376,9 +376,9 @@ impl Stream {
     fn place(&mut self, reader: &mut Reader, number: u64, count: u64, committed_end: u64) -> Result<()> {
         let entry = self.entry(number, count)?;
         if entry.quarantined {
-            return Err(Place::quarantined(number, entry.offset));
+            return Err(Location::quarantined(number, entry.offset));
         }
-        reader.place = Place::of(number, entry);
+        reader.place = Location::of(number, entry);
         let next = if number + 1 < count { self.valid_entry(number + 1, count)? } else { None };
         let end = match next {
             Some(next) => next.offset,
@@ -395,9 +395,9 @@ impl Stream {
         max_bytes: usize,
         count: u64,
         end: u64,
-    ) -> Result<Vec<Place>> {
+    ) -> Result<Vec<Location>> {
         let most = u64::try_from(max_records).unwrap_or(u64::MAX).min(count - self.position);
-        let (mut places, mut payload_bytes) = (Vec::<Place>::new(), 0_u64);
+        let (mut places, mut payload_bytes) = (Vec::<Location>::new(), 0_u64);
         for number in self.position..self.position + most {
             match self.place(reader, number, count, end) {
                 Ok(()) => {}
@@ -413,7 +413,7 @@ impl Stream {
                     break;
                 }
             }
-            places.try_reserve(1).map_err(|_| no_memory("a batch", (places.len() * size_of::<Place>()) as u64))?;
+            places.try_reserve(1).map_err(|_| no_memory("a batch", (places.len() * size_of::<Location>()) as u64))?;
             places.push(*place);
         }
         Ok(places)

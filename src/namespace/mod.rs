@@ -13,7 +13,7 @@ use crate::format::index::Mode;
 use crate::format::log;
 use crate::format::name::FileName;
 use crate::namespace::pool::Pool;
-use crate::namespace::record::{Place, Reader};
+use crate::namespace::record::{Location, Reader};
 use crate::namespace::wait::{EventCount, Visible};
 use crate::options::Options;
 use crate::report::{Report, Stats};
@@ -266,5 +266,5 @@ fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<R
     let failed = |error| Error::os("opening a reader", &error).of_file(storage.path(), &file_name);
     let file = storage.open(&file_name, OpenMode::Read).map_err(failed)?;
     let view = file.view().map_err(failed)?;
-    Ok(Reader { view, files_serial, place: Place::default(), decoded: None })
+    Ok(Reader { view, files_serial, place: Location::default(), decoded: None })
 }

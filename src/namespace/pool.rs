@@ -8,7 +8,7 @@ use std::time::Instant;
 
 /// The readers of one namespace, shared with those on loan.
 #[derive(Debug)]
-pub struct Pool<R>(Arc<Shared<R>>);
+pub struct Pool<R>(Arc<PoolShared<R>>);
 
 impl<R> Clone for Pool<R> {
     fn clone(&self) -> Pool<R> {
@@ -17,14 +17,14 @@ impl<R> Clone for Pool<R> {
 }
 
 #[derive(Debug)]
-struct Shared<R> {
-    state: Mutex<State<R>>,
+struct PoolShared<R> {
+    state: Mutex<PoolState<R>>,
     freed: Condvar,
     size: u32,
 }
 
 #[derive(Debug)]
-struct State<R> {
+struct PoolState<R> {
     /// Has room for all there are, so that giving back needs no memory.
     idle: Vec<Box<Lease<R>>>,
     /// Calls asleep on `freed`: with none, giving back makes no system call.
@@ -40,8 +40,8 @@ impl<R> Pool<R> {
         for reader in readers {
             idle.push(memory::boxed(Lease { reader, pool: None })?);
         }
-        let state = Mutex::new(State { idle, waiting: 0, closed: false });
-        Ok(Pool(Arc::new(Shared { state, freed: Condvar::new(), size })?))
+        let state = Mutex::new(PoolState { idle, waiting: 0, closed: false });
+        Ok(Pool(Arc::new(PoolShared { state, freed: Condvar::new(), size })?))
     }
 
     /// Takes a reader if one is idle.

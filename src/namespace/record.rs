@@ -25,7 +25,7 @@ pub struct Reader {
     /// Which opening of the files it belongs to.
     pub files_serial: u64,
     /// Of the record it holds, if it holds one alone.
-    pub place: Place,
+    pub place: Location,
     /// That record's payload, where it is not stored as it is.
     pub decoded: Option<Vec<u8>>,
 }
@@ -74,7 +74,7 @@ impl Drop for Record {
 #[derive(Debug)]
 pub struct Batch {
     reader: Guard<Reader>,
-    places: Vec<Place>,
+    places: Vec<Location>,
     /// The payloads, where they are not stored as they are.
     decoded: Vec<Vec<u8>>,
 }
@@ -99,18 +99,18 @@ impl Batch {
 
 /// Where a record is said to lie, and what its bytes should be.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
+pub struct Location {
     info: RecordInfo,
     crc: u32,
 }
 
-impl Place {
-    /// Of record `number` by its entry, which does not say where it ends: see [`Place::set_end`].
+impl Location {
+    /// Of record `number` by its entry, which does not say where it ends: see [`Location::set_end`].
     #[inline]
-    pub fn of(number: u64, entry: &Entry) -> Place {
+    pub fn of(number: u64, entry: &Entry) -> Location {
         let flags = u64::from(entry.last_of_batch) * FLAG_BATCH_END + u64::from(entry.adopted) * FLAG_ADOPTED;
         let info = RecordInfo { stored_size: 0, number, offset: entry.offset, time_ns: entry.time_ns, flags };
-        Place { info, crc: entry.crc }
+        Location { info, crc: entry.crc }
     }
 
     /// The refusal of a record that a repair found damaged: whatever its bytes are now, they are not what was appended.
@@ -221,7 +221,7 @@ pub fn end_by_size_word(reader: &mut Reader, committed_end: u64) -> Result<u64> 
 #[inline]
 pub fn read(mut reader: Guard<Reader>, committed_end: u64, verify: bool) -> Result<Record> {
     let this = &mut *reader;
-    let Place { info: RecordInfo { number, offset, .. }, .. } = this.place;
+    let Location { info: RecordInfo { number, offset, .. }, .. } = this.place;
     let end = this.place.end();
     load(this, number, offset..end, committed_end)?;
     this.place.check(this.view.loaded(), verify)?;
@@ -231,7 +231,7 @@ pub fn read(mut reader: Guard<Reader>, committed_end: u64, verify: bool) -> Resu
 /// Reads and checks the records at `places`, which follow each other; those before the first bad one are returned.
 pub fn read_batch(
     mut reader: Guard<Reader>,
-    mut places: Vec<Place>,
+    mut places: Vec<Location>,
     committed_end: u64,
     verify: bool,
 ) -> Result<Batch> {

@@ -5,7 +5,7 @@ use super::replay;
 use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index};
-use crate::files::journal::{self, Found, Journal};
+use crate::files::journal::{self, FoundJournal, Journal};
 use crate::files::live::Live;
 use crate::files::new_file::NewFile;
 use crate::format::PAGE_SIZE_BYTES;
@@ -209,7 +209,7 @@ fn mend(
     from: &Checkpoint,
     slot: usize,
     point: &Point,
-    journal: Option<&Found>,
+    journal: Option<&FoundJournal>,
 ) -> Result<()> {
     // After a power loss the sizes may be behind what the journal holds.
     reach(site, log, point.end)?;
@@ -246,7 +246,7 @@ fn refuse_if_gone(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpo
 }
 
 /// Writes the journal's frames, and the entries of their records, over the files.
-fn lay_over(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpoint, journal: &Found) -> Result<()> {
+fn lay_over(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpoint, journal: &FoundJournal) -> Result<()> {
     let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     let mut bytes = Bytes::new(log, size_bytes)?;
     let from = Point { count: from.count, end: from.end, time_ns: 0 };

@@ -7,7 +7,7 @@ use super::{refusals, replay, unindexed};
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Header, Index, Run};
-use crate::files::journal::{self, Found};
+use crate::files::journal::{self, FoundJournal};
 use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State};
 use crate::format::log;
 use crate::recovery::layout::{self, Led};
@@ -20,7 +20,7 @@ use std::path::Path;
 const SECTOR_BYTES: u64 = 512;
 
 /// What was read of a log with a side file.
-struct Seen {
+struct Examined {
     header: Header,
     index: Index,
     from: Checkpoint,
@@ -55,7 +55,7 @@ pub fn examine(site: &Site<'_>, log: &dyn File, side_file: Option<(Header, Arc<d
         None => return Err(refusals::short(site, file_size)),
     };
     let start = Point { count: from.count, end: from.end, time_ns: last_time(&index, from.count)? };
-    let mut seen = Seen { header, index, from, slot, start, header_count, unindexed: None };
+    let mut seen = Examined { header, index, from, slot, start, header_count, unindexed: None };
     seen.unindexed = lost_entries(site, &mut bytes, &seen)?;
     // Whatever the checkpoint says, nothing is cut off a file that is not the one it was made for.
     let indexed = seen.unindexed.map_or(start, |unindexed| unindexed.from);
@@ -70,8 +70,8 @@ pub fn examine(site: &Site<'_>, log: &dyn File, side_file: Option<(Header, Arc<d
 }
 
 /// A log that was closed: as it was then, or changed since.
-fn examine_clean(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen) -> Result<Plan> {
-    let Seen { from, start, header_count, .. } = seen;
+fn examine_clean(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Examined) -> Result<Plan> {
+    let Examined { from, start, header_count, .. } = seen;
     let reached = seen.unindexed.map_or(start, |unindexed| unindexed.to);
     if header_count == from.count && bytes.file_end == from.end && seen.unindexed.is_none() {
         return Ok(Plan::Continue { index: seen.index, from, slot: seen.slot, point: start });
@@ -90,7 +90,12 @@ fn examine_clean(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen) -> Resu
 }
 
 /// A log that was left open.
-fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal: Option<Found>) -> Result<Plan> {
+fn examine_open(
+    site: &Site<'_>,
+    bytes: &mut Bytes<'_>,
+    mut seen: Examined,
+    journal: Option<FoundJournal>,
+) -> Result<Plan> {
     let header_count = seen.header_count;
     let from = seen.unindexed.map_or(seen.start, |unindexed| unindexed.to);
     let (point, journal) = match journal {
@@ -134,8 +139,8 @@ fn examine_open(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Seen, journal:
     seen.recover(site, point, journal, salvage)
 }
 
-impl Seen {
-    fn recover(self, site: &Site<'_>, point: Point, journal: Option<Found>, salvage: bool) -> Result<Plan> {
+impl Examined {
+    fn recover(self, site: &Site<'_>, point: Point, journal: Option<FoundJournal>, salvage: bool) -> Result<Plan> {
         // What follows the journal of a durable writer was never acknowledged; neither was what follows a clean close. Where no
         // checkpoint can be read, which no crash does, nothing is certain of the journal, either.
         let may_be_missing = salvage
@@ -143,7 +148,7 @@ impl Seen {
             && (self.header.newest().is_none() || !self.may_be_durable(site)?);
         let is_cut_short = self.header_count > point.count || may_be_missing;
         let finding = self.finding(site, is_cut_short)?;
-        let Seen { index, from, slot, header_count, unindexed, .. } = self;
+        let Examined { index, from, slot, header_count, unindexed, .. } = self;
         Ok(Plan::Recover(Recovery {
             index,
             from,
@@ -221,7 +226,12 @@ fn has_journal(site: &Site<'_>) -> Result<bool> {
 }
 
 /// The journal that counts beside checkpoint `from`, if it has frames: that of the writer which made it.
-pub fn journal_beside(site: &Site<'_>, header: &Header, from: &Checkpoint, index: &Index) -> Result<Option<Found>> {
+pub fn journal_beside(
+    site: &Site<'_>,
+    header: &Header,
+    from: &Checkpoint,
+    index: &Index,
+) -> Result<Option<FoundJournal>> {
     // With a checkpoint damaged, the writer may have been a later one.
     let is_newest = header.checkpoints.iter().all(Option::is_some);
     if from.state == State::Clean || is_newest && from.mode == Mode::Fast {
@@ -232,8 +242,8 @@ pub fn journal_beside(site: &Site<'_>, header: &Header, from: &Checkpoint, index
 }
 
 /// The records whose entries are cut off although the checkpoint covers them.
-fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Seen) -> Result<Option<Unindexed>> {
-    let Seen { header, index, from, .. } = seen;
+fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Examined) -> Result<Option<Unindexed>> {
+    let Examined { header, index, from, .. } = seen;
     let entries = header.entries_in_file();
     if entries >= from.count {
         return Ok(None);

@@ -2,7 +2,7 @@
 
 use crate::error::ErrorKind;
 use crate::files::index::Index;
-use crate::files::journal::Found;
+use crate::files::journal::FoundJournal;
 use crate::format::index::Checkpoint;
 use crate::format::log;
 use crate::recovery::scan::Point;
@@ -31,7 +31,7 @@ pub struct Recovery {
     pub point: Point,
     pub header_count: u64,
     /// What is to be laid over the files before.
-    pub journal: Option<Found>,
+    pub journal: Option<FoundJournal>,
     /// Records that are there and have no entries.
     pub unindexed: Option<Unindexed>,
     /// Whether what lies behind the records may be of use to somebody.
@@ -53,7 +53,7 @@ pub struct Unindexed {
 #[derive(Debug)]
 pub enum BesideRecords {
     /// Its frames go on where these records end.
-    Continues(Found),
+    Continues(FoundJournal),
     /// They do not: it is of another time.
     Stale,
 }

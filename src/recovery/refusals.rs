@@ -148,20 +148,20 @@ pub fn without_name(site: &Site<'_>, plan: &Plan) -> Result<()> {
 /// First and last record must match their entries, or the side file is not this log's.
 pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<()> {
     let refusal = match scan::check_ends(bytes, index, to)? {
-        scan::Ends::Agree => return Ok(()),
-        scan::Ends::Entry { number } => {
+        scan::EndCheck::Agree => return Ok(()),
+        scan::EndCheck::Entry { number } => {
             let message = format_args!("the entry of record {number} is damaged; restore the side file");
             Error::repairable(ErrorKind::Corrupt, message)
                 .of(&site.index_path)
                 .at(number, entry_offset(number).unwrap_or(0))
         }
-        scan::Ends::Record { number, offset, all: true } => {
+        scan::EndCheck::Record { number, offset, all: true } => {
             let message = format_args!(
                 "neither the first nor the last record matches its entry; the side file is of another log: restore the one that belongs to it"
             );
             Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(number, offset)
         }
-        scan::Ends::Record { number, offset, all: false } => {
+        scan::EndCheck::Record { number, offset, all: false } => {
             let message = format_args!(
                 "record {number} at offset {offset} does not match its checksum; restore it from a copy (opening read-only serves the others)"
             );

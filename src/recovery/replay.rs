@@ -3,7 +3,7 @@
 use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::Index;
-use crate::files::journal::{Body, BodyRecord, Found};
+use crate::files::journal::{BodyRecord, FoundJournal, FrameBody};
 use crate::format::index::Entry;
 use crate::format::journal::Frame;
 use crate::recovery::rebuild::Entries;
@@ -21,9 +21,9 @@ pub fn follow(
     bytes: &mut Bytes<'_>,
     index: &Index,
     from: Point,
-    journal: &Found,
+    journal: &FoundJournal,
     log_path: &Path,
-    mut lay: impl FnMut(&Frame, &Body<'_>) -> Result<()>,
+    mut lay: impl FnMut(&Frame, &FrameBody<'_>) -> Result<()>,
 ) -> Result<Point> {
     let mut reached = from;
     for half in &journal.halves {
@@ -55,7 +55,7 @@ pub fn follow(
 }
 
 /// Calls `lay` with every frame that brings records, and their bytes.
-pub fn lay(journal: &Found, mut lay: impl FnMut(&Frame, &Body<'_>) -> Result<()>) -> Result<()> {
+pub fn lay(journal: &FoundJournal, mut lay: impl FnMut(&Frame, &FrameBody<'_>) -> Result<()>) -> Result<()> {
     for half in &journal.halves {
         let mut frames = journal.frames(half);
         while let Some((frame, body)) = frames.next()? {
@@ -80,7 +80,7 @@ fn go_to(
     index: &Index,
     reached: Point,
     begins: Begin,
-    journal: &Found,
+    journal: &FoundJournal,
     log_path: &Path,
 ) -> Result<Point> {
     if begins.number < reached.count {
@@ -101,7 +101,7 @@ fn after(reached: Point, frame: &Frame) -> Point {
     }
 }
 
-fn missing(begins: Begin, reached: Point, journal: &Found, log_path: &Path) -> Error {
+fn missing(begins: Begin, reached: Point, journal: &FoundJournal, log_path: &Path) -> Error {
     let what = if begins.number > reached.count { "acknowledged records are missing" } else { "it is damaged" };
     let message = format_args!(
         "the journal {} goes on at record {} and offset {}, but {} records up to offset {} verify: {what}; nothing was changed (opening read-only serves those that are there)",
@@ -115,7 +115,13 @@ fn missing(begins: Begin, reached: Point, journal: &Found, log_path: &Path) -> E
 }
 
 /// Writes the records of `frame`, which `body` holds, into the record file `log`, and their entries into the side file, if there is one.
-pub fn write(site: &Site<'_>, log: &dyn File, index: Option<&Index>, frame: &Frame, body: &Body<'_>) -> Result<()> {
+pub fn write(
+    site: &Site<'_>,
+    log: &dyn File,
+    index: Option<&Index>,
+    frame: &Frame,
+    body: &FrameBody<'_>,
+) -> Result<()> {
     let failed = site.failed("replaying its journal");
     body.pieces(|at, piece| log.write_at(frame.offset + at, piece).map_err(&failed).map(|()| true))?;
     let Some(index) = index else { return Ok(()) };
@@ -133,7 +139,7 @@ pub fn write(site: &Site<'_>, log: &dyn File, index: Option<&Index>, frame: &Fra
 pub fn agrees(
     bytes: &mut Bytes<'_>,
     offset: u64,
-    body: &Body<'_>,
+    body: &FrameBody<'_>,
     beyond_end: bool,
     is_same: impl Fn(u8, u8) -> bool,
 ) -> Result<bool> {

@@ -261,7 +261,7 @@ pub fn proven_after_gap(
 
 /// How first and last record of a cleanly closed log agree with their entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
+pub enum EndCheck {
     Agree,
     /// The entry of record `number` is damaged.
     Entry {
@@ -276,13 +276,13 @@ pub enum Ends {
 }
 
 /// Checks the first and the last record of those before `to`.
-pub fn check_ends(bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<Ends> {
-    let Some(last) = to.count.checked_sub(1) else { return Ok(Ends::Agree) };
+pub fn check_ends(bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<EndCheck> {
+    let Some(last) = to.count.checked_sub(1) else { return Ok(EndCheck::Agree) };
     let (mut wrong_count, mut first_wrong) = (0, None);
     let numbers = if last == 0 { &[0][..] } else { &[0, last] };
     for &number in numbers {
         let Some(entry) = Run::default().entry(index, number, to.count)?.copied() else {
-            return Ok(Ends::Entry { number });
+            return Ok(EndCheck::Entry { number });
         };
         let found = bytes.record(entry.offset)?;
         let begins = number != 0 || entry.offset == HEADER_SIZE_BYTES;
@@ -294,9 +294,9 @@ pub fn check_ends(bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<End
         }
     }
     Ok(match first_wrong {
-        None => Ends::Agree,
+        None => EndCheck::Agree,
         Some((number, offset)) => {
-            Ends::Record { number, offset, all: numbers.len() > 1 && wrong_count == numbers.len() }
+            EndCheck::Record { number, offset, all: numbers.len() > 1 && wrong_count == numbers.len() }
         }
     })
 }

@@ -6,7 +6,7 @@ use super::replay;
 use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index;
-use crate::files::journal::{self, Body, Found};
+use crate::files::journal::{self, FoundJournal, FrameBody};
 use crate::format::journal::Frame;
 use crate::format::log;
 use crate::recovery::layout::{self, Led};
@@ -32,13 +32,13 @@ pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
 }
 
 /// The journal, if it has any frame.
-pub fn journal_with_frames(site: &Site<'_>) -> Result<Option<Found>> {
+pub fn journal_with_frames(site: &Site<'_>) -> Result<Option<FoundJournal>> {
     let Some(found) = unless_directory(journal::find(site.storage, site.namespace))? else { return Ok(None) };
     Ok(if found.has_frames()? { Some(found) } else { None })
 }
 
 /// The journal that was `found`, where it is not certain that there was one: a directory of its name never was.
-pub fn unless_directory(found: Result<Option<Found>>) -> Result<Option<Found>> {
+pub fn unless_directory(found: Result<Option<FoundJournal>>) -> Result<Option<FoundJournal>> {
     found.or_else(|error| if error.os_error == libc::EISDIR { Ok(None) } else { Err(error) })
 }
 
@@ -46,7 +46,7 @@ pub fn unless_directory(found: Result<Option<Found>>) -> Result<Option<Found>> {
 ///
 /// # Errors
 /// `E_MISMATCH` when frames do not follow each other, or disagree with bytes that are there; `E_AMBIGUOUS` when other bytes follow.
-fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &Found) -> Result<Option<Point>> {
+fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &FoundJournal) -> Result<Option<Point>> {
     let Some(first) = journal.halves.first().map(|half| half.header) else { return Ok(None) };
     // What comes before a half was synced, and the count with it.
     let begin = layout::leads_to(bytes, Point::START, first.first_number)?;
@@ -85,7 +85,7 @@ fn over(
     bytes: &mut Bytes<'_>,
     reached: Point,
     frame: &Frame,
-    body: &Body<'_>,
+    body: &FrameBody<'_>,
 ) -> Result<Option<Point>> {
     if (frame.first_number, frame.offset) != (reached.count, reached.end) {
         return Ok(None);
@@ -105,7 +105,7 @@ fn over(
     }))
 }
 
-fn disagrees(site: &Site<'_>, journal: &Found, reached: &Point) -> Error {
+fn disagrees(site: &Site<'_>, journal: &FoundJournal, reached: &Point) -> Error {
     let Point { count, end, .. } = *reached;
     let message = format_args!(
         "from record {count} at offset {end} on, the journal {} and the record file disagree, and there is no side file to tell; restore it",

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a descriptor leads to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
+pub(super) struct OpenInode {
     pub(super) id: FileId,
     /// How many names lead to it.
     pub(super) links: u64,
@@ -20,7 +20,7 @@ pub(super) struct Found {
 }
 
 /// What `file` leads to now.
-pub(super) fn found(file: BorrowedFd<'_>) -> io::Result<Found> {
+pub(super) fn found(file: BorrowedFd<'_>) -> io::Result<OpenInode> {
     // No times: to ask for those makes the next write to the file dearer by half, since it must then be told from the one before.
     let wanted = libc::STATX_TYPE | libc::STATX_NLINK | libc::STATX_INO | libc::STATX_SIZE;
     let mut found = MaybeUninit::<libc::statx>::uninit();
@@ -38,7 +38,7 @@ pub(super) fn found(file: BorrowedFd<'_>) -> io::Result<Found> {
     }
     // SAFETY: the call succeeded, so the kernel filled it.
     let found = unsafe { found.assume_init() };
-    Ok(Found {
+    Ok(OpenInode {
         id: FileId { device: libc::makedev(found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino },
         links: found.stx_nlink.into(),
         size_bytes: found.stx_size,
@@ -52,13 +52,13 @@ pub(super) fn id_of(descriptor: RawFd) -> io::Result<FileId> {
 }
 
 /// As [`found`], by the older call.
-fn found_by_fstat(descriptor: RawFd) -> io::Result<Found> {
+fn found_by_fstat(descriptor: RawFd) -> io::Result<OpenInode> {
     let mut found = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: `found` is writable and large enough for a `stat`.
     sys::retried(|| unsafe { libc::fstat(descriptor, found.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so the kernel filled it.
     let found = unsafe { found.assume_init() };
-    Ok(Found {
+    Ok(OpenInode {
         id: FileId { device: found.st_dev, inode: found.st_ino },
         links: found.st_nlink,
         size_bytes: found.st_size.unsigned_abs(),

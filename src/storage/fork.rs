@@ -32,7 +32,7 @@ const LOST: u64 = 2;
 
 /// A descriptor in the table, and which file it leads to: a host that closes descriptors it does not know gives the number to another.
 #[derive(Debug)]
-struct Slot {
+struct DescriptorSlot {
     /// [`EMPTY`], [`TAKEN`], [`LOST`], or a serial number in the upper half and the descriptor in the lower half. Serial numbers repeat after 2^32
     /// entries.
     entry: AtomicU64,
@@ -40,9 +40,9 @@ struct Slot {
     inode: AtomicU64,
 }
 
-impl Slot {
+impl DescriptorSlot {
     const fn new() -> Self {
-        Slot { entry: AtomicU64::new(EMPTY), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
+        DescriptorSlot { entry: AtomicU64::new(EMPTY), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
     }
 
     /// The descriptor of `entry`, one of this slot, and its file; `None` where there is none.
@@ -54,18 +54,18 @@ impl Slot {
 }
 
 /// A piece of the table. The first is static, further ones are leaked on purpose: the handler may look at any of them at any time.
-struct Chunk {
-    slots: [Slot; SLOT_COUNT],
-    next: AtomicPtr<Chunk>,
+struct DescriptorChunk {
+    slots: [DescriptorSlot; SLOT_COUNT],
+    next: AtomicPtr<DescriptorChunk>,
 }
 
-impl Chunk {
+impl DescriptorChunk {
     const fn new() -> Self {
-        Chunk { slots: [const { Slot::new() }; SLOT_COUNT], next: AtomicPtr::new(ptr::null_mut()) }
+        DescriptorChunk { slots: [const { DescriptorSlot::new() }; SLOT_COUNT], next: AtomicPtr::new(ptr::null_mut()) }
     }
 }
 
-static FIRST_CHUNK: Chunk = Chunk::new();
+static FIRST_CHUNK: DescriptorChunk = DescriptorChunk::new();
 /// The word that the kernel zeroes in a child: the generation, once [`install`] has run.
 static WORD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 /// The same in memory that a child inherits: what it counts on from.
@@ -173,7 +173,7 @@ fn close_inherited() {
     }
 }
 
-fn next_chunk(chunk: &Chunk) -> Option<&'static Chunk> {
+fn next_chunk(chunk: &DescriptorChunk) -> Option<&'static DescriptorChunk> {
     // SAFETY: null, or a leaked chunk that is never freed and only accessed through shared references.
     unsafe { chunk.next.load(Ordering::Acquire).as_ref() }
 }
@@ -182,7 +182,7 @@ fn next_chunk(chunk: &Chunk) -> Option<&'static Chunk> {
 #[derive(Debug)]
 pub(super) struct ParentOnly {
     descriptor: ManuallyDrop<OwnedFd>,
-    slot: &'static Slot,
+    slot: &'static DescriptorSlot,
     entry: u64,
     generation: u64,
 }
@@ -252,7 +252,7 @@ impl Drop for ParentOnly {
 }
 
 /// Puts `descriptor`, of the file `id`, into a free slot; the slot's entry is answered, too.
-fn take_slot(descriptor: RawFd, id: FileId) -> Result<(&'static Slot, u64), Refused> {
+fn take_slot(descriptor: RawFd, id: FileId) -> Result<(&'static DescriptorSlot, u64), Refused> {
     static SERIAL: AtomicU32 = AtomicU32::new(1);
     let mut chunk = &FIRST_CHUNK;
     loop {
@@ -274,8 +274,8 @@ fn take_slot(descriptor: RawFd, id: FileId) -> Result<(&'static Slot, u64), Refu
 }
 
 /// The chunk after `last`: a new one, or the one another thread added meanwhile.
-fn add_chunk(last: &Chunk) -> Result<&'static Chunk, Refused> {
-    let added = Box::into_raw(memory::boxed(Chunk::new())?);
+fn add_chunk(last: &DescriptorChunk) -> Result<&'static DescriptorChunk, Refused> {
+    let added = Box::into_raw(memory::boxed(DescriptorChunk::new())?);
     match last.next.compare_exchange(ptr::null_mut(), added, Ordering::AcqRel, Ordering::Acquire) {
         // SAFETY: just leaked; never freed from now on.
         Ok(_) => Ok(unsafe { &*added }),

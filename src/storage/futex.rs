@@ -46,7 +46,7 @@ pub fn wake(word: &AtomicU32, most: u32, scope: Scope) {
 
 /// A word to sleep on, and the value it had when its owner last looked.
 #[derive(Clone, Copy, Debug)]
-pub struct Watch<'a> {
+pub struct FutexWatch<'a> {
     pub word: &'a AtomicU32,
     pub seen: u32,
     pub scope: Scope,
@@ -58,7 +58,7 @@ pub const WATCHES_MAX: usize = 128;
 /// One word as `futex_waitv` takes it.
 #[repr(C)] // struct futex_waitv of linux/futex.h
 #[derive(Clone, Copy)]
-struct Entry {
+struct FutexWaitv {
     value: u64,
     address: u64,
     flags: u32,
@@ -70,8 +70,8 @@ const SIZE_U32: u32 = 2;
 
 /// Sleeps while every word is what was seen of it, at most `timeout`. `false`: the kernel cannot wait for several words (it has no
 /// `futex_waitv` before 5.16, and sandboxes may forbid it), and nobody slept. May return for no reason.
-pub fn wait_any(watches: &[Watch<'_>], timeout: Option<Duration>) -> bool {
-    let mut entries = [Entry { value: 0, address: 0, flags: 0, reserved: 0 }; WATCHES_MAX];
+pub fn wait_any(watches: &[FutexWatch<'_>], timeout: Option<Duration>) -> bool {
+    let mut entries = [FutexWaitv { value: 0, address: 0, flags: 0, reserved: 0 }; WATCHES_MAX];
     for (entry, watch) in entries.iter_mut().zip(watches) {
         entry.value = watch.seen.into();
         entry.address = watch.word.as_ptr().addr() as u64;

@@ -67,8 +67,8 @@ pub(super) fn visit_names(
     mut visit: impl FnMut(&str) -> io::Result<ControlFlow<()>>,
 ) -> io::Result<()> {
     /// Closes the stream, and the descriptor with it, on every way out.
-    struct Stream(*mut libc::DIR);
-    impl Drop for Stream {
+    struct DirectoryStream(*mut libc::DIR);
+    impl Drop for DirectoryStream {
         fn drop(&mut self) {
             // SAFETY: `fdopendir` made the pointer and nothing else closes it.
             unsafe { libc::closedir(self.0) };
@@ -81,7 +81,7 @@ pub(super) fn visit_names(
     if stream.is_null() {
         return Err(io::Error::last_os_error());
     }
-    let stream = Stream(stream);
+    let stream = DirectoryStream(stream);
     let _owned_by_the_stream = own.into_raw_fd();
     loop {
         // SAFETY: errno is this thread's own; it must be zero to tell the end from a failure.

@@ -14,16 +14,16 @@ const AHEAD_BYTES_MAX: u64 = 64 << 20;
 
 /// The sizes a file may be given, both multiples of 64 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct NewSize {
     /// What it should get, so that not every append extends it.
     pub(super) wanted_bytes: u64,
     /// What it must get.
     pub(super) least_bytes: u64,
 }
 
-impl Plan {
+impl NewSize {
     /// For a file of `size_bytes` that is to be written up to `to`, where no file may exceed `limit_bytes`.
-    pub(super) fn new(size_bytes: u64, to: u64, limit_bytes: u64) -> io::Result<Plan> {
+    pub(super) fn new(size_bytes: u64, to: u64, limit_bytes: u64) -> io::Result<NewSize> {
         let too_large = || sys::error(libc::EFBIG);
         let least_bytes = to.max(size_bytes).checked_next_multiple_of(UNIT_BYTES).ok_or_else(too_large)?;
         if least_bytes > limit_bytes {
@@ -34,7 +34,7 @@ impl Plan {
         let unit_bytes = if ahead < LARGE_UNIT_BYTES { UNIT_BYTES } else { LARGE_UNIT_BYTES };
         let wanted = to.saturating_add(ahead).checked_next_multiple_of(unit_bytes).unwrap_or(least_bytes);
         let allowed = limit_bytes - limit_bytes % UNIT_BYTES;
-        Ok(Plan { wanted_bytes: wanted.min(allowed).max(least_bytes), least_bytes })
+        Ok(NewSize { wanted_bytes: wanted.min(allowed).max(least_bytes), least_bytes })
     }
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Extension {
 pub(super) fn extend(file: &RealFile, from: u64, to: u64) -> io::Result<Extension> {
     file.check()?;
     let old_bytes = file.size()?;
-    let plan = Plan::new(old_bytes, to, sys::file_size_limit())?;
+    let plan = NewSize::new(old_bytes, to, sys::file_size_limit())?;
     let new_bytes = match extend_to(file, old_bytes, from, plan.wanted_bytes) {
         Err(refusal) if plan.least_bytes < plan.wanted_bytes && is_full(&refusal) => {
             extend_to(file, old_bytes, from, plan.least_bytes)?
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn sizes_grow_by_a_quarter_in_units() {
-        let plan = |size, to| Plan::new(size, to, u64::MAX).map(|plan| (plan.wanted_bytes, plan.least_bytes));
+        let plan = |size, to| NewSize::new(size, to, u64::MAX).map(|plan| (plan.wanted_bytes, plan.least_bytes));
         let mib = 1 << 20;
         assert_eq!(plan(8, 27).ok(), Some((UNIT_BYTES, UNIT_BYTES)), "a new log is one unit");
         assert_eq!(
@@ -129,11 +129,11 @@ mod tests {
 
     #[test]
     fn limits_shrink_the_plan_and_then_refuse_it() {
-        let plan = Plan::new(2 * UNIT_BYTES, 2 * UNIT_BYTES + 1, 3 * UNIT_BYTES + 7);
-        assert_eq!(plan.ok(), Some(Plan { wanted_bytes: 3 * UNIT_BYTES, least_bytes: 3 * UNIT_BYTES }));
+        let plan = NewSize::new(2 * UNIT_BYTES, 2 * UNIT_BYTES + 1, 3 * UNIT_BYTES + 7);
+        assert_eq!(plan.ok(), Some(NewSize { wanted_bytes: 3 * UNIT_BYTES, least_bytes: 3 * UNIT_BYTES }));
         for (to, limit) in [(2 * UNIT_BYTES + 1, 3 * UNIT_BYTES - 1), (u64::MAX, u64::MAX), (u64::MAX - UNIT_BYTES, 1)]
         {
-            let refusal = Plan::new(0, to, limit).err().and_then(|refusal| refusal.raw_os_error());
+            let refusal = NewSize::new(0, to, limit).err().and_then(|refusal| refusal.raw_os_error());
             assert_eq!(refusal, Some(libc::EFBIG), "to {to} within {limit}");
         }
     }

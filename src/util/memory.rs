@@ -89,15 +89,15 @@ pub fn text(text: &str) -> Result<String, Refused> {
 
 /// What `words` says.
 pub fn worded(words: impl fmt::Display) -> Result<String, Refused> {
-    struct Words(String);
-    impl fmt::Write for Words {
+    struct WordsInMemory(String);
+    impl fmt::Write for WordsInMemory {
         fn write_str(&mut self, part: &str) -> fmt::Result {
             self.0.try_reserve(part.len()).map_err(|_| fmt::Error)?;
             self.0.push_str(part);
             Ok(())
         }
     }
-    let mut text = Words(String::new());
+    let mut text = WordsInMemory(String::new());
     write!(text, "{words}").map_err(|_| Refused)?;
     Ok(text.0)
 }

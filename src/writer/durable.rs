@@ -1,14 +1,14 @@
 //! Step 5 of a durable commit: the journal's frames of all that is staged, written and synced once.
 
-use super::{Ends, Writer};
+use super::{Staging, Writer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::journal::{Place, Write};
+use crate::files::journal::{FrameRoom, Write};
 use crate::format::in_memory;
 use crate::format::journal::Frame;
 use crate::writer::group::Commit;
 use std::sync::atomic::Ordering;
 
-impl Ends {
+impl Staging {
     /// Adds the frame of the records `bytes`, which reach from the staged end to `end`, to what the next group writes.
     pub(super) fn push_frame(&mut self, bytes: &[&[u8]], end: u64, count: u64, time_ns: i64) {
         let Some(journal) = &mut self.journal else { return };
@@ -23,8 +23,8 @@ impl Ends {
 
 impl Writer {
     /// Finds room for the frame of records up to `end`; where there is none yet, the caller waits and asks again.
-    pub(super) fn find_room_in_journal(&self, ends: &mut Ends, end: u64) -> Result<Place> {
-        let Some(journal) = &mut ends.journal else { return Ok(Place::Here) };
+    pub(super) fn find_room_in_journal(&self, ends: &mut Staging, end: u64) -> Result<FrameRoom> {
+        let Some(journal) = &mut ends.journal else { return Ok(FrameRoom::Here) };
         // A limit lowered below the journal is a refusal as long as nothing is staged; afterwards it would leave the outcome unknown.
         let failed = |error| Error::os("writing its journal", &error).of(self.namespace.log_path());
         journal.file.may_reach(journal.size_bytes()).map_err(failed)?;
@@ -57,7 +57,7 @@ impl Writer {
 
 /// What is staged when a leader takes it.
 #[derive(Debug)]
-pub struct Group {
+pub struct StagedGroup {
     frames: Option<Write>,
     count: u64,
     end: u64,
@@ -65,8 +65,8 @@ pub struct Group {
     in_place: bool,
 }
 
-impl Commit<Option<Ends>> for Writer {
-    type Group = Group;
+impl Commit<Option<Staging>> for Writer {
+    type Group = StagedGroup;
 
     fn refuse(&self) -> Result<()> {
         if let Some(lost) = self.lost.get() {
@@ -79,10 +79,12 @@ impl Commit<Option<Ends>> for Writer {
         Ok(())
     }
 
-    fn take(&self, ends: &mut Option<Ends>) -> Group {
-        let Some(ends) = ends else { return Group { frames: None, count: 0, end: 0, commits: 0, in_place: false } };
+    fn take(&self, ends: &mut Option<Staging>) -> StagedGroup {
+        let Some(ends) = ends else {
+            return StagedGroup { frames: None, count: 0, end: 0, commits: 0, in_place: false };
+        };
         let spare = std::mem::take(&mut ends.spare);
-        Group {
+        StagedGroup {
             frames: ends.journal.as_mut().map(|journal| journal.take(spare)),
             count: ends.count,
             end: ends.end,
@@ -91,7 +93,7 @@ impl Commit<Option<Ends>> for Writer {
         }
     }
 
-    fn write(&self, group: &Group) -> Result<()> {
+    fn write(&self, group: &StagedGroup) -> Result<()> {
         if group.in_place {
             self.sync_in_place()?;
         }
@@ -100,7 +102,7 @@ impl Commit<Option<Ends>> for Writer {
         synced.map_err(|error| self.poison("writing its journal", &error))
     }
 
-    fn publish(&self, ends: &mut Option<Ends>, group: Group) -> Result<()> {
+    fn publish(&self, ends: &mut Option<Staging>, group: StagedGroup) -> Result<()> {
         let Some(ends) = ends else { return Err(self.namespace.closed_error()) };
         self.publish_to(ends, group.count, group.end, group.commits)?;
         ends.spare = group.frames.map(|frames| frames.bytes).unwrap_or_default();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// What a writer has open.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct WriterFiles {
     storage: Arc<dyn Storage>,
     files: Vec<Named>,
 }
@@ -29,16 +29,16 @@ pub(super) struct Lost {
     standing: Standing,
 }
 
-impl Files {
+impl WriterFiles {
     pub(super) fn new(
         storage: &Arc<dyn Storage>,
         files: impl IntoIterator<Item = (FileName, Arc<dyn File>)>,
-    ) -> Result<Files> {
+    ) -> Result<WriterFiles> {
         let mut all = Vec::new();
         for (name, file) in files {
             memory::push(&mut all, Named { path: memory::path(storage.path(), &name)?, name, file })?;
         }
-        Ok(Files { storage: Arc::clone(storage), files: all })
+        Ok(WriterFiles { storage: Arc::clone(storage), files: all })
     }
 
     /// The first that is not what it was; `lock` is the one that holds the lock of the first.

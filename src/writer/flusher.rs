@@ -26,7 +26,7 @@ pub trait Writers: Send + Sync + 'static {
 }
 
 #[derive(Debug)]
-struct Shared<W> {
+struct FlusherShared<W> {
     writers: W,
     /// Read by every append; changed under the lock.
     wanted: AtomicU8,
@@ -38,7 +38,7 @@ struct Shared<W> {
 /// Flushes the namespaces of one log.
 #[derive(Debug)]
 pub struct Flusher<W> {
-    shared: Arc<Shared<W>>,
+    shared: Arc<FlusherShared<W>>,
     thread: Mutex<Option<Thread>>,
 }
 
@@ -46,7 +46,7 @@ impl<W: Writers> Flusher<W> {
     /// `interval` zero: only when much was appended.
     pub fn new(interval: Duration, writers: W) -> Result<Flusher<W>> {
         let wanted = AtomicU8::new(NOTHING);
-        let shared = Shared { writers, wanted, lock: Mutex::new(()), changed: Condvar::new(), interval };
+        let shared = FlusherShared { writers, wanted, lock: Mutex::new(()), changed: Condvar::new(), interval };
         Ok(Flusher { shared: Arc::new(shared)?, thread: Mutex::new(None) })
     }
 
@@ -82,7 +82,7 @@ impl<W: Writers> Flusher<W> {
     }
 }
 
-impl<W: Writers> thread::Body for Shared<W> {
+impl<W: Writers> thread::Body for FlusherShared<W> {
     const NAME: &'static CStr = c"immuta-flush";
 
     fn run(&self) {
@@ -99,7 +99,7 @@ impl<W: Writers> thread::Body for Shared<W> {
     }
 }
 
-impl<W> Shared<W> {
+impl<W> FlusherShared<W> {
     fn want(&self, wanted: u8) {
         let _changing = self.lock.lock();
         self.wanted.fetch_max(wanted, Ordering::Relaxed);

@@ -14,7 +14,7 @@ mod put;
 
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::files::index::{self, Index};
-use crate::files::journal::{self, Journal, Place};
+use crate::files::journal::{self, FrameRoom, Journal};
 use crate::files::live::Live;
 use crate::format::index::{entries_end, entry_offset};
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
@@ -27,14 +27,14 @@ use crate::writer::group::{Groups, Turns};
 use crate::writer::payloads::{Appended, Payloads};
 use checkpoint::Checkpoints;
 use codecs::Codecs;
-use files::{Files, Lost};
+use files::{Lost, WriterFiles};
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What only the thread that stages or publishes touches.
 #[derive(Debug)]
-struct Ends {
+struct Staging {
     log: Box<dyn Tail>,
     index: Box<dyn Tail>,
     word: Box<dyn CommitWord>,
@@ -62,7 +62,7 @@ struct Ends {
     closing: bool,
 }
 
-type Tails<'a> = MutexGuard<'a, Turns<Option<Ends>>>;
+type Tails<'a> = MutexGuard<'a, Turns<Option<Staging>>>;
 
 /// The writer of one namespace.
 #[derive(Debug)]
@@ -74,10 +74,10 @@ pub struct Writer {
     /// Of a durable writer.
     journal: Option<Arc<dyn File>>,
     /// `None` once closed; the tails go with it, and the lock with the last use of the file.
-    tail: Groups<Option<Ends>>,
+    tail: Groups<Option<Staging>>,
     sync: Mutex<Checkpoints>,
     lock: Mutex<Option<Arc<dyn File>>>,
-    files: Files,
+    files: WriterFiles,
     /// Why the namespace is poisoned, if it is because one of the files is not what it was.
     lost: OnceLock<Lost>,
     /// Where the record file's last checkpoint ends.
@@ -96,7 +96,7 @@ impl Writer {
         let word = log.commit_word(true).map_err(failed)?;
         let (log_tail, index_tail) = (log.tail().map_err(failed)?, index.file.tail().map_err(failed)?);
         let journal_file = journal.as_ref().map(|journal| Arc::clone(&journal.file));
-        let ends = Ends {
+        let ends = Staging {
             log: log_tail,
             index: index_tail,
             word,
@@ -122,7 +122,7 @@ impl Writer {
         let named = [(log::file_name(&namespace.name), &log), (index::file_name(&namespace.name), &index.file)];
         let journal_named = journal_file.as_ref().map(|file| (journal::file_name(&namespace.name), file));
         let open = named.into_iter().chain(journal_named).map(|(name, file)| (name, Arc::clone(file)));
-        let files = Files::new(&namespace.storage, open)?;
+        let files = WriterFiles::new(&namespace.storage, open)?;
         let writer = Writer {
             log,
             index,
@@ -188,9 +188,9 @@ impl Writer {
                 return Ok((tails, appended));
             }
             match self.find_room_in_journal(ends, end_of(appended)?)? {
-                Place::Here => return Ok((tails, appended)),
-                Place::AfterPending => {}
-                Place::AfterCheckpoint => {
+                FrameRoom::Here => return Ok((tails, appended)),
+                FrameRoom::AfterPending => {}
+                FrameRoom::AfterCheckpoint => {
                     // What refuses a checkpoint may last: the append returns the first such error and waits for no second checkpoint.
                     let before = *failed_before.get_or_insert(ends.failed_checkpoints);
                     if let Some(error) = ends.checkpoint_error.as_ref().filter(|_| ends.failed_checkpoints > before) {
@@ -253,7 +253,7 @@ impl Writer {
 
     /// The ends, unless the writer is closed or poisoned.
     #[inline]
-    fn open_ends<'a>(&self, tails: &'a mut Tails<'_>) -> Result<&'a mut Ends> {
+    fn open_ends<'a>(&self, tails: &'a mut Tails<'_>) -> Result<&'a mut Staging> {
         match tails.state.as_mut() {
             Some(ends) if !ends.closing && !self.namespace.poisoned.load(Ordering::Acquire) => Ok(ends),
             ends => Err(self.refusal(ends.is_none_or(|ends| ends.closing))),
@@ -283,7 +283,7 @@ impl Writer {
     }
 
     /// Room in both files before anything is written: a full disk changes nothing.
-    fn make_room(&self, ends: &mut Ends, end: u64, count: u64) -> Result<()> {
+    fn make_room(&self, ends: &mut Staging, end: u64, count: u64) -> Result<()> {
         let failed = |what: &str, error: &io::Error| {
             Error::os(format_args!("making room{what}"), error).of(self.namespace.log_path())
         };
@@ -302,11 +302,11 @@ impl Writer {
     }
 
     /// Shows everything staged to readers of this process and, through the commit word, to all others.
-    fn publish(&self, ends: &mut Ends) -> Result<()> {
+    fn publish(&self, ends: &mut Staging) -> Result<()> {
         self.publish_to(ends, ends.count, ends.end, ends.commits)
     }
 
-    fn publish_to(&self, ends: &mut Ends, count: u64, end: u64, commits: u64) -> Result<()> {
+    fn publish_to(&self, ends: &mut Staging, count: u64, end: u64, commits: u64) -> Result<()> {
         ends.word.store(count).map_err(|error| self.poison("publishing", &error))?;
         let counters = &self.namespace.counters;
         // Under the lock, so that these need no atomic addition.

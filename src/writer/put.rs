@@ -1,6 +1,6 @@
 //! Putting a commit: its bytes, its entries and its journal frame, where readers do not look yet.
 
-use super::{Ends, Writer};
+use super::{Staging, Writer};
 use crate::error::{Error, Result, no_memory};
 use crate::format::crc32c;
 use crate::format::index::{ENTRY_BYTES, Entry, entries_end};
@@ -12,7 +12,7 @@ use std::io;
 
 impl Writer {
     /// Steps 3 and 4 of the protocol, and the frame for step 5; the room for all of them is there.
-    pub(super) fn put(&self, ends: &mut Ends, payloads: Payloads<'_>, end: u64, count: u64) -> Result<()> {
+    pub(super) fn put(&self, ends: &mut Staging, payloads: Payloads<'_>, end: u64, count: u64) -> Result<()> {
         let time_ns = now_ns().max(ends.time_ns);
         match payloads {
             Payloads::One(parts) => self.put_record(ends, parts, end, time_ns)?,
@@ -23,7 +23,7 @@ impl Writer {
         Ok(())
     }
 
-    fn put_record(&self, ends: &mut Ends, parts: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
+    fn put_record(&self, ends: &mut Staging, parts: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
         let size_word = word(end - ends.end - SIZE_WORD_BYTES);
         if let [only] = parts {
             return self.put_one(ends, &[&size_word, only], end, time_ns);
@@ -36,7 +36,7 @@ impl Writer {
     }
 
     /// Puts one record, `bytes` being its size word and its parts.
-    fn put_one(&self, ends: &mut Ends, bytes: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
+    fn put_one(&self, ends: &mut Staging, bytes: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
         ends.log.put(ends.end, bytes).map_err(|error| self.failed_bytes(&error))?;
         let entry = Entry::written(ends.end, time_ns, crc32c(bytes), true);
         self.put_entries(ends, &entry.encode(&self.index.log_id, ends.count))?;
@@ -45,7 +45,7 @@ impl Writer {
     }
 
     /// Puts the records of a batch.
-    fn put_records(&self, ends: &mut Ends, records: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
+    fn put_records(&self, ends: &mut Staging, records: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
         let refused = |_| no_memory("a batch", records.len() as u64 * 64);
         let mut entries = memory::with_room(records.len() * ENTRY_BYTES, "index entries")?;
         let (mut words, mut all) = (Vec::new(), Vec::new());
@@ -67,7 +67,7 @@ impl Writer {
         Ok(())
     }
 
-    fn put_entries(&self, ends: &mut Ends, entries: &[u8]) -> Result<()> {
+    fn put_entries(&self, ends: &mut Staging, entries: &[u8]) -> Result<()> {
         let at = entries_end(ends.count);
         let put = ends.index.put(at, &[entries]);
         put.map_err(|error| self.failed_entries(ends, at, entries.len(), &error))
@@ -85,7 +85,7 @@ impl Writer {
     /// Entries beyond the count could be taken for records after a crash: they are zeroed, or the namespace is poisoned.
     #[cold]
     #[inline(never)] // its zeros would have every append probe the stack
-    fn failed_entries(&self, ends: &mut Ends, at: u64, size: usize, error: &io::Error) -> Error {
+    fn failed_entries(&self, ends: &mut Staging, at: u64, size: usize, error: &io::Error) -> Error {
         if error.raw_os_error() == Some(libc::EFBIG) {
             return Error::os("writing its side file", error).of(self.namespace.log_path()); // nothing was stored
         }

@@ -162,7 +162,7 @@ fn an_append_does_not_wait_for_checkpoints_that_are_refused() {
         let mut tails = writer.tail.lock();
         let ends = writer.open_ends(&mut tails).unwrap();
         let end = ends.end + 8 + 6;
-        writer.find_room_in_journal(ends, end).unwrap() == Place::AfterCheckpoint
+        writer.find_room_in_journal(ends, end).unwrap() == FrameRoom::AfterCheckpoint
     };
     // The writer appends without the log, so no flusher starts: only this thread makes checkpoints.
     let refused = std::thread::scope(|scope| {

@@ -3,10 +3,10 @@
 use super::*;
 
 #[expect(clippy::needless_pass_by_value, reason = "the loan ends here")]
-fn loan_of(returned: Option<Returned<u32>>) -> Option<u32> {
+fn loan_of(returned: Option<ReturnedLoan<u32>>) -> Option<u32> {
     match returned {
-        Some(Returned::Loan(loan)) => Some(loan),
-        Some(Returned::Parents) | None => None,
+        Some(ReturnedLoan::Loan(loan)) => Some(loan),
+        Some(ReturnedLoan::Parents) | None => None,
     }
 }
 
@@ -150,9 +150,9 @@ fn a_forked_child_lends_anew_and_leaves_the_parents_loans_alone() {
     let child = unsafe { libc::fork() };
     assert!(child >= 0);
     if child == 0 {
-        let untouched = matches!(loans.take_back(token), Some(Returned::Parents));
+        let untouched = matches!(loans.take_back(token), Some(ReturnedLoan::Parents));
         let lent = loans.lend(2, &mut 0).map(|token| loans.take_back(token));
-        let good = untouched && matches!(lent, Ok(Some(Returned::Loan(2))));
+        let good = untouched && matches!(lent, Ok(Some(ReturnedLoan::Loan(2))));
         // SAFETY: ends the child without running anything of the test's.
         unsafe { libc::_exit(if good { 42 } else { 1 }) };
     }

@@ -9,9 +9,9 @@ mod records;
 mod write;
 
 pub use create::{prepare, remove};
-pub use read::{Body, BodyRecord, Found, find, find_of};
+pub use read::{BodyRecord, FoundJournal, FrameBody, find, find_of};
 pub use records::Records;
-pub use write::{Journal, Place, Write};
+pub use write::{FrameRoom, Journal, Write};
 
 use crate::format::journal::SUFFIX;
 use crate::format::name::FileName;

@@ -29,13 +29,13 @@ pub struct Half {
 
 /// A journal file, its halves oldest first.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct FoundJournal {
     file: Arc<dyn File>,
     pub path: PathBuf,
     pub halves: Vec<Half>,
 }
 
-impl Found {
+impl FoundJournal {
     /// Its name, for a message about the record file.
     pub fn name(&self) -> Brief<'_> {
         Brief(self.path.file_name().and_then(OsStr::to_str).unwrap_or_default())
@@ -43,14 +43,14 @@ impl Found {
 }
 
 /// The journal of `namespace`; `None` when there is none.
-pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<Found>> {
+pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<FoundJournal>> {
     let name = file_name(namespace);
     let path = memory::path(storage.path(), &name)?;
     let file = match storage.open(&name, OpenMode::Read) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(|error| Error::os("opening", &error).of(&path))?,
     };
-    let mut found = Found { file, path, halves: Vec::new() };
+    let mut found = FoundJournal { file, path, halves: Vec::new() };
     let file_size = found.file.metadata().map_err(|error| Error::os("looking at", &error).of(&found.path))?;
     let file_size = file_size.size_bytes;
     // The first header says how long the journal is; where it is torn, the file does.
@@ -67,13 +67,18 @@ pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<Found>> {
 }
 
 /// What the journal of `namespace` has of log `log_id`, and of the writer with `epoch` if one is given; `None` when that is no frame.
-pub fn find_of(storage: &dyn Storage, namespace: &str, log_id: &LogId, epoch: Option<u64>) -> Result<Option<Found>> {
+pub fn find_of(
+    storage: &dyn Storage,
+    namespace: &str,
+    log_id: &LogId,
+    epoch: Option<u64>,
+) -> Result<Option<FoundJournal>> {
     let Some(mut found) = find(storage, namespace)? else { return Ok(None) };
     found.halves.retain(|half| half.header.log_id == *log_id && epoch.is_none_or(|epoch| half.header.epoch == epoch));
     Ok(if found.has_frames()? { Some(found) } else { None })
 }
 
-impl Found {
+impl FoundJournal {
     /// Whether all of it is the writer's with this epoch.
     pub fn is_of(&self, epoch: u64) -> bool {
         self.halves.iter().all(|half| half.header.epoch == epoch)
@@ -139,15 +144,15 @@ impl Found {
 
 /// The bytes of a frame's records. There may be as many as half a journal: they stay in the file, unless one piece holds them all.
 #[derive(Clone, Copy, Debug)]
-pub struct Body<'a> {
-    pub(super) found: &'a Found,
+pub struct FrameBody<'a> {
+    pub(super) found: &'a FoundJournal,
     pub(super) at: u64,
     pub(super) size_bytes: u64,
     /// All of them, or none.
     pub(super) loaded: &'a [u8],
 }
 
-impl Body<'_> {
+impl FrameBody<'_> {
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
@@ -174,7 +179,7 @@ impl Body<'_> {
 
     /// Calls `each` with every record; whether `count` of them fill the body exactly.
     pub fn records(&self, count: u64, mut each: impl FnMut(BodyRecord) -> Result<()>) -> Result<bool> {
-        let mut walk = Walk::default();
+        let mut walk = BodyWalk::default();
         let goes_on = self.pieces(|_, piece| {
             let mut rest = piece;
             while !rest.is_empty() {
@@ -202,7 +207,7 @@ pub struct BodyRecord {
 
 /// How far a walk over the records of a body has come.
 #[derive(Debug, Default)]
-struct Walk {
+struct BodyWalk {
     index: u64,
     start: u64,
     /// Bytes of it met so far.
@@ -211,7 +216,7 @@ struct Walk {
     checksum: Checksum,
 }
 
-impl Walk {
+impl BodyWalk {
     fn is_between_records(&self) -> bool {
         self.met == 0
     }
@@ -248,7 +253,7 @@ impl Walk {
 /// The frames of one half, in order.
 #[derive(Debug)]
 pub struct Frames<'a> {
-    found: &'a Found,
+    found: &'a FoundJournal,
     salt: u64,
     at: u64,
     end: u64,
@@ -260,7 +265,7 @@ pub struct Frames<'a> {
 
 impl Frames<'_> {
     /// The next frame with its records' bytes (none if it is in place); `None` at the first that does not verify.
-    pub fn next(&mut self) -> Result<Option<(Frame, Body<'_>)>> {
+    pub fn next(&mut self) -> Result<Option<(Frame, FrameBody<'_>)>> {
         let mut head = [0; FRAME_HEADER_BYTES];
         let body_at = self.at.saturating_add(FRAME_HEADER_SIZE_BYTES);
         if body_at > self.end || !self.found.read_at(self.at, &mut head)? {
@@ -277,7 +282,7 @@ impl Frames<'_> {
         self.at = body_at + body_bytes;
         self.sequence = frame.sequence.checked_add(1);
         let loaded = if body_bytes <= PIECE_BYTES { self.piece.as_slice() } else { &[] };
-        Ok(Some((frame, Body { found: self.found, at: body_at, size_bytes: body_bytes, loaded })))
+        Ok(Some((frame, FrameBody { found: self.found, at: body_at, size_bytes: body_bytes, loaded })))
     }
 
     /// Whether `head` and the body behind it are what was written, read piece by piece.
@@ -312,10 +317,10 @@ mod tests {
     use crate::storage::simulated::Simulated;
 
     /// A journal file with `bytes`, of which every frame's body is read.
-    fn found(disk: &Simulated, bytes: &[u8]) -> Found {
+    fn found(disk: &Simulated, bytes: &[u8]) -> FoundJournal {
         disk.write_file("a.wal", bytes);
         let file = disk.storage().open("a.wal", OpenMode::Read).unwrap();
-        Found { file, path: PathBuf::from("a.wal"), halves: Vec::new() }
+        FoundJournal { file, path: PathBuf::from("a.wal"), halves: Vec::new() }
     }
 
     #[test]
@@ -332,7 +337,7 @@ mod tests {
         ] {
             let (found, size_bytes) = (found(&disk, body), body.len() as u64);
             for loaded in [body, &[]] {
-                let read = Body { found: &found, at: 0, size_bytes, loaded };
+                let read = FrameBody { found: &found, at: 0, size_bytes, loaded };
                 let fits = read.records(count, |_| Ok(())).ok();
                 assert_eq!(fits, Some(fills), "{count} records in {size_bytes} bytes");
             }
@@ -348,7 +353,7 @@ mod tests {
             .collect();
         let (body, disk) = (records.concat(), Simulated::new());
         let found = found(&disk, &body);
-        let read = Body { found: &found, at: 0, size_bytes: body.len() as u64, loaded: &[] };
+        let read = FrameBody { found: &found, at: 0, size_bytes: body.len() as u64, loaded: &[] };
         let mut met = Vec::new();
         let each = |record: BodyRecord| {
             met.push((record.index, record.start, record.crc));

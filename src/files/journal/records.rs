@@ -1,11 +1,11 @@
 //! Looking single records up in a journal's frames: their bytes, and where in the record file they belong.
 
-use super::read::{Body, Found, Frames, Half};
+use super::read::{FoundJournal, FrameBody, Frames, Half};
 use crate::error::Result;
 use crate::format::journal::Frame;
 use crate::format::log::{SIZE_WORD_BYTES, Word, value_of};
 
-impl Found {
+impl FoundJournal {
     /// Its records, to be looked up.
     pub fn records(&self) -> Records<'_> {
         Records { found: self, halves: self.halves.iter(), frames: None, next: None }
@@ -15,7 +15,7 @@ impl Found {
 /// Looks records up in the frames, in the order of their numbers.
 #[derive(Debug)]
 pub struct Records<'a> {
-    found: &'a Found,
+    found: &'a FoundJournal,
     halves: std::slice::Iter<'a, Half>,
     frames: Option<Frames<'a>>,
     /// The frame read last, and where its body begins; the next of its records, and where that begins.
@@ -24,13 +24,13 @@ pub struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// The offset and the bytes of record `number`, size word included; `None` when no frame has them. Each call must ask for a later one.
-    pub fn get(&mut self, number: u64) -> Result<Option<(u64, Body<'a>)>> {
+    pub fn get(&mut self, number: u64) -> Result<Option<(u64, FrameBody<'a>)>> {
         while let Some((frame, body_at, this, at)) =
             self.frame_to(number + 1)?.filter(|(_, _, next, _)| *next <= number)
             && let Some(size_bytes) = self.pass_over()?
         {
             if this == number {
-                let record = Body { found: self.found, at, size_bytes, loaded: &[] };
+                let record = FrameBody { found: self.found, at, size_bytes, loaded: &[] };
                 return Ok(Some((frame.offset + (at - body_at), record)));
             }
         }
@@ -93,7 +93,7 @@ impl<'a> Records<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::files::journal::{Found, find};
+    use crate::files::journal::{FoundJournal, find};
     use crate::format::journal::{Frame, HalfHeader};
     use crate::storage::simulated::Simulated;
 
@@ -109,7 +109,7 @@ mod tests {
     };
 
     /// A journal whose first half has `frames`, each with its bytes.
-    fn journal(disk: &Simulated, frames: &[(Frame, &[u8])]) -> Found {
+    fn journal(disk: &Simulated, frames: &[(Frame, &[u8])]) -> FoundJournal {
         let mut file = HALF.encode().to_vec();
         for (frame, body) in frames {
             file.extend(frame.encode(HALF.salt, &[body]));

@@ -33,7 +33,7 @@ pub struct Journal {
 
 /// Where a frame finds room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum FrameRoom {
     /// Behind the frames pushed before.
     Here,
     /// In the other half, once the pending frames are taken.
@@ -79,20 +79,20 @@ impl Journal {
     }
 
     /// Finds room for a frame with a body of `body_bytes` (not too long) whose records begin at `number` and `offset`, beginning the
-    /// other half if `covered_count`, which a synced checkpoint covers, allows. After [`Place::Here`] the frame can be pushed.
-    pub fn find_room(&mut self, body_bytes: usize, number: u64, offset: u64, covered_count: u64) -> Result<Place> {
+    /// other half if `covered_count`, which a synced checkpoint covers, allows. After [`FrameRoom::Here`] the frame can be pushed.
+    pub fn find_room(&mut self, body_bytes: usize, number: u64, offset: u64, covered_count: u64) -> Result<FrameRoom> {
         if self.position + FRAME_HEADER_SIZE_BYTES + body_bytes as u64 > self.half_end {
             if self.pending_frames > 0 {
-                return Ok(Place::AfterPending);
+                return Ok(FrameRoom::AfterPending);
             }
             if self.wants_checkpoint(covered_count) {
-                return Ok(Place::AfterCheckpoint);
+                return Ok(FrameRoom::AfterCheckpoint);
             }
             self.reserve(PAGE_SIZE_BYTES + FRAME_HEADER_BYTES + body_bytes)?;
             self.begin_half(number, offset)?;
         }
         self.reserve(FRAME_HEADER_BYTES + body_bytes)?;
-        Ok(Place::Here)
+        Ok(FrameRoom::Here)
     }
 
     /// Whether the half that is not being filled waits for a checkpoint beyond `covered_count`.

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result, no_memory};
 use crate::namespace::follower::Follower;
 use crate::namespace::wait::POLL_INTERVAL;
-use crate::storage::futex::{self, Scope, WATCHES_MAX, Watch};
+use crate::storage::futex::{self, FutexWatch, Scope, WATCHES_MAX};
 use crate::storage::thread::{self, Thread};
 use crate::util::sync::{Arc, Mutex};
 use std::ffi::CStr;
@@ -16,12 +16,12 @@ use std::time::Duration;
 /// The thread, once it is wanted.
 #[derive(Debug)]
 pub struct Notifier {
-    shared: Arc<Shared>,
+    shared: Arc<NotifierShared>,
     thread: Mutex<Option<Thread>>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct NotifierShared {
     /// Those of the namespaces that may have armed bells. They are let go when the notifier is stopped.
     served: Mutex<Vec<Arc<Follower>>>,
     /// Changed after anything the thread has to know.
@@ -31,7 +31,7 @@ struct Shared {
 
 impl Notifier {
     pub fn new() -> Result<Notifier> {
-        Ok(Notifier { shared: Arc::new(Shared::default())?, thread: Mutex::default() })
+        Ok(Notifier { shared: Arc::new(NotifierShared::default())?, thread: Mutex::default() })
     }
 
     /// Rings for the streams of `follower` from now on; starts the thread unless it runs.
@@ -72,13 +72,14 @@ impl Notifier {
     }
 }
 
-impl thread::Body for Shared {
+impl thread::Body for NotifierShared {
     const NAME: &'static CStr = c"immuta-ring";
 
     fn run(&self) {
         let mut armed = Vec::new();
         loop {
-            let own = Watch { word: &self.changes, seen: self.changes.load(Ordering::Acquire), scope: Scope::Private };
+            let own =
+                FutexWatch { word: &self.changes, seen: self.changes.load(Ordering::Acquire), scope: Scope::Private };
             if self.is_stopped.load(Ordering::Relaxed) {
                 return;
             }
@@ -91,7 +92,7 @@ impl thread::Body for Shared {
     }
 }
 
-impl Shared {
+impl NotifierShared {
     fn tell(&self) {
         self.changes.fetch_add(1, Ordering::Release);
         futex::wake(&self.changes, 1, Scope::Private);
@@ -110,7 +111,7 @@ impl Shared {
 }
 
 /// One round of a sleeper, for all namespaces at once: watch, look, ring what is due, sleep until something changes or a look is due.
-fn watch_and_sleep(own: Watch<'_>, armed: &[Arc<Follower>]) {
+fn watch_and_sleep(own: FutexWatch<'_>, armed: &[Arc<Follower>]) {
     let mut watches = [own; WATCHES_MAX];
     let (mut count, mut longest): (usize, Option<Duration>) = (1, None);
     for follower in armed {

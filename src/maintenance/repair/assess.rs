@@ -6,7 +6,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{Index, Run};
-use crate::files::journal::{Body, Found, Records};
+use crate::files::journal::{FoundJournal, FrameBody, Records};
 use crate::format::Checksum;
 use crate::format::index::{Entry, entries_end};
 use crate::format::journal::Frame;
@@ -21,7 +21,7 @@ use std::path::Path;
 
 /// What is wrong with a record, and so what is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum DamagedPart {
     /// Only its size word: with the one that the entries tell, the checksum is right.
     Size,
     /// Only its entry: the sizes lead from the record before to the one behind, and the journal has no other bytes of it.
@@ -36,12 +36,12 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug)]
 pub struct Damage<'a> {
     pub number: u64,
-    pub fault: Fault,
+    pub fault: DamagedPart,
     /// The entry it is to get, and where it ends.
     pub entry: Entry,
     pub end: u64,
     /// The bytes it is to get, size word included, unless they stay as they are.
-    pub replayed: Option<Body<'a>>,
+    pub replayed: Option<FrameBody<'a>>,
 }
 
 impl Damage<'_> {
@@ -102,7 +102,7 @@ pub struct Sources<'a> {
     pub index: &'a Index,
     /// How many entries the side file has room for.
     pub entries: u64,
-    pub journal: Option<&'a Found>,
+    pub journal: Option<&'a FoundJournal>,
     /// How much room there is for a new side file, where that is still to be looked at.
     pub room_bytes: Option<u64>,
 }
@@ -121,7 +121,7 @@ pub fn assess(
     each: &mut dyn FnMut(&Damage<'_>) -> Result<()>,
 ) -> Result<Assessment> {
     let total = spans.last().map_or(0, |span| span.to.count);
-    let [journal, places] = [(); 2].map(|()| sources.journal.map(Found::records));
+    let [journal, places] = [(); 2].map(|()| sources.journal.map(FoundJournal::records));
     let mut assessor = Assessor { site, bytes, total, each, found, journal, places, room_bytes: sources.room_bytes };
     for span in spans {
         assessor.check_span(sources.index, span, sources.entries)?;
@@ -213,27 +213,27 @@ impl Assessor<'_, '_> {
             let has_own_size = own_end == Some(end);
             let fault = match entry {
                 Some(entry) if entry.crc == crc && has_own_size => None,
-                Some(entry) if entry.crc == crc => Some(Fault::Size),
-                None if sizes_lead_there && has_own_size => Some(Fault::Entry),
-                _ => Some(Fault::Bytes),
+                Some(entry) if entry.crc == crc => Some(DamagedPart::Size),
+                None if sizes_lead_there && has_own_size => Some(DamagedPart::Entry),
+                _ => Some(DamagedPart::Bytes),
             };
             let known_entry = entry.take();
             let replayed = match (&mut self.journal, fault) {
-                (Some(journal), Some(Fault::Bytes | Fault::Entry)) => {
+                (Some(journal), Some(DamagedPart::Bytes | DamagedPart::Entry)) => {
                     as_it_was(journal, number, start..end, known_entry.as_ref())?
                 }
                 _ => None,
             };
             // Of one that only lost its entry the journal says whether the bytes in the file are right.
-            let replayed = replayed.filter(|(_, right)| fault != Some(Fault::Entry) || *right != crc);
+            let replayed = replayed.filter(|(_, right)| fault != Some(DamagedPart::Entry) || *right != crc);
             let (fault, crc) = match replayed {
-                Some((_, crc)) => (Some(Fault::Replayed), crc),
+                Some((_, crc)) => (Some(DamagedPart::Replayed), crc),
                 None => (fault, crc),
             };
             let found = &mut self.found;
             found.known_bad +=
-                u64::from(fault != Some(Fault::Bytes) && known_entry.is_some_and(|entry| entry.quarantined));
-            found.verified += u64::from(matches!(fault, None | Some(Fault::Entry | Fault::Replayed)));
+                u64::from(fault != Some(DamagedPart::Bytes) && known_entry.is_some_and(|entry| entry.quarantined));
+            found.verified += u64::from(matches!(fault, None | Some(DamagedPart::Entry | DamagedPart::Replayed)));
             found.base.time_ns = known_entry.map_or(found.base.time_ns, |entry| entry.time_ns.max(found.base.time_ns));
             if let Some(fault) = fault {
                 // A record that lost its entry was not appended before the one in front of it.
@@ -246,7 +246,7 @@ impl Assessor<'_, '_> {
                     quarantined: false,
                 };
                 let entry = known_entry.unwrap_or(lost);
-                let quarantined = entry.quarantined || fault == Fault::Bytes;
+                let quarantined = entry.quarantined || fault == DamagedPart::Bytes;
                 let entry = Entry { crc, quarantined, ..entry };
                 let damage = Damage { number, fault, entry, end, replayed: replayed.map(|(body, _)| body) };
                 found.count(self.bytes, &damage)?;
@@ -320,10 +320,10 @@ impl Assessment {
         self.damaged += 1;
         self.first = self.first.or(Some((damage.number, damage.entry.offset)));
         match damage.fault {
-            Fault::Size => self.has_wrong_size = true,
-            Fault::Entry => self.unindexed += 1,
-            Fault::Replayed => {}
-            Fault::Bytes => {
+            DamagedPart::Size => self.has_wrong_size = true,
+            DamagedPart::Entry => self.unindexed += 1,
+            DamagedPart::Replayed => {}
+            DamagedPart::Bytes => {
                 self.quarantined += 1;
                 self.stretches.add(bytes, &damage.range())?;
             }
@@ -345,7 +345,7 @@ fn as_it_was<'a>(
     number: u64,
     range: Range<u64>,
     entry: Option<&Entry>,
-) -> Result<Option<(Body<'a>, u32)>> {
+) -> Result<Option<(FrameBody<'a>, u32)>> {
     let Some((offset, body)) = journal.get(number)? else { return Ok(None) };
     if offset != range.start || offset + body.size_bytes() != range.end {
         return Ok(None);
@@ -398,9 +398,9 @@ pub fn follow(
     bytes: &mut Bytes<'_>,
     index: &Index,
     from: Point,
-    journal: Option<&Found>,
+    journal: Option<&FoundJournal>,
     log_path: &Path,
-    mut lay: impl FnMut(&Frame, &Body<'_>) -> Result<()>,
+    mut lay: impl FnMut(&Frame, &FrameBody<'_>) -> Result<()>,
 ) -> Result<Point> {
     let Some(journal) = journal else { return scan::forward(bytes, index, from, u64::MAX) };
     let mut laid = from;

@@ -1,10 +1,10 @@
 //! What is to be done about a log that cannot be opened, or has damaged records that opening does not look at. Reads only.
 
 use super::Repair;
-use super::assess::{Assessment, Damage, Fault, Sources, Span, after_gap, assess, follow};
+use super::assess::{Assessment, Damage, DamagedPart, Sources, Span, after_gap, assess, follow};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Header, Index, Run};
-use crate::files::journal::Found;
+use crate::files::journal::FoundJournal;
 use crate::format::log::HEADER_SIZE_BYTES;
 use crate::recovery::layout;
 use crate::recovery::salvage::Stretches;
@@ -55,7 +55,7 @@ pub struct Own {
     entries: u64,
     pub assessment: Assessment,
     /// What is laid over the files from the points in `followed` on.
-    pub journal: Option<Found>,
+    pub journal: Option<FoundJournal>,
     followed: Vec<Point>,
     /// Where the records end that files and journal have, and how many of them the checkpoint does not cover and are good.
     point: Point,
@@ -119,8 +119,8 @@ impl Remedy {
     ) -> Result<()> {
         if let SideFile::Mended(own) = &self.index {
             own.each_damage(site, log, &mut |damage| match damage.fault {
-                Fault::Bytes => each(damage.range()),
-                Fault::Size | Fault::Entry | Fault::Replayed => Ok(()),
+                DamagedPart::Bytes => each(damage.range()),
+                DamagedPart::Size | DamagedPart::Entry | DamagedPart::Replayed => Ok(()),
             })?;
         }
         self.rest.clone().map_or(Ok(()), each)

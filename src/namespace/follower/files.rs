@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Header, Index, Run};
-use crate::files::journal::Found;
+use crate::files::journal::FoundJournal;
 use crate::format::log;
 use crate::recovery::layout;
 use crate::recovery::rebuild;
@@ -18,7 +18,7 @@ const SCRATCH_RECORDS_MAX: u64 = 1 << 24;
 
 /// The files of one namespace as a reader has them open.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct ReaderFiles {
     pub(super) log: Arc<dyn File>,
     pub(super) log_id: FileId,
     pub(super) index: Index,
@@ -27,8 +27,8 @@ pub(super) struct Files {
     pub(super) word: Box<dyn CommitWord>,
 }
 
-impl Files {
-    pub(super) fn open(site: &Site<'_>) -> Result<Files> {
+impl ReaderFiles {
+    pub(super) fn open(site: &Site<'_>) -> Result<ReaderFiles> {
         let Site { storage, namespace, .. } = *site;
         let log_name = log::file_name(namespace);
         let log = open_file(storage, &log_name)?;
@@ -41,11 +41,11 @@ impl Files {
             None => (index_records(site, log.as_ref(), log_meta.size_bytes)?, None),
         };
         let word = log.commit_word(false).map_err(|error| failed("mapping", storage, &log_name, &error))?;
-        Ok(Files { log, log_id: log_meta.id, index, index_id, word })
+        Ok(ReaderFiles { log, log_id: log_meta.id, index, index_id, word })
     }
 
     /// Whether these can be read on with in place of `before`.
-    pub(super) fn continue_from(&self, before: &Files) -> bool {
+    pub(super) fn continue_from(&self, before: &ReaderFiles) -> bool {
         let now_indexed = before.index_id.is_none() && self.log_id == before.log_id;
         now_indexed || self.index.log_id == before.index.log_id
     }
@@ -110,7 +110,7 @@ fn index_records(site: &Site<'_>, log: &dyn File, size_bytes: u64) -> Result<Ind
 }
 
 /// Indexes in memory the records that the side file does not know and a writer would index.
-pub(super) fn complete(site: &Site<'_>, files: &Files, from: Point, to: Point) -> Result<Index> {
+pub(super) fn complete(site: &Site<'_>, files: &ReaderFiles, from: Point, to: Point) -> Result<Index> {
     refuse_too_many(site, to.count)?;
     rebuild::scratch_completed(site.storage, files.log.as_ref(), &files.index, from, to, site.watch)
 }
@@ -126,7 +126,7 @@ fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
 }
 
 /// How far the record file itself has the records up to `all`, which end with the frames of `journal` or behind them.
-fn in_file(bytes: &mut Bytes<'_>, journal: &Found, all: Point) -> Result<Point> {
+fn in_file(bytes: &mut Bytes<'_>, journal: &FoundJournal, all: Point) -> Result<Point> {
     let first_number = journal.halves.first().map_or(0, |half| half.header.first_number);
     let Some(led) = layout::leads_to(bytes, Point::START, first_number)? else { return Ok(Point::START) };
     let mut reached = led.to;

@@ -21,7 +21,7 @@ use crate::storage::{Lock, Storage};
 use crate::util::memory;
 use crate::util::progress::Watch;
 use crate::util::sync::{Arc, Mutex, RwLock};
-use files::Files;
+use files::ReaderFiles;
 use sight::{Authority, Sight, end_of, of_files, of_unready, of_writer};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// Why it could not.
 pub fn try_files(storage: &dyn Storage, namespace: &str, named: &Chain) -> Result<()> {
-    Files::open(&Site::new(storage, namespace, named)?).map(drop)
+    ReaderFiles::open(&Site::new(storage, namespace, named)?).map(drop)
 }
 
 /// Instead of the time of a look that failed.
@@ -40,8 +40,8 @@ const FAILED: u64 = u64::MAX;
 const LOOK_TRIES: usize = 8;
 
 #[derive(Debug)]
-struct Following {
-    files: Files,
+struct FollowState {
+    files: ReaderFiles,
     live: Option<Live>,
     authority: Authority,
     /// What the live page said at the last look.
@@ -61,7 +61,7 @@ struct Shown {
 #[derive(Debug)]
 pub struct Follower {
     namespace: Arc<Namespace>,
-    following: RwLock<Following>,
+    following: RwLock<FollowState>,
     /// One thread at a time looks.
     looking: Mutex<()>,
     /// One thread at a time moves what is visible on; taken while holding nothing but `looking`. The last record that was shown, and its
@@ -85,7 +85,7 @@ impl Follower {
         watch: Option<&dyn Watch>,
     ) -> Result<Follower> {
         let named = Chain::new(&options.codecs)?;
-        let files = Files::open(&Site::new(storage.as_ref(), name, &named)?.watched(watch))?;
+        let files = ReaderFiles::open(&Site::new(storage.as_ref(), name, &named)?.watched(watch))?;
         let live = Live::attach_reader(storage.as_ref(), name, files.log.as_ref());
         let side_file_path = memory::path(storage.path(), &index::file_name(name))?;
         let index = OpenIndex::new(files.index.clone(), &named, &side_file_path)?;
@@ -94,7 +94,7 @@ impl Follower {
         let parts = Parts { index, events, readers };
         let namespace = Arc::new(Namespace::new(number, name, Arc::clone(storage), options, parts)?)?;
         let authority = Authority::Unready;
-        let following = Following { files, live, authority, epoch_seen: 0, is_completed: false };
+        let following = FollowState { files, live, authority, epoch_seen: 0, is_completed: false };
         Ok(Follower {
             namespace,
             following: RwLock::new(following),
@@ -270,7 +270,7 @@ impl Follower {
         let same_live = live_id == following.live.as_ref().and_then(Live::id);
         drop(following);
         if !same_files {
-            let files = match Files::open(&Site::new(storage, &namespace.name, namespace.named_codecs())?) {
+            let files = match ReaderFiles::open(&Site::new(storage, &namespace.name, namespace.named_codecs())?) {
                 // Says nothing about whose files they are.
                 Err(error) if error.kind == ErrorKind::Codec || error.kind.is_of_the_system() => return Err(error),
                 opened => opened.ok(),

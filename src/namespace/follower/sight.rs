@@ -1,7 +1,7 @@
 //! What a look finds: who decides what is visible, and how far that reaches.
 
-use super::Following;
-use super::files::{Files, complete};
+use super::FollowState;
+use super::files::{ReaderFiles, complete};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{Header, Index, Run};
 use crate::format::index::Entry;
@@ -57,7 +57,7 @@ impl Sight {
 
 /// The end of the last of `count` records, and its entry. Where that is damaged, the end of the last record before it whose entry is not:
 /// what lies beyond is refused as it is read.
-pub(super) fn end_of(files: &Files, count: u64, namespace: &Namespace) -> Result<(u64, Option<Entry>)> {
+pub(super) fn end_of(files: &ReaderFiles, count: u64, namespace: &Namespace) -> Result<(u64, Option<Entry>)> {
     let file_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
     for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
         let mut word = log::Word::default();
@@ -70,7 +70,7 @@ pub(super) fn end_of(files: &Files, count: u64, namespace: &Namespace) -> Result
     Ok((log::HEADER_SIZE_BYTES, None))
 }
 
-pub(super) fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Result<Sight> {
+pub(super) fn of_writer(files: &ReaderFiles, epoch: u64, namespace: &Namespace) -> Result<Sight> {
     let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let point = Point { count, end: end_of(files, count, namespace)?.0, time_ns: 0 };
     // If the page is still that of a killed writer, since this one could not write it, this one wakes no reader.
@@ -81,7 +81,7 @@ pub(super) fn of_writer(files: &Files, epoch: u64, namespace: &Namespace) -> Res
 }
 
 /// Of a recovery what verifies stays, and of a writer at work everything does. What was shown before is not verified again.
-pub(super) fn of_unready(files: &Files, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
+pub(super) fn of_unready(files: &ReaderFiles, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
@@ -104,7 +104,7 @@ fn live(count: u64, header_count: u64) -> Report {
 }
 
 /// Goes by the files alone: what the next writer's recovery would find, without what only the journal holds.
-pub(super) fn of_files(following: &Following, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
+pub(super) fn of_files(following: &FollowState, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
     let files = &following.files;
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;

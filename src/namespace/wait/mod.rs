@@ -24,7 +24,7 @@ pub use visible::Visible;
 
 use crate::error::Result;
 use crate::storage::SharedPage;
-use crate::storage::futex::{self, Watch};
+use crate::storage::futex::{self, FutexWatch};
 use crate::util::memory::{self, Refused};
 use crate::util::sync::Arc;
 use crate::util::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -39,53 +39,53 @@ pub const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The sleepers flag and the wake counter, in the live page or in this process.
 #[derive(Debug)]
-struct Words {
-    place: Place,
+struct WakeWords {
+    place: Backing,
     /// The words that took the place of these; sleepers and wakers use the last.
-    successor: OnceLock<Box<Words>>,
+    successor: OnceLock<Box<WakeWords>>,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Backing {
     Shared(Arc<SharedPage>),
     Own { sleepers: AtomicU32, counter: AtomicU32 },
 }
 
-impl Words {
-    fn new(page: Option<Arc<SharedPage>>) -> Words {
+impl WakeWords {
+    fn new(page: Option<Arc<SharedPage>>) -> WakeWords {
         let place = match page {
-            Some(page) => Place::Shared(page),
-            None => Place::Own { sleepers: AtomicU32::new(0), counter: AtomicU32::new(0) },
+            Some(page) => Backing::Shared(page),
+            None => Backing::Own { sleepers: AtomicU32::new(0), counter: AtomicU32::new(0) },
         };
-        Words { place, successor: OnceLock::new() }
+        WakeWords { place, successor: OnceLock::new() }
     }
 
     #[inline]
     fn sleepers(&self) -> &AtomicU32 {
         match &self.place {
-            Place::Shared(page) => page.u32_at(crate::format::live::SLEEPERS.offset()),
-            Place::Own { sleepers, .. } => sleepers,
+            Backing::Shared(page) => page.u32_at(crate::format::live::SLEEPERS.offset()),
+            Backing::Own { sleepers, .. } => sleepers,
         }
     }
 
     fn counter(&self) -> &AtomicU32 {
         match &self.place {
-            Place::Shared(page) => page.u32_at(crate::format::live::COUNTER.offset()),
-            Place::Own { counter, .. } => counter,
+            Backing::Shared(page) => page.u32_at(crate::format::live::COUNTER.offset()),
+            Backing::Own { counter, .. } => counter,
         }
     }
 
     fn scope(&self) -> futex::Scope {
         match self.place {
-            Place::Shared(_) => futex::Scope::Shared,
-            Place::Own { .. } => futex::Scope::Private,
+            Backing::Shared(_) => futex::Scope::Shared,
+            Backing::Own { .. } => futex::Scope::Private,
         }
     }
 
     /// How long nobody may rely on being woken through these words.
     fn slice(&self) -> Duration {
         match &self.place {
-            Place::Shared(page) if page.u32_at(crate::format::live::WAKES.offset()).load(Ordering::Relaxed) != 0 => {
+            Backing::Shared(page) if page.u32_at(crate::format::live::WAKES.offset()).load(Ordering::Relaxed) != 0 => {
                 LOOK_INTERVAL
             }
             _ => POLL_INTERVAL,
@@ -129,9 +129,9 @@ pub enum Woken {
 #[derive(Debug)]
 pub struct EventCount {
     /// Those that threads of this process sleep on: its own where the writer is, else those of the page.
-    words: Words,
+    words: WakeWords,
     /// In the writer's process: those of the page, on which threads of other processes sleep.
-    outside: Option<Words>,
+    outside: Option<WakeWords>,
     /// Whether the waker lives in this process, so that no slice is needed.
     writer_here: bool,
     lobby: AtomicU32,
@@ -147,7 +147,7 @@ impl EventCount {
         let (lobby, lookout) = (AtomicU32::new(0), AtomicBool::new(false));
         let is_unannounced = AtomicBool::new(false);
         let (page, outside) = if writer_here { (None, page) } else { (page, None) };
-        let (words, outside) = (Words::new(page), outside.map(|page| Words::new(Some(page))));
+        let (words, outside) = (WakeWords::new(page), outside.map(|page| WakeWords::new(Some(page))));
         EventCount { words, outside, writer_here, lobby, lookout, is_unannounced, bells: Bells::new() }
     }
 
@@ -212,7 +212,7 @@ impl EventCount {
     }
 
     /// The first half of a sleep: whoever looks after this, and then sleeps while the word is as it was seen, misses nothing.
-    pub fn watch(&self) -> Watch<'_> {
+    pub fn watch(&self) -> FutexWatch<'_> {
         let mut words = self.words();
         let mut seen = words.counter().load(Ordering::Acquire);
         // The old words are woken once, after they have a successor: what is read of them then tells nothing any more.
@@ -222,7 +222,7 @@ impl EventCount {
         }
         words.sleepers().store(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        Watch { word: words.counter(), seen, scope: words.scope() }
+        FutexWatch { word: words.counter(), seen, scope: words.scope() }
     }
 
     /// Rings the bells whose records are visible.
@@ -242,7 +242,7 @@ impl EventCount {
         ready: impl FnOnce() -> bool,
     ) -> Woken {
         let seen_lobby = self.lobby.load(Ordering::Acquire);
-        let Watch { word, seen, scope } = self.watch();
+        let FutexWatch { word, seen, scope } = self.watch();
         if ready() {
             return Woken::Ready;
         }
@@ -291,14 +291,14 @@ impl EventCount {
     /// Goes over to the words of a page that was created anew; sleepers on the old ones ask again.
     pub fn move_to(&self, page: Arc<SharedPage>) -> Result<(), Refused> {
         let old = self.words();
-        if old.successor.set(memory::boxed(Words::new(Some(page)))?).is_ok() {
+        if old.successor.set(memory::boxed(WakeWords::new(Some(page)))?).is_ok() {
             old.wake_all();
             self.wake_lobby(u32::MAX);
         }
         Ok(())
     }
 
-    fn words(&self) -> &Words {
+    fn words(&self) -> &WakeWords {
         let mut words = &self.words;
         while let Some(successor) = words.successor.get() {
             words = successor;

@@ -4,7 +4,7 @@ use super::disk::{Disk, Inode, overlay};
 use super::faults::Fault;
 use super::places::{SimulatedTail, SimulatedView, SimulatedWord};
 use crate::format::log;
-use crate::storage::room::Plan;
+use crate::storage::room::NewSize;
 use crate::storage::{
     Access, CommitWord, File, FileId, Lock, Meta, Obstacle, OpenMode, SharedPage, Standing, Storage, Tail, View, sys,
 };
@@ -36,7 +36,7 @@ impl SimulatedStorage {
 
     fn file(&self, number: u64, handle: u64, writable: bool, has_name: bool) -> io::Result<Arc<dyn File>> {
         let (disk, reach_bytes) = (sync::Arc::clone(&self.disk), AtomicU64::new(u64::MAX));
-        let file = OpenFile { disk, epoch: self.epoch, number, handle, writable, has_name, reach_bytes };
+        let file = Handle { disk, epoch: self.epoch, number, handle, writable, has_name, reach_bytes };
         Ok(Arc::new(SimulatedFile(Arc::new(file)?))?.into())
     }
 }
@@ -148,18 +148,18 @@ impl Storage for SimulatedStorage {
 
 /// An open file, shared as a real one is.
 #[derive(Clone, Debug)]
-pub(super) struct SimulatedFile(Arc<OpenFile>);
+pub(super) struct SimulatedFile(Arc<Handle>);
 
 impl Deref for SimulatedFile {
-    type Target = OpenFile;
+    type Target = Handle;
 
-    fn deref(&self) -> &OpenFile {
+    fn deref(&self) -> &Handle {
         &self.0
     }
 }
 
 #[derive(Debug)]
-pub(super) struct OpenFile {
+pub(super) struct Handle {
     disk: sync::Arc<Mutex<Disk>>,
     epoch: u64,
     number: u64,
@@ -172,7 +172,7 @@ pub(super) struct OpenFile {
     reach_bytes: AtomicU64,
 }
 
-impl OpenFile {
+impl Handle {
     /// One call that reads or changes the inode, or, refused, leaves it alone.
     pub(super) fn call<R>(&self, work: impl FnOnce(&mut Inode) -> R) -> io::Result<R> {
         let mut disk = self.disk.lock();
@@ -247,7 +247,7 @@ impl OpenFile {
         self.check()?;
         let mut disk = self.disk.lock();
         disk.call(self.epoch)?;
-        let plan = Plan::new(disk.inode(self.number)?.cached.len() as u64, to, u64::MAX)?;
+        let plan = NewSize::new(disk.inode(self.number)?.cached.len() as u64, to, u64::MAX)?;
         let end = match disk.allocate(self.number, plan.wanted_bytes) {
             Ok(()) => plan.wanted_bytes,
             Err(_) => disk.allocate(self.number, plan.least_bytes).map(|()| plan.least_bytes)?,
@@ -398,7 +398,7 @@ impl File for SimulatedFile {
     }
 }
 
-impl Drop for OpenFile {
+impl Drop for Handle {
     fn drop(&mut self) {
         let mut disk = self.disk.lock();
         if disk.check_epoch(self.epoch).is_ok() {
