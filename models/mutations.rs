@@ -13,7 +13,7 @@ pub struct Mutation {
     pub caught_by: &'static [&'static str],
 }
 
-// Not here are the orders of the lobby and of giving up the look-out: loom runs the read-modify-writes of a thread in the order of the
+// Not here are the orders of the local word and of giving up the watch of the page: loom runs the read-modify-writes of a thread in the order of the
 // program, so no model can show what their orders keep apart. Nor is an interrupt's release, which is for the caller's own data.
 pub const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -82,8 +82,8 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "look_out_taken_relaxed",
         file: "namespace/wait/mod.rs",
-        from: "self.lookout.swap(true, Ordering::AcqRel)",
-        to: "self.lookout.swap(true, Ordering::Relaxed)",
+        from: "self.page_is_watched.swap(true, Ordering::AcqRel)",
+        to: "self.page_is_watched.swap(true, Ordering::Relaxed)",
         caught_by: &["sleep-publish", "sleep-publish-outside", "sleep-hand-over", "sleep-close-outside"],
     },
     Mutation {
@@ -117,21 +117,21 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "lobby_not_told",
         file: "namespace/wait/mod.rs",
-        from: "self.wake_lobby(if changed { u32::MAX } else { 1 });",
+        from: "self.wake_local(if changed { u32::MAX } else { 1 });",
         to: "",
         caught_by: &["sleep-hand-over"],
     },
     Mutation {
         name: "lobby_entered_unseen",
         file: "namespace/wait/mod.rs",
-        from: "if word.load(Ordering::Acquire) == seen {\n                futex::wait(&self.lobby",
-        to: "{\n                futex::wait(&self.lobby",
+        from: "if word.load(Ordering::Acquire) == seen {\n                futex::wait(&self.local",
+        to: "{\n                futex::wait(&self.local",
         caught_by: &["sleep-hand-over"],
     },
     Mutation {
         name: "lobby_unchanged",
         file: "namespace/wait/mod.rs",
-        from: "        self.lobby.fetch_add(1, Ordering::AcqRel);\n",
+        from: "        self.local.fetch_add(1, Ordering::AcqRel);\n",
         to: "",
         caught_by: &["sleep-publish-outside", "sleep-hand-over", "sleep-close-outside"],
     },
@@ -145,13 +145,13 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "close_rings_nobody",
         file: "namespace/wait/mod.rs",
-        from: "            outside.wake_all();\n        }\n        self.ring_all();",
+        from: "            outside.wake_all();\n        }\n        self.set_all();",
         to: "            outside.wake_all();\n        }",
         caught_by: &["arm-close"],
     },
     Mutation {
         name: "bells_marked_before_the_lock",
-        file: "namespace/wait/bell.rs",
+        file: "namespace/wait/poll_event.rs",
         from: "        self.is_any_armed.store(!list.is_empty(), Ordering::Relaxed);",
         to: "        drop(list);\n        self.is_any_armed.store(false, Ordering::Relaxed);",
         caught_by: &["arm-publish-two"],
@@ -160,7 +160,7 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "interrupt_rings_first",
         file: "namespace/wait/interrupt.rs",
         from: "        self.is_raised.store(true, Ordering::Release);",
-        to: "        if let Some(bell) = self.bell.get() {\n            bell.ring();\n        }\n        self.is_raised.store(true, Ordering::Release);\n        if true {\n            return events.wake_sleepers();\n        }",
+        to: "        if let Some(poll_event) = self.poll_event.get() {\n            poll_event.set();\n        }\n        self.is_raised.store(true, Ordering::Release);\n        if true {\n            return events.wake_sleepers();\n        }",
         caught_by: &["arm-interrupt"],
     },
     Mutation {

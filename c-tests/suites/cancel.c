@@ -185,7 +185,7 @@ static const call calls[] = {
     {"poll_arm", poll_arm, IMMUTA_OK},
     {"next after an interrupt", next, IMMUTA_INTERRUPTED},
     {"wait_in_vain", wait_in_vain, IMMUTA_TIMEOUT},
-    {"append with a bell armed", append, IMMUTA_OK},
+    {"append with an event loop armed", append, IMMUTA_OK},
     {"add", add, IMMUTA_OK},
     {"follow", follow, IMMUTA_OK},
     {"release_record_last", release_record_last, IMMUTA_OK},
@@ -205,7 +205,7 @@ static void every_call_ends_before_its_thread_does(int io, int durable) {
     self.stream = check_stream(self.log, 0, 0);
     for (size_t i = 0; i < CHECK_COUNT(calls); i++) {
       expect_to_return(&calls[i], &self);
-      if (calls[i].run == wait_in_vain) { /* the next append rings */
+      if (calls[i].run == wait_in_vain) { /* the next append sets the descriptor */
         uint64_t count = check_stats(self.log, 0).count;
         CHECK_OK(immuta_stream_seek(self.stream, count, ERR));
         CHECK_EQ(immuta_stream_poll_arm(self.stream, NULL), IMMUTA_OK);

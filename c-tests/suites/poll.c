@@ -38,7 +38,7 @@ static void a_stream_has_one_descriptor_from_its_first_use_to_its_end(void) {
   CHECK_EQ(check_descriptors(), before + 1);
   immuta_stream_done(stream);
   CHECK(fcntl(fd, F_GETFD) == -1 && errno == EBADF);
-  check_append(log, 0, 10, 0); /* rings for nobody */
+  check_append(log, 0, 10, 0); /* no stream is armed */
   CHECK_OK(immuta_close(log, ERR));
 }
 
@@ -226,7 +226,7 @@ static void no_end_is_lost_to_an_event_loop(void) {
   }
 }
 
-/* Streams come, are armed and go while others append: whoever rings finds only those that are there. */
+/* Streams come, are armed and go while others append: an append finds only those that are there. */
 static atomic_int appending;
 static void *append_until_told(void *log) {
   for (uint64_t i = 0; atomic_load(&appending); i++) check_append(log, 0, 10, i);

@@ -256,7 +256,7 @@ static pid_t find_thread(const char *name) {
 /* The thread that serves event loops, once it has started, which is when it gives itself its name. */
 static pid_t ringing_thread(void) {
   pid_t found;
-  while ((found = find_thread("immuta-ring")) == 0) sched_yield();
+  while ((found = find_thread("immuta-notify")) == 0) sched_yield();
   return found;
 }
 

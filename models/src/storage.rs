@@ -69,7 +69,7 @@ pub mod futex {
     }
 
     #[derive(Clone, Copy, Debug)]
-    pub struct Watch<'a> {
+    pub struct FutexWatch<'a> {
         pub word: &'a AtomicU32,
         pub seen: u32,
         pub scope: Scope,

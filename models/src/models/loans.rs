@@ -2,7 +2,7 @@
 //!
 //! A token goes from thread to thread by relaxed stores here: what it leads to must be seen without the help of who hands it over.
 
-use super::super::token::{Loans, Returned};
+use super::super::token::{Loans, ReturnedLoan};
 use super::waiting::spawn;
 use crate::util::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -27,8 +27,8 @@ fn lend(loans: &Loans<u32>, loan: u32) -> u64 {
 #[allow(clippy::needless_pass_by_value, reason = "the loan ends here")]
 fn take_back(loans: &Loans<u32>, token: u64) -> Option<u32> {
     match loans.take_back(token) {
-        Some(Returned::Loan(loan)) => Some(loan),
-        Some(Returned::Parents) => unreachable!("nobody forks in a model"),
+        Some(ReturnedLoan::Loan(loan)) => Some(loan),
+        Some(ReturnedLoan::Parents) => unreachable!("nobody forks in a model"),
         None => None,
     }
 }

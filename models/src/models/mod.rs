@@ -1,8 +1,8 @@
 //! The models, compiled beside each copy of the library: `super` is the copy under test.
 
-mod bells;
 mod group;
 mod loans;
+mod poll_events;
 mod pool;
 mod waiting;
 
@@ -21,10 +21,10 @@ pub const ALL: &[Model] = &[
     model("sleep-interrupt", 3, waiting::sleep_and_interrupt),
     model("sleep-close", 3, waiting::sleep_and_close),
     model("sleep-close-outside", 2, waiting::sleep_outside_and_close),
-    model("arm-publish", 3, bells::arm_and_publish),
-    model("arm-publish-two", 2, bells::arm_two_and_publish),
-    model("arm-interrupt", 3, bells::arm_and_interrupt),
-    model("arm-close", 3, bells::arm_and_close),
+    model("arm-publish", 3, poll_events::arm_and_publish),
+    model("arm-publish-two", 2, poll_events::arm_two_and_publish),
+    model("arm-interrupt", 3, poll_events::arm_and_interrupt),
+    model("arm-close", 3, poll_events::arm_and_close),
     model("group-order", 3, group::order),
     model("group-failure", 3, group::failure),
     model("group-poison", 3, group::poison),

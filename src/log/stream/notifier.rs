@@ -1,7 +1,7 @@
-//! The one background thread of a read-only log: waits for the writers of other processes in place of the streams whose bells are armed.
+//! The one background thread of a read-only log: waits for the writers of other processes in place of the streams whose eventfds are armed.
 //!
 //! It sleeps without a timeout while nothing is armed. Otherwise it is a sleeper like any thread in a waiting call: it watches the
-//! wake counters of all namespaces with armed bells at once, and looks at the files when the last look is too long ago.
+//! wake counters of all namespaces with armed eventfds at once, and looks at the files when the last look is too long ago.
 
 use crate::error::{Error, Result, no_memory};
 use crate::namespace::follower::Follower;
@@ -22,7 +22,7 @@ pub struct Notifier {
 
 #[derive(Debug, Default)]
 struct NotifierShared {
-    /// Those of the namespaces that may have armed bells. They are let go when the notifier is stopped.
+    /// Those of the namespaces that may have armed eventfds. They are let go when the notifier is stopped.
     served: Mutex<Vec<Arc<Follower>>>,
     /// Changed after anything the thread has to know.
     changes: AtomicU32,
@@ -34,7 +34,7 @@ impl Notifier {
         Ok(Notifier { shared: Arc::new(NotifierShared::default())?, thread: Mutex::default() })
     }
 
-    /// Rings for the streams of `follower` from now on; starts the thread unless it runs.
+    /// Serves the streams of `follower` from now on; starts the thread unless it runs.
     ///
     /// # Errors
     /// No thread or memory to be had; stopped.
@@ -45,7 +45,7 @@ impl Notifier {
         }
         let mut served = self.shared.served.lock();
         if !served.iter().any(|known| Arc::ptr_eq(known, follower)) {
-            served.try_reserve(1).map_err(|_| no_memory("the namespaces to ring for", served.len() as u64 * 8))?;
+            served.try_reserve(1).map_err(|_| no_memory("the namespaces with event loops", served.len() as u64 * 8))?;
             served.push(Arc::clone(follower));
         }
         if thread.is_none() {
@@ -55,7 +55,7 @@ impl Notifier {
         Ok(())
     }
 
-    /// Has the thread look which bells are armed.
+    /// Has the thread look which eventfds are armed.
     pub fn tell(&self) {
         self.shared.tell();
     }
@@ -73,7 +73,7 @@ impl Notifier {
 }
 
 impl thread::Body for NotifierShared {
-    const NAME: &'static CStr = c"immuta-ring";
+    const NAME: &'static CStr = c"immuta-notify";
 
     fn run(&self) {
         let mut armed = Vec::new();
@@ -98,7 +98,7 @@ impl NotifierShared {
         futex::wake(&self.changes, 1, Scope::Private);
     }
 
-    /// The namespaces with armed bells; `false` when there is no memory for the list.
+    /// The namespaces with armed eventfds; `false` when there is no memory for the list.
     fn collect_armed(&self, armed: &mut Vec<Arc<Follower>>) -> bool {
         let served = self.served.lock();
         armed.clear();
@@ -110,7 +110,7 @@ impl NotifierShared {
     }
 }
 
-/// One round of a sleeper, for all namespaces at once: watch, look, ring what is due, sleep until something changes or a look is due.
+/// One round of a sleeper, for all namespaces at once: watch, look, set what is due, sleep until something changes or a look is due.
 fn watch_and_sleep(own: FutexWatch<'_>, armed: &[Arc<Follower>]) {
     let mut watches = [own; WATCHES_MAX];
     let (mut count, mut longest): (usize, Option<Duration>) = (1, None);
@@ -120,7 +120,7 @@ fn watch_and_sleep(own: FutexWatch<'_>, armed: &[Arc<Follower>]) {
             *place = watch;
         }
         count += 1;
-        follower.ring_due();
+        follower.set_due();
         let due_in = follower.look_due_in();
         longest = Some(longest.map_or(due_in, |longest| longest.min(due_in)));
     }

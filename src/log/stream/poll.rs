@@ -2,7 +2,7 @@
 
 use super::{Following, Stream};
 use crate::error::{Error, Result};
-use crate::namespace::wait::Bell;
+use crate::namespace::wait::PollEvent;
 use crate::storage::EventFd;
 use crate::util::sync::Arc;
 use std::os::fd::BorrowedFd;
@@ -22,7 +22,7 @@ impl Stream {
     /// # Errors
     /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) without a descriptor or a thread to be had; [`ErrorKind::Closed`](crate::ErrorKind::Closed).
     pub fn poll_fd(&mut self) -> Result<BorrowedFd<'_>> {
-        Ok(self.bell()?.event().descriptor())
+        Ok(self.poll_event()?.event().descriptor())
     }
 
     /// Has the descriptor become readable, once, when the record at the position is there, on an interrupt, and at the end of the log.
@@ -33,8 +33,8 @@ impl Stream {
         if self.namespace.is_closed() {
             return Ok(Poll::Ready);
         }
-        let bell = Arc::clone(self.bell()?);
-        let armed = self.namespace.events.arm(&bell, self.position);
+        let poll_event = Arc::clone(self.poll_event()?);
+        let armed = self.namespace.events.arm(&poll_event, self.position);
         let is_first = armed.map_err(|error| error.in_namespace(self.namespace.number))?;
         if let Some(Following { notifier, .. }) = self.following.as_ref().filter(|_| is_first) {
             notifier.tell();
@@ -46,15 +46,15 @@ impl Stream {
         Ok(if is_ready { Poll::Ready } else { Poll::Armed })
     }
 
-    fn bell(&self) -> Result<&Arc<Bell>> {
-        if let Some(bell) = self.interrupt.bell() {
-            return Ok(bell);
+    fn poll_event(&self) -> Result<&Arc<PollEvent>> {
+        if let Some(poll_event) = self.interrupt.poll_event() {
+            return Ok(poll_event);
         }
-        let made = self.new_bell().map_err(|error| error.in_namespace(self.namespace.number))?;
-        Ok(self.interrupt.set_bell(Arc::new(made)?))
+        let made = self.new_poll_event().map_err(|error| error.in_namespace(self.namespace.number))?;
+        Ok(self.interrupt.set_poll_event(Arc::new(made)?))
     }
 
-    fn new_bell(&self) -> Result<Bell> {
+    fn new_poll_event(&self) -> Result<PollEvent> {
         if self.namespace.is_closed() {
             return Err(self.namespace.closed_error());
         }
@@ -62,13 +62,13 @@ impl Stream {
         if let Some(Following { follower, notifier }) = &self.following {
             notifier.serve(follower)?;
         }
-        Ok(Bell::new(event))
+        Ok(PollEvent::new(event))
     }
 
-    /// Has nobody ring for this stream any more.
+    /// Has the eventfd of this stream set by nothing but interrupts.
     pub(super) fn disarm(&self) {
-        if let Some(bell) = self.interrupt.bell() {
-            self.namespace.events.disarm(bell);
+        if let Some(poll_event) = self.interrupt.poll_event() {
+            self.namespace.events.disarm(poll_event);
         }
     }
 }

@@ -203,13 +203,13 @@ impl Follower {
         })
     }
 
-    /// Rings the armed bells that are due: those whose records are there, and all of them when the next call of their streams fails.
-    pub fn ring_due(&self) {
+    /// Sets the armed eventfds that are due: those whose records are there, and all of them when the next call of their streams fails.
+    pub fn set_due(&self) {
         if self.look_if_due().is_err() {
-            return self.namespace.events.ring_all();
+            return self.namespace.events.set_all();
         }
         self.refresh();
-        self.namespace.events.ring_due(&self.namespace.visible);
+        self.namespace.events.set_due(&self.namespace.visible);
     }
 
     fn try_look(&self, watch: Option<&dyn Watch>) -> Result<()> {

@@ -1,15 +1,15 @@
 //! What ends one stream's wait from outside.
 
-use super::{Bell, EventCount};
+use super::{EventCount, PollEvent};
 use crate::util::sync::Arc;
 use crate::util::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 
-/// A request to come back, kept until it is taken, and the stream's bell once it has one.
+/// A request to come back, kept until it is taken, and the stream's eventfd once it has one.
 #[derive(Debug, Default)]
 pub struct Interrupt {
     is_raised: AtomicBool,
-    bell: OnceLock<Arc<Bell>>,
+    poll_event: OnceLock<Arc<PollEvent>>,
 }
 
 impl Interrupt {
@@ -17,10 +17,10 @@ impl Interrupt {
     /// Async-signal-safe.
     pub fn raise(&self, events: &EventCount) {
         self.is_raised.store(true, Ordering::Release);
-        // Its fence lies between the store and the look for a bell, as another lies between a new bell and the look for an interrupt.
+        // Its fence lies between the store and the look for an eventfd, as another lies between a new eventfd and the look for an interrupt.
         events.wake_sleepers();
-        if let Some(bell) = self.bell.get() {
-            bell.ring();
+        if let Some(poll_event) = self.poll_event.get() {
+            poll_event.set();
         }
     }
 
@@ -33,12 +33,12 @@ impl Interrupt {
         self.is_raised.load(Ordering::Relaxed) && self.is_raised.swap(false, Ordering::AcqRel)
     }
 
-    pub fn bell(&self) -> Option<&Arc<Bell>> {
-        self.bell.get()
+    pub fn poll_event(&self) -> Option<&Arc<PollEvent>> {
+        self.poll_event.get()
     }
 
-    /// Keeps `bell` for good; only the stream itself gives one, once.
-    pub fn set_bell(&self, bell: Arc<Bell>) -> &Arc<Bell> {
-        self.bell.get_or_init(|| bell)
+    /// Keeps `poll_event` for good; only the stream itself gives one, once.
+    pub fn set_poll_event(&self, poll_event: Arc<PollEvent>) -> &Arc<PollEvent> {
+        self.poll_event.get_or_init(|| poll_event)
     }
 }

@@ -11,15 +11,15 @@
 //!
 //! In the writer's process sleeps last until woken or due, on words that no other process can reach; the writer looks at two flags, that of
 //! its process and that of the page. Any process that may write the page can keep the flag there at 0, and the writer may be killed between
-//! publishing and waking. So in other processes one sleeper, the *lookout*, sleeps on the counter of the page until the next look is due;
-//! the others sleep in the *lobby*, a word of their process, until the lookout wakes them or leaves its post to one of them.
+//! publishing and waking. So in other processes one thread watches the page: it sleeps on the counter there until the next look is due.
+//! The others sleep on the *local word*, a word of their process, until that thread wakes all of them, or one that takes its place.
 
-mod bell;
 mod interrupt;
+mod poll_event;
 mod visible;
 
-pub use bell::Bell;
 pub use interrupt::Interrupt;
+pub use poll_event::PollEvent;
 pub use visible::Visible;
 
 use crate::error::Result;
@@ -28,7 +28,7 @@ use crate::storage::futex::{self, FutexWatch};
 use crate::util::memory::{self, Refused};
 use crate::util::sync::Arc;
 use crate::util::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
-use bell::Bells;
+use poll_event::PollEvents;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -134,24 +134,32 @@ pub struct EventCount {
     outside: Option<WakeWords>,
     /// Whether the waker lives in this process, so that no slice is needed.
     writer_here: bool,
-    lobby: AtomicU32,
-    lookout: AtomicBool,
+    local: AtomicU32,
+    page_is_watched: AtomicBool,
     /// Whether the writer, as far as a look can tell, wakes through no page.
     is_unannounced: AtomicBool,
-    bells: Bells,
+    poll_events: PollEvents,
 }
 
 impl EventCount {
     /// `page`: the words shared with other processes, if there are any.
     pub fn new(page: Option<Arc<SharedPage>>, writer_here: bool) -> EventCount {
-        let (lobby, lookout) = (AtomicU32::new(0), AtomicBool::new(false));
+        let (local, page_is_watched) = (AtomicU32::new(0), AtomicBool::new(false));
         let is_unannounced = AtomicBool::new(false);
         let (page, outside) = if writer_here { (None, page) } else { (page, None) };
         let (words, outside) = (WakeWords::new(page), outside.map(|page| WakeWords::new(Some(page))));
-        EventCount { words, outside, writer_here, lobby, lookout, is_unannounced, bells: Bells::new() }
+        EventCount {
+            words,
+            outside,
+            writer_here,
+            local,
+            page_is_watched,
+            is_unannounced,
+            poll_events: PollEvents::new(),
+        }
     }
 
-    /// The writer's wake after it published: nothing when nobody sleeps and no bell is armed.
+    /// The writer's wake after it published: nothing where no thread sleeps and no eventfd is armed.
     pub fn published(&self, visible: &Visible) {
         fence(Ordering::SeqCst);
         // Only words of a page have successors.
@@ -159,8 +167,8 @@ impl EventCount {
         if let Some(outside) = &self.outside {
             outside.wake_sleepers();
         }
-        if self.bells.is_any_armed() {
-            self.bells.ring_below(visible.count());
+        if self.poll_events.is_any_armed() {
+            self.poll_events.set_below(visible.count());
         }
     }
 
@@ -170,45 +178,45 @@ impl EventCount {
         if let Some(outside) = &self.outside {
             outside.wake_all();
         }
-        self.ring_all();
+        self.set_all();
     }
 
     /// Wakes the threads of this process that sleep, after the caller made its condition true: interrupt. Async-signal-safe.
     pub fn wake_sleepers(&self) {
         fence(Ordering::SeqCst);
         self.words().wake_all();
-        self.wake_lobby(u32::MAX);
+        self.wake_local(u32::MAX);
     }
 
     /// Wakes the other sleepers of this process, after a look found something new.
     pub fn notify_process(&self) {
-        self.wake_lobby(u32::MAX);
-        self.ring_all();
+        self.wake_local(u32::MAX);
+        self.set_all();
     }
 
-    /// Rings every armed bell.
-    pub fn ring_all(&self) {
-        if self.bells.is_any_armed() {
-            self.bells.ring_all();
+    /// Sets every armed eventfd.
+    pub fn set_all(&self) {
+        if self.poll_events.is_any_armed() {
+            self.poll_events.set_all();
         }
     }
 
-    /// Silences `bell`, and has it rung once when record `position` is there, or there is something else to ask for. The caller
-    /// looks after this, as before a sleep. Whether the bell is the first of this namespace that is armed.
-    pub fn arm(&self, bell: &Arc<Bell>, position: u64) -> Result<bool> {
-        bell.event().clear();
-        let is_first = self.bells.arm(bell, position)?;
+    /// Clears `poll_event`, and has it set once when record `position` is there, or there is something else to ask for. The caller
+    /// looks after this, as before a sleep. Answers whether it is the first of this namespace that is armed.
+    pub fn arm(&self, poll_event: &Arc<PollEvent>, position: u64) -> Result<bool> {
+        poll_event.event().clear();
+        let is_first = self.poll_events.arm(poll_event, position)?;
         fence(Ordering::SeqCst);
         Ok(is_first)
     }
 
-    /// Forgets `bell`; nobody but an interrupt rings it after this.
-    pub fn disarm(&self, bell: &Arc<Bell>) {
-        self.bells.disarm(bell);
+    /// Disarms `poll_event`: only an interrupt sets it after this.
+    pub fn disarm(&self, poll_event: &Arc<PollEvent>) {
+        self.poll_events.disarm(poll_event);
     }
 
     pub fn is_any_armed(&self) -> bool {
-        self.bells.is_any_armed()
+        self.poll_events.is_any_armed()
     }
 
     /// The first half of a sleep: whoever looks after this, and then sleeps while the word is as it was seen, misses nothing.
@@ -225,9 +233,9 @@ impl EventCount {
         FutexWatch { word: words.counter(), seen, scope: words.scope() }
     }
 
-    /// Rings the bells whose records are visible.
-    pub fn ring_due(&self, visible: &Visible) {
-        self.bells.ring_below(visible.count());
+    /// Sets the armed eventfds whose records are visible.
+    pub fn set_due(&self, visible: &Visible) {
+        self.poll_events.set_below(visible.count());
     }
 
     /// For one call that may sleep, several times.
@@ -241,7 +249,7 @@ impl EventCount {
         look_due_in: impl FnOnce() -> Duration,
         ready: impl FnOnce() -> bool,
     ) -> Woken {
-        let seen_lobby = self.lobby.load(Ordering::Acquire);
+        let seen_local = self.local.load(Ordering::Acquire);
         let FutexWatch { word, seen, scope } = self.watch();
         if ready() {
             return Woken::Ready;
@@ -260,10 +268,10 @@ impl EventCount {
         if look_due_in.is_zero() {
             return Woken::Ready;
         }
-        if self.lookout.swap(true, Ordering::AcqRel) {
-            // The lookout is woken by what comes after its own look; what came between our look and its own is ours to see.
+        if self.page_is_watched.swap(true, Ordering::AcqRel) {
+            // The thread that watches the page is woken by what comes after its own look. What came between our look and its own is ours to see.
             if word.load(Ordering::Acquire) == seen {
-                futex::wait(&self.lobby, seen_lobby, left, futex::Scope::Private);
+                futex::wait(&self.local, seen_local, left, futex::Scope::Private);
             }
             return Woken::Perhaps;
         }
@@ -272,9 +280,9 @@ impl EventCount {
         let timed_out = futex::wait(word, seen, Some(longest), scope);
         let changed = word.load(Ordering::Acquire) != seen;
         // Swapped as when it was taken: loom lets a plain store and a concurrent swap pass each other.
-        self.lookout.swap(false, Ordering::AcqRel);
-        // One successor in the lobby is enough unless all have a reason to ask again.
-        self.wake_lobby(if changed { u32::MAX } else { 1 });
+        self.page_is_watched.swap(false, Ordering::AcqRel);
+        // One thread that takes its place is enough, unless all have a reason to ask again.
+        self.wake_local(if changed { u32::MAX } else { 1 });
         if timed_out && is_look_first && !changed { Woken::Look } else { Woken::Perhaps }
     }
 
@@ -293,7 +301,7 @@ impl EventCount {
         let old = self.words();
         if old.successor.set(memory::boxed(WakeWords::new(Some(page)))?).is_ok() {
             old.wake_all();
-            self.wake_lobby(u32::MAX);
+            self.wake_local(u32::MAX);
         }
         Ok(())
     }
@@ -306,9 +314,9 @@ impl EventCount {
         words
     }
 
-    fn wake_lobby(&self, most: u32) {
-        self.lobby.fetch_add(1, Ordering::AcqRel);
-        futex::wake(&self.lobby, most, futex::Scope::Private);
+    fn wake_local(&self, most: u32) {
+        self.local.fetch_add(1, Ordering::AcqRel);
+        futex::wake(&self.local, most, futex::Scope::Private);
     }
 }
 
@@ -334,11 +342,11 @@ impl Waiter<'_> {
 }
 
 impl Drop for Waiter<'_> {
-    /// Whoever leaves may have been the one in the lobby that was to become the lookout.
+    /// This thread may have been the one that was woken to watch the page next.
     fn drop(&mut self) {
         let events = self.events;
-        if self.has_slept && !events.writer_here && !events.lookout.load(Ordering::Acquire) {
-            events.wake_lobby(1);
+        if self.has_slept && !events.writer_here && !events.page_is_watched.load(Ordering::Acquire) {
+            events.wake_local(1);
         }
     }
 }

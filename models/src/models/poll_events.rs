@@ -1,6 +1,6 @@
-//! Event loops: a stream that was armed is rung for whatever it waits for. A lost edge is a deadlock here.
+//! Event loops: the eventfd of a stream that was armed is set for whatever it waits for. A lost edge is a deadlock here.
 
-use super::super::wait::{Bell, Interrupt};
+use super::super::wait::{Interrupt, PollEvent};
 use super::waiting::{Namespace, spawn};
 use crate::storage::EventFd;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// A stream of an event loop.
 struct Stream {
     namespace: Namespace,
-    bell: crate::util::sync::Arc<Bell>,
+    poll_event: crate::util::sync::Arc<PollEvent>,
     interrupt: Arc<Interrupt>,
 }
 
@@ -18,18 +18,19 @@ impl Stream {
     }
 
     fn interrupted_by(namespace: &Namespace, interrupt: Arc<Interrupt>) -> Stream {
-        let bell = interrupt.set_bell(crate::util::sync::Arc::new(Bell::new(EventFd::new())).unwrap()).clone();
-        Stream { namespace: namespace.clone(), bell, interrupt }
+        let poll_event =
+            interrupt.set_poll_event(crate::util::sync::Arc::new(PollEvent::new(EventFd::new())).unwrap()).clone();
+        Stream { namespace: namespace.clone(), poll_event, interrupt }
     }
 
     /// As the header teaches it: arm, look, wait until readable. `position`: the record that is wanted.
     fn wait(&self, position: u64) {
         loop {
-            self.namespace.events.arm(&self.bell, position).unwrap();
+            self.namespace.events.arm(&self.poll_event, position).unwrap();
             if self.is_ready(position) {
                 return;
             }
-            self.bell.event().wait_readable();
+            self.poll_event.event().wait_readable();
             if self.is_ready(position) {
                 return;
             }
@@ -59,14 +60,14 @@ pub fn arm_two_and_publish() {
     let polling = spawn(move || {
         let stream = Stream::new(&other);
         stream.wait(0);
-        other.events.disarm(&stream.bell);
+        other.events.disarm(&stream.poll_event);
     });
     Stream::new(&namespace).wait(1);
     polling.join().unwrap();
     writing.join().unwrap();
 }
 
-/// The interrupt may come before the stream has a bell.
+/// The interrupt may come before the stream has an eventfd.
 pub fn arm_and_interrupt() {
     let (namespace, interrupt) = (Namespace::new(), Arc::new(Interrupt::default()));
     let (interrupter, raised) = (namespace.clone(), Arc::clone(&interrupt));
