@@ -24,11 +24,11 @@ use std::ptr;
 const SLOT_BITS: u32 = 20;
 const FORK_BITS: u32 = 12;
 const FORK_SHIFT: u32 = SLOT_BITS;
-const TURN_SHIFT: u32 = FORK_SHIFT + FORK_BITS;
-const _: () = assert!(TURN_SHIFT == 32);
+const VERSION_SHIFT: u32 = FORK_SHIFT + FORK_BITS;
+const _: () = assert!(VERSION_SHIFT == 32);
 
 /// A turn modulo 4. The two odd ones are claims: filling and emptying.
-const TURNS_PER_LOAN: u32 = 4;
+const VERSIONS_PER_LOAN: u32 = 4;
 const FREE: u32 = 0;
 const LENT: u32 = 2;
 
@@ -47,7 +47,7 @@ pub struct Loans<T> {
 }
 
 struct LoanSlot<T> {
-    turn: AtomicU32,
+    version: AtomicU32,
     loan: UnsafeCell<Option<T>>,
 }
 
@@ -74,15 +74,15 @@ impl<T: Send> Loans<T> {
         // SAFETY: the claim made this thread the only one to touch the loan until the next turn.
         slot.loan.with_mut(|place| unsafe { *place = Some(loan) });
         let lent = filling.wrapping_add(1);
-        slot.turn.store(lent, Ordering::Release);
-        Ok(u64::from(lent) << TURN_SHIFT | fork_number() << FORK_SHIFT | index as u64)
+        slot.version.store(lent, Ordering::Release);
+        Ok(u64::from(lent) << VERSION_SHIFT | fork_number() << FORK_SHIFT | index as u64)
     }
 
     /// What a token names, which it does once; `None` for a token that names nothing (any more).
     #[expect(clippy::cast_possible_truncation, reason = "the fields of a token are no wider than these types")]
     pub fn take_back(&self, token: u64) -> Option<ReturnedLoan<T>> {
-        let lent = (token >> TURN_SHIFT) as u32;
-        if lent % TURNS_PER_LOAN != LENT {
+        let lent = (token >> VERSION_SHIFT) as u32;
+        if lent % VERSIONS_PER_LOAN != LENT {
             return None;
         }
         match field(token, FORK_SHIFT, FORK_BITS).cmp(&fork_number()) {
@@ -95,7 +95,7 @@ impl<T: Send> Loans<T> {
         let emptying = slot.claim(lent)?;
         // SAFETY: the claim made this thread the only one to touch the loan until the next turn.
         let loan = slot.loan.with_mut(|place| unsafe { (*place).take() });
-        slot.turn.store(emptying.wrapping_add(1), Ordering::Release);
+        slot.version.store(emptying.wrapping_add(1), Ordering::Release);
         loan.map(ReturnedLoan::Loan)
     }
 
@@ -108,11 +108,11 @@ impl<T: Send> Loans<T> {
     #[inline]
     fn claim_if_free(&self, index: usize) -> Option<(usize, &LoanSlot<T>, u32)> {
         let slot = self.slot(index)?;
-        let turn = slot.turn.load(Ordering::Relaxed);
-        if turn % TURNS_PER_LOAN != FREE {
+        let version = slot.version.load(Ordering::Relaxed);
+        if version % VERSIONS_PER_LOAN != FREE {
             return None;
         }
-        Some((index, slot, slot.claim(turn)?))
+        Some((index, slot, slot.claim(version)?))
     }
 
     #[cold]
@@ -157,7 +157,7 @@ impl<T: Send> Loans<T> {
         slots
             .try_reserve_exact(added_count)
             .map_err(|_| no_memory("the table of records held", (added_count * size_of::<LoanSlot<T>>()) as u64))?;
-        slots.resize_with(added_count, || LoanSlot { turn: AtomicU32::new(FREE), loan: UnsafeCell::new(None) });
+        slots.resize_with(added_count, || LoanSlot { version: AtomicU32::new(FREE), loan: UnsafeCell::new(None) });
         let added = Box::into_raw(slots.into_boxed_slice());
         let published = chunk.compare_exchange(ptr::null_mut(), added.cast(), Ordering::Release, Ordering::Relaxed);
         if published.is_err() {
@@ -169,10 +169,10 @@ impl<T: Send> Loans<T> {
 }
 
 impl<T> LoanSlot<T> {
-    /// Goes on from `turn`, if this is its turn and no other thread is faster.
-    fn claim(&self, turn: u32) -> Option<u32> {
-        let claimed = turn.wrapping_add(1);
-        self.turn.compare_exchange(turn, claimed, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| claimed)
+    /// Goes on from `version`, if this is its turn and no other thread is faster.
+    fn claim(&self, version: u32) -> Option<u32> {
+        let claimed = version.wrapping_add(1);
+        self.version.compare_exchange(version, claimed, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| claimed)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Covering what was published: checkpoints, the mark of a poisoned namespace, the clean close.
 
-use super::{Tails, Unfinished, Writer};
+use super::{StagingGuard, Unfinished, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::journal;
 use crate::format::PAGE_SIZE_BYTES;
@@ -30,7 +30,7 @@ impl Writer {
     /// Tells those who wait for the journal, and leaves a note on disk, as well as that can be done, without endangering the last
     /// synced checkpoint.
     pub(super) fn mark_poisoned(&self) {
-        self.tail.notify(self.tail.lock());
+        self.groups.notify(self.groups.lock());
         let mut checkpoints = self.sync.lock();
         // Once closed, the files may be another writer's.
         if checkpoints.closed.is_none() {
@@ -57,7 +57,7 @@ impl Writer {
         if checkpoints.closed.is_some() {
             return Err(self.namespace.closed_error());
         }
-        let published = self.tail.lock().state.as_ref().map(|ends| ends.published);
+        let published = self.groups.lock().state.as_ref().map(|staging| staging.published);
         let (count, end) = published.ok_or_else(|| self.namespace.closed_error())?;
         self.refuse_poisoned()?;
         let covered = match self.check_files() {
@@ -66,12 +66,12 @@ impl Writer {
         };
         drop(checkpoints);
         if let Err(error) = &covered {
-            let mut tails = self.tail.lock();
-            if let Some(ends) = tails.state.as_mut() {
-                ends.failed_checkpoints += 1;
-                ends.checkpoint_error = Some(error.clone());
+            let mut guard = self.groups.lock();
+            if let Some(staging) = guard.state.as_mut() {
+                staging.failed_checkpoints += 1;
+                staging.checkpoint_error = Some(error.clone());
             }
-            self.tail.notify(tails);
+            self.groups.notify(guard);
         }
         covered
     }
@@ -108,21 +108,21 @@ impl Writer {
         Ok(())
     }
 
-    /// Syncs the side file, in which entries of an append that failed were zeroed, and locks `tails` anew.
-    pub(super) fn sync_zeros<'a>(&'a self, tails: Tails<'a>) -> Result<Tails<'a>> {
-        drop(tails);
+    /// Syncs the side file, in which entries of an append that failed were zeroed, and locks `guard` anew.
+    pub(super) fn sync_zeros<'a>(&'a self, guard: StagingGuard<'a>) -> Result<StagingGuard<'a>> {
+        drop(guard);
         let mut checkpoints = self.sync.lock();
         if checkpoints.closed.is_some() {
-            return Ok(self.tail.lock());
+            return Ok(self.groups.lock());
         }
         self.refuse_poisoned()?;
         self.settle(&mut checkpoints, "syncing", || self.index.file.sync())?;
         checkpoints.synced = true;
-        let mut tails = self.tail.lock();
-        if let Some(ends) = tails.state.as_mut() {
-            ends.zeros_unsynced = false;
+        let mut guard = self.groups.lock();
+        if let Some(staging) = guard.state.as_mut() {
+            staging.zeros_unsynced = false;
         }
-        Ok(tails)
+        Ok(guard)
     }
 
     /// Ends appending and leaves the files as exactly the records; repeatable, with the first answer.
@@ -132,7 +132,7 @@ impl Writer {
         if let Some(outcome) = checkpoints.closed {
             return outcome.map_err(|kind| Error::new(kind, "closing it failed before").of(self.namespace.log_path()));
         }
-        let published = self.tail.lock().state.take().map(|ends| ends.published);
+        let published = self.groups.lock().state.take().map(|staging| staging.published);
         let outcome = match published {
             Some((count, end)) if !self.namespace.poisoned.load(Ordering::Acquire) => {
                 self.close_cleanly(&mut checkpoints, count, end)
@@ -152,12 +152,12 @@ impl Writer {
 
     /// Lets commits in flight come to an end, and no more begin.
     fn refuse_appends(&self) {
-        let mut tails = self.tail.lock();
-        if let Some(ends) = tails.state.as_mut() {
-            ends.closing = true;
+        let mut guard = self.groups.lock();
+        if let Some(staging) = guard.state.as_mut() {
+            staging.closing = true;
         }
-        self.tail.notify(tails);
-        drop(self.tail.settled(self.tail.lock()));
+        self.groups.notify(guard);
+        drop(self.groups.settled(self.groups.lock()));
     }
 
     fn close_cleanly(&self, checkpoints: &mut Checkpoints, count: u64, end: u64) -> Result<()> {

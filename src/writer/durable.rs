@@ -23,27 +23,27 @@ impl Staging {
 
 impl Writer {
     /// Finds room for the frame of records up to `end`; where there is none yet, the caller waits and asks again.
-    pub(super) fn find_room_in_journal(&self, ends: &mut Staging, end: u64) -> Result<FrameRoom> {
-        let Some(journal) = &mut ends.journal else { return Ok(FrameRoom::Here) };
+    pub(super) fn find_room_in_journal(&self, staging: &mut Staging, end: u64) -> Result<FrameRoom> {
+        let Some(journal) = &mut staging.journal else { return Ok(FrameRoom::Here) };
         // A limit lowered below the journal is a refusal as long as nothing is staged; afterwards it would leave the outcome unknown.
         let failed = |error| Error::os("writing its journal", &error).of(self.namespace.log_path());
         journal.file.may_reach(journal.size_bytes()).map_err(failed)?;
-        let length_bytes = end - ends.end;
+        let length_bytes = end - staging.end;
         let body_bytes = if journal.is_too_long(length_bytes) { 0 } else { in_memory(length_bytes) };
-        let place = journal.find_room(body_bytes, ends.count, ends.end, ends.covered_count)?;
-        self.half_waits.store(journal.wants_checkpoint(ends.covered_count), Ordering::Relaxed);
+        let place = journal.find_room(body_bytes, staging.count, staging.end, staging.covered_count)?;
+        self.half_waits.store(journal.wants_checkpoint(staging.covered_count), Ordering::Relaxed);
         Ok(place)
     }
 
     /// Tells those who wait for the journal that a synced checkpoint covers `count` records.
     pub(super) fn covered(&self, count: u64) {
-        let mut tails = self.tail.lock();
-        if let Some(ends) = tails.state.as_mut() {
-            ends.covered_count = count;
-            let waits = ends.journal.as_ref().is_some_and(|journal| journal.wants_checkpoint(count));
+        let mut guard = self.groups.lock();
+        if let Some(staging) = guard.state.as_mut() {
+            staging.covered_count = count;
+            let waits = staging.journal.as_ref().is_some_and(|journal| journal.wants_checkpoint(count));
             self.half_waits.store(waits, Ordering::Relaxed);
         }
-        self.tail.notify(tails);
+        self.groups.notify(guard);
     }
 
     fn sync_in_place(&self) -> Result<()> {
@@ -79,17 +79,17 @@ impl Commit<Option<Staging>> for Writer {
         Ok(())
     }
 
-    fn take(&self, ends: &mut Option<Staging>) -> StagedGroup {
-        let Some(ends) = ends else {
+    fn take(&self, staging: &mut Option<Staging>) -> StagedGroup {
+        let Some(staging) = staging else {
             return StagedGroup { frames: None, count: 0, end: 0, commits: 0, in_place: false };
         };
-        let spare = std::mem::take(&mut ends.spare);
+        let spare = std::mem::take(&mut staging.spare);
         StagedGroup {
-            frames: ends.journal.as_mut().map(|journal| journal.take(spare)),
-            count: ends.count,
-            end: ends.end,
-            commits: ends.commits,
-            in_place: std::mem::take(&mut ends.in_place),
+            frames: staging.journal.as_mut().map(|journal| journal.take(spare)),
+            count: staging.count,
+            end: staging.end,
+            commits: staging.commits,
+            in_place: std::mem::take(&mut staging.in_place),
         }
     }
 
@@ -102,10 +102,10 @@ impl Commit<Option<Staging>> for Writer {
         synced.map_err(|error| self.poison("writing its journal", &error))
     }
 
-    fn publish(&self, ends: &mut Option<Staging>, group: StagedGroup) -> Result<()> {
-        let Some(ends) = ends else { return Err(self.namespace.closed_error()) };
-        self.publish_to(ends, group.count, group.end, group.commits)?;
-        ends.spare = group.frames.map(|frames| frames.bytes).unwrap_or_default();
+    fn publish(&self, staging: &mut Option<Staging>, group: StagedGroup) -> Result<()> {
+        let Some(staging) = staging else { return Err(self.namespace.closed_error()) };
+        self.publish_to(staging, group.count, group.end, group.commits)?;
+        staging.spare = group.frames.map(|frames| frames.bytes).unwrap_or_default();
         self.namespace.counters.syncs.fetch_add(1, Ordering::Relaxed);
         self.namespace.published();
         Ok(())

@@ -15,14 +15,14 @@ use crate::util::sync::{Condvar, Mutex, MutexGuard};
 /// What is staged, and whose turn it is.
 #[derive(Debug)]
 pub struct Groups<S> {
-    turns: Mutex<Turns<S>>,
+    queue: Mutex<Queue<S>>,
     /// A group was committed or has failed, or something else happened that somebody waits for.
     changed: Condvar,
 }
 
 /// The staged state and the tickets.
 #[derive(Debug)]
-pub struct Turns<S> {
+pub struct Queue<S> {
     pub state: S,
     staged: u64,
     committed: u64,
@@ -45,22 +45,22 @@ pub trait Commit<S> {
 
 impl<S> Groups<S> {
     pub fn new(state: S) -> Groups<S> {
-        let turns = Turns { state, staged: 0, committed: 0, is_led: false, failed: None };
-        Groups { turns: Mutex::new(turns), changed: Condvar::new() }
+        let queue = Queue { state, staged: 0, committed: 0, is_led: false, failed: None };
+        Groups { queue: Mutex::new(queue), changed: Condvar::new() }
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, Turns<S>> {
-        self.turns.lock()
+    pub fn lock(&self) -> MutexGuard<'_, Queue<S>> {
+        self.queue.lock()
     }
 
     /// Gives the lock up until something changes; the caller looks again.
-    pub fn wait<'a>(&'a self, turns: MutexGuard<'a, Turns<S>>) -> MutexGuard<'a, Turns<S>> {
-        self.changed.wait_until(turns, None).0
+    pub fn wait<'a>(&'a self, queue: MutexGuard<'a, Queue<S>>) -> MutexGuard<'a, Queue<S>> {
+        self.changed.wait_until(queue, None).0
     }
 
-    /// Wakes everybody who waits here, after the caller changed something under the lock that is `turns`.
-    pub fn notify(&self, turns: MutexGuard<'_, Turns<S>>) {
-        drop(turns);
+    /// Wakes everybody who waits here, after the caller changed something under the lock that is `queue`.
+    pub fn notify(&self, queue: MutexGuard<'_, Queue<S>>) {
+        drop(queue);
         self.changed.notify_all();
     }
 
@@ -68,43 +68,43 @@ impl<S> Groups<S> {
     ///
     /// # Errors
     /// That of its group, or of an earlier one.
-    pub fn commit<'a, C: Commit<S>>(&'a self, mut turns: MutexGuard<'a, Turns<S>>, how: &C) -> Result<()> {
-        turns.staged += 1;
-        let ticket = turns.staged;
-        while turns.committed < ticket {
-            if let Some(failed) = &turns.failed {
+    pub fn commit<'a, C: Commit<S>>(&'a self, mut queue: MutexGuard<'a, Queue<S>>, how: &C) -> Result<()> {
+        queue.staged += 1;
+        let ticket = queue.staged;
+        while queue.committed < ticket {
+            if let Some(failed) = &queue.failed {
                 return Err(failed.clone());
             }
-            turns = if turns.is_led { self.wait(turns) } else { self.lead(turns, how) };
+            queue = if queue.is_led { self.wait(queue) } else { self.lead(queue, how) };
         }
         Ok(())
     }
 
-    fn lead<'a, C: Commit<S>>(&'a self, mut turns: MutexGuard<'a, Turns<S>>, how: &C) -> MutexGuard<'a, Turns<S>> {
-        turns.is_led = true;
-        let to = turns.staged;
-        let group = how.take(&mut turns.state);
-        drop(turns);
+    fn lead<'a, C: Commit<S>>(&'a self, mut queue: MutexGuard<'a, Queue<S>>, how: &C) -> MutexGuard<'a, Queue<S>> {
+        queue.is_led = true;
+        let to = queue.staged;
+        let group = how.take(&mut queue.state);
+        drop(queue);
         let lead = Lead(self);
         let written = how.refuse().and_then(|()| how.write(&group));
-        let mut turns = self.lock();
+        let mut queue = self.lock();
         let allowed = written.and_then(|()| how.refuse());
-        match allowed.and_then(|()| how.publish(&mut turns.state, group)) {
-            Ok(()) => turns.committed = to,
-            Err(error) => turns.failed = Some(error),
+        match allowed.and_then(|()| how.publish(&mut queue.state, group)) {
+            Ok(()) => queue.committed = to,
+            Err(error) => queue.failed = Some(error),
         }
-        turns.is_led = false;
+        queue.is_led = false;
         std::mem::forget(lead);
         self.changed.notify_all();
-        turns
+        queue
     }
 
     /// Waits until everything staged is committed or has failed; the caller has made sure that nothing more is staged.
-    pub fn settled<'a>(&'a self, mut turns: MutexGuard<'a, Turns<S>>) -> MutexGuard<'a, Turns<S>> {
-        while turns.is_led || turns.failed.is_none() && turns.committed < turns.staged {
-            turns = self.wait(turns);
+    pub fn settled<'a>(&'a self, mut queue: MutexGuard<'a, Queue<S>>) -> MutexGuard<'a, Queue<S>> {
+        while queue.is_led || queue.failed.is_none() && queue.committed < queue.staged {
+            queue = self.wait(queue);
         }
-        turns
+        queue
     }
 }
 
@@ -113,12 +113,12 @@ struct Lead<'a, S>(&'a Groups<S>);
 
 impl<S> Drop for Lead<'_, S> {
     fn drop(&mut self) {
-        let mut turns = self.0.lock();
-        turns.is_led = false;
+        let mut queue = self.0.lock();
+        queue.is_led = false;
         let kind = crate::error::ErrorKind::Panic;
-        turns.failed =
+        queue.failed =
             Some(Error::new(kind, "the thread that led this commit panicked; the append may or may not be there"));
-        self.0.notify(turns);
+        self.0.notify(queue);
     }
 }
 
@@ -160,10 +160,10 @@ mod tests {
     }
 
     fn append(groups: &Groups<u64>, how: &Counting) -> Result<()> {
-        let mut turns = groups.lock();
-        turns.state += 1;
-        let number = turns.state;
-        groups.commit(turns, how)?;
+        let mut queue = groups.lock();
+        queue.state += 1;
+        let number = queue.state;
+        groups.commit(queue, how)?;
         assert!(how.published.load(Ordering::Relaxed) >= number, "acknowledged before it was published");
         Ok(())
     }
@@ -193,9 +193,9 @@ mod tests {
         }
         fn write(&self, group: &u64) -> Result<()> {
             if *group == 1 {
-                let mut turns = self.0.lock();
-                turns.state += 1;
-                turns.staged += 1;
+                let mut queue = self.0.lock();
+                queue.state += 1;
+                queue.staged += 1;
             }
             self.1.write(group)
         }
@@ -209,11 +209,11 @@ mod tests {
         let groups = Groups::new(0);
         let how = Overtaken(&groups, Counting::default());
         let stage_and_commit = || {
-            let mut turns = groups.lock();
-            turns.state += 1;
-            groups.commit(turns, &how).unwrap();
-            let turns = groups.lock();
-            (turns.staged, turns.committed, how.1.published.load(Ordering::Relaxed))
+            let mut queue = groups.lock();
+            queue.state += 1;
+            groups.commit(queue, &how).unwrap();
+            let queue = groups.lock();
+            (queue.staged, queue.committed, how.1.published.load(Ordering::Relaxed))
         };
         assert_eq!(stage_and_commit(), (2, 1, 1), "staged, committed, published");
         assert_eq!(stage_and_commit(), (3, 3, 3));
@@ -223,17 +223,17 @@ mod tests {
     fn nothing_is_settled_between_two_leaders() {
         let (groups, how) = (Groups::new(0), Counting::default());
         // Somebody has staged and does not lead yet.
-        let mut turns = groups.lock();
-        turns.state += 1;
-        turns.staged += 1;
-        drop(turns);
+        let mut queue = groups.lock();
+        queue.state += 1;
+        queue.staged += 1;
+        drop(queue);
         let (looks, looked) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             let settling = scope.spawn(|| {
-                let turns = groups.lock();
+                let queue = groups.lock();
                 looks.send(()).unwrap();
-                let turns = groups.settled(turns);
-                (turns.staged, turns.committed)
+                let queue = groups.settled(queue);
+                (queue.staged, queue.committed)
             });
             // It has the lock until it has decided.
             looked.recv().unwrap();

@@ -1,7 +1,7 @@
 //! The one writer of a namespace: `put` stages a commit in both files, `durable` makes it so through the journal, `checkpoint` covers
 //! what was published and closes cleanly. Here is the order they go in, and what happens when any of it fails.
 //!
-//! Lock order: `sync` (one checkpoint, sync or close at a time), then `tail` (one commit at a time).
+//! Lock order: `sync` (one checkpoint, sync or close at a time), then `groups` (one commit at a time).
 
 mod checkpoint;
 mod codecs;
@@ -23,7 +23,7 @@ use crate::options::CHECKPOINT_BYTES_MAX;
 use crate::recovery::Opened;
 use crate::storage::{CommitWord, File, Tail};
 use crate::util::sync::{Arc, Mutex, MutexGuard};
-use crate::writer::group::{Groups, Turns};
+use crate::writer::group::{Groups, Queue};
 use crate::writer::payloads::{Appended, Payloads};
 use checkpoint::Checkpoints;
 use codecs::Codecs;
@@ -32,7 +32,7 @@ use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// What only the thread that stages or publishes touches.
+/// The ends of both files, and what is staged there. Only the thread that holds the lock of `groups` touches it.
 #[derive(Debug)]
 struct Staging {
     log: Box<dyn Tail>,
@@ -62,7 +62,7 @@ struct Staging {
     closing: bool,
 }
 
-type Tails<'a> = MutexGuard<'a, Turns<Option<Staging>>>;
+type StagingGuard<'a> = MutexGuard<'a, Queue<Option<Staging>>>;
 
 /// The writer of one namespace.
 #[derive(Debug)]
@@ -73,8 +73,8 @@ pub struct Writer {
     live: Option<Live>,
     /// Of a durable writer.
     journal: Option<Arc<dyn File>>,
-    /// `None` once closed; the tails go with it, and the lock with the last use of the file.
-    tail: Groups<Option<Staging>>,
+    /// What is staged; `None` once closed, and the ends of both files are let go with it, the lock with the last use of the file.
+    groups: Groups<Option<Staging>>,
     sync: Mutex<Checkpoints>,
     lock: Mutex<Option<Arc<dyn File>>>,
     files: WriterFiles,
@@ -96,7 +96,7 @@ impl Writer {
         let word = log.commit_word(true).map_err(failed)?;
         let (log_tail, index_tail) = (log.tail().map_err(failed)?, index.file.tail().map_err(failed)?);
         let journal_file = journal.as_ref().map(|journal| Arc::clone(&journal.file));
-        let ends = Staging {
+        let staging = Staging {
             log: log_tail,
             index: index_tail,
             word,
@@ -128,7 +128,7 @@ impl Writer {
             index,
             live,
             journal: journal_file,
-            tail: Groups::new(Some(ends)),
+            groups: Groups::new(Some(staging)),
             sync: Mutex::new(Checkpoints::new(checkpoint, slot)),
             lock: Mutex::new(Some(lock)),
             files,
@@ -153,11 +153,11 @@ impl Writer {
         if count > 0 {
             self.record_codecs()?;
         }
-        let (tails, appended) = self.reserve(count, stored_size, expected_number)?;
+        let (guard, appended) = self.reserve(count, stored_size, expected_number)?;
         if count == 0 {
             return Ok(appended);
         }
-        let committed = self.stage(tails, payloads, appended).and_then(|tails| self.commit(tails));
+        let committed = self.stage(guard, payloads, appended).and_then(|guard| self.commit(guard));
         drop(unfinished);
         committed.map(|()| appended).map_err(|error| {
             if self.namespace.poisoned.load(Ordering::Acquire) {
@@ -169,15 +169,20 @@ impl Writer {
 
     /// Takes the lock and finds where `count` records of `stored_size` payload bytes go, after the wait for room in the journal.
     #[inline]
-    fn reserve(&self, count: u64, stored_size: u64, expected_number: Option<u64>) -> Result<(Tails<'_>, Appended)> {
-        let mut tails = self.tail.lock();
+    fn reserve(
+        &self,
+        count: u64,
+        stored_size: u64,
+        expected_number: Option<u64>,
+    ) -> Result<(StagingGuard<'_>, Appended)> {
+        let mut guard = self.groups.lock();
         let mut failed_before = None;
         loop {
-            if self.open_ends(&mut tails)?.zeros_unsynced {
-                tails = self.sync_zeros(tails)?;
+            if self.open_staging(&mut guard)?.zeros_unsynced {
+                guard = self.sync_zeros(guard)?;
             }
-            let ends = self.open_ends(&mut tails)?;
-            let (number, offset) = (ends.count, ends.end);
+            let staging = self.open_staging(&mut guard)?;
+            let (number, offset) = (staging.count, staging.end);
             if let Some(expected) = expected_number.filter(|expected| *expected != number) {
                 let message =
                     format_args!("the next record is {number}, not {expected}; read up to there and decide again");
@@ -185,46 +190,53 @@ impl Writer {
             }
             let appended = Appended { number, offset, stored_size, count };
             if count == 0 {
-                return Ok((tails, appended));
+                return Ok((guard, appended));
             }
-            match self.find_room_in_journal(ends, end_of(appended)?)? {
-                FrameRoom::Here => return Ok((tails, appended)),
+            match self.find_room_in_journal(staging, end_of(appended)?)? {
+                FrameRoom::Here => return Ok((guard, appended)),
                 FrameRoom::AfterPending => {}
                 FrameRoom::AfterCheckpoint => {
                     // What refuses a checkpoint may last: the append returns the first such error and waits for no second checkpoint.
-                    let before = *failed_before.get_or_insert(ends.failed_checkpoints);
-                    if let Some(error) = ends.checkpoint_error.as_ref().filter(|_| ends.failed_checkpoints > before) {
+                    let before = *failed_before.get_or_insert(staging.failed_checkpoints);
+                    if let Some(error) =
+                        staging.checkpoint_error.as_ref().filter(|_| staging.failed_checkpoints > before)
+                    {
                         return Err(error.clone().at(number, offset));
                     }
                 }
             }
-            tails = self.tail.wait(tails);
+            guard = self.groups.wait(guard);
         }
     }
 
     /// Puts bytes, entries and frame where [`Writer::reserve`] found room for them.
     #[inline]
-    fn stage<'a>(&'a self, mut tails: Tails<'a>, payloads: Payloads<'_>, appended: Appended) -> Result<Tails<'a>> {
-        let ends = self.open_ends(&mut tails)?;
+    fn stage<'a>(
+        &'a self,
+        mut guard: StagingGuard<'a>,
+        payloads: Payloads<'_>,
+        appended: Appended,
+    ) -> Result<StagingGuard<'a>> {
+        let staging = self.open_staging(&mut guard)?;
         let (end, count) = (end_of(appended)?, appended.count);
-        match self.make_room(ends, end, count).and_then(|()| self.put(ends, payloads, end, count)) {
-            Ok(()) => Ok(tails),
+        match self.make_room(staging, end, count).and_then(|()| self.put(staging, payloads, end, count)) {
+            Ok(()) => Ok(guard),
             // The error says that there is no trace: not even after a loss of power, and none that a later append could be mixed with.
-            Err(error) if ends.zeros_unsynced => self.sync_zeros(tails).and(Err(error)),
+            Err(error) if staging.zeros_unsynced => self.sync_zeros(guard).and(Err(error)),
             Err(error) => Err(error),
         }
     }
 
     /// Makes what is staged durable, if that is the mode, and shows it.
     #[inline]
-    fn commit(&self, mut tails: Tails<'_>) -> Result<()> {
+    fn commit(&self, mut guard: StagingGuard<'_>) -> Result<()> {
         // What is staged is not refused any more, whatever became of the namespace meanwhile: an error would say that it is not there.
-        let ends = tails.state.as_mut().expect("invariant: a writer is not closed while its lock is held");
-        if ends.journal.is_some() {
-            return self.tail.commit(tails, self);
+        let staging = guard.state.as_mut().expect("invariant: a writer is not closed while its lock is held");
+        if staging.journal.is_some() {
+            return self.groups.commit(guard, self);
         }
-        self.publish(ends)?;
-        drop(tails);
+        self.publish(staging)?;
+        drop(guard);
         self.namespace.published();
         Ok(())
     }
@@ -253,10 +265,10 @@ impl Writer {
 
     /// The ends, unless the writer is closed or poisoned.
     #[inline]
-    fn open_ends<'a>(&self, tails: &'a mut Tails<'_>) -> Result<&'a mut Staging> {
-        match tails.state.as_mut() {
-            Some(ends) if !ends.closing && !self.namespace.poisoned.load(Ordering::Acquire) => Ok(ends),
-            ends => Err(self.refusal(ends.is_none_or(|ends| ends.closing))),
+    fn open_staging<'a>(&self, guard: &'a mut StagingGuard<'_>) -> Result<&'a mut Staging> {
+        match guard.state.as_mut() {
+            Some(staging) if !staging.closing && !self.namespace.poisoned.load(Ordering::Acquire) => Ok(staging),
+            staging => Err(self.refusal(staging.is_none_or(|staging| staging.closing))),
         }
     }
 
@@ -283,37 +295,37 @@ impl Writer {
     }
 
     /// Room in both files before anything is written: a full disk changes nothing.
-    fn make_room(&self, ends: &mut Staging, end: u64, count: u64) -> Result<()> {
+    fn make_room(&self, staging: &mut Staging, end: u64, count: u64) -> Result<()> {
         let failed = |what: &str, error: &io::Error| {
             Error::os(format_args!("making room{what}"), error).of(self.namespace.log_path())
         };
-        if end > ends.log.room_end() {
+        if end > staging.log.room_end() {
             self.check_files()?;
-            ends.log.make_room(ends.end, end).map_err(|error| failed("", &error))?;
+            staging.log.make_room(staging.end, end).map_err(|error| failed("", &error))?;
         }
-        let to = ends.count.checked_add(count).and_then(entry_offset);
+        let to = staging.count.checked_add(count).and_then(entry_offset);
         let to = to.ok_or_else(|| too_large("the side file would pass 2^63 bytes"))?;
-        if to > ends.index.room_end() {
+        if to > staging.index.room_end() {
             self.check_files()?;
-            let from = entries_end(ends.count);
-            ends.index.make_room(from, to).map_err(|error| failed(" in the side file", &error))?;
+            let from = entries_end(staging.count);
+            staging.index.make_room(from, to).map_err(|error| failed(" in the side file", &error))?;
         }
         Ok(())
     }
 
     /// Shows everything staged to readers of this process and, through the commit word, to all others.
-    fn publish(&self, ends: &mut Staging) -> Result<()> {
-        self.publish_to(ends, ends.count, ends.end, ends.commits)
+    fn publish(&self, staging: &mut Staging) -> Result<()> {
+        self.publish_to(staging, staging.count, staging.end, staging.commits)
     }
 
-    fn publish_to(&self, ends: &mut Staging, count: u64, end: u64, commits: u64) -> Result<()> {
-        ends.word.store(count).map_err(|error| self.poison("publishing", &error))?;
+    fn publish_to(&self, staging: &mut Staging, count: u64, end: u64, commits: u64) -> Result<()> {
+        staging.word.store(count).map_err(|error| self.poison("publishing", &error))?;
         let counters = &self.namespace.counters;
         // Under the lock, so that these need no atomic addition.
-        let appends = counters.appends.load(Ordering::Relaxed) + (count - ends.published.0);
+        let appends = counters.appends.load(Ordering::Relaxed) + (count - staging.published.0);
         counters.appends.store(appends, Ordering::Relaxed);
         counters.commits.store(commits, Ordering::Relaxed);
-        ends.published = (count, end);
+        staging.published = (count, end);
         self.namespace.visible.publish(count, end);
         Ok(())
     }
@@ -385,10 +397,10 @@ struct Unfinished<'a>(&'a Writer);
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let Writer { namespace, tail, .. } = self.0;
+            let Writer { namespace, groups, .. } = self.0;
             namespace.poisoned.store(true, Ordering::Release);
             namespace.events.notify_all();
-            tail.notify(tail.lock());
+            groups.notify(groups.lock());
         }
     }
 }

@@ -12,65 +12,65 @@ use std::io;
 
 impl Writer {
     /// Steps 3 and 4 of the protocol, and the frame for step 5; the room for all of them is there.
-    pub(super) fn put(&self, ends: &mut Staging, payloads: Payloads<'_>, end: u64, count: u64) -> Result<()> {
-        let time_ns = now_ns().max(ends.time_ns);
+    pub(super) fn put(&self, staging: &mut Staging, payloads: Payloads<'_>, end: u64, count: u64) -> Result<()> {
+        let time_ns = now_ns().max(staging.time_ns);
         match payloads {
-            Payloads::One(parts) => self.put_record(ends, parts, end, time_ns)?,
-            Payloads::Each(records) => self.put_records(ends, records, end, time_ns)?,
+            Payloads::One(parts) => self.put_record(staging, parts, end, time_ns)?,
+            Payloads::Each(records) => self.put_records(staging, records, end, time_ns)?,
         }
-        (ends.count, ends.end, ends.time_ns) = (ends.count + count, end, time_ns);
-        ends.commits += 1;
+        (staging.count, staging.end, staging.time_ns) = (staging.count + count, end, time_ns);
+        staging.commits += 1;
         Ok(())
     }
 
-    fn put_record(&self, ends: &mut Staging, parts: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
-        let size_word = word(end - ends.end - SIZE_WORD_BYTES);
+    fn put_record(&self, staging: &mut Staging, parts: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
+        let size_word = word(end - staging.end - SIZE_WORD_BYTES);
         if let [only] = parts {
-            return self.put_one(ends, &[&size_word, only], end, time_ns);
+            return self.put_one(staging, &[&size_word, only], end, time_ns);
         }
         let mut all: Vec<&[u8]> = Vec::new();
         all.try_reserve_exact(parts.len() + 1).map_err(|_| no_memory("a list of parts", parts.len() as u64 * 16))?;
         all.push(&size_word);
         all.extend_from_slice(parts);
-        self.put_one(ends, &all, end, time_ns)
+        self.put_one(staging, &all, end, time_ns)
     }
 
     /// Puts one record, `bytes` being its size word and its parts.
-    fn put_one(&self, ends: &mut Staging, bytes: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
-        ends.log.put(ends.end, bytes).map_err(|error| self.failed_bytes(&error))?;
-        let entry = Entry::written(ends.end, time_ns, crc32c(bytes), true);
-        self.put_entries(ends, &entry.encode(&self.index.log_id, ends.count))?;
-        ends.push_frame(bytes, end, 1, time_ns);
+    fn put_one(&self, staging: &mut Staging, bytes: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
+        staging.log.put(staging.end, bytes).map_err(|error| self.failed_bytes(&error))?;
+        let entry = Entry::written(staging.end, time_ns, crc32c(bytes), true);
+        self.put_entries(staging, &entry.encode(&self.index.log_id, staging.count))?;
+        staging.push_frame(bytes, end, 1, time_ns);
         Ok(())
     }
 
     /// Puts the records of a batch.
-    fn put_records(&self, ends: &mut Staging, records: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
+    fn put_records(&self, staging: &mut Staging, records: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
         let refused = |_| no_memory("a batch", records.len() as u64 * 64);
         let mut entries = memory::with_room(records.len() * ENTRY_BYTES, "index entries")?;
         let (mut words, mut all) = (Vec::new(), Vec::new());
         words.try_reserve_exact(records.len()).map_err(refused)?;
         all.try_reserve_exact(records.len() * 2).map_err(refused)?;
         words.extend(records.iter().map(|record| word(record.len() as u64)));
-        let mut offset = ends.end;
+        let mut offset = staging.end;
         for (index, (record, size_word)) in records.iter().zip(&words).enumerate() {
             let last_of_batch = index + 1 == records.len();
             let entry = Entry::written(offset, time_ns, crc32c(&[size_word, record]), last_of_batch);
-            entries.extend_from_slice(&entry.encode(&self.index.log_id, ends.count + index as u64));
+            entries.extend_from_slice(&entry.encode(&self.index.log_id, staging.count + index as u64));
             all.push(size_word.as_slice());
             all.push(record);
             offset += SIZE_WORD_BYTES + record.len() as u64;
         }
-        ends.log.put(ends.end, &all).map_err(|error| self.failed_bytes(&error))?;
-        self.put_entries(ends, &entries)?;
-        ends.push_frame(&all, end, records.len() as u64, time_ns);
+        staging.log.put(staging.end, &all).map_err(|error| self.failed_bytes(&error))?;
+        self.put_entries(staging, &entries)?;
+        staging.push_frame(&all, end, records.len() as u64, time_ns);
         Ok(())
     }
 
-    fn put_entries(&self, ends: &mut Staging, entries: &[u8]) -> Result<()> {
-        let at = entries_end(ends.count);
-        let put = ends.index.put(at, &[entries]);
-        put.map_err(|error| self.failed_entries(ends, at, entries.len(), &error))
+    fn put_entries(&self, staging: &mut Staging, entries: &[u8]) -> Result<()> {
+        let at = entries_end(staging.count);
+        let put = staging.index.put(at, &[entries]);
+        put.map_err(|error| self.failed_entries(staging, at, entries.len(), &error))
     }
 
     /// Record bytes beyond the end mean nothing without an entry, so a known lack of room leaves no trace.
@@ -85,7 +85,7 @@ impl Writer {
     /// Entries beyond the count could be taken for records after a crash: they are zeroed, or the namespace is poisoned.
     #[cold]
     #[inline(never)] // its zeros would have every append probe the stack
-    fn failed_entries(&self, ends: &mut Staging, at: u64, size: usize, error: &io::Error) -> Error {
+    fn failed_entries(&self, staging: &mut Staging, at: u64, size: usize, error: &io::Error) -> Error {
         if error.raw_os_error() == Some(libc::EFBIG) {
             return Error::os("writing its side file", error).of(self.namespace.log_path()); // nothing was stored
         }
@@ -95,7 +95,7 @@ impl Writer {
             self.index.file.write_at(at + done as u64, &zeros[..left]).is_ok()
         });
         if is_lack_of_room(error) && zeroed {
-            ends.zeros_unsynced = true;
+            staging.zeros_unsynced = true;
             return Error::os("writing its side file", error).of(self.namespace.log_path());
         }
         self.poison("writing its side file", error)

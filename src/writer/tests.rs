@@ -159,10 +159,10 @@ fn an_append_does_not_wait_for_checkpoints_that_are_refused() {
     let record = || Payloads::One(&[b"record"]);
     let writer = log.writer(0).unwrap();
     let waits_for_checkpoint = || {
-        let mut tails = writer.tail.lock();
-        let ends = writer.open_ends(&mut tails).unwrap();
-        let end = ends.end + 8 + 6;
-        writer.find_room_in_journal(ends, end).unwrap() == FrameRoom::AfterCheckpoint
+        let mut guard = writer.groups.lock();
+        let staging = writer.open_staging(&mut guard).unwrap();
+        let end = staging.end + 8 + 6;
+        writer.find_room_in_journal(staging, end).unwrap() == FrameRoom::AfterCheckpoint
     };
     // The writer appends without the log, so no flusher starts: only this thread makes checkpoints.
     let refused = std::thread::scope(|scope| {

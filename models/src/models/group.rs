@@ -40,17 +40,17 @@ impl Writer {
 
     /// As the library's append: refused once poisoned, waiting for room, then staged and committed.
     fn append(&self) -> Result<()> {
-        let mut turns = self.groups.lock();
+        let mut queue = self.groups.lock();
         loop {
             self.refuse()?;
-            if turns.state.has_room {
+            if queue.state.has_room {
                 break;
             }
-            turns = self.groups.wait(turns);
+            queue = self.groups.wait(queue);
         }
-        turns.state.count += 1;
-        let number = turns.state.count;
-        self.groups.commit(turns, self)?;
+        queue.state.count += 1;
+        let number = queue.state.count;
+        self.groups.commit(queue, self)?;
         assert!(self.published.load(Ordering::Acquire) >= number, "acknowledged before it was published");
         Ok(())
     }
@@ -58,9 +58,9 @@ impl Writer {
     /// As a checkpoint that fails.
     fn poison(&self) {
         self.poisoned.store(true, Ordering::Release);
-        let mut turns = self.groups.lock();
-        turns.state.is_poison_told = true;
-        self.groups.notify(turns);
+        let mut queue = self.groups.lock();
+        queue.state.is_poison_told = true;
+        self.groups.notify(queue);
     }
 }
 

@@ -48,12 +48,12 @@ fn turns_begin_anew_and_no_token_is_zero() {
     let loans = Loans::new();
     let token = lend(&loans, 0);
     loans.take_back(token);
-    loans.slot(0).unwrap().turn.store(0_u32.wrapping_sub(TURNS_PER_LOAN), Ordering::Relaxed);
+    loans.slot(0).unwrap().version.store(0_u32.wrapping_sub(VERSIONS_PER_LOAN), Ordering::Relaxed);
     let last = lend(&loans, 1);
-    assert_eq!(last >> TURN_SHIFT, 0xFFFF_FFFE);
+    assert_eq!(last >> VERSION_SHIFT, 0xFFFF_FFFE);
     assert_eq!(loan_of(loans.take_back(last)), Some(1));
     let first = lend(&loans, 2);
-    assert_eq!(first, token, "after the last turn comes the first");
+    assert_eq!(first, token, "after the last version comes the first");
     assert_ne!(first, 0);
 }
 
@@ -73,15 +73,15 @@ fn a_borrower_prefers_the_slot_it_used_last() {
 fn made_up_tokens_name_nothing() {
     let loans = Loans::new();
     let token = lend(&loans, 7);
-    let turns = [1, 2, 3, 4].map(|turns| token + (turns << TURN_SHIFT));
+    let versions = [1, 2, 3, 4].map(|versions| token + (versions << VERSION_SHIFT));
     let slots = [1, FIRST_CHUNK_SLOTS, SLOT_COUNT_MAX - 1].map(|slot| token + slot as u64);
-    for other in [0, 1, u64::MAX, token - (1 << TURN_SHIFT)].into_iter().chain(turns).chain(slots) {
+    for other in [0, 1, u64::MAX, token - (1 << VERSION_SHIFT)].into_iter().chain(versions).chain(slots) {
         assert!(loans.take_back(other).is_none(), "{other:#x}");
     }
     assert!(loans.take_back(token + (1 << FORK_SHIFT)).is_none(), "from a fork that has not happened");
     assert_eq!(loan_of(loans.take_back(token)), Some(7));
-    let next_turn = token + (2 << TURN_SHIFT);
-    assert!(loans.take_back(next_turn).is_none(), "the turn the slot has now, which is free");
+    let next_turn = token + (2 << VERSION_SHIFT);
+    assert!(loans.take_back(next_turn).is_none(), "the version the slot has now, which is free");
     assert_eq!(slot_of(lend(&loans, 8)), 0, "and stays so");
 }
 
@@ -89,12 +89,12 @@ fn made_up_tokens_name_nothing() {
 fn a_slot_in_the_midst_of_a_claim_is_passed_over_and_answers_to_no_token() {
     let loans = Loans::new();
     let token = lend(&loans, 1);
-    let lent = u32::try_from(token >> TURN_SHIFT).unwrap();
+    let lent = u32::try_from(token >> VERSION_SHIFT).unwrap();
     let slot = loans.slot(slot_of(token)).unwrap();
     let emptying = slot.claim(lent).unwrap();
     assert!(loans.take_back(token).is_none(), "another thread is just taking it back");
     assert_ne!(slot_of(lend(&loans, 2)), slot_of(token));
-    slot.turn.store(emptying.wrapping_sub(1), Ordering::Relaxed);
+    slot.version.store(emptying.wrapping_sub(1), Ordering::Relaxed);
     assert_eq!(loan_of(loans.take_back(token)), Some(1));
 }
 
@@ -134,8 +134,8 @@ fn threads_lend_and_take_back_each_others_loans() {
         }
     });
     for index in 0..loans.slot_count() {
-        let turn = loans.slot(index).unwrap().turn.load(Ordering::Relaxed);
-        assert_eq!(turn % TURNS_PER_LOAN, FREE, "every slot is free again");
+        let version = loans.slot(index).unwrap().version.load(Ordering::Relaxed);
+        assert_eq!(version % VERSIONS_PER_LOAN, FREE, "every slot is free again");
     }
 }
 
@@ -156,7 +156,7 @@ fn a_forked_child_lends_anew_and_leaves_the_parents_loans_alone() {
         // SAFETY: ends the child without running anything of the test's.
         unsafe { libc::_exit(if good { 42 } else { 1 }) };
     }
-    claimed.turn.store(filling.wrapping_sub(1), Ordering::Relaxed);
+    claimed.version.store(filling.wrapping_sub(1), Ordering::Relaxed);
     let mut status = 0;
     // SAFETY: the child made above, waited for once.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);

@@ -2,7 +2,7 @@
 //! page only says when to look.
 
 mod files;
-mod sight;
+mod observation;
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +22,7 @@ use crate::util::memory;
 use crate::util::progress::Watch;
 use crate::util::sync::{Arc, Mutex, RwLock};
 use files::ReaderFiles;
-use sight::{Authority, Sight, end_of, of_files, of_unready, of_writer};
+use observation::{Authority, Observation, end_of, of_files, of_unready, of_writer};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -221,15 +221,15 @@ impl Follower {
             Shown { count: namespace.visible.count(), last: *last }
         };
         self.follow_paths()?;
-        let sight = self.see(watch)?;
-        self.follow_index(&sight)?;
-        let Point { count, end, .. } = sight.point;
-        let rolled_back = self.is_rolled_back(&sight, &shown)?;
-        let entry = self.entry_of(&sight, count.wrapping_sub(1))?;
+        let observation = self.observe(watch)?;
+        self.follow_index(&observation)?;
+        let Point { count, end, .. } = observation.point;
+        let rolled_back = self.is_rolled_back(&observation, &shown)?;
+        let entry = self.entry_of(&observation, count.wrapping_sub(1))?;
         // From here on nothing fails: a look that the next one goes by has shown what it saw.
         let mut following = self.following.write();
-        following.authority = sight.authority;
-        following.epoch_seen = sight.epoch;
+        following.authority = observation.authority;
+        following.epoch_seen = observation.epoch;
         drop(following);
         let mut last = self.publishing.lock();
         if count > namespace.visible.count() || rolled_back {
@@ -241,9 +241,9 @@ impl Follower {
             namespace.forget_files();
         }
         drop(last);
-        namespace.events.set_unannounced(sight.authority.is_silent());
+        namespace.events.set_unannounced(observation.authority.is_silent());
         drop(looking);
-        self.fill_report(sight.report);
+        self.fill_report(observation.report);
         if rolled_back || namespace.visible.count() != shown.count {
             namespace.events.notify_process();
         }
@@ -294,42 +294,42 @@ impl Follower {
     }
 
     /// Has streams go by the index in memory that a look made, and by the side file again when a writer came.
-    fn follow_index(&self, sight: &Sight) -> Result<()> {
+    fn follow_index(&self, observation: &Observation) -> Result<()> {
         let mut following = self.following.write();
-        let goes_by_files = matches!(sight.authority, Authority::Files { .. });
-        let index = match &sight.completed {
+        let goes_by_files = matches!(observation.authority, Authority::Files { .. });
+        let index = match &observation.completed {
             Some(completed) => completed,
             None if following.is_completed && !goes_by_files => &following.files.index,
             None => return Ok(()),
         };
         self.namespace.replace_index(index.clone())?;
-        following.is_completed = sight.completed.is_some();
+        following.is_completed = observation.completed.is_some();
         Ok(())
     }
 
     /// Whether what was `shown` was rolled back, as the files have it: there are fewer records, or another in place of the last.
-    fn is_rolled_back(&self, sight: &Sight, shown: &Shown) -> Result<bool> {
-        if !sight.is_final {
+    fn is_rolled_back(&self, observation: &Observation, shown: &Shown) -> Result<bool> {
+        if !observation.is_final {
             return Ok(false);
         }
-        if sight.point.count < shown.count {
+        if observation.point.count < shown.count {
             return Ok(true);
         }
         let Some((number, entry)) = shown.last else { return Ok(false) };
-        Ok(self.entry_of(sight, number)?.is_some_and(|now| !now.is_of_the_same_record(&entry)))
+        Ok(self.entry_of(observation, number)?.is_some_and(|now| !now.is_of_the_same_record(&entry)))
     }
 
     /// The entry of record `number` in what a look found; `None` where it is damaged, or there is no such record.
-    fn entry_of(&self, sight: &Sight, number: u64) -> Result<Option<Entry>> {
-        if number >= sight.point.count {
+    fn entry_of(&self, observation: &Observation, number: u64) -> Result<Option<Entry>> {
+        if number >= observation.point.count {
             return Ok(None);
         }
         let following = self.following.read();
-        let index = sight.completed.as_ref().unwrap_or(&following.files.index);
+        let index = observation.completed.as_ref().unwrap_or(&following.files.index);
         Ok(Run::default().entry(index, number, number + 1)?.copied())
     }
 
-    fn see(&self, watch: Option<&dyn Watch>) -> Result<Sight> {
+    fn observe(&self, watch: Option<&dyn Watch>) -> Result<Observation> {
         let namespace = &self.namespace;
         for _ in 0..LOOK_TRIES {
             let following = self.following.read();
@@ -338,13 +338,13 @@ impl Follower {
                 || log.lock_seen().map_err(|error| Error::os("asking for its lock", &error).of(namespace.log_path()));
             let epoch = following.live.as_ref().map_or(0, Live::ready_epoch);
             let seen = lock()?;
-            let sight = match seen {
+            let observation = match seen {
                 Lock::Held => of_unready(&following.files, namespace, watch)?,
                 Lock::Ready => of_writer(&following.files, epoch, namespace)?,
                 Lock::Free => of_files(&following, namespace, watch)?,
             };
             if lock()? == seen {
-                return Ok(Sight { epoch, ..sight });
+                return Ok(Observation { epoch, ..observation });
             }
         }
         let message = "writers come and go faster than a reader can look; try again";

@@ -36,7 +36,7 @@ impl Authority {
 
 /// What a look found.
 #[derive(Debug)]
-pub(super) struct Sight {
+pub(super) struct Observation {
     pub(super) authority: Authority,
     pub(super) point: Point,
     /// What a report says of it; its count is that of `point`.
@@ -49,9 +49,9 @@ pub(super) struct Sight {
     pub(super) completed: Option<Index>,
 }
 
-impl Sight {
-    fn new(authority: Authority, point: Point, report: Report) -> Sight {
-        Sight { authority, point, report, is_final: false, epoch: 0, completed: None }
+impl Observation {
+    fn new(authority: Authority, point: Point, report: Report) -> Observation {
+        Observation { authority, point, report, is_final: false, epoch: 0, completed: None }
     }
 }
 
@@ -70,18 +70,18 @@ pub(super) fn end_of(files: &ReaderFiles, count: u64, namespace: &Namespace) -> 
     Ok((log::HEADER_SIZE_BYTES, None))
 }
 
-pub(super) fn of_writer(files: &ReaderFiles, epoch: u64, namespace: &Namespace) -> Result<Sight> {
+pub(super) fn of_writer(files: &ReaderFiles, epoch: u64, namespace: &Namespace) -> Result<Observation> {
     let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let point = Point { count, end: end_of(files, count, namespace)?.0, time_ns: 0 };
     // If the page is still that of a killed writer, since this one could not write it, this one wakes no reader.
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let is_of_this_writer = header.newest().is_none_or(|(newest, _)| newest.epoch == epoch);
     let authority = Authority::Writer { epoch: if is_of_this_writer { epoch } else { 0 } };
-    Ok(Sight { is_final: true, epoch, ..Sight::new(authority, point, live(count, count)) })
+    Ok(Observation { is_final: true, epoch, ..Observation::new(authority, point, live(count, count)) })
 }
 
 /// Of a recovery what verifies stays, and of a writer at work everything does. What was shown before is not verified again.
-pub(super) fn of_unready(files: &ReaderFiles, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
+pub(super) fn of_unready(files: &ReaderFiles, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Observation> {
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
@@ -96,7 +96,7 @@ pub(super) fn of_unready(files: &ReaderFiles, namespace: &Namespace, watch: Opti
     } else {
         from
     };
-    Ok(Sight::new(Authority::Unready, point, live(point.count, header_count)))
+    Ok(Observation::new(Authority::Unready, point, live(point.count, header_count)))
 }
 
 fn live(count: u64, header_count: u64) -> Report {
@@ -104,7 +104,11 @@ fn live(count: u64, header_count: u64) -> Report {
 }
 
 /// Goes by the files alone: what the next writer's recovery would find, without what only the journal holds.
-pub(super) fn of_files(following: &FollowState, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Sight> {
+pub(super) fn of_files(
+    following: &FollowState,
+    namespace: &Namespace,
+    watch: Option<&dyn Watch>,
+) -> Result<Observation> {
     let files = &following.files;
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
@@ -119,7 +123,7 @@ pub(super) fn of_files(following: &FollowState, namespace: &Namespace, watch: Op
     if authority == following.authority {
         let (count, end) = namespace.visible.get();
         let point = Point { count, end, time_ns: 0 };
-        return Ok(Sight::new(authority, point, namespace.report.lock().try_clone()?));
+        return Ok(Observation::new(authority, point, namespace.report.lock().try_clone()?));
     }
     let site = Site::new(namespace.storage.as_ref(), &namespace.name, namespace.named_codecs())?.watched(watch);
     let side_file = files.index_id.map(|_| (header, Arc::clone(&files.index.file)));
@@ -160,7 +164,7 @@ pub(super) fn of_files(following: &FollowState, namespace: &Namespace, watch: Op
         adopted: report.adopted.min(point.count),
         ..report
     };
-    Ok(Sight { is_final, completed, ..Sight::new(authority, point, report) })
+    Ok(Observation { is_final, completed, ..Observation::new(authority, point, report) })
 }
 
 /// Whether the refusal of a writer is what a reader reports, which goes on with what verifies.
