@@ -94,7 +94,7 @@ fn golden_files(toolbox: &Toolbox) -> Outcome {
     Outcome { name: "golden files are intact".to_owned(), result, elapsed: begun.elapsed() }
 }
 
-/// Functions that take no object which a child could have from its parent. (A sink is lent for one call; codec_custom.c forks in it.)
+/// Functions that take no object which a child could have from its parent. (A sink is lent for one call; `codec_custom.c` forks in it.)
 const WITHOUT_OBJECT: [&str; 8] = [
     "immuta_version",
     "immuta_version_number",

@@ -36,7 +36,7 @@ impl SimulatedStorage {
 
     fn file(&self, number: u64, handle: u64, writable: bool, has_name: bool) -> io::Result<Arc<dyn File>> {
         let (disk, reach_bytes) = (sync::Arc::clone(&self.disk), AtomicU64::new(u64::MAX));
-        let file = Handle { disk, epoch: self.epoch, number, handle, writable, has_name, reach_bytes };
+        let file = OpenedFile { disk, epoch: self.epoch, number, handle, writable, has_name, reach_bytes };
         Ok(Arc::new(SimulatedFile(Arc::new(file)?))?.into())
     }
 }
@@ -148,18 +148,18 @@ impl Storage for SimulatedStorage {
 
 /// An open file, shared as a real one is.
 #[derive(Clone, Debug)]
-pub(super) struct SimulatedFile(Arc<Handle>);
+pub(super) struct SimulatedFile(Arc<OpenedFile>);
 
 impl Deref for SimulatedFile {
-    type Target = Handle;
+    type Target = OpenedFile;
 
-    fn deref(&self) -> &Handle {
+    fn deref(&self) -> &OpenedFile {
         &self.0
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Handle {
+pub(super) struct OpenedFile {
     disk: sync::Arc<Mutex<Disk>>,
     epoch: u64,
     number: u64,
@@ -172,7 +172,7 @@ pub(super) struct Handle {
     reach_bytes: AtomicU64,
 }
 
-impl Handle {
+impl OpenedFile {
     /// One call that reads or changes the inode, or, refused, leaves it alone.
     pub(super) fn call<R>(&self, work: impl FnOnce(&mut Inode) -> R) -> io::Result<R> {
         let mut disk = self.disk.lock();
@@ -398,7 +398,7 @@ impl File for SimulatedFile {
     }
 }
 
-impl Drop for Handle {
+impl Drop for OpenedFile {
     fn drop(&mut self) {
         let mut disk = self.disk.lock();
         if disk.check_epoch(self.epoch).is_ok() {
