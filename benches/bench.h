@@ -14,7 +14,7 @@ typedef struct workload {
 } workload;
 
 #define LOG_HEADER_BYTES 8u       /* the message count */
-#define INDEX_HEADER_BYTES 16384u /* of the side file */
+#define INDEX_HEADER_BYTES 16384u /* of the index file */
 #define INDEX_ENTRY_BYTES 24u
 
 /* library.c: libimmuta. Writes and reads "library.log". */

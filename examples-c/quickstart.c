@@ -20,7 +20,7 @@ static const char *outcome_text(int32_t outcome) {
     case IMMUTA_OUTCOME_CREATED: return "created";
     case IMMUTA_OUTCOME_CLEAN: return "closed cleanly last time";
     case IMMUTA_OUTCOME_RECOVERED: return "recovered after a crash";
-    case IMMUTA_OUTCOME_ADOPTED: return "adopted, the side file was missing";
+    case IMMUTA_OUTCOME_ADOPTED: return "adopted, the index file was missing";
     default: return "opened";
   }
 }

@@ -101,7 +101,7 @@
 /// There is nothing to open at this path.
 #define IMMUTA_E_NOT_FOUND (-6)
 
-/// The side file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its place.
+/// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its place.
 #define IMMUTA_E_MISSING (-7)
 
 /// Another writer has the namespace open; the message names its process where it can.
@@ -143,7 +143,7 @@
 /// There is a record, but every reader descriptor of the namespace was held until the deadline.
 #define IMMUTA_E_POOL (-20)
 
-/// The record is larger than max_record_size allows, stored or decoded; or a log without a side file has too many records to be
+/// The record is larger than max_record_size allows, stored or decoded; or a log without an index file has too many records to be
 /// read.
 #define IMMUTA_E_TOO_LARGE (-21)
 
@@ -165,7 +165,7 @@
 /// A format newer than this library.
 #define IMMUTA_E_VERSION (-27)
 
-/// The side file belongs to another log or to another time of this one. Nothing was changed.
+/// The index file belongs to another log or to another time of this one. Nothing was changed.
 #define IMMUTA_E_MISMATCH (-28)
 
 /// The files under a reader were replaced or rolled back.
@@ -219,7 +219,7 @@
 /// Of immuta_report.outcome: left by a crash; the tail was verified (and mended, unless read-only).
 #define IMMUTA_OUTCOME_RECOVERED 3
 
-/// Of immuta_report.outcome: records without a valid side file were indexed.
+/// Of immuta_report.outcome: records without a valid index file were indexed.
 #define IMMUTA_OUTCOME_ADOPTED 4
 
 /// Of immuta_report.outcome: opened read-only while a writer has it open.
@@ -249,7 +249,7 @@
 /// Of immuta_repair: change the files. Without it, only the report is made.
 #define IMMUTA_REPAIR_APPLY 1
 
-/// Of immuta_repair: where a file without a side file ends in zeros that may or may not be empty records, believe its
+/// Of immuta_repair: where a file without an index file ends in zeros that may or may not be empty records, believe its
 /// count; without it, they are none. And where empty records lie in a hole of NAME.log, so that there is nothing in the
 /// file of them, and NAME.idx has no entries that confirm them: believe the count, in NAME.log or in a checkpoint, if
 /// there is room for their entries, which take 24 bytes each; without it, the answer is IMMUTA_E_AMBIGUOUS.
@@ -322,7 +322,7 @@ typedef struct immuta_error {
 typedef struct immuta_codec_vtable {
     /// sizeof(immuta_codec_vtable).
     size_t struct_size;
-    /// What the side file records: 0x10000 or more, and the same transformation for ever.
+    /// What the index file records: 0x10000 or more, and the same transformation for ever.
     uint32_t id;
     /// 0.
     uint32_t reserved;
@@ -358,7 +358,7 @@ typedef struct immuta_stats {
     uint64_t count;
     /// Records known to be on the device, whatever happens to the power: those that the last completed flush covers; in
     /// durable mode all that readers can see. Read-only it is what the newest checkpoint in NAME.idx covers, and all that
-    /// readers can see while a durable writer is at work; 0 where there is no side file.
+    /// readers can see while a durable writer is at work; 0 where there is no index file.
     uint64_t durable_count;
     /// Of NAME.log up to the end of the last record, in bytes.
     uint64_t data_bytes;
@@ -810,14 +810,14 @@ immuta_status immuta_options_error(const immuta_options *options,
 /// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet;
 /// also: the directory, or a file, was removed during the call;
 /// IMMUTA_E_REPLACED: the files were replaced during the call; open them again;
-/// IMMUTA_E_MISSING: a record file is gone although its side file or its journal knows records, or the side file cannot be
-/// read to tell; or it is shorter than its count, and the journal goes on behind it, or the side file cannot be read;
+/// IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the index file cannot be
+/// read to tell; or it is shorter than its count, and the journal goes on behind it, or the index file cannot be read;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
 /// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
 /// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or it, the kernel
 /// or a sandbox does not know a call that is needed;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
-/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without a side file that knows them all, which would be
+/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all, which would be
 /// indexed in memory; opened for writing once, they are indexed on disk;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
@@ -1033,7 +1033,7 @@ immuta_status immuta_report_salvage_path(immuta_log *log,
 /// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or the log
 /// would be larger than 2^47 bytes;
 /// IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned;
-/// IMMUTA_E_CORRUPT: the side file does not tell any more which codecs an adopted log has;
+/// IMMUTA_E_CORRUPT: the index file does not tell any more which codecs an adopted log has;
 /// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
 /// there is;
 /// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the system refused
@@ -1489,7 +1489,7 @@ immuta_status immuta_verify(const char *directory,
 /// what will be cut off behind the others are copied to one NAME.salvage-K, NAME.idx to NAME.idx.bad-K, and a NAME.wal that
 /// was used to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, size words that are proven wrong, and
 /// damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done:
-/// a wrong size word or count that the side file proves is written back;
+/// a wrong size word or count that the index file proves is written back;
 /// a damaged entry whose record fits between its neighbours is made anew, as adopted;
 /// a damaged record is quarantined: its place stays, reading it answers IMMUTA_E_CORRUPT from then on, with verify_reads
 /// off, too, and immuta_verify counts it;
@@ -1498,7 +1498,7 @@ immuta_status immuta_verify(const char *directory,
 /// log there. So after a power failure in fast mode more is left than by opening, and not a clean prefix;
 /// records that a program without NAME.idx appended are indexed, where their sizes lead to the end: releases of the Go
 /// original with an 8-byte header, and those with a 16-byte one, which write over the size of the first record;
-/// a side file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to its
+/// an index file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to its
 /// end.
 /// A namespace that is as it should be is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening it would.
 /// What it makes has the owner, group and mode of NAME.log, so root may run it for the owner.
@@ -1535,7 +1535,7 @@ immuta_status immuta_verify(const char *directory,
 /// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_REPLACED:
 /// as immuta_open;
 /// IMMUTA_E_EXISTS: too many copies of one name; remove some;
-/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new side file, which is found out before anything is made,
+/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new index file, which is found out before anything is made,
 /// without IMMUTA_REPAIR_APPLY, too;
 /// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
 /// IMMUTA_E_CANCELLED: progress said so;

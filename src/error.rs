@@ -37,7 +37,7 @@ pub enum ErrorKind {
     Exists = -5,
     /// Nothing there to open.
     NotFound = -6,
-    /// The side file knows records, the record file is gone.
+    /// The index file knows records, the record file is gone.
     Missing = -7,
     /// Another writer holds the namespace.
     Locked = -8,
@@ -79,7 +79,7 @@ pub enum ErrorKind {
     Layout = -26,
     /// A newer format, or header and library differ.
     Version = -27,
-    /// A side file of another log or of another time.
+    /// An index file of another log or of another time.
     Mismatch = -28,
     /// The files were replaced or rolled back under a reader.
     Replaced = -29,
@@ -112,7 +112,7 @@ impl ErrorKind {
             ErrorKind::Namespace => c"There is no such namespace in this log.",
             ErrorKind::Exists => c"The namespace, a file of it, or every name for a copy is there already.",
             ErrorKind::NotFound => c"There is nothing to open at this path.",
-            ErrorKind::Missing => c"The record file is gone although side file or journal know records; restore it.",
+            ErrorKind::Missing => c"The record file is gone although index file or journal know records; restore it.",
             ErrorKind::Locked => c"Another writer has the namespace open.",
             ErrorKind::ReadOnly => c"The log or the file system is read-only.",
             ErrorKind::Permission => c"The operating system denies access.",
@@ -137,7 +137,7 @@ impl ErrorKind {
             ErrorKind::Ambiguous => c"The file ends in zeros that may or may not be empty records.",
             ErrorKind::Layout => c"The file has another layout.",
             ErrorKind::Version => c"The format is newer than this library.",
-            ErrorKind::Mismatch => c"The side file belongs to another log or to another time.",
+            ErrorKind::Mismatch => c"The index file belongs to another log or to another time.",
             ErrorKind::Replaced => c"The files were replaced or rolled back under a reader.",
             ErrorKind::Codec => c"The log was written with another chain of codecs.",
             ErrorKind::CodecFailed => c"The record could not be encoded or decoded.",

@@ -5,7 +5,7 @@
 //!       -> { util, error, limits }
 //! ```
 //!
-//! Each layer knows only those to its right. A *log* is a directory, a *namespace* one record file in it with a side file beside
+//! Each layer knows only those to its right. A *log* is a directory, a *namespace* one record file in it with an index file beside
 //! it; docs/format.md draws the files, docs/durability.md argues why nothing acknowledged is lost, include/immuta.h is the
 //! C interface, whose words hold for this crate's functions too.
 

@@ -15,7 +15,7 @@ pub enum Outcome {
     Clean = 2,
     /// Left by a crash: the tail was verified (and mended, unless read-only).
     Recovered = 3,
-    /// Records without a valid side file were indexed.
+    /// Records without a valid index file were indexed.
     Adopted = 4,
     /// Read-only: a writer has it open.
     Live = 5,
@@ -85,7 +85,7 @@ pub struct Stats {
     pub data_bytes: u64,
     /// Size of the record file.
     pub file_bytes: u64,
-    /// Size of the side file.
+    /// Size of the index file.
     pub index_bytes: u64,
     /// Size of the journal; 0 where there is none, as in fast mode.
     pub journal_bytes: u64,

@@ -28,7 +28,7 @@ fn append(log: &Log, number: usize) -> Result<()> {
     log.append(0, Payloads::One(&[&payload(number)]), None).map(drop)
 }
 
-/// A record file of `ADOPTED` deflated payloads, and no side file.
+/// A record file of `ADOPTED` deflated payloads, and no index file.
 fn adopted() -> Simulated {
     let (first, disk) = (Simulated::new(), Simulated::new());
     let log = open(&first, deflate(), false).unwrap();

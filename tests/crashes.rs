@@ -15,6 +15,8 @@ mod directory;
 mod disk;
 #[path = "crashes/failed_calls.rs"]
 mod failed_calls;
+#[path = "crashes/index_file.rs"]
+mod index_file;
 #[path = "crashes/journal.rs"]
 mod journal;
 #[path = "crashes/original.rs"]
@@ -23,5 +25,3 @@ mod original;
 mod power_loss;
 #[path = "support/records.rs"]
 mod records;
-#[path = "crashes/side_file.rs"]
-mod side_file;

@@ -13,11 +13,11 @@ mod layout;
 
 #[path = "hostile/around.rs"]
 mod around;
+#[path = "hostile/index_file.rs"]
+mod index_file;
 #[path = "hostile/others.rs"]
 mod others;
 #[path = "hostile/records.rs"]
 mod records;
-#[path = "hostile/side_file.rs"]
-mod side_file;
 #[path = "hostile/support.rs"]
 mod support;

@@ -84,13 +84,13 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario { name: "commit a transaction", leave: closed, act: commit },
     Scenario { name: "read", leave: closed, act: read_all },
     Scenario { name: "read what a kill left", leave: killed, act: read_all },
-    Scenario { name: "read without a side file", leave: without_side_file, act: read_all },
+    Scenario { name: "read without an index file", leave: without_index_file, act: read_all },
     Scenario { name: "recover", leave: killed, act: open_and_close },
     Scenario { name: "recover and salvage", leave: with_bytes_behind, act: open_and_close },
-    Scenario { name: "adopt", leave: without_side_file, act: open_and_close },
-    Scenario { name: "complete a side file", leave: with_half_a_side_file, act: open_and_close },
+    Scenario { name: "adopt", leave: without_index_file, act: open_and_close },
+    Scenario { name: "complete an index file", leave: with_half_a_index_file, act: open_and_close },
     Scenario { name: "verify and repair", leave: with_a_damaged_entry, act: verify_and_repair },
-    Scenario { name: "import", leave: without_side_file, act: import_it },
+    Scenario { name: "import", leave: without_index_file, act: import_it },
 ];
 
 fn closed(setup: Setup, directory: &Path) {
@@ -113,12 +113,12 @@ fn with_bytes_behind(setup: Setup, directory: &Path) {
     fs::write(&path, [fs::read(&path).unwrap(), vec![7; 70_000]].concat()).unwrap();
 }
 
-fn without_side_file(setup: Setup, directory: &Path) {
+fn without_index_file(setup: Setup, directory: &Path) {
     closed(setup, directory);
     fs::remove_file(directory.join("a.idx")).unwrap();
 }
 
-fn with_half_a_side_file(setup: Setup, directory: &Path) {
+fn with_half_a_index_file(setup: Setup, directory: &Path) {
     closed(setup, directory);
     let index = fs::OpenOptions::new().write(true).open(directory.join("a.idx")).unwrap();
     index.set_len(16_384 + 24 * 5).unwrap();

@@ -77,23 +77,23 @@ fn a_foreign_record_file_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_side_file_without_its_records_is_evidence_and_kept() {
+fn a_index_file_without_its_records_is_evidence_and_kept() {
     let image = log_image(&records(&["x", "yy"]), &[], true);
     let damaged: Vec<u8> = image["a.idx"].iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 50)).collect();
     for (what, index) in [("sound", &image["a.idx"]), ("damaged", &damaged), ("foreign", &vec![7; 100])] {
         let directory = lay(&[("a.idx", index)]);
-        assert_refused(directory.path(), ErrorKind::Missing, &format!("a {what} side file alone"));
+        assert_refused(directory.path(), ErrorKind::Missing, &format!("a {what} index file alone"));
         assert_eq!(open_read_only(directory.path()).unwrap_err().kind, ErrorKind::NotFound, "{what}");
         for size in 0..8 {
             let directory = lay(&[("a.idx", index), ("a.log", &image["a.log"][..size])]);
             let kind = if what == "sound" { ErrorKind::Truncated } else { ErrorKind::Missing };
-            assert_refused(directory.path(), kind, &format!("a {what} side file beside {size} bytes"));
+            assert_refused(directory.path(), kind, &format!("a {what} index file beside {size} bytes"));
         }
     }
 }
 
 #[test]
-fn a_record_file_without_a_side_file_is_taken_only_when_it_can_be_nothing_else() {
+fn a_record_file_without_a_index_file_is_taken_only_when_it_can_be_nothing_else() {
     let two = file_of(&records(&["hello", "world!"]));
     let ends_empty = file_of(&records(&["hello", ""]));
     let with_byte_behind = [two.as_slice(), b"."].concat();

@@ -16,7 +16,7 @@ fn apply(scene: &Scene) -> Repair {
     Repair { apply: true, ..scene.how }
 }
 
-/// Nothing that was there is gone: the side file and the journal as they were, and the bytes that had to give way.
+/// Nothing that was there is gone: the index file and the journal as they were, and the bytes that had to give way.
 fn assert_kept(scene: &Scene, before: &Image, disk: &Simulated, context: &str) {
     let after = image_of(disk);
     let among = |prefix: &str, bytes: &[u8]| {
@@ -25,7 +25,7 @@ fn assert_kept(scene: &Scene, before: &Image, disk: &Simulated, context: &str) {
     };
     if let Some(index) = before.get("a.idx") {
         let is_kept = after.iter().any(|(name, copy)| name.starts_with("a.idx.bad-") && copy == index);
-        assert!(is_kept, "{context}: the side file as it was");
+        assert!(is_kept, "{context}: the index file as it was");
     }
     if let Some(journal) = before.get("a.wal") {
         let is_kept = after.iter().any(|(name, copy)| name.starts_with("a.wal.bad-") && copy == journal);
@@ -142,7 +142,7 @@ fn a_refused_call_anywhere_in_a_repair_loses_nothing() {
                 disk.clear_faults();
                 let context = format!("{}, call {call} refused with {os_error}, {sticky}", scene.name);
                 let image = image_of(&disk);
-                let (is_as_before, is_side_file_as_before) =
+                let (is_as_before, is_index_file_as_before) =
                     (image == before, image.get("a.idx") == before.get("a.idx"));
                 if let Err(error) = &repaired {
                     assert!(error.kind != ErrorKind::Panic, "{context}: {error}");
@@ -152,7 +152,7 @@ fn a_refused_call_anywhere_in_a_repair_loses_nothing() {
                     let again = repair(&disk, apply(&scene));
                     let again = again.unwrap_or_else(|error| panic!("{context}: {:?} {error}", error.kind));
                     // What the journal has may be written, and all be well, before anything gives way.
-                    has_given_way = again.outcome == Outcome::Repaired || !is_side_file_as_before;
+                    has_given_way = again.outcome == Outcome::Repaired || !is_index_file_as_before;
                 }
                 if has_given_way {
                     assert_kept(&scene, &before, &disk, &context);
@@ -170,9 +170,9 @@ fn a_refused_call_anywhere_in_a_repair_loses_nothing() {
 }
 
 /// A log killed after the call number `failing` of a sync was refused, so that the cache may have what the disk has not, and damaged: a
-/// record that its checkpoint covers, or, without its side file, a byte behind the records. With it what is left of it, and whether
+/// record that its checkpoint covers, or, without its index file, a byte behind the records. With it what is left of it, and whether
 /// the disk lacks records.
-fn after_a_failed_sync(has_side_file: bool, failing: u64) -> (Simulated, Found, bool) {
+fn after_a_failed_sync(has_index_file: bool, failing: u64) -> (Simulated, Found, bool) {
     let disk = Simulated::new();
     let log = open(&disk).unwrap();
     (0..4).for_each(|number| append(&log, &payload(number)));
@@ -187,7 +187,7 @@ fn after_a_failed_sync(has_side_file: bool, failing: u64) -> (Simulated, Found, 
     let lacks_records = without.read_file("a.log").is_none_or(|file| file.get(offset_of(RECORDS) - 1) != Some(&b'I'));
     let (storage, mut left) = (disk.storage(), all());
     let file = storage.open("a.log", OpenMode::Write).unwrap();
-    if has_side_file {
+    if has_index_file {
         file.write_at(offset_of(2) as u64 + 9, b"?").unwrap();
         left[2] = None;
     } else {
@@ -202,11 +202,11 @@ const APPLY: Repair = Repair { apply: true, accept_count: false };
 
 #[test]
 fn what_a_failed_sync_left_in_the_cache_only_is_on_the_disk_once_a_repair_has_said_so() {
-    for has_side_file in [true, false] {
+    for has_index_file in [true, false] {
         let mut lacking = 0;
         for failing in 0..FAILED_SYNCS {
-            let context = format!("side file {has_side_file}, call {failing} failed");
-            let (disk, left, lacks_records) = after_a_failed_sync(has_side_file, failing);
+            let context = format!("index file {has_index_file}, call {failing} failed");
+            let (disk, left, lacks_records) = after_a_failed_sync(has_index_file, failing);
             lacking += u64::from(lacks_records);
             let report = repair(&disk, APPLY).unwrap();
             assert_eq!((report.outcome, report.count), (Outcome::Repaired, RECORDS as u64), "{context}");

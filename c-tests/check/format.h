@@ -1,4 +1,4 @@
-/* An independent reader of the side file, written from docs/format.md and sharing nothing with the library, so that what the suites
+/* An independent reader of the index file, written from docs/format.md and sharing nothing with the library, so that what the suites
  * call the format is what a stranger would read. For the suites that look at bytes: include it after check.h. */
 #ifndef IMMUTA_CHECK_FORMAT_H
 #define IMMUTA_CHECK_FORMAT_H
@@ -163,8 +163,8 @@ static inline void expect_closed_file(const char *path, const image *expected) {
 
 /* ---- Both files of namespace "a" ---- */
 
-/* The side file of a log that a writer in `mode` closed holds exactly the entries of the records of its record file. */
-static inline void expect_closed_side_file_of(uint32_t mode, uint64_t count) {
+/* The index file of a log that a writer in `mode` closed holds exactly the entries of the records of its record file. */
+static inline void expect_closed_index_file_of(uint32_t mode, uint64_t count) {
   check_file idx = check_read_file(check_path("a.idx")), log = check_read_file(check_path("a.log"));
   const walk_result walked = walk_closed(log.data, log.size);
   CHECK(walked.wrong == NULL);
@@ -191,7 +191,7 @@ static inline void expect_closed_side_file_of(uint32_t mode, uint64_t count) {
   free(log.data);
 }
 
-static inline void expect_closed_side_file(uint64_t count) { expect_closed_side_file_of(IDX_MODE_FAST, count); }
+static inline void expect_closed_index_file(uint64_t count) { expect_closed_index_file_of(IDX_MODE_FAST, count); }
 
 static inline idx_checkpoint newest_on_disk(void) {
   check_file idx = check_read_file(check_path("a.idx"));

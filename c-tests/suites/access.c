@@ -87,7 +87,7 @@ static void flip_a_byte(void) {
   free(file.data);
 }
 
-/* Has the library make every kind of file it makes beside the closed a.log, which is there alone: live page, side file, journal, salvage, and
+/* Has the library make every kind of file it makes beside the closed a.log, which is there alone: live page, index file, journal, salvage, and
  * copies of damaged files, by opening and by repairing. Checks each of them, and the journal while it is there. */
 static void make_everything(look expected) {
   immuta_log *log = OPEN(.durable = 1, .journal_size = JOURNAL_BYTES); /* adopts */
@@ -147,7 +147,7 @@ static void a_new_record_file_goes_by_the_umask_and_the_others_by_it(void) {
   }
 }
 
-/* An opener of the group, whose umask is strict, leaves the group its access: side file and journal of a killed log, replaced. */
+/* An opener of the group, whose umask is strict, leaves the group its access: index file and journal of a killed log, replaced. */
 static void a_journal_that_is_replaced_keeps_no_mode_of_its_own(void) {
   umask(022);
   leave_killed(some_records);
@@ -327,7 +327,7 @@ static void what_root_opens_or_repairs_stays_the_owners(void) {
   skip_without_root();
   make_records_of(ALICE, TEAM, 0600);
   make_everything((look){0600, ALICE, TEAM});
-  CHECK_OK(immuta_close(OPEN(), ERR)); /* the side file was lost, and root opens it once */
+  CHECK_OK(immuta_close(OPEN(), ERR)); /* the index file was lost, and root opens it once */
   CHECK_OK(immuta_close(OPEN(.read_only = 1), ERR));
   CHECK_EQ(expect_all_look((look){0600, ALICE, TEAM}), 2);
   CHECK_EQ(look_at("a.log").owner, ALICE);
@@ -342,7 +342,7 @@ static void a_file_that_has_another_name_is_not_given_away(void) {
   check_write_file(check_path("secret"), "of root's", 9);
   CHECK(chmod(check_path("secret"), 0600) == 0);
   CHECK(link(check_path("secret"), check_path("a.idx")) == 0);
-  immuta_log *log = OPEN(); /* adopts, and moves what is no side file aside */
+  immuta_log *log = OPEN(); /* adopts, and moves what is no index file aside */
   CHECK_EQ(check_report(log, 0).outcome, IMMUTA_OUTCOME_ADOPTED);
   CHECK_OK(immuta_close(log, ERR));
   expect_look("secret", (look){0600, 0, getgid()});

@@ -1,4 +1,4 @@
-/* Codecs of adopted logs: unknown until the first append, then recorded in page 3 of the side file, and never guessed. */
+/* Codecs of adopted logs: unknown until the first append, then recorded in page 3 of the index file, and never guessed. */
 #include "check.h"
 
 #include "check/format.h"
@@ -20,7 +20,7 @@ static void expect_stored_bytes(immuta_log *log) {
   free(file.data);
 }
 
-/* Page 3 of the closed log's side file holds this chain; `count` UINT32_MAX: it was never written. */
+/* Page 3 of the closed log's index file holds this chain; `count` UINT32_MAX: it was never written. */
 static void expect_chain_page(uint32_t count, uint32_t id) {
   static const unsigned char magic[8] = {0x89, 'I', 'M', 'C', 0x0d, 0x0a, 0x1a, 0x0a};
   check_file idx = check_read_file(check_path("a.idx"));
@@ -53,7 +53,7 @@ static void expect_refused(immuta_codec *codec) {
 static void the_original_s_deflate_reads_back(void) {
   free(place("count8-deflate").data);
   immuta_codec *deflate = builtin(IMMUTA_CODEC_DEFLATE, 0);
-  immuta_log *log = OPEN(.read_only = 1, .codecs = {deflate}); /* without a side file */
+  immuta_log *log = OPEN(.read_only = 1, .codecs = {deflate}); /* without an index file */
   expect_messages(log);
   CHECK_OK(immuta_close(log, ERR));
   log = open_with(deflate);
@@ -199,7 +199,7 @@ static void expect_appended(immuta_stream *stream) {
 static void a_reader_learns_the_chain_from_the_first_append(void) {
   free(place("count8-deflate").data);
   immuta_codec *deflate = builtin(IMMUTA_CODEC_DEFLATE, 0);
-  immuta_log *early = OPEN(.read_only = 1); /* there is not even a side file */
+  immuta_log *early = OPEN(.read_only = 1); /* there is not even an index file */
   immuta_log *writer = open_with(deflate), *reader = OPEN(.read_only = 1);
   immuta_stream *streams[] = {check_stream(early, 0, 0), check_stream(reader, 0, 0), check_stream(writer, 0, 0)};
   expect_stored_bytes(early);

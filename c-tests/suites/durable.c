@@ -133,7 +133,7 @@ static void live_small_commits(immuta_log *log) {
   append_as_batch(log, 20, 24);
 }
 
-/* The record file is 8 bytes and the side file knows nothing: the journal alone has the records. */
+/* The record file is 8 bytes and the index file knows nothing: the journal alone has the records. */
 static void what_only_the_journal_has_is_replayed(void) {
   leave_killed(live_small_commits);
   throw_back();

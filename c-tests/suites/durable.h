@@ -54,7 +54,7 @@ static inline void expect_records_and_close(immuta_log *log, uint32_t mode, uint
   CHECK_OK(immuta_close(log, ERR));
   CHECK(!check_exists(check_path("a.wal")));
   expect_closed_file(check_path("a.log"), &expected);
-  expect_closed_side_file_of(mode, count);
+  expect_closed_index_file_of(mode, count);
   free(expected.bytes);
 }
 

@@ -225,7 +225,7 @@ static void eight_threads_share_the_halves(void) {
   expect_two_halves(read, records);
   free_files(read);
   CHECK_OK(immuta_close(log, ERR));
-  expect_closed_side_file_of(IDX_MODE_DURABLE, records);
+  expect_closed_index_file_of(IDX_MODE_DURABLE, records);
 }
 
 static void each_opening_has_a_journal_of_its_own(void) {

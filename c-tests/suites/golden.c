@@ -91,7 +91,7 @@ static void count8_empty_opens_as_an_empty_log(void) {
   free(file.data);
 }
 
-static void a_reader_adopts_nothing_and_writes_no_side_file(void) {
+static void a_reader_adopts_nothing_and_writes_no_index_file(void) {
   check_file file = place("count8-plain");
   immuta_log *log = OPEN(.read_only = 1);
   CHECK_EQ(check_stats(log, 0).count, MESSAGES);
@@ -132,7 +132,7 @@ static const check_case cases[] = {
     CASE(count8_deflate_is_adopted),
     CASE(count8_plain_holds_the_nine_messages),
     CASE(count8_empty_opens_as_an_empty_log),
-    CASE(a_reader_adopts_nothing_and_writes_no_side_file),
+    CASE(a_reader_adopts_nothing_and_writes_no_index_file),
     CASE(count16_plain_is_refused_untouched),
     CASE(count16_deflate_is_refused_untouched),
     CASE(count16_empty_is_refused_untouched),

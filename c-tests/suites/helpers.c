@@ -181,13 +181,13 @@ static void write_as_alice(void *argument) {
 
 /* The page of BOB in a directory where only he may remove it, with the epoch that the last writer had, and as if it woke everybody. */
 static void leave_a_page_of_bob(mode_t mode) {
-  const check_file side_file = check_read_file(check_path("a.idx")), page = check_read_file(check_path("a.live"));
+  const check_file index_file = check_read_file(check_path("a.idx")), page = check_read_file(check_path("a.live"));
   CHECK_EQ(page.size, LIVE_BYTES);
-  memcpy(page.data + READY_EPOCH_AT, side_file.data + IDX_PAGE + 32, 8);
+  memcpy(page.data + READY_EPOCH_AT, index_file.data + IDX_PAGE + 32, 8);
   memcpy(page.data + WAKES_AT, "\1\0\0\0", 4);
   check_write_file(check_path("a.live"), page.data, page.size);
   CHECK(chown(check_path("a.live"), BOB, BOB) == 0 && chmod(check_path("a.live"), mode) == 0);
-  free(side_file.data);
+  free(index_file.data);
   free(page.data);
 }
 

@@ -12,7 +12,7 @@
 
 /* ---- 36 ---------------------------------------------------------------------------------------------------------------------- */
 
-/* Whatever is there instead of the record file, and of the side file: refused by a writer and by a reader, at once and untouched. */
+/* Whatever is there instead of the record file, and of the index file: refused by a writer and by a reader, at once and untouched. */
 static void expect_not_regular(const char *name) {
   expect_refused(IMMUTA_E_NOT_REGULAR, name);
   expect_refused_as(IMMUTA_E_NOT_REGULAR, "a", 1, name);

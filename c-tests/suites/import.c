@@ -59,7 +59,7 @@ static void every_layout_of_the_original_becomes_ours(void) {
     check_file made = check_read_file(check_path("a.log"));
     CHECK_BYTES(made.data, made.size, expected.data, expected.size);
     free(made.data);
-    expect_closed_side_file(MESSAGES);
+    expect_closed_index_file(MESSAGES);
     char *listing = check_listing(check_dir());
     CHECK_STR(listing, "a.idx a.log ");
     free(listing);
@@ -79,7 +79,7 @@ static void empty_files_with_a_header_become_empty_logs(void) {
   for (size_t i = 0; i < CHECK_COUNT(names); i++) {
     CHECK_OK(IMPORT(.source = golden(names[i])));
     CHECK_EQ(report.count, 0);
-    expect_closed_side_file(0);
+    expect_closed_index_file(0);
     forget();
   }
   expect_not_imported(IMMUTA_E_LAYOUT, (request){.source = write_source("", 0)}, "source");
@@ -235,7 +235,7 @@ static void a_callback_can_stop_it_and_nothing_is_left(void) {
 static void without_room_nothing_is_left(void) {
   const char *disk = mount_small_disk("100k");
   check_snapshot before = check_snapshot_of(disk);
-  CHECK_STATUS(IMMUTA_E_NO_SPACE, IMPORT(.source = golden("count16-plain"), .directory = disk)); /* no room for the side file */
+  CHECK_STATUS(IMMUTA_E_NO_SPACE, IMPORT(.source = golden("count16-plain"), .directory = disk)); /* no room for the index file */
   check_snapshot_same(&before, disk);
   resize_small_disk(disk, "size=20k");
   CHECK_STATUS(IMMUTA_E_NO_SPACE, IMPORT(.source = golden("count16-plain"), .directory = disk)); /* nor for the records */

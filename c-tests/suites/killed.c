@@ -40,7 +40,7 @@ static void expect_recovered(image expected) {
   CHECK_EQ(newest_on_disk().count, KILLED_TOTAL); /* recovery ends with a checkpoint */
   CHECK_OK(immuta_close(log, ERR));
   expect_closed_file(check_path("a.log"), &expected);
-  expect_closed_side_file(KILLED_TOTAL);
+  expect_closed_index_file(KILLED_TOTAL);
   free(expected.bytes);
 }
 

@@ -132,8 +132,8 @@ static const check_trial running[] = {
     TRIAL(a_read_only_stream_beside_a_writer, stream_next, IMMUTA_OK),
     TRIAL(a_stream_of_files_put_in_place_of_others, stream_next, IMMUTA_OK),
     TRIAL(a_stream_of_a_killed_writer, stream_next, IMMUTA_OK),
-    TRIAL(a_stream_whose_side_file_is_gone, stream_next, IMMUTA_E_REPLACED),
-    TRIAL(a_stream_that_had_no_side_file, stream_next, IMMUTA_OK),
+    TRIAL(a_stream_whose_index_file_is_gone, stream_next, IMMUTA_E_REPLACED),
+    TRIAL(a_stream_that_had_no_index_file, stream_next, IMMUTA_OK),
     TRIAL(a_stream, stream_seek, IMMUTA_OK),
     TRIAL(a_stream, stream_position, IMMUTA_OK),
     TRIAL(a_stream, stream_interrupt, IMMUTA_OK),
@@ -190,7 +190,7 @@ static const check_trial opening[] = {
     TRIAL(options_for_no_log, open_log_far_below, IMMUTA_OK),
     TRIAL(options_for_a_closed_log, open_log, IMMUTA_OK),
     TRIAL(options_for_a_killed_writers, open_log, IMMUTA_OK),
-    TRIAL(options_for_no_side_file, open_log, IMMUTA_OK),
+    TRIAL(options_for_no_index_file, open_log, IMMUTA_OK),
     TRIAL(options_for_bytes_behind, open_log, IMMUTA_OK),
     TRIAL(options_for_damage, open_log, IMMUTA_E_CORRUPT),
     TRIAL(options_for_cut_off_files, open_log, IMMUTA_E_TRUNCATED),
@@ -201,11 +201,11 @@ static const check_trial opening[] = {
     TRIAL(options_to_read_nothing, open_log, IMMUTA_E_NOT_FOUND),
     TRIAL(options_to_read_a_closed_log, open_log, IMMUTA_OK),
     TRIAL(options_to_read_a_killed_writers, open_log, IMMUTA_OK),
-    TRIAL(options_to_read_without_a_side_file, open_log, IMMUTA_OK),
+    TRIAL(options_to_read_without_a_index_file, open_log, IMMUTA_OK),
 };
 
 static const check_trial maintenance[] = {
-    TRIAL(options_for_no_side_file, namespace_scan, IMMUTA_OK),
+    TRIAL(options_for_no_index_file, namespace_scan, IMMUTA_OK),
     TRIAL(options_for_a_closed_log, verify, IMMUTA_OK),
     TRIAL(options_for_damage, verify, IMMUTA_OK),
     TRIAL(options_for_cut_off_files, verify, IMMUTA_OK),
@@ -216,8 +216,8 @@ static const check_trial maintenance[] = {
     TRIAL(options_for_bytes_behind, repair, IMMUTA_OK),
     TRIAL(options_for_more_damage, look_what_repair_does, IMMUTA_OK),
     TRIAL(options_for_more_damage, repair, IMMUTA_OK),
-    TRIAL(options_for_no_side_file, repair, IMMUTA_OK),
-    TRIAL(options_for_no_side_file, import, IMMUTA_OK),
+    TRIAL(options_for_no_index_file, repair, IMMUTA_OK),
+    TRIAL(options_for_no_index_file, import, IMMUTA_OK),
 };
 
 /* Then the fault is another than an allocation, and does not end. */

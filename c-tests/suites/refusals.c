@@ -32,7 +32,7 @@ static void a_record_file_that_is_gone_is_never_an_empty_log(void) {
   check_snapshot_unchanged(&before);
 }
 
-static void a_side_file_that_knows_no_record_misses_none(void) {
+static void a_index_file_that_knows_no_record_misses_none(void) {
   make_log("a", 0, 0);
   CHECK(unlink(check_path("a.log")) == 0);
   make_log("a", 2, 10);
@@ -185,13 +185,13 @@ static void streams_notice_that_their_files_were_replaced(void) {
   CHECK_OK(immuta_close(reader, ERR));
 }
 
-static void side_files_of_each_other_are_noticed(void) {
+static void index_files_of_each_other_are_noticed(void) {
   make_log("a", 30, RECORD_BYTES);
   make_log("b", 10, 50);
   CHECK(rename(check_path("a.idx"), check_path("c")) == 0);
   CHECK(rename(check_path("b.idx"), check_path("a.idx")) == 0);
   CHECK(rename(check_path("c"), check_path("b.idx")) == 0);
-  expect_refused_as(IMMUTA_E_MISMATCH, "a", 0, "side file");
+  expect_refused_as(IMMUTA_E_MISMATCH, "a", 0, "index file");
   immuta_log *log = NULL;
   check_snapshot before = check_snapshot_take();
   immuta_status status = TRY_OPEN(&log, .names = {"b"});
@@ -199,7 +199,7 @@ static void side_files_of_each_other_are_noticed(void) {
   check_snapshot_unchanged(&before);
 }
 
-/* ---- Logs without a side file ------------------------------------------------------------------------------------------------ */
+/* ---- Logs without an index file ------------------------------------------------------------------------------------------------ */
 
 static void zeros_that_may_be_empty_records_are_ambiguous(void) {
   unsigned char file[512] = {2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'x'}; /* the second record would be empty */
@@ -270,14 +270,14 @@ static void unknown_codecs_are_left_alone(void) {
 static const check_case cases[] = {
     CASE(nothing_to_read_is_not_found),
     CASE(a_record_file_that_is_gone_is_never_an_empty_log),
-    CASE(a_side_file_that_knows_no_record_misses_none),
+    CASE(a_index_file_that_knows_no_record_misses_none),
     CASE(only_regular_files_are_records),
     CASE(only_directories_are_logs),
     CASE(a_second_writer_is_refused_with_the_pid_of_the_first),
     CASE(the_holder_of_a_lock_is_named_and_never_a_dead_process),
     CASE(all_namespaces_open_or_none),
     CASE(streams_notice_that_their_files_were_replaced),
-    CASE(side_files_of_each_other_are_noticed),
+    CASE(index_files_of_each_other_are_noticed),
     CASE(zeros_that_may_be_empty_records_are_ambiguous),
     CASE(files_of_the_original_with_other_headers_are_named),
     CASE(newer_formats_are_left_alone),

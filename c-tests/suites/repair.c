@@ -114,12 +114,12 @@ static void what_opens_is_opened_and_closed(void) {
   CHECK_EQ(report.outcome, IMMUTA_OUTCOME_ADOPTED);
   CHECK_EQ(report.adopted, RECORDS);
   CHECK_EQ(repair(IMMUTA_REPAIR_APPLY).outcome, IMMUTA_OUTCOME_ADOPTED);
-  expect_closed_side_file(RECORDS);
+  expect_closed_index_file(RECORDS);
   check_write_file(check_path("a.log"), "", 0);
   CHECK(unlink(check_path("a.idx")) == 0);
   CHECK_EQ(repair(DRY_RUN).outcome, IMMUTA_OUTCOME_CREATED);
   CHECK_EQ(repair(IMMUTA_REPAIR_APPLY).outcome, IMMUTA_OUTCOME_CREATED);
-  expect_closed_side_file(0);
+  expect_closed_index_file(0);
 }
 
 static void append_records(void *unused) {
@@ -135,7 +135,7 @@ static void what_a_crash_left_is_recovered_and_closed(void) {
   CHECK_EQ(report.count, RECORDS);
   CHECK_EQ(report.recovered, RECORDS);
   CHECK_EQ(repair(IMMUTA_REPAIR_APPLY).outcome, IMMUTA_OUTCOME_RECOVERED);
-  expect_closed_side_file(RECORDS);
+  expect_closed_index_file(RECORDS);
   expect_records(RECORDS, NONE_BAD);
 }
 
@@ -156,7 +156,7 @@ static void a_damaged_payload_is_quarantined(void) {
     expect_file("a.salvage-1", log.data + offset_of(bad), 8 + RECORD_BYTES);
     expect_file("a.idx.bad-1", idx.data, idx.size);
     expect_file("a.log", log.data, log.size); /* its bytes stay as they are */
-    expect_closed_side_file(RECORDS);
+    expect_closed_index_file(RECORDS);
     free(idx.data);
     idx = check_read_file(check_path("a.idx"));
     for (uint64_t n = 0; n < RECORDS; n++) CHECK_EQ(idx_read_entry(idx, log, n).quarantined, n == bad);
@@ -199,7 +199,7 @@ static void a_damaged_entry_is_made_anew(void) {
     CHECK_EQ(idx_read_entry(idx, log, places[i]).adopted, 1);
     free(log.data);
     free(idx.data);
-    expect_closed_side_file(RECORDS);
+    expect_closed_index_file(RECORDS);
   }
   expect_records(RECORDS, NONE_BAD);
 }
@@ -214,13 +214,13 @@ static void a_log_cut_short_ends_where_its_records_do(void) {
   CHECK_EQ(check_file_size(check_path("a.log")), offset_of(6));
   expect_file("a.salvage-1", whole.data + offset_of(6), 50);
   free(whole.data);
-  expect_closed_side_file(6);
+  expect_closed_index_file(6);
   expect_records(6, NONE_BAD);
 }
 
-/* ---- Side files that are of no use ------------------------------------------------------------------------------------------- */
+/* ---- Index files that are of no use ------------------------------------------------------------------------------------------- */
 
-static void a_side_file_of_another_log_gives_way(void) {
+static void a_index_file_of_another_log_gives_way(void) {
   make_log("a", RECORDS, RECORD_BYTES);
   make_log("b", 7, 50);
   check_file other = check_read_file(check_path("b.idx"));
@@ -399,7 +399,7 @@ static const check_case cases[] = {
     CASE(a_size_or_a_count_that_can_be_proven_is_written_back),
     CASE(a_damaged_entry_is_made_anew),
     CASE(a_log_cut_short_ends_where_its_records_do),
-    CASE(a_side_file_of_another_log_gives_way),
+    CASE(a_index_file_of_another_log_gives_way),
     CASE(zeros_are_records_only_if_the_caller_says_so),
     CASE(records_in_a_hole_are_believed_only_if_the_caller_says_so),
     CASE(what_only_a_copy_can_mend_is_left_alone),

@@ -23,7 +23,7 @@ impl Chain {
         Ok(Chain { codecs: Some(Arc::new(memory::list(codecs.iter().cloned())?)?) })
     }
 
-    /// What the side file records of it.
+    /// What the index file records of it.
     pub fn ids(&self) -> ChainIds {
         self.codecs().iter().map(Codec::id).collect()
     }
@@ -50,7 +50,7 @@ impl Chain {
 
     /// The chain to open the log at `path` with, which an opener asks for with this one.
     ///
-    /// `recorded` is what the side file says; `None`: it does not know. An opener that names none gets the recorded chain.
+    /// `recorded` is what the index file says; `None`: it does not know. An opener that names none gets the recorded chain.
     ///
     /// # Errors
     /// [`ErrorKind::Codec`] when the log has another chain, or one that must be named; [`ErrorKind::Unsupported`] when a codec of

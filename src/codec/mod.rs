@@ -1,6 +1,6 @@
 //! Codecs: what payloads go through on their way to the file, and back.
 //!
-//! A codec is an id, which the side file records, and what it does. The built-in ones make the standard frames of their kind, so
+//! A codec is an id, which the index file records, and what it does. The built-in ones make the standard frames of their kind, so
 //! that other programs can read what stands in the file. A log's codecs form a `Chain`. Everything a codec makes goes to a `Sink`,
 //! which keeps it within the largest record size.
 

@@ -60,7 +60,7 @@ pub type immuta_read_fn =
 /// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or the log
 /// would be larger than 2^47 bytes;
 /// IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned;
-/// IMMUTA_E_CORRUPT: the side file does not tell any more which codecs an adopted log has;
+/// IMMUTA_E_CORRUPT: the index file does not tell any more which codecs an adopted log has;
 /// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
 /// there is;
 /// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the system refused

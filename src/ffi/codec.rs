@@ -52,7 +52,7 @@ const _: () = {
 pub struct immuta_codec_vtable {
     /// sizeof(immuta_codec_vtable).
     pub struct_size: usize,
-    /// What the side file records: 0x10000 or more, and the same transformation for ever.
+    /// What the index file records: 0x10000 or more, and the same transformation for ever.
     pub id: u32,
     /// 0.
     pub reserved: u32,

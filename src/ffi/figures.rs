@@ -16,7 +16,7 @@ pub const IMMUTA_OUTCOME_CREATED: i32 = 1;
 pub const IMMUTA_OUTCOME_CLEAN: i32 = 2;
 /// Of immuta_report.outcome: left by a crash; the tail was verified (and mended, unless read-only).
 pub const IMMUTA_OUTCOME_RECOVERED: i32 = 3;
-/// Of immuta_report.outcome: records without a valid side file were indexed.
+/// Of immuta_report.outcome: records without a valid index file were indexed.
 pub const IMMUTA_OUTCOME_ADOPTED: i32 = 4;
 /// Of immuta_report.outcome: opened read-only while a writer has it open.
 pub const IMMUTA_OUTCOME_LIVE: i32 = 5;
@@ -53,7 +53,7 @@ pub struct immuta_stats {
     pub count: u64,
     /// Records known to be on the device, whatever happens to the power: those that the last completed flush covers; in
     /// durable mode all that readers can see. Read-only it is what the newest checkpoint in NAME.idx covers, and all that
-    /// readers can see while a durable writer is at work; 0 where there is no side file.
+    /// readers can see while a durable writer is at work; 0 where there is no index file.
     pub durable_count: u64,
     /// Of NAME.log up to the end of the last record, in bytes.
     pub data_bytes: u64,

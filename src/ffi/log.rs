@@ -47,14 +47,14 @@ impl Opaque for immuta_log {
 /// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet;
 /// also: the directory, or a file, was removed during the call;
 /// IMMUTA_E_REPLACED: the files were replaced during the call; open them again;
-/// IMMUTA_E_MISSING: a record file is gone although its side file or its journal knows records, or the side file cannot be
-/// read to tell; or it is shorter than its count, and the journal goes on behind it, or the side file cannot be read;
+/// IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the index file cannot be
+/// read to tell; or it is shorter than its count, and the journal goes on behind it, or the index file cannot be read;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
 /// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
 /// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or it, the kernel
 /// or a sandbox does not know a call that is needed;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
-/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without a side file that knows them all, which would be
+/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all, which would be
 /// indexed in memory; opened for writing once, they are indexed on disk;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);

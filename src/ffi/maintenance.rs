@@ -26,7 +26,7 @@ pub type immuta_progress_fn = Option<unsafe extern "C-unwind" fn(user: *mut c_vo
 
 /// Of immuta_repair: change the files. Without it, only the report is made.
 pub const IMMUTA_REPAIR_APPLY: u32 = 1;
-/// Of immuta_repair: where a file without a side file ends in zeros that may or may not be empty records, believe its
+/// Of immuta_repair: where a file without an index file ends in zeros that may or may not be empty records, believe its
 /// count; without it, they are none. And where empty records lie in a hole of NAME.log, so that there is nothing in the
 /// file of them, and NAME.idx has no entries that confirm them: believe the count, in NAME.log or in a checkpoint, if
 /// there is room for their entries, which take 24 bytes each; without it, the answer is IMMUTA_E_AMBIGUOUS.
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn immuta_verify(
 /// what will be cut off behind the others are copied to one NAME.salvage-K, NAME.idx to NAME.idx.bad-K, and a NAME.wal that
 /// was used to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, size words that are proven wrong, and
 /// damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done:
-/// a wrong size word or count that the side file proves is written back;
+/// a wrong size word or count that the index file proves is written back;
 /// a damaged entry whose record fits between its neighbours is made anew, as adopted;
 /// a damaged record is quarantined: its place stays, reading it answers IMMUTA_E_CORRUPT from then on, with verify_reads
 /// off, too, and immuta_verify counts it;
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn immuta_verify(
 /// log there. So after a power failure in fast mode more is left than by opening, and not a clean prefix;
 /// records that a program without NAME.idx appended are indexed, where their sizes lead to the end: releases of the Go
 /// original with an 8-byte header, and those with a 16-byte one, which write over the size of the first record;
-/// a side file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to its
+/// an index file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to its
 /// end.
 /// A namespace that is as it should be is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening it would.
 /// What it makes has the owner, group and mode of NAME.log, so root may run it for the owner.
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn immuta_verify(
 /// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_REPLACED:
 /// as immuta_open;
 /// IMMUTA_E_EXISTS: too many copies of one name; remove some;
-/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new side file, which is found out before anything is made,
+/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new index file, which is found out before anything is made,
 /// without IMMUTA_REPAIR_APPLY, too;
 /// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
 /// IMMUTA_E_CANCELLED: progress said so;

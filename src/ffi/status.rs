@@ -29,7 +29,7 @@ pub const IMMUTA_E_NAMESPACE: i32 = -4;
 pub const IMMUTA_E_EXISTS: i32 = -5;
 /// There is nothing to open at this path.
 pub const IMMUTA_E_NOT_FOUND: i32 = -6;
-/// The side file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its place.
+/// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its place.
 pub const IMMUTA_E_MISSING: i32 = -7;
 /// Another writer has the namespace open; the message names its process where it can.
 pub const IMMUTA_E_LOCKED: i32 = -8;
@@ -57,7 +57,7 @@ pub const IMMUTA_E_CLOSED: i32 = -18;
 pub const IMMUTA_E_BUSY: i32 = -19;
 /// There is a record, but every reader descriptor of the namespace was held until the deadline.
 pub const IMMUTA_E_POOL: i32 = -20;
-/// The record is larger than max_record_size allows, stored or decoded; or a log without a side file has too many records to be
+/// The record is larger than max_record_size allows, stored or decoded; or a log without an index file has too many records to be
 /// read.
 pub const IMMUTA_E_TOO_LARGE: i32 = -21;
 /// immuta_append_at expected another number; number of the error struct is the next one.
@@ -72,7 +72,7 @@ pub const IMMUTA_E_AMBIGUOUS: i32 = -25;
 pub const IMMUTA_E_LAYOUT: i32 = -26;
 /// A format newer than this library.
 pub const IMMUTA_E_VERSION: i32 = -27;
-/// The side file belongs to another log or to another time of this one. Nothing was changed.
+/// The index file belongs to another log or to another time of this one. Nothing was changed.
 pub const IMMUTA_E_MISMATCH: i32 = -28;
 /// The files under a reader were replaced or rolled back.
 pub const IMMUTA_E_REPLACED: i32 = -29;

@@ -1,4 +1,4 @@
-//! The side file as an index: its header read whole, its entries read in runs.
+//! The index file as an index: its header read whole, its entries read in runs.
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::codecs::{self, CHAIN_PAGE_OFFSET};
@@ -18,12 +18,12 @@ use std::ops::Range;
 /// Entries read by one call when many follow.
 const RUN_ENTRIES: u64 = 512;
 
-/// The name of `namespace`'s side file.
+/// The name of `namespace`'s index file.
 pub fn file_name(namespace: &str) -> FileName {
     FileName::new(namespace, SUFFIX)
 }
 
-/// Where a side file says which codecs the records go through.
+/// Where an index file says which codecs the records go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodecsIn {
     /// Page 0: the log was made with them.
@@ -89,10 +89,10 @@ impl Header {
     }
 }
 
-/// The refusal when record `number` was appended under a chain that the side file does not tell any more.
+/// The refusal when record `number` was appended under a chain that the index file does not tell any more.
 pub fn lost_codecs(number: u64) -> Error {
     let message = format_args!(
-        "record {number} went through codecs that the side file named at offset {CHAIN_PAGE_OFFSET}, which is damaged; restore the side file, or import the record file with its codecs named"
+        "record {number} went through codecs that the index file named at offset {CHAIN_PAGE_OFFSET}, which is damaged; restore the index file, or import the record file with its codecs named"
     );
     Error::new(ErrorKind::Corrupt, message).at(number, CHAIN_PAGE_OFFSET)
 }
@@ -149,7 +149,7 @@ impl Run {
         Ok(self.last.as_ref().map(|(_, entry)| entry))
     }
 
-    /// The first valid entry of those of `numbers`; what lies in holes of the side file is not read, and `watch` is told of the rest.
+    /// The first valid entry of those of `numbers`; what lies in holes of the index file is not read, and `watch` is told of the rest.
     pub fn next_valid(
         &mut self,
         index: &Index,

@@ -1,4 +1,4 @@
-//! The files beside a record file, as the layers above use them: the side file, the journal, the live page.
+//! The files beside a record file, as the layers above use them: the index file, the journal, the live page.
 
 pub mod index;
 pub mod journal;

@@ -1,4 +1,4 @@
-//! The codec chain in the side file: a count and ids, in page 0 or, for a log that was adopted, in page 3.
+//! The codec chain in the index file: a count and ids, in page 0 or, for a log that was adopted, in page 3.
 //!
 //! Page 0 is written once, before anybody knows what the records of an adopted log went through. So it says "unknown", and page 3 gets
 //! the chain before the first append. Torn or never written it does not verify, and the chain is still unknown.
@@ -12,7 +12,7 @@ use super::field::Field;
 use super::{LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, is_sealed, seal};
 use std::ops::Deref;
 
-/// Of page 3 in the side file.
+/// Of page 3 in the index file.
 pub const CHAIN_PAGE_OFFSET: u64 = 3 * PAGE_SIZE_BYTES as u64;
 
 /// The most codecs that a chain can have.

@@ -1,4 +1,4 @@
-//! `NAME.idx`, the side file: a header of four pages, then one 24-byte entry per record.
+//! `NAME.idx`, the index file: a header of four pages, then one 24-byte entry per record.
 //!
 //! ```text
 //!       0       4096           8192           12288   16384     16408     16432

@@ -15,7 +15,7 @@ pub mod name;
 use crc_fast::{CrcAlgorithm, Digest};
 use field::Field;
 
-/// The header pages of the side file and of the journal, and the live page.
+/// The header pages of the index file and of the journal, and the live page.
 pub const PAGE_SIZE_BYTES: usize = 4096;
 pub type Page = [u8; PAGE_SIZE_BYTES];
 /// Random bits that bind every entry, checkpoint and journal to one log.

@@ -60,7 +60,7 @@ pub fn names(storage: &dyn Storage) -> Result<Vec<String>> {
 }
 
 /// Passes over the `refusal` of what is called like the record file of `name` and is no namespace: it is not whole yet, or something else.
-/// One with a side file is a namespace, whose damage is not passed over.
+/// One with an index file is a namespace, whose damage is not passed over.
 ///
 /// # Errors
 /// The refusal of a namespace, and those of the system, which say nothing about the file.
@@ -68,7 +68,7 @@ pub fn pass_over(storage: &dyn Storage, name: &str, refusal: Error) -> Result<()
     if refusal.kind == ErrorKind::NotFound {
         return Ok(());
     }
-    let side_file = storage.metadata(&index::file_name(name));
-    let has_side_file = side_file.map_or(true, |meta| meta.is_some_and(|meta| meta.is_regular));
-    if has_side_file || refusal.kind.is_of_the_system() { Err(refusal) } else { Ok(()) }
+    let index_file = storage.metadata(&index::file_name(name));
+    let has_index_file = index_file.map_or(true, |meta| meta.is_some_and(|meta| meta.is_regular));
+    if has_index_file || refusal.kind.is_of_the_system() { Err(refusal) } else { Ok(()) }
 }

@@ -253,7 +253,7 @@ impl Log {
     /// The figures of `ns`.
     ///
     /// # Errors
-    /// [`ErrorKind::Namespace`] for a number that was not given out; read-only, those of a side file that cannot be read.
+    /// [`ErrorKind::Namespace`] for a number that was not given out; read-only, those of an index file that cannot be read.
     pub fn stats(&self, ns: u32) -> Result<Stats> {
         let member = self.member(ns)?;
         let followed = match member.following() {

@@ -441,7 +441,7 @@ impl Drop for Stream {
 fn damaged_entry(number: u64) -> Error {
     let at = entry_offset(number).unwrap_or(0);
     let message = format_args!(
-        "the index entry of record {number}, at offset {at} of the side file, is damaged; seek to {} to pass over it",
+        "the index entry of record {number}, at offset {at} of the index file, is damaged; seek to {} to pass over it",
         number + 1
     );
     Error::new(ErrorKind::Corrupt, message).at(number, at)

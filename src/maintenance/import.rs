@@ -1,7 +1,7 @@
 //! Records of a file in whatever layout the original ever wrote, into a new namespace. The file is only read.
 //!
 //! The record file is built under a temporary name, compared with its source once more, and renamed over an empty file that was locked
-//! before: so nobody opens it until the side file is there, too. Cut before the rename, an import leaves nothing that counts; cut
+//! before: so nobody opens it until the index file is there, too. Cut before the rename, an import leaves nothing that counts; cut
 //! after it, a whole log, which the next writer adopts.
 
 mod source;
@@ -132,7 +132,7 @@ impl Target<'_> {
 
     /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
     fn refuse_without_room(&self, count: u64) -> Result<()> {
-        self.site.refuse_without_room(entries_end(count), format_args!("a side file for {count} records"))
+        self.site.refuse_without_room(entries_end(count), format_args!("an index file for {count} records"))
     }
 
     /// An empty record file, locked: what a writer killed while creating it leaves is nothing yet, either.
@@ -184,12 +184,12 @@ impl Target<'_> {
         Ok(Claimed::Ours)
     }
 
-    /// Removes whatever this import made; the records last, and only when no side file comes back: one without records is refused, while
-    /// records without a side file are a whole log. What stays is in the way of the next import, which says so.
+    /// Removes whatever this import made; the records last, and only when no index file comes back: one without records is refused, while
+    /// records without an index file are a whole log. What stays is in the way of the next import, which says so.
     fn clear(&self) {
-        let side_file = index::file_name(self.site.namespace);
+        let index_file = index::file_name(self.site.namespace);
         leftovers::discard(self.site.storage, self.site.namespace);
-        let is_without = match self.site.storage.remove(&side_file) {
+        let is_without = match self.site.storage.remove(&index_file) {
             Ok(()) => self.site.storage.sync_directory().is_ok(),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
@@ -248,7 +248,7 @@ impl Target<'_> {
         log.set_size(log::HEADER_SIZE_BYTES + (end - start)).map_err(failed)
     }
 
-    /// Makes the side file, and closes the log.
+    /// Makes the index file, and closes the log.
     fn index(&self, source: &Source, log: &dyn File, chain: &Chain, progress: &dyn Watch) -> Result<()> {
         let Fit { start, end, count, .. } = source.fit;
         let point = Point { count, end: log::HEADER_SIZE_BYTES + (end - start), time_ns: 0 };

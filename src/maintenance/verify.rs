@@ -81,7 +81,7 @@ fn check_records(
     let watch = Some(progress);
     let index = namespace.open_index().index;
     let header = Header::read(index.file.as_ref());
-    let header = header.map_err(|error| Error::os("reading its side file", &error).of(namespace.log_path()))?;
+    let header = header.map_err(|error| Error::os("reading its index file", &error).of(namespace.log_path()))?;
     let (entries, has_no_codecs) = (header.entries_in_file(), header.codecs_in() == CodecsIn::Nowhere);
     let end = count.min(entries);
     progress.tell(0, count)?;

@@ -52,7 +52,7 @@ pub struct OpenIndex {
 }
 
 impl OpenIndex {
-    /// `index`, the side file at `path`, for an opener who named the codecs `named`.
+    /// `index`, the index file at `path`, for an opener who named the codecs `named`.
     ///
     /// # Errors
     /// Those of [`Chain::agree`].
@@ -154,7 +154,7 @@ impl Namespace {
         &self.log_path
     }
 
-    /// The path of the side file, for messages.
+    /// The path of the index file, for messages.
     pub fn index_path(&self) -> &Path {
         &self.index_path
     }

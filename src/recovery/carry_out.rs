@@ -153,7 +153,7 @@ fn recover(
     let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, writer.epoch)?;
     let journal = if is_first { installed } else { replace_journal(site, writer.prepared)? };
     log.set_size(point.end).map_err(site.failed("cutting"))?;
-    index.file.set_size(entries_end(point.count)).map_err(site.failed("cutting its side file"))?;
+    index.file.set_size(entries_end(point.count)).map_err(site.failed("cutting its index file"))?;
     sync_both(site, log, &index)?;
     Ok(Mended { index, point, checkpoint, slot, journal, salvage })
 }
@@ -265,10 +265,10 @@ fn reach(site: &Site<'_>, file: &dyn File, size_bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// Cuts the side file `file` to `size_bytes` if it is longer.
+/// Cuts the index file `file` to `size_bytes` if it is longer.
 fn cut(site: &Site<'_>, file: &dyn File, size_bytes: u64) -> Result<()> {
-    let now = file.metadata().map_err(site.failed("looking at its side file"))?.size_bytes;
-    if now > size_bytes { file.set_size(size_bytes).map_err(site.failed("cutting its side file")) } else { Ok(()) }
+    let now = file.metadata().map_err(site.failed("looking at its index file"))?.size_bytes;
+    if now > size_bytes { file.set_size(size_bytes).map_err(site.failed("cutting its index file")) } else { Ok(()) }
 }
 
 /// Writes the open checkpoint of a new epoch over the older slot, and syncs it.
@@ -302,5 +302,5 @@ pub fn rewrite(site: &Site<'_>, file: &dyn File, from: u64, to: u64) -> Result<(
 
 fn sync_both(site: &Site<'_>, log: &dyn File, index: &Index) -> Result<()> {
     log.sync().map_err(site.failed("syncing"))?;
-    index.file.sync().map_err(site.failed("syncing its side file"))
+    index.file.sync().map_err(site.failed("syncing its index file"))
 }

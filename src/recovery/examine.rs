@@ -19,7 +19,7 @@ use std::path::Path;
 /// Sizes that a crash leaves are multiples of this, and few others are.
 const SECTOR_BYTES: u64 = 512;
 
-/// What was read of a log with a side file.
+/// What was read of a log with an index file.
 struct Examined {
     header: Header,
     index: Index,
@@ -31,11 +31,11 @@ struct Examined {
     unindexed: Option<Unindexed>,
 }
 
-/// Decides what to do with `log` and its side file, if it has one; reads only.
-pub fn examine(site: &Site<'_>, log: &dyn File, side_file: Option<(Header, Arc<dyn File>)>) -> Result<Plan> {
+/// Decides what to do with `log` and its index file, if it has one; reads only.
+pub fn examine(site: &Site<'_>, log: &dyn File, index_file: Option<(Header, Arc<dyn File>)>) -> Result<Plan> {
     let file_size = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     let mut bytes = site.bytes(log, file_size)?;
-    let found = match side_file {
+    let found = match index_file {
         Some((header, file)) => {
             usable_identity(&header, site.named, &site.index_path)?.map(|identity| (header, file, identity))
         }
@@ -77,7 +77,7 @@ fn examine_clean(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Examined) -> 
         return Ok(Plan::Continue { index: seen.index, from, slot: seen.slot, point: start });
     }
     if header_count > reached.count {
-        // The original appended to it, or the side file is older than the log.
+        // The original appended to it, or the index file is older than the log.
         let Some(led) = layout::leads_to_end(bytes, reached, header_count)? else {
             return Err(refusals::ahead_of_clean(site, header_count, &start));
         };
@@ -120,7 +120,7 @@ fn examine_open(
     if seen.unindexed.is_some() {
         return Err(refusals::lost_entries(site, &seen.from, seen.header.entries_in_file()));
     }
-    if let Some(led) = unknown_to_side_file(site, bytes, &seen.header, &seen.index, header_count, point)? {
+    if let Some(led) = unknown_to_index_file(site, bytes, &seen.header, &seen.index, header_count, point)? {
         let to = site.confirmed(led)?;
         seen.unindexed = Some(Unindexed { from: point, to });
         return seen.recover(site, to, journal, false);
@@ -197,8 +197,8 @@ impl Examined {
     }
 }
 
-/// Where the records end that the count knows behind `point` and no entry does: the side file is older than they are, or was damaged.
-pub fn unknown_to_side_file(
+/// Where the records end that the count knows behind `point` and no entry does: the index file is older than they are, or was damaged.
+pub fn unknown_to_index_file(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
     header: &Header,
@@ -289,7 +289,7 @@ pub fn usable_identity(header: &Header, named: &Chain, path: &Path) -> Result<Op
     }
 }
 
-/// A side file that knows records must not become the side file of an empty log.
+/// An index file that knows records must not become the index file of an empty log.
 pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
     if let Some(found) = unindexed::journal_with_frames(site)? {
         return Err(refusals::known_to_journal(&found.path));
@@ -307,13 +307,13 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
         return Ok(());
     }
     let message = format_args!(
-        "it is missing, but its side file knows {} records; restore the record file, or move the side file away to begin with an empty log",
+        "it is missing, but its index file knows {} records; restore the record file, or move the index file away to begin with an empty log",
         counted.max(1)
     );
     Err(Error::new(ErrorKind::Missing, message).of(&site.log_path))
 }
 
-/// The side file's header; `None` when there is no side file or an empty one.
+/// The index file's header; `None` when there is no index file or an empty one.
 pub fn read_index(site: &Site<'_>) -> Result<Option<(Header, Arc<dyn File>)>> {
     let failed = |error| Error::os("reading", &error).of(&site.index_path);
     match site.storage.open(&index::file_name(site.namespace), OpenMode::Write) {

@@ -1,4 +1,4 @@
-//! Which layout a record file without a side file has, found by walking its sizes; never a guess.
+//! Which layout a record file without an index file has, found by walking its sizes; never a guess.
 //!
 //! Ours is walked from offset 8 with the first word as the count. Other versions of the Go original wrote a 16-byte header
 //! (count, offset of the last record) or none at all.
@@ -222,7 +222,7 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
         )),
         (_, Walk::Leaves { number, offset }) => {
             let message = format_args!(
-                "record {number} at offset {offset} does not lie in the file of {file_size} bytes, the count is {header_count}; restore the file or its side file from a copy"
+                "record {number} at offset {offset} does not lie in the file of {file_size} bytes, the count is {header_count}; restore the file or its index file from a copy"
             );
             // Of a file without one record a repair keeps nothing: it may be any file.
             let make = if number == 0 { Error::new } else { Error::repairable };
@@ -264,7 +264,7 @@ pub fn extent(bytes: &mut Bytes<'_>, count_holds: bool) -> Result<Option<Point>>
 }
 
 /// What is to be done about records that only a count claims.
-const RESTORE_OR_ACCEPT: &str = "nothing was changed: restore the side file, or, if they are records, call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT";
+const RESTORE_OR_ACCEPT: &str = "nothing was changed: restore the index file, or, if they are records, call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT";
 
 /// The refusal of a log whose records from `hole` on lie in a hole, where no entry confirms them.
 pub fn only_counted(path: &Path, hole: Place, way_on: &str) -> Error {
@@ -285,7 +285,7 @@ pub fn confirmed(led: Led, count_holds: bool, path: &Path) -> Result<Point> {
 
 fn ambiguous(path: &Path, number: u64, offset: u64, what: std::fmt::Arguments<'_>) -> Error {
     let message =
-        format_args!("{what}; there is no side file to tell: restore it, or cut the file where the records end");
+        format_args!("{what}; there is no index file to tell: restore it, or cut the file where the records end");
     Error::repairable(ErrorKind::Ambiguous, message).of(path).at(number, offset)
 }
 

@@ -23,7 +23,7 @@ mod unindexed;
 pub use carry_out::{Opened, Wanted, rewrite};
 pub use creation::Creation;
 pub use examine::{
-    examine, from_the_beginning, journal_beside, read_index, refuse_if_index_knows_records, unknown_to_side_file,
+    examine, from_the_beginning, journal_beside, read_index, refuse_if_index_knows_records, unknown_to_index_file,
     usable_identity,
 };
 pub use plan::{BesideRecords, Plan, Recovery, Unindexed};
@@ -148,7 +148,7 @@ impl Prepared<'_> {
 /// What to do about a record file that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Absent {
-    /// Make an empty one, unless a side file knows better.
+    /// Make an empty one, unless an index file knows better.
     Create,
     Refuse,
 }

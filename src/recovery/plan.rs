@@ -17,11 +17,11 @@ pub enum Plan {
     Continue { index: Index, from: Checkpoint, slot: usize, point: Point },
     /// Left by a crash, or changed since it was closed.
     Recover(Recovery),
-    /// No usable side file: index the records, which end at `point`.
+    /// No usable index file: index the records, which end at `point`.
     Adopt { point: Point, header_count: u64, damaged_index: bool, journal: Option<BesideRecords> },
 }
 
-/// How a log with a side file is mended.
+/// How a log with an index file is mended.
 #[derive(Debug)]
 pub struct Recovery {
     pub index: Index,
@@ -49,7 +49,7 @@ pub struct Unindexed {
     pub to: Point,
 }
 
-/// What a journal is to records that have no side file.
+/// What a journal is to records that have no index file.
 #[derive(Debug)]
 pub enum BesideRecords {
     /// Its frames go on where these records end.

@@ -1,4 +1,4 @@
-//! Making a side file: for a new log, or for records that have none.
+//! Making an index file: for a new log, or for records that have none.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index};
@@ -21,7 +21,7 @@ use std::io;
 /// Entries gathered before they are written.
 const RUN_BYTES: usize = 64 << 10;
 
-/// A side file that is complete and durable under its temporary name.
+/// An index file that is complete and durable under its temporary name.
 #[derive(Debug)]
 pub struct PreparedIndex {
     file: NewFile,
@@ -36,7 +36,7 @@ impl PreparedIndex {
     }
 }
 
-/// Makes a side file for the record file `log` and the log `log_id` as `write` fills it, to be installed; a failure leaves nothing of it.
+/// Makes an index file for the record file `log` and the log `log_id` as `write` fills it, to be installed; a failure leaves nothing of it.
 pub fn prepare(
     storage: &dyn Storage,
     namespace: &str,
@@ -50,12 +50,12 @@ pub fn prepare(
     Ok(PreparedIndex { file, log_id })
 }
 
-/// The first open checkpoint of a side file, which covers the records up to `to`.
+/// The first open checkpoint of an index file, which covers the records up to `to`.
 pub fn first_checkpoint(to: Point, mode: Mode, epoch: u64) -> Checkpoint {
     Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch }
 }
 
-/// Prepares the side file of `namespace` for the records of `log` that `newest` covers, with it in slot B; the record file is synced
+/// Prepares the index file of `namespace` for the records of `log` that `newest` covers, with it in slot B; the record file is synced
 /// first. `codecs` are those that whoever creates it asks for; `watch` is told of what is read.
 pub fn prepare_new(
     storage: &dyn Storage,
@@ -72,10 +72,10 @@ pub fn prepare_new(
     prepare(storage, namespace, log, log_id, |index| fill_index(index, log, newest, codecs, watch))
 }
 
-/// The slot of the checkpoint in a side file that [`prepare_new`] made.
+/// The slot of the checkpoint in an index file that [`prepare_new`] made.
 pub const FIRST_SLOT: usize = 1;
 
-/// An index in memory, for reading records that have no side file, up to `to`.
+/// An index in memory, for reading records that have no index file, up to `to`.
 pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point, watch: Option<&dyn Watch>) -> Result<Index> {
     let file = storage.scratch().map_err(|error| Error::os("making an index in memory", &error))?;
     let index = Index { file, log_id: random::bytes()? };
@@ -84,7 +84,7 @@ pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point, watch: Op
     Ok(index)
 }
 
-/// Makes `index` a side file: the entries of all records up to `newest`, then the header with it in slot B and its
+/// Makes `index` an index file: the entries of all records up to `newest`, then the header with it in slot B and its
 /// predecessor, alike, in slot A.
 fn fill_index(
     index: &Index,
@@ -95,16 +95,16 @@ fn fill_index(
 ) -> Result<()> {
     let identity = Identity { log_id: index.log_id, created_ns: now_ns(), codecs };
     write_entries(index, log, Point::START, Point { count: newest.count, end: newest.end, time_ns: 0 }, watch)?;
-    let mut header = memory::zeroed(in_memory(HEADER_SIZE_BYTES), "the header of a side file")?;
+    let mut header = memory::zeroed(in_memory(HEADER_SIZE_BYTES), "the header of an index file")?;
     header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());
     for (seq, offset) in [newest.seq - 1, newest.seq].into_iter().zip(CHECKPOINT_OFFSETS) {
         let page = Checkpoint { seq, ..newest }.encode(&index.log_id);
         header[in_memory(offset)..][..PAGE_SIZE_BYTES].copy_from_slice(&page);
     }
-    index.file.write_at(0, &header).map_err(|error| Error::os("writing the header of a side file", &error))
+    index.file.write_at(0, &header).map_err(|error| Error::os("writing the header of an index file", &error))
 }
 
-/// Prepares a copy of the side file `index` that has entries for the records of `log` from `from` to `to`, too, and none behind.
+/// Prepares a copy of the index file `index` that has entries for the records of `log` from `from` to `to`, too, and none behind.
 pub fn prepare_completed(
     storage: &dyn Storage,
     namespace: &str,

@@ -49,7 +49,7 @@ pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64
     Ok(())
 }
 
-/// The refusal of a side file that has only `entries` of those the checkpoint covers, where the record file does not tell the others
+/// The refusal of an index file that has only `entries` of those the checkpoint covers, where the record file does not tell the others
 /// for certain.
 pub fn lost_entries(site: &Site<'_>, from: &Checkpoint, entries: u64) -> Error {
     let message = format_args!(
@@ -68,9 +68,9 @@ pub fn without_checkpoint(site: &Site<'_>, header_count: u64, point: &Point) -> 
     Error::repairable(ErrorKind::Corrupt, message).of(&site.index_path).at(count, end)
 }
 
-/// The refusal of a record file that is too short to have a count, beside a side file that knows a record.
+/// The refusal of a record file that is too short to have a count, beside an index file that knows a record.
 pub fn short(site: &Site<'_>, file_size: u64) -> Error {
-    let message = format_args!("it has {file_size} bytes, but its side file knows a record; restore it from a copy");
+    let message = format_args!("it has {file_size} bytes, but its index file knows a record; restore it from a copy");
     Error::repairable(ErrorKind::Truncated, message).of(&site.log_path).at(0, file_size)
 }
 
@@ -78,7 +78,7 @@ pub fn short(site: &Site<'_>, file_size: u64) -> Error {
 pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
-        "the count at offset 0 is {header_count}, but it was closed with {count} records up to offset {end}, and what follows is not {} more: the side file is of another time or another log; restore the one that belongs to it",
+        "the count at offset 0 is {header_count}, but it was closed with {count} records up to offset {end}, and what follows is not {} more: the index file is of another time or another log; restore the one that belongs to it",
         header_count - count
     );
     Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
@@ -88,7 +88,7 @@ pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Erro
 pub fn ahead_with_foreign_size(site: &Site<'_>, header_count: u64, point: &Point, file_size: u64) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
-        "the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify, and a file of {file_size} bytes is none that a writer left open: the side file is of another time or another log; restore the one that belongs to it"
+        "the count at offset 0 is {header_count}, but only {count} records up to offset {end} verify, and a file of {file_size} bytes is none that a writer left open: the index file is of another time or another log; restore the one that belongs to it"
     );
     Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
 }
@@ -123,7 +123,7 @@ pub fn without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> 
         return Ok(());
     }
     let what = format_args!(
-        "opening it for writing ({index_bytes} bytes for a new side file, {kept_bytes} for what is cut off and kept as {}.salvage-K)",
+        "opening it for writing ({index_bytes} bytes for a new index file, {kept_bytes} for what is cut off and kept as {}.salvage-K)",
         site.namespace
     );
     site.refuse_without_room(needed_bytes, what)
@@ -145,19 +145,19 @@ pub fn without_name(site: &Site<'_>, plan: &Plan) -> Result<()> {
     }
 }
 
-/// First and last record must match their entries, or the side file is not this log's.
+/// First and last record must match their entries, or the index file is not this log's.
 pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<()> {
     let refusal = match scan::check_ends(bytes, index, to)? {
         scan::EndCheck::Agree => return Ok(()),
         scan::EndCheck::Entry { number } => {
-            let message = format_args!("the entry of record {number} is damaged; restore the side file");
+            let message = format_args!("the entry of record {number} is damaged; restore the index file");
             Error::repairable(ErrorKind::Corrupt, message)
                 .of(&site.index_path)
                 .at(number, entry_offset(number).unwrap_or(0))
         }
         scan::EndCheck::Record { number, offset, all: true } => {
             let message = format_args!(
-                "neither the first nor the last record matches its entry; the side file is of another log: restore the one that belongs to it"
+                "neither the first nor the last record matches its entry; the index file is of another log: restore the one that belongs to it"
             );
             Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(number, offset)
         }
@@ -181,10 +181,10 @@ pub fn appended_with_header16(site: &Site<'_>, start: &Point, header_count: u64)
     Error::new(ErrorKind::Layout, message).of(&site.log_path).at(0, HEADER_SIZE_BYTES)
 }
 
-/// The refusal when a side file that cannot be read may know records of a record file that is not there, or empty.
+/// The refusal when an index file that cannot be read may know records of a record file that is not there, or empty.
 pub fn unknown_records(site: &Site<'_>) -> Error {
     let message = format_args!(
-        "it is missing or empty, and its side file cannot be read to tell whether that is right; restore the record file, or move the side file away to begin with an empty log"
+        "it is missing or empty, and its index file cannot be read to tell whether that is right; restore the record file, or move the index file away to begin with an empty log"
     );
     Error::new(ErrorKind::Missing, message).of(&site.log_path)
 }

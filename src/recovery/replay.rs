@@ -114,7 +114,7 @@ fn missing(begins: Begin, reached: Point, journal: &FoundJournal, log_path: &Pat
     Error::repairable(ErrorKind::Corrupt, message).of(log_path).at(reached.count, reached.end)
 }
 
-/// Writes the records of `frame`, which `body` holds, into the record file `log`, and their entries into the side file, if there is one.
+/// Writes the records of `frame`, which `body` holds, into the record file `log`, and their entries into the index file, if there is one.
 pub fn write(
     site: &Site<'_>,
     log: &dyn File,

@@ -221,7 +221,7 @@ fn forward_both(bytes: &mut Bytes<'_>, index: &Index, from: Point, to_count: u64
 }
 
 /// Calls `each` with the end of every record after `from`, where [`forward`] stopped, that its entry and its bytes prove: records after
-/// a gap. What continues `from` without a gap is the beginning of a commit in flight. The side file has room for `entries`.
+/// a gap. What continues `from` without a gap is the beginning of a commit in flight. The index file has room for `entries`.
 ///
 /// No byte is read twice: of entries whose records overlap, only the first counts.
 pub fn proven_after_gap(

@@ -252,16 +252,16 @@ fn frames_whose_files_are_gone_are_not_forgotten() {
     let error = refused(&disk, ErrorKind::Missing, "no record file");
     assert!(error.message().contains("a.wal"), "{error}");
     disk.storage().remove("a.idx").unwrap();
-    refused(&disk, ErrorKind::Missing, "nor a side file");
+    refused(&disk, ErrorKind::Missing, "nor an index file");
     let (disk, records) = only_in_the_journal();
     disk.storage().remove("a.idx").unwrap();
     let log = open(&disk).unwrap();
     assert_eq!((log.report(0).unwrap().outcome, read_all(&log)), (Outcome::Adopted, records));
 }
 
-/// Beside records without a side file a journal is believed only where it follows them, and itself.
+/// Beside records without an index file a journal is believed only where it follows them, and itself.
 #[test]
-fn a_forged_journal_beside_records_without_a_side_file_is_refused() {
+fn a_forged_journal_beside_records_without_a_index_file_is_refused() {
     let (disk, _) = only_in_the_journal();
     disk.storage().remove("a.idx").unwrap();
     edit(&disk, "a.wal", |journal| {

@@ -1,4 +1,4 @@
-//! A record file without a side file: its sizes are all there is to go by, and a journal that goes on where they end.
+//! A record file without an index file: its sizes are all there is to go by, and a journal that goes on where they end.
 
 use super::plan::{BesideRecords, Plan};
 use super::refusals;
@@ -71,7 +71,7 @@ fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &F
     if !only_zeros(bytes, reached.end)? {
         let Point { count, end, .. } = reached;
         let message = format_args!(
-            "after the {count} records that the count and the journal {} know, which end at offset {end}, other bytes follow; there is no side file to tell: restore it",
+            "after the {count} records that the count and the journal {} know, which end at offset {end}, other bytes follow; there is no index file to tell: restore it",
             journal.name()
         );
         return Err(Error::repairable(ErrorKind::Ambiguous, message).of(&site.log_path).at(count, end));
@@ -108,7 +108,7 @@ fn over(
 fn disagrees(site: &Site<'_>, journal: &FoundJournal, reached: &Point) -> Error {
     let Point { count, end, .. } = *reached;
     let message = format_args!(
-        "from record {count} at offset {end} on, the journal {} and the record file disagree, and there is no side file to tell; restore it",
+        "from record {count} at offset {end} on, the journal {} and the record file disagree, and there is no index file to tell; restore it",
         journal.name()
     );
     Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)

@@ -14,7 +14,7 @@ pub struct Checkpoints {
     /// The last one written, and where.
     last: Checkpoint,
     slot: usize,
-    /// Whether a sync of the side file has succeeded since.
+    /// Whether a sync of the index file has succeeded since.
     synced: bool,
     pub(super) closed: Option<std::result::Result<(), ErrorKind>>,
 }
@@ -108,7 +108,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Syncs the side file, in which entries of an append that failed were zeroed, and locks `guard` anew.
+    /// Syncs the index file, in which entries of an append that failed were zeroed, and locks `guard` anew.
     pub(super) fn sync_zeros<'a>(&'a self, guard: StagingGuard<'a>) -> Result<StagingGuard<'a>> {
         drop(guard);
         let mut checkpoints = self.sync.lock();

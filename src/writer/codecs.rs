@@ -1,4 +1,4 @@
-//! The codecs an append goes through, and how the side file of an adopted log learns of them.
+//! The codecs an append goes through, and how the index file of an adopted log learns of them.
 //!
 //! Page 0 of such a log was written when nobody knew its chain; page 3 gets it, and is synced, before the first append. Each writer does so
 //! anew, with the same bytes: what an earlier one wrote may have been lost by a failed sync.
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug)]
 pub struct Codecs {
     chain: Chain,
-    /// Where the side file had it when the log was opened.
+    /// Where the index file had it when the log was opened.
     found_in: CodecsIn,
     /// Whether nothing is left to be written down.
     is_recorded: AtomicBool,
@@ -35,7 +35,7 @@ impl Writer {
         &self.codecs.chain
     }
 
-    /// Writes the chain of an adopted log into its side file, before the first append.
+    /// Writes the chain of an adopted log into its index file, before the first append.
     pub(super) fn record_codecs(&self) -> Result<()> {
         if self.codecs.is_recorded.load(Ordering::Acquire) {
             return Ok(());
@@ -52,7 +52,7 @@ impl Writer {
         let page = encode_page(&self.codecs.chain.ids(), &self.index.log_id);
         let written = self.index.file.write_at(CHAIN_PAGE_OFFSET, &page);
         if let Some(error) = written.as_ref().err().filter(|error| is_lack_of_room(error)) {
-            return Err(Error::os("writing its side file", error).of(self.namespace.log_path()));
+            return Err(Error::os("writing its index file", error).of(self.namespace.log_path()));
         }
         self.settle(&mut checkpoints, "recording its codecs", || written.and_then(|()| self.index.file.sync()))?;
         self.codecs.is_recorded.store(true, Ordering::Release);

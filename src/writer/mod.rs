@@ -304,11 +304,11 @@ impl Writer {
             staging.log.make_room(staging.end, end).map_err(|error| failed("", &error))?;
         }
         let to = staging.count.checked_add(count).and_then(entry_offset);
-        let to = to.ok_or_else(|| too_large("the side file would pass 2^63 bytes"))?;
+        let to = to.ok_or_else(|| too_large("the index file would pass 2^63 bytes"))?;
         if to > staging.index.room_end() {
             self.check_files()?;
             let from = entries_end(staging.count);
-            staging.index.make_room(from, to).map_err(|error| failed(" in the side file", &error))?;
+            staging.index.make_room(from, to).map_err(|error| failed(" in the index file", &error))?;
         }
         Ok(())
     }

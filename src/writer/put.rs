@@ -87,7 +87,7 @@ impl Writer {
     #[inline(never)] // its zeros would have every append probe the stack
     fn failed_entries(&self, staging: &mut Staging, at: u64, size: usize, error: &io::Error) -> Error {
         if error.raw_os_error() == Some(libc::EFBIG) {
-            return Error::os("writing its side file", error).of(self.namespace.log_path()); // nothing was stored
+            return Error::os("writing its index file", error).of(self.namespace.log_path()); // nothing was stored
         }
         let zeros = [0; 4096];
         let zeroed = (0..size).step_by(zeros.len()).all(|done| {
@@ -96,9 +96,9 @@ impl Writer {
         });
         if is_lack_of_room(error) && zeroed {
             staging.zeros_unsynced = true;
-            return Error::os("writing its side file", error).of(self.namespace.log_path());
+            return Error::os("writing its index file", error).of(self.namespace.log_path());
         }
-        self.poison("writing its side file", error)
+        self.poison("writing its index file", error)
     }
 }
 

@@ -60,7 +60,7 @@ fn a_writer_closed_by_another_thread_refuses_everything() {
     drop(log);
     assert_eq!(after_shutdown(&open(&disk, true), Writer::checkpoint), ErrorKind::Closed);
 
-    // The same where the codecs would have to be recorded first: the records were there before the side file.
+    // The same where the codecs would have to be recorded first: the records were there before the index file.
     disk.storage().remove("a.idx").unwrap();
     assert_eq!(after_shutdown(&open(&disk, true), late), ErrorKind::Closed);
     assert_eq!(disk.read_file("a.log").unwrap().len(), 8 + 8 + 6, "nothing late is there");
@@ -71,8 +71,8 @@ type Outside = (&'static str, fn(&Simulated), &'static str);
 const OUTSIDE: [Outside; 8] = [
     ("log removed", |disk| disk.move_file("a.log", None), "a.log: it was removed"),
     ("log moved", |disk| disk.move_file("a.log", Some("b.log")), "a.log: it was moved"),
-    ("side file removed", |disk| disk.move_file("a.idx", None), "a.idx: it was removed"),
-    ("side file moved", |disk| disk.move_file("a.idx", Some("b.idx")), "a.idx: it was moved"),
+    ("index file removed", |disk| disk.move_file("a.idx", None), "a.idx: it was removed"),
+    ("index file moved", |disk| disk.move_file("a.idx", Some("b.idx")), "a.idx: it was moved"),
     ("journal removed", |disk| disk.move_file("a.wal", None), "a.wal: it was removed"),
     ("journal moved", |disk| disk.move_file("a.wal", Some("b.wal")), "a.wal: it was moved"),
     ("directory moved", Simulated::move_directory, "simulated: it was moved"),

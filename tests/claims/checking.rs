@@ -1,6 +1,6 @@
 //! Verifying: every record once, what is there of it.
 
-use crate::forged::{empty_records, side_file};
+use crate::forged::{empty_records, index_file};
 use crate::layout::{ENTRIES_AT, ENTRY_BYTES, entry, put};
 use crate::{BUFFER_BYTES, cost, options};
 use immuta::storage::simulated::Simulated;
@@ -21,7 +21,7 @@ fn a_verification_passes_over_entries_that_are_not_there() {
     let entries = usize::try_from(CLAIMED).unwrap();
     disk.write_file(
         "a.idx",
-        &side_file(entries, CLAIMED, log.len() as u64, |index| {
+        &index_file(entries, CLAIMED, log.len() as u64, |index| {
             put(index, ENTRIES_AT, &entry(0, 8, true, &[0; 8]));
             put(index, ENTRIES_AT + (entries - 1) * ENTRY_BYTES, &entry(entries - 1, log.len() - 8, true, &[0; 8]));
         }),
@@ -61,7 +61,7 @@ fn a_verification_reads_no_byte_twice_for_entries_that_overlap() {
             nest(&mut file);
         }
         let disk = Simulated::new();
-        let index = side_file(ENTRIES, ENTRIES as u64, end, |index| {
+        let index = index_file(ENTRIES, ENTRIES as u64, end, |index| {
             for number in 0..ENTRIES {
                 let (number, offset) = place(number);
                 let record = if is_nested { &file[offset..offset + 8] } else { &file[offset..] };

@@ -1,6 +1,6 @@
 //! How much memory it takes: no more than some buffers, whatever files claim and however much is damaged.
 
-use crate::forged::{empty_records, side_file};
+use crate::forged::{empty_records, index_file};
 use crate::layout::{ENTRIES_AT, entry, put};
 use crate::{heap, options};
 use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Repair, Report, Result, import, repair, verify};
@@ -43,7 +43,7 @@ fn a_count_in_a_checkpoint_takes_no_memory() {
     let directory = tempfile::tempdir().unwrap();
     let end = 8 + 8 * CLAIMED;
     assert!(lay(&directory.path().join("a.log"), end, &[(0, &CLAIMED.to_le_bytes())]));
-    let header = side_file(1, CLAIMED, end, |index| put(index, ENTRIES_AT, &entry(0, 8, true, &[0; 8])));
+    let header = index_file(1, CLAIMED, end, |index| put(index, ENTRIES_AT, &entry(0, 8, true, &[0; 8])));
     assert!(lay(&directory.path().join("a.idx"), 16384 + 24 * CLAIMED, &[(0, &header)]));
     assert_eq!(verify_in(&directory).unwrap().bad_records, CLAIMED - 1);
     for apply in [false, true] {
@@ -59,7 +59,7 @@ fn a_count_in_a_checkpoint_takes_no_memory() {
 }
 
 #[test]
-fn a_count_without_a_side_file_takes_no_memory() {
+fn a_count_without_a_index_file_takes_no_memory() {
     const CLAIMED: u64 = 1_000_003;
     let directory = tempfile::tempdir().unwrap();
     assert!(lay(&directory.path().join("a.log"), 8 + 8 * CLAIMED, &[(0, &CLAIMED.to_le_bytes())]));
@@ -83,7 +83,7 @@ fn a_record_of_terabytes_in_a_hole_is_passed_over() {
     println!("{size} bytes");
     let [_, last] = parts(size);
     let place = usize::try_from(size + 16).unwrap();
-    let index = side_file(2, 2, size + 16 + 11, |index| {
+    let index = index_file(2, 2, size + 16 + 11, |index| {
         put(index, ENTRIES_AT, &entry(0, 8, true, b"of something else"));
         put(index, ENTRIES_AT + 24, &entry(1, place, true, &last));
     });
@@ -144,7 +144,7 @@ fn a_frame_of_the_journal_with_many_records_takes_no_memory() {
     for directory in [&with, &without] {
         copy("a.wal", directory);
     }
-    for (what, directory) in [("with its side file", &with), ("without", &without)] {
+    for (what, directory) in [("with its index file", &with), ("without", &without)] {
         let log = held_little(what, || Log::open(directory.path(), &options())).unwrap();
         assert_eq!(log.stats(0).unwrap().count, RECORDS as u64, "{what}");
     }

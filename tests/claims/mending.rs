@@ -1,6 +1,6 @@
 //! Repairing: in little memory, by what is there, with one file for whatever is kept; and a dry run that says what the real one does.
 
-use crate::forged::{closed, image_of, side_file};
+use crate::forged::{closed, image_of, index_file};
 use crate::layout::{ENTRIES_AT, entry, put};
 use crate::{BUFFER_BYTES, cost, options, repair};
 use immuta::storage::simulated::Simulated;
@@ -96,7 +96,7 @@ fn a_repair_does_not_read_the_hole_that_a_record_claims() {
     log.extend([3, 0, 0, 0, 0, 0, 0, 0, b'a', b'b', b'c']);
     let second = 16 + CLAIMED;
     let disk = Simulated::new();
-    let index = side_file(2, 2, log.len() as u64, |index| {
+    let index = index_file(2, 2, log.len() as u64, |index| {
         put(index, ENTRIES_AT, &entry(0, 8, true, b"of something else"));
         put(index, ENTRIES_AT + 24, &entry(1, second, true, &log[second..]));
     });
@@ -136,7 +136,7 @@ fn a_count_that_holds_is_weighed_before_the_hole_that_it_claims_is_walked() {
             log[8] = 1;
         }
         let disk = Simulated::new();
-        disk.write_file("a.idx", &side_file(0, CLAIMED, log.len() as u64, |_| ()));
+        disk.write_file("a.idx", &index_file(0, CLAIMED, log.len() as u64, |_| ()));
         disk.write_file("a.log", &log);
         let before = image_of(&disk);
         let used: u64 = before.values().map(|bytes| bytes.len().next_multiple_of(4096) as u64).sum();

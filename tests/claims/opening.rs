@@ -1,6 +1,6 @@
 //! Opening for writing and for reading, and what a repair makes of what they refuse.
 
-use crate::forged::{closed, empty_records, extend, image_of, side_file, sparse_records};
+use crate::forged::{closed, empty_records, extend, image_of, index_file, sparse_records};
 use crate::{cost, options, read_only, repair};
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Repair, scan_on, verify_on};
@@ -8,7 +8,7 @@ use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Repair, scan_on, verify
 const ACCEPTING: Repair = Repair { apply: false, accept_count: true };
 
 #[test]
-fn a_side_file_that_is_too_long_is_cut_and_its_hole_is_given_no_blocks() {
+fn a_index_file_that_is_too_long_is_cut_and_its_hole_is_given_no_blocks() {
     const LONG: usize = 64 << 20;
     let disk = closed(&[b"one", b"two"]);
     let whole = disk.read_file("a.idx").unwrap().len();
@@ -38,12 +38,12 @@ fn in_holes() -> Vec<(&'static str, Simulated, u64)> {
     ahead.write_file("a.log", &log);
     let cut_off = Simulated::new();
     cut_off.write_file("a.log", &empty_records(EMPTY, b""));
-    cut_off.write_file("a.idx", &side_file(0, EMPTY, 8 + 8 * EMPTY, |_| ()));
+    cut_off.write_file("a.idx", &index_file(0, EMPTY, 8 + 8 * EMPTY, |_| ()));
     vec![
-        ("no side file", without, EMPTY),
-        ("no side file, and a record behind the hole", before_another, EMPTY + 1),
-        ("a count ahead of a side file that was closed", ahead, EMPTY + 2),
-        ("a side file whose entries are cut off", cut_off, EMPTY),
+        ("no index file", without, EMPTY),
+        ("no index file, and a record behind the hole", before_another, EMPTY + 1),
+        ("a count ahead of an index file that was closed", ahead, EMPTY + 2),
+        ("an index file whose entries are cut off", cut_off, EMPTY),
     ]
 }
 
@@ -100,7 +100,7 @@ fn a_repair_that_accepts_the_count_needs_room_for_the_index_and_says_so_before()
 }
 
 #[test]
-fn records_in_a_hole_that_a_side_file_confirms_are_served() {
+fn records_in_a_hole_that_a_index_file_confirms_are_served() {
     let disk = closed(&vec![b"".as_slice(); 20_000]);
     let log = Log::open_on(disk.storage(), &options()).unwrap();
     assert_eq!((log.report(0).unwrap().outcome, log.stats(0).unwrap().count), (Outcome::Clean, 20_000));
@@ -134,7 +134,7 @@ fn holes_between_data_are_not_filled_by_an_opening() {
     disk.write_file("a.log", &sparse_records(COUNT));
     let (log, adopting) = cost(&disk, || Log::open_on(disk.storage(), &options()));
     assert_eq!(log.unwrap().report(0).unwrap().adopted, COUNT);
-    // The blocks that the size words are in, the side file, the live page.
+    // The blocks that the size words are in, the index file, the live page.
     assert!(adopting.written_bytes < COUNT * 4096 + (64 << 10), "{adopting:?}");
 
     let disk = closed(&[b"one", b"two"]);

@@ -115,11 +115,11 @@ fn of_files_that_a_crash_or_somebody_damaged() {
     first_damaged.log()[8 + 20] ^= 1;
     assert_eq!(agreed(&first_damaged, "record 0 of a closed log damaged"), (Some(ErrorKind::Corrupt), 0, 8));
     let of_another = Files { index: closed(4).index, ..closed(5) };
-    assert_eq!(agreed(&of_another, "a side file that knows fewer records"), (None, 0, 0));
+    assert_eq!(agreed(&of_another, "an index file that knows fewer records"), (None, 0, 0));
 }
 
 #[test]
-fn of_records_that_no_side_file_knows() {
+fn of_records_that_no_index_file_knows() {
     let disk = Simulated::new();
     let log = open(&disk, Mode::Durable).unwrap();
     append_batch(&log, &records(0, 3, 300)).unwrap();
@@ -137,7 +137,7 @@ fn of_records_that_no_side_file_knows() {
 
     let empty = closed(0);
     let foreign = Files { index: empty.index, ..closed(5) };
-    assert_eq!(agreed(&foreign, "the side file of an empty log"), (None, 0, 0));
+    assert_eq!(agreed(&foreign, "the index file of an empty log"), (None, 0, 0));
     let mut appended = closed(5);
     let more = records(5, 1, 300).remove(0);
     appended.log().extend([300_u64.to_le_bytes().as_slice(), &more].concat());
@@ -152,7 +152,7 @@ fn of_every_file_with_a_bit_flipped_or_cut_short() {
         ("killed, durable", killed(Mode::Durable)),
         ("killed, fast", killed(Mode::Fast)),
         ("closed", closed(5)),
-        ("without a side file", Files { index: None, ..killed(Mode::Durable) }),
+        ("without an index file", Files { index: None, ..killed(Mode::Durable) }),
     ] {
         // Every bit of what is not zero would take minutes: these steps meet every field.
         for at in (0..8 + 10 * RECORD_BYTES).step_by(7) {
@@ -173,10 +173,10 @@ fn of_every_file_with_a_bit_flipped_or_cut_short() {
             let mut damaged = files.clone();
             let Some(byte) = damaged.index.as_mut().and_then(|index| index.get_mut(at)) else { break };
             *byte ^= 1 << (at % 8);
-            agreed(&damaged, &format!("{name}: byte {at} of the side file"));
+            agreed(&damaged, &format!("{name}: byte {at} of the index file"));
             damaged = files.clone();
             damaged.index().truncate(at);
-            agreed(&damaged, &format!("{name}: side file of {at} bytes"));
+            agreed(&damaged, &format!("{name}: index file of {at} bytes"));
             count += 2;
         }
         let halves = [0, 32 << 10].map(|half| half..half + 4096 + 1600);

@@ -1,4 +1,4 @@
-//! A journal beside records without a side file: what the two together prove, and what is refused.
+//! A journal beside records without an index file: what the two together prove, and what is refused.
 
 use crate::disk::{
     Files, Mode, SECTOR_BYTES, append, append_batch, cut_opening_anywhere, open, records, recover, refused,
@@ -9,15 +9,15 @@ use immuta::{ErrorKind, Outcome};
 
 const RECORD_BYTES: usize = 8 + 300;
 
-/// Six records, of which the journal has the last three, and no side file.
-fn without_side_file() -> Files {
+/// Six records, of which the journal has the last three, and no index file.
+fn without_index_file() -> Files {
     let (_, crashed) = three_closed_then_three_more();
     Files { index: None, ..crashed }
 }
 
 /// The same with the record file ending behind its records, and `more` behind them that only the count knows.
 fn followed_by(more: &[Vec<u8>]) -> Files {
-    let mut files = without_side_file();
+    let mut files = without_index_file();
     let log = files.log();
     log.truncate(8 + 6 * RECORD_BYTES);
     log[0] = 6 + u8::try_from(more.len()).unwrap();
@@ -55,7 +55,7 @@ fn other_bytes_follow_the_records_that_the_journal_and_the_count_know() {
 #[test]
 fn a_record_file_too_short_for_a_count_beside_a_journal_of_later_records() {
     for size in 0..8 {
-        let mut files = without_side_file();
+        let mut files = without_index_file();
         files.log().truncate(size);
         refused(&files.on_disk(), Mode::Durable, ErrorKind::Missing, &format!("{size} bytes"));
     }
@@ -63,7 +63,7 @@ fn a_record_file_too_short_for_a_count_beside_a_journal_of_later_records() {
 
 #[test]
 fn a_journal_cut_short_by_hand_counts_as_far_as_its_frames_are_whole() {
-    let files = without_side_file();
+    let files = without_index_file();
     let whole = files.journal.clone().unwrap();
     let frame_end = whole.iter().rposition(|byte| *byte != 0).unwrap();
     for cut in [frame_end / 2, frame_end - 1] {
@@ -78,7 +78,7 @@ fn a_journal_cut_short_by_hand_counts_as_far_as_its_frames_are_whole() {
 }
 
 #[test]
-fn a_side_file_lost_beside_a_journal() {
+fn a_index_file_lost_beside_a_journal() {
     let (_, crashed) = three_closed_then_three_more();
     let mut all = Files { index: None, ..crashed };
     let (report, found) = recover(&all.on_disk(), Mode::Durable, "all bytes are there");
@@ -96,7 +96,7 @@ fn a_side_file_lost_beside_a_journal() {
 }
 
 #[test]
-fn a_side_file_lost_beside_a_journal_with_a_commit_in_place() {
+fn a_index_file_lost_beside_a_journal_with_a_commit_in_place() {
     let disk = Simulated::new();
     let log = open(&disk, Mode::Durable).unwrap();
     let sent = [records(0, 2, 300), records(2, 4, 20_000), records(6, 1, 300)].concat();

@@ -9,7 +9,7 @@ pub const LOG: &str = "a.log";
 pub const INDEX: &str = "a.idx";
 pub const JOURNAL: &str = "a.wal";
 pub const JOURNAL_BYTES: u64 = 64 << 10;
-/// Where the two checkpoints of a side file lie.
+/// Where the two checkpoints of an index file lie.
 pub const CHECKPOINTS: [usize; 2] = [4096, 8192];
 pub const PAGE_BYTES: usize = 4096;
 pub const SECTOR_BYTES: usize = 512;

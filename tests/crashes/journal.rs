@@ -72,7 +72,7 @@ fn a_damaged_frame_in_the_older_half_with_a_newer_half_behind_it() {
         append(&log, &record).unwrap();
     }
     disk.kill();
-    // Nothing of the record and side file reached the disk.
+    // Nothing of the record and index file reached the disk.
     let files = Files { journal: Files::of(&disk).journal, ..opened };
     let (_, found) = recover(&files.on_disk(), Mode::Durable, "undamaged");
     assert_eq!(found, records(0, 5, 9000));
@@ -111,7 +111,7 @@ fn a_stale_journal_beside_a_restored_log() {
     let (report, found) = recover(&restored.on_disk(), Mode::Durable, "of another epoch");
     assert_eq!((report.outcome, found), (Outcome::Clean, records(0, 3, 300)));
 
-    // Without the side file the journal is all that tells.
+    // Without the index file the journal is all that tells.
     let continued = Files { index: None, ..restored.clone() };
     let (report, found) = recover(&continued.on_disk(), Mode::Durable, "it continues the records");
     assert_eq!((report.outcome, report.adopted, found), (Outcome::Adopted, 6, records(0, 6, 300)));

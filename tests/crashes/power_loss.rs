@@ -74,7 +74,7 @@ fn fast_mode_power_loss_with_the_header_page_on_disk_before_the_size() {
     assert_eq!(report.header_count, 510);
 }
 
-/// Where the entry of record `number` lies in the side file.
+/// Where the entry of record `number` lies in the index file.
 fn entry_at(number: usize) -> usize {
     16_384 + number * 24
 }

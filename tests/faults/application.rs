@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where entries begin in the side file, and how long one is.
+/// Where entries begin in the index file, and how long one is.
 const ENTRIES_AT: usize = 16_384;
 const ENTRY_BYTES: usize = 24;
 

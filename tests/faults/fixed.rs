@@ -11,7 +11,7 @@ const BLOCK_BYTES: u64 = 4096;
 fn a_failed_sync_poisons_until_the_log_is_opened_again() {
     let records = payloads(7);
     // A look whether the files are in place comes first.
-    for (call, what) in (1..).zip(["syncing the record file", "syncing the side file", "writing the checkpoint"]) {
+    for (call, what) in (1..).zip(["syncing the record file", "syncing the index file", "writing the checkpoint"]) {
         let disk = Simulated::new();
         let log = open(&disk).unwrap();
         append(&log, &records[..3]).unwrap();

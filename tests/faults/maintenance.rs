@@ -7,7 +7,7 @@ use immuta::{Error, ErrorKind, Log, Options, Outcome, Repair, Report, Result, im
 
 const SOURCE: &str = "old";
 const NAMES: [&str; 3] = ["a.log", "a.idx", "a.wal"];
-/// Where an entry of the side file begins whose neighbours stay right.
+/// Where an entry of the index file begins whose neighbours stay right.
 const ENTRY_AT: usize = 16_384 + 4 * 24;
 
 fn repair(disk: &Simulated, apply: bool) -> Result<Report> {

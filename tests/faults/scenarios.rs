@@ -74,7 +74,7 @@ pub const SCENARIOS: [Scenario; 45] = [
     new("adoption, zeros behind, durable", open_durable, bare_with_zeros, Application::open_log),
     new("adoption of what the original appended", open, appended_to, Application::open_log),
     new("adoption of what the original appended, durable", open_durable, appended_to, Application::open_log),
-    new("damaged side file moved aside", open, damaged, Application::open_log),
+    new("damaged index file moved aside", open, damaged, Application::open_log),
     new("salvage", open, with_garbage, Application::open_log),
     new("salvage, durable", open_durable, with_garbage, Application::open_log),
     new("reading what a kill left", open, killed, read_only),
@@ -87,7 +87,7 @@ pub const SCENARIOS: [Scenario; 45] = [
     new("repair, dry run", open_repaired, damaged_records, maintenance::try_dry_repair),
     new("repair", open_repaired, damaged_records, maintenance::try_repair),
     new("repair of what a durable writer left", open_repaired, damaged_killed_durable, maintenance::try_repair),
-    new("repair of a side file", open_repaired, damaged_identity, maintenance::try_repair),
+    new("repair of an index file", open_repaired, damaged_identity, maintenance::try_repair),
     new("import", open_imported, source, maintenance::try_import),
 ];
 
@@ -150,7 +150,7 @@ fn unplugged_durable(app: &mut Application, disk: &Simulated) {
     });
 }
 
-/// Records of which no side file knows.
+/// Records of which no index file knows.
 fn bare(app: &mut Application, disk: &Simulated) {
     *app = Application::knowing(&payloads(12)).opened_by(app.open);
     disk.write_file("a.log", &file_of(&payloads(12)));

@@ -105,7 +105,7 @@ fn hostile_40_replaced_while_it_is_open() {
 }
 
 #[test]
-fn hostile_41_side_file_removed_while_it_is_open() {
+fn hostile_41_index_file_removed_while_it_is_open() {
     let directory = lay(&[]);
     let log = open(directory.path()).unwrap();
     log.append(0, Payloads::Each(&[b"one", b"two"]), None).unwrap();

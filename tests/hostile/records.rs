@@ -37,14 +37,14 @@ fn hostile_03_main_8_zero_bytes() {
 }
 
 #[test]
-fn hostile_04_count_of_all_ones_without_side_file() {
+fn hostile_04_count_of_all_ones_without_index_file() {
     let mut file = file_of(&five());
     file[..8].fill(0xFF);
     assert_refused_by_all(lay(&[("a.log", &file)]).path(), ErrorKind::Corrupt);
 }
 
 #[test]
-fn hostile_05_count_of_2_to_the_63_beside_a_good_side_file() {
+fn hostile_05_count_of_2_to_the_63_beside_a_good_index_file() {
     let count = (1_u64 << 63).to_le_bytes();
     let directory = lay_image(&patched(closed(), "a.log", 0, &count));
     assert!(verified(directory.path()).finding.is_some());
@@ -57,7 +57,7 @@ fn hostile_05_count_of_2_to_the_63_beside_a_good_side_file() {
     assert_eq!(log.report(0).unwrap().header_count, 1 << 63);
 }
 
-/// The size of record 1 is `size`: told by number with a side file, refused at its offset without one.
+/// The size of record 1 is `size`: told by number with an index file, refused at its offset without one.
 fn wrong_size(size: u64) {
     let image = patched(closed(), "a.log", offset_of(1), &size.to_le_bytes());
     assert_only_bad(&image, 1);
@@ -112,13 +112,13 @@ fn hostile_11_zeros_inside_the_synced_part() {
 }
 
 #[test]
-fn hostile_12_zeros_at_the_end_without_side_file() {
+fn hostile_12_zeros_at_the_end_without_index_file() {
     let mut file = padded(file_of(&five()), 512);
     file[offset_of(3)..].fill(0);
     assert_refused_by_all(lay(&[("a.log", &file)]).path(), ErrorKind::Ambiguous);
 }
 
-/// A million of them here; that memory does not grow with them is `a_million_empty_records_are_walked_in_one_step`'s to show without a side file.
+/// A million of them here; that memory does not grow with them is `a_million_empty_records_are_walked_in_one_step`'s to show without an index file.
 #[test]
 fn hostile_13_many_empty_records() {
     const EMPTY: usize = 1_000_000;
@@ -167,7 +167,7 @@ fn hostile_27_payloads_that_look_like_a_log() {
     let written = vec![image["a.log"].clone(), image["a.idx"].clone(), bytes(&[1, 5], b"hello")];
     let directory = lay_image(&log_image(&written, &[], true));
     assert_served_but(directory.path(), &written, &[]);
-    // Nobody looks for records inside: behind a size that is wrong there is nothing without a side file.
+    // Nobody looks for records inside: behind a size that is wrong there is nothing without an index file.
     let mut file = file_of(&written);
     file[8..16].copy_from_slice(&1_u64.to_le_bytes());
     let directory = lay(&[("a.log", &file)]);

@@ -131,7 +131,7 @@ fn flip_entry(bytes: &mut [u8], number: usize) {
     flip(bytes, ENTRIES_AT + number * ENTRY_BYTES + 9);
 }
 
-/// A closed log that `change` damages: its record file, then its side file.
+/// A closed log that `change` damages: its record file, then its index file.
 fn damaged(
     name: &'static str,
     finding: ErrorKind,
@@ -178,8 +178,8 @@ fn damaged_journal(name: &'static str, appended: u64, damaged_at: usize, left: u
     Scene { name, disk, how: Repair::default(), finding: ErrorKind::Corrupt, left, kept: Vec::new() }
 }
 
-/// One with a side file that cannot be read, and a record file that disagrees with the journal.
-fn journal_without_a_side_file() -> Scene {
+/// One with an index file that cannot be read, and a record file that disagrees with the journal.
+fn journal_without_a_index_file() -> Scene {
     let disk = Simulated::new();
     let log = Log::open_on(disk.storage(), &options(false)).unwrap();
     for number in 0..RECORDS {
@@ -191,7 +191,7 @@ fn journal_without_a_side_file() -> Scene {
     settle(&disk);
     let mut left = all();
     left[5].iter_mut().for_each(|record| flip(record, 0));
-    let (name, finding) = ("a journal that disagrees, and no side file", ErrorKind::Mismatch);
+    let (name, finding) = ("a journal that disagrees, and no index file", ErrorKind::Mismatch);
     Scene { name, disk, how: Repair::default(), finding, left, kept: Vec::new() }
 }
 
@@ -233,7 +233,7 @@ fn damaged_scenes() -> Vec<Scene> {
             flip(index, 8192);
             flip(log, offset_of(6) + 12);
         }),
-        damaged("a side file cut short", Truncated, all(), |_, index| index.truncate(ENTRIES_AT + 2 * ENTRY_BYTES)),
+        damaged("an index file cut short", Truncated, all(), |_, index| index.truncate(ENTRIES_AT + 2 * ENTRY_BYTES)),
         damaged("a record file cut short", Truncated, all()[..7].to_vec(), |log, _| log.truncate(offset_of(7) + 30)),
         damaged("a record file cut between records", Truncated, all()[..7].to_vec(), |log, _| {
             log.truncate(offset_of(7));
@@ -242,7 +242,7 @@ fn damaged_scenes() -> Vec<Scene> {
     ]
 }
 
-/// Logs whose side file is of no use, or not there.
+/// Logs whose index file is of no use, or not there.
 fn bare_scenes() -> Vec<Scene> {
     use ErrorKind::{Ambiguous, Corrupt, Mismatch};
     let mut zeros = file_of_all();
@@ -261,7 +261,7 @@ fn bare_scenes() -> Vec<Scene> {
         bare("other bytes behind", Ambiguous, all(), false, &behind, b"something else"),
         bare("other bytes behind, and the count believed", Ambiguous, all(), true, &behind, b"something else"),
         bare("a record that leaves the file", Corrupt, all()[..5].to_vec(), false, &leaves, &leaves[offset_of(5)..]),
-        damaged("a side file of another log", Mismatch, all(), |_, index| {
+        damaged("an index file of another log", Mismatch, all(), |_, index| {
             let disk = Simulated::new();
             let log = open(&disk).unwrap();
             (0..5).for_each(|number| append(&log, &[7; 30][number..]));
@@ -351,7 +351,7 @@ pub fn scenes() -> Vec<Scene> {
         // Nothing behind it counts as a frame, and yet may be of use.
         damaged_journal("a damaged frame in the half written last", 5, 4096 + 2500, 2),
         damaged_journal("the first frame damaged", 5, 4096 + 100, 0),
-        journal_without_a_side_file(),
+        journal_without_a_index_file(),
     ];
     damaged_scenes().into_iter().chain(bare_scenes()).chain(journals).collect()
 }

@@ -210,13 +210,13 @@ fn every_combination_of_damaged_parts_of_records_that_the_journal_has() {
         let context = format!("{chosen:?}");
         assert!(repaired(&on_disk(&damage(&files, &chosen)), &context) == expected(false, &[]), "{context}");
     }
-    // A sector of the side file, and a size word in the midst of its entries.
+    // A sector of the index file, and a size word in the midst of its entries.
     let mut damaged = damage(&files, &[Part::Size(30)]);
     damaged.get_mut("a.idx").unwrap()[ENTRIES_AT + 512..ENTRIES_AT + 1024].fill(0xff);
     assert!(repaired(&on_disk(&damaged), "a sector and a size") == expected(false, &[]), "a sector and a size");
 }
 
-/// Who appends to a closed log without a side file.
+/// Who appends to a closed log without an index file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writer {
     /// Writes the count alone.
@@ -308,7 +308,7 @@ fn a_log_that_a_writer_of_the_16_byte_layout_appended_to_is_recognised_and_every
 }
 
 #[test]
-fn a_file_of_another_layout_beside_a_side_file_none_of_whose_records_is_there_is_left_alone() {
+fn a_file_of_another_layout_beside_a_index_file_none_of_whose_records_is_there_is_left_alone() {
     let mut headerless = Vec::new();
     let mut header16 = 3_u64.to_le_bytes().to_vec();
     header16.extend([0; 8]);

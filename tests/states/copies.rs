@@ -158,9 +158,9 @@ impl Swapped {
         }
         let (mut a, mut b) = (files_of(&disk, "a"), files_of(&disk, "b"));
         let chosen = 1 + random.below(6);
-        // Nobody can tell records from what a power cut left of them where there is no side file at all.
-        let both_have_side_files = a[1].is_some() && b[1].is_some();
-        for (bit, (a, b)) in a.iter_mut().zip(&mut b).enumerate().filter(|_| both_have_side_files) {
+        // Nobody can tell records from what a power cut left of them where there is no index file at all.
+        let both_have_index_files = a[1].is_some() && b[1].is_some();
+        for (bit, (a, b)) in a.iter_mut().zip(&mut b).enumerate().filter(|_| both_have_index_files) {
             if chosen >> bit & 1 == 1 && a.is_some() && b.is_some() {
                 std::mem::swap(a, b);
             }

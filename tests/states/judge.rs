@@ -99,7 +99,7 @@ pub fn reopen(disk: &Simulated, namespace: &str, random: &mut Random, counted: &
     }
 }
 
-/// All records, after a look at the report and at the files: record file and side file as they were before it was opened.
+/// All records, after a look at the report and at the files: record file and index file as they were before it was opened.
 pub fn look(
     disk: &Simulated,
     namespace: &str,
@@ -192,7 +192,7 @@ pub fn go_on(disk: &Simulated, namespace: &str, log: &Log, mut found: Records, r
     let (records, index) = (file("log"), file("idx"));
     let walked = immuta_walker::walk_closed(&records).unwrap();
     assert_eq!(walked.count, found.len() as u64, "the walk after closing");
-    assert_eq!(index.len(), INDEX_HEADER_BYTES + ENTRY_BYTES * found.len(), "the side file after closing");
+    assert_eq!(index.len(), INDEX_HEADER_BYTES + ENTRY_BYTES * found.len(), "the index file after closing");
 
     let again = open(disk.storage(), namespace, !random.one_in(4)).unwrap();
     assert_eq!(again.report(0).unwrap().outcome, Outcome::Clean, "opened again");

@@ -38,7 +38,7 @@ pub fn walk(file: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
     Some((records, at))
 }
 
-/// Page 0 of a side file with this codec chain.
+/// Page 0 of an index file with this codec chain.
 pub fn identity(codecs: &[u32]) -> Vec<u8> {
     let mut page = vec![0; PAGE_BYTES];
     put(&mut page, 0, b"\x89IMX\r\n\x1a\n");

@@ -5,11 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails is a finding")]
 
 pub mod codecs;
+pub mod index_file;
 pub mod interface;
 pub mod journal;
 pub mod operations;
 pub mod record_file;
-pub mod side_file;
 
 mod forge;
 mod judge;
@@ -21,7 +21,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of them.
 pub const TARGETS: [Target; 6] = [
     ("record_file", record_file::run),
-    ("side_file", side_file::run),
+    ("index_file", index_file::run),
     ("journal", journal::run),
     ("operations", operations::run),
     ("codecs", codecs::run),

@@ -28,8 +28,8 @@ fn record_file() {
 }
 
 #[test]
-fn side_file() {
-    replay("side_file");
+fn index_file() {
+    replay("index_file");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is wrong with a log that has a side file of its own: every record checked, and for each that is bad what can be done. Reads only.
+//! What is wrong with a log that has an index file of its own: every record checked, and for each that is bad what can be done. Reads only.
 //!
 //! A valid entry says where its record begins, so the records between two of them lie in a known stretch of the file, whatever else is
 //! damaged, and keep their numbers. Beyond the checkpoint nothing is certain but what verifies, as in every recovery, and what lies
@@ -100,10 +100,10 @@ pub struct Span {
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
     pub index: &'a Index,
-    /// How many entries the side file has room for.
+    /// How many entries the index file has room for.
     pub entries: u64,
     pub journal: Option<&'a FoundJournal>,
-    /// How much room there is for a new side file, where that is still to be looked at.
+    /// How much room there is for a new index file, where that is still to be looked at.
     pub room_bytes: Option<u64>,
 }
 
@@ -335,7 +335,7 @@ impl Assessment {
 /// What takes the room that a repair of `count` records needs, for the refusal where there is less.
 pub fn room_for(count: u64) -> impl Display {
     std::fmt::from_fn(move |f| {
-        write!(f, "a repair (copies of what gives way, and a new side file for {count} records)")
+        write!(f, "a repair (copies of what gives way, and a new index file for {count} records)")
     })
 }
 
@@ -383,7 +383,7 @@ pub fn after_gap(bytes: &mut Bytes<'_>, sources: Sources<'_>, from: Point) -> Re
     for half in journal.into_iter().flat_map(|journal| &journal.halves) {
         let to = Point { count: half.header.first_number, end: half.header.first_offset, time_ns: 0 };
         if to.count > from.count && to.end <= bytes.file_end {
-            // Where the side file knows the record there, the two must agree.
+            // Where the index file knows the record there, the two must agree.
             let entry = Run::default().entry(index, to.count, entries)?.copied();
             if entry.is_none_or(|entry| entry.offset == to.end) {
                 return Ok(Some(Span { start: from, to }));

@@ -1,10 +1,10 @@
-//! Carrying a repair out: copies first, then the new side file in one step, then the record file, then the mark that all is well.
+//! Carrying a repair out: copies first, then the new index file in one step, then the record file, then the mark that all is well.
 //!
-//! Cut before the new side file is in its place, the log is as it was. Cut later, the new side file tells what the record file is still
+//! Cut before the new index file is in its place, the log is as it was. Cut later, the new index file tells what the record file is still
 //! short of: a size word, the count, the cut; another repair finds just that.
 
 use super::assess::{follow, room_for};
-use super::remedy::{Own, Remedy, SideFile};
+use super::remedy::{IndexRemedy, Own, Remedy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index, Run};
 use crate::files::journal;
@@ -29,11 +29,11 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
     site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
     Live::clear_ready(site.storage, site.namespace);
     leftovers::discard(site.storage, site.namespace);
-    let before = side_file_id(site)?;
+    let before = index_file_id(site)?;
     let mut kept = Vec::new();
     let installed = keep_aside(site, log.as_ref(), remedy, &mut kept).and_then(|()| match &remedy.index {
-        SideFile::Mended(own) => install_mended(site, log.as_ref(), own, remedy.point),
-        SideFile::Anew => {
+        IndexRemedy::Mended(own) => install_mended(site, log.as_ref(), own, remedy.point),
+        IndexRemedy::Anew => {
             // No checkpoint says which bytes a sync that failed has left in the cache only.
             rewrite(site, log.as_ref(), 0, remedy.point.end)?;
             let newest = rebuild::first_checkpoint(remedy.point, Mode::Fast, random::epoch()?);
@@ -42,7 +42,7 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
             Ok((index.install(site.storage, site.namespace)?, newest, rebuild::FIRST_SLOT))
         }
     });
-    if installed.is_err() && side_file_id(site).is_ok_and(|now| now == before) {
+    if installed.is_err() && index_file_id(site).is_ok_and(|now| now == before) {
         // Copies of what is still there help nobody, and may be what fills the disk.
         for name in &kept {
             let _ = site.storage.remove(name);
@@ -57,10 +57,10 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
     Ok(kept.into_iter().next())
 }
 
-/// Which file the side file is; `None` when there is none.
-fn side_file_id(site: &Site<'_>) -> Result<Option<FileId>> {
+/// Which file the index file is; `None` when there is none.
+fn index_file_id(site: &Site<'_>) -> Result<Option<FileId>> {
     let meta =
-        site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking for its side file"))?;
+        site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking for its index file"))?;
     Ok(meta.map(|meta| meta.id))
 }
 
@@ -84,7 +84,7 @@ fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<F
 
 /// Whether the file called `name` is not there, or has nothing but zeros.
 fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
-    let failed = site.failed("looking for its side file");
+    let failed = site.failed("looking for its index file");
     let file = match site.storage.open(name, OpenMode::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         opened => opened.map_err(&failed)?,
@@ -93,7 +93,7 @@ fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
     only_zeros(&mut Bytes::new(file.as_ref(), size_bytes)?, 0)
 }
 
-/// Puts a side file with the mended entries, and those of the journal's records, in the place of the one that is there.
+/// Puts an index file with the mended entries, and those of the journal's records, in the place of the one that is there.
 fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> Result<(Index, Checkpoint, usize)> {
     let epoch = random::epoch()?;
     let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch);
@@ -105,7 +105,7 @@ fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> R
 fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, mended: &Index) -> Result<()> {
     let Own { index, journal, unindexed, .. } = own;
     let file = mended.file.as_ref();
-    let failed = site.failed("making its side file");
+    let failed = site.failed("making its index file");
     let size_bytes = index.file.metadata().map_err(&failed)?.size_bytes;
     let end = entries_end(newest.count);
     salvage::copy(index.file.as_ref(), 0..end.min(size_bytes), file, 0, &failed)?;
@@ -145,10 +145,10 @@ fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, 
     log.sync().map_err(&failed)
 }
 
-/// Makes the record file what the new side file says: size words, count, end.
+/// Makes the record file what the new index file says: size words, count, end.
 fn settle_records(site: &Site<'_>, log: &dyn File, index: &Index, remedy: &Remedy) -> Result<()> {
     let failed = site.failed("mending");
-    if let SideFile::Mended(own) = &remedy.index
+    if let IndexRemedy::Mended(own) = &remedy.index
         && (own.assessment.has_wrong_size || own.assessment.quarantined > 0)
     {
         settle_sizes(site, log, index, own.assessment.base)?;
@@ -175,7 +175,7 @@ fn settle_sizes(site: &Site<'_>, log: &dyn File, index: &Index, base: Point) -> 
     Ok(())
 }
 
-/// Refuses what carrying `remedy` out would: without names for the copies, or without room for them and the new side file.
+/// Refuses what carrying `remedy` out would: without names for the copies, or without room for them and the new index file.
 pub fn refuse_without_room(site: &Site<'_>, log: &dyn File, remedy: &Remedy) -> Result<()> {
     let mut needed_bytes = blocks(entries_end(remedy.point.count));
     if remedy.stretches.count > 0 {
@@ -203,7 +203,7 @@ fn blocks(size_bytes: u64) -> u64 {
 
 /// How many bytes of the file called `name` are not in holes; `None` when there is no such file.
 fn data_bytes(site: &Site<'_>, name: &str) -> Result<Option<u64>> {
-    let failed = site.failed("looking for its side file");
+    let failed = site.failed("looking for its index file");
     let file = match site.storage.open(name, OpenMode::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(&failed)?,

@@ -32,25 +32,25 @@ pub enum Diagnosis {
 pub struct Remedy {
     /// The records that remain: their count, and where they end.
     pub point: Point,
-    pub index: SideFile,
+    pub index: IndexRemedy,
     /// Bytes of the record file that will be changed or cut off; [`Remedy::each_stretch`] has them all.
     pub stretches: Stretches,
     /// Those behind the records.
     rest: Option<Range<u64>>,
 }
 
-/// What becomes of the side file.
-pub enum SideFile {
+/// What becomes of the index file.
+pub enum IndexRemedy {
     /// Its entries stay, but for those of damaged records; what the journal has goes behind them.
     Mended(Box<Own>),
     /// There is none that could be used: the records are indexed anew.
     Anew,
 }
 
-/// A log with a side file of its own.
+/// A log with an index file of its own.
 pub struct Own {
     pub index: Index,
-    /// What the checkpoint covers, and what was passed over behind that; the side file has room for so many entries.
+    /// What the checkpoint covers, and what was passed over behind that; the index file has room for so many entries.
     spans: Vec<Span>,
     entries: u64,
     pub assessment: Assessment,
@@ -117,7 +117,7 @@ impl Remedy {
         log: &dyn File,
         each: &mut dyn FnMut(Range<u64>) -> Result<()>,
     ) -> Result<()> {
-        if let SideFile::Mended(own) = &self.index {
+        if let IndexRemedy::Mended(own) = &self.index {
             own.each_damage(site, log, &mut |damage| match damage.fault {
                 DamagedPart::Bytes => each(damage.range()),
                 DamagedPart::Size | DamagedPart::Entry | DamagedPart::Replayed => Ok(()),
@@ -147,9 +147,9 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
         first_bad_offset: offset,
         ..Report::default()
     };
-    let side_file = usable_index(site)?;
-    // Beside a side file of its own it is not the log that has another layout, but whoever appended to it.
-    let is_theirs = |error: &Error| error.kind == ErrorKind::Layout && side_file.is_some();
+    let index_file = usable_index(site)?;
+    // Beside an index file of its own it is not the log that has another layout, but whoever appended to it.
+    let is_theirs = |error: &Error| error.kind == ErrorKind::Layout && index_file.is_some();
     if opening.is_none()
         && let Some(error) = refusal.as_ref().filter(|error| !is_repairable(error.kind) && !is_theirs(error))
     {
@@ -159,7 +159,7 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
     let is_cut = opening.as_ref().is_none_or(Plan::is_cut_short);
     let believing = site.with_count()?;
     let site = if how.accept_count { &believing } else { site };
-    let own = match side_file {
+    let own = match index_file {
         Some((header, index)) => {
             let own = assess_own(site, &mut bytes, &header, index, header_count.unwrap_or(0), is_cut)?;
             report.header_count = report.header_count.max(own.covered_count());
@@ -216,7 +216,7 @@ fn is_repairable(kind: ErrorKind) -> bool {
     matches!(kind, Ambiguous | Corrupt | Mismatch | Missing | Truncated)
 }
 
-/// The side file with its identity, if that can be read.
+/// The index file with its identity, if that can be read.
 fn usable_index(site: &Site<'_>) -> Result<Option<(Header, Index)>> {
     let failed = |error| Error::os("reading", &error).of(&site.index_path);
     let file = match site.storage.open(&index::file_name(site.namespace), OpenMode::Read) {
@@ -229,7 +229,7 @@ fn usable_index(site: &Site<'_>) -> Result<Option<(Header, Index)>> {
     Ok(Some((header, Index { file, log_id })))
 }
 
-/// Checks every record that the side file knows: those that the checkpoint covers, and behind them as far as files and journal go on.
+/// Checks every record that the index file knows: those that the checkpoint covers, and behind them as far as files and journal go on.
 /// Where they do not, and `passes_gaps`, what lies before the next record that is certain is passed over.
 fn assess_own(
     site: &Site<'_>,
@@ -271,7 +271,7 @@ fn assess_own(
     Ok(Own { index, spans, entries, assessment, journal, followed, point, recovered, unindexed })
 }
 
-/// The records behind `point` that the count knows and that were appended by a program which knows of no side file.
+/// The records behind `point` that the count knows and that were appended by a program which knows of no index file.
 fn unknown_records(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -289,13 +289,13 @@ fn unknown_records(
         return Ok(None);
     }
     let led = match layout::appended_with_header16(bytes, point, header_count)? {
-        None => recovery::unknown_to_side_file(site, bytes, header, index, header_count, point)?,
+        None => recovery::unknown_to_index_file(site, bytes, header, index, header_count, point)?,
         theirs => theirs,
     };
     led.map(|led| Ok(Unindexed { from: point, to: site.confirmed(led)? })).transpose()
 }
 
-/// Whether the side file belongs to the record file. If not one record is as it says, what the record file's sizes say counts more.
+/// Whether the index file belongs to the record file. If not one record is as it says, what the record file's sizes say counts more.
 ///
 /// # Errors
 /// `E_LAYOUT` when that is then a file of another layout.
@@ -336,10 +336,10 @@ fn mend_own(bytes: &mut Bytes<'_>, own: Own, report: &mut Report) -> Result<Reme
     report.bad_records = quarantined + known_bad;
     let rest = rest_behind(bytes, point.end)?;
     rest.as_ref().map_or(Ok(()), |rest| stretches.add(bytes, rest))?;
-    Ok(Remedy { point, index: SideFile::Mended(memory::boxed(own)?), stretches, rest })
+    Ok(Remedy { point, index: IndexRemedy::Mended(memory::boxed(own)?), stretches, rest })
 }
 
-/// The records get a new side file, as far as their sizes lead; `how` far where that is not certain, or not at all.
+/// The records get a new index file, as far as their sizes lead; `how` far where that is not certain, or not at all.
 fn index_anew(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -359,7 +359,7 @@ fn index_anew(
     report.adopted = point.count;
     let (rest, mut stretches) = (rest_behind(bytes, point.end)?, Stretches::default());
     rest.as_ref().map_or(Ok(()), |rest| stretches.add(bytes, rest))?;
-    Ok(Remedy { point, index: SideFile::Anew, stretches, rest })
+    Ok(Remedy { point, index: IndexRemedy::Anew, stretches, rest })
 }
 
 /// What lies behind the records, unless it is only zeros.

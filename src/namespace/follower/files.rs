@@ -22,7 +22,7 @@ pub(super) struct ReaderFiles {
     pub(super) log: Arc<dyn File>,
     pub(super) log_id: FileId,
     pub(super) index: Index,
-    /// `None` when there is no usable side file and the index is in memory.
+    /// `None` when there is no usable index file and the index is in memory.
     pub(super) index_id: Option<FileId>,
     pub(super) word: Box<dyn CommitWord>,
 }
@@ -51,12 +51,12 @@ impl ReaderFiles {
     }
 }
 
-/// The refusal of a record file of `size_bytes`, too few for a count: half made, unless a side file may know a record.
+/// The refusal of a record file of `size_bytes`, too few for a count: half made, unless an index file may know a record.
 fn too_short(site: &Site<'_>, size_bytes: u64) -> Result<Error> {
     let (storage, name) = (site.storage, index::file_name(site.namespace));
-    let side_file = storage.metadata(&name).map_err(|error| failed("looking at", storage, &name, &error))?;
+    let index_file = storage.metadata(&name).map_err(|error| failed("looking at", storage, &name, &error))?;
     let knows_none = match open_index(site)? {
-        None => side_file.is_none_or(|meta| meta.size_bytes == 0),
+        None => index_file.is_none_or(|meta| meta.size_bytes == 0),
         Some((index, _)) => {
             let header =
                 Header::read(index.file.as_ref()).map_err(|error| failed("reading", storage, &name, &error))?;
@@ -71,13 +71,13 @@ fn too_short(site: &Site<'_>, size_bytes: u64) -> Result<Error> {
         Error::new(ErrorKind::NotFound, message)
     } else {
         let message = format_args!(
-            "it has {size_bytes} bytes and no record to read, but its side file may know some; restore it from a copy"
+            "it has {size_bytes} bytes and no record to read, but its index file may know some; restore it from a copy"
         );
         Error::new(ErrorKind::Truncated, message)
     })
 }
 
-/// The side file; `None` when there is none, or one without an identity.
+/// The index file; `None` when there is none, or one without an identity.
 fn open_index(site: &Site<'_>) -> Result<Option<(Index, FileId)>> {
     let Site { storage, namespace, .. } = *site;
     let name = index::file_name(namespace);
@@ -94,7 +94,7 @@ fn open_index(site: &Site<'_>) -> Result<Option<(Index, FileId)>> {
 /// Indexes in memory the records of a file that nobody writes: those a writer would find, without what only the journal holds.
 fn index_records(site: &Site<'_>, log: &dyn File, size_bytes: u64) -> Result<Index> {
     if log.is_locked().map_err(site.failed("asking for its lock"))? {
-        let message = "it has no side file yet and a writer holds it; try again";
+        let message = "it has no index file yet and a writer holds it; try again";
         return Err(Error::new(ErrorKind::NotFound, message).of(&site.log_path));
     }
     let point = match recovery::examine(site, log, None)? {
@@ -109,7 +109,7 @@ fn index_records(site: &Site<'_>, log: &dyn File, size_bytes: u64) -> Result<Ind
     rebuild::scratch_index(site.storage, log, point, site.watch)
 }
 
-/// Indexes in memory the records that the side file does not know and a writer would index.
+/// Indexes in memory the records that the index file does not know and a writer would index.
 pub(super) fn complete(site: &Site<'_>, files: &ReaderFiles, from: Point, to: Point) -> Result<Index> {
     refuse_too_many(site, to.count)?;
     rebuild::scratch_completed(site.storage, files.log.as_ref(), &files.index, from, to, site.watch)
@@ -120,7 +120,7 @@ fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
         return Ok(());
     }
     let message = format_args!(
-        "it has {count} records and no side file that knows them all, too many to index in memory; open it for writing once to index them on disk"
+        "it has {count} records and no index file that knows them all, too many to index in memory; open it for writing once to index them on disk"
     );
     Err(Error::new(ErrorKind::TooLarge, message).of(&site.log_path))
 }

@@ -46,7 +46,7 @@ struct FollowState {
     authority: Authority,
     /// What the live page said at the last look.
     epoch_seen: u64,
-    /// Whether streams go by an index in memory that knows more than the side file.
+    /// Whether streams go by an index in memory that knows more than the index file.
     is_completed: bool,
 }
 
@@ -87,8 +87,8 @@ impl Follower {
         let named = Chain::new(&options.codecs)?;
         let files = ReaderFiles::open(&Site::new(storage.as_ref(), name, &named)?.watched(watch))?;
         let live = Live::attach_reader(storage.as_ref(), name, files.log.as_ref());
-        let side_file_path = memory::path(storage.path(), &index::file_name(name))?;
-        let index = OpenIndex::new(files.index.clone(), &named, &side_file_path)?;
+        let index_file_path = memory::path(storage.path(), &index::file_name(name))?;
+        let index = OpenIndex::new(files.index.clone(), &named, &index_file_path)?;
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
         let readers = open_readers(storage.as_ref(), name, options.reader_count)?;
         let parts = Parts { index, events, readers };
@@ -175,7 +175,7 @@ impl Follower {
     /// The mode of the newest checkpoint on disk, and how many records it makes certain to be there.
     ///
     /// # Errors
-    /// The side file, which says so, cannot be read.
+    /// The index file, which says so, cannot be read.
     pub fn durability(&self) -> Result<(Mode, u64)> {
         let following = self.following.read();
         // An index in memory has no checkpoint on disk.
@@ -293,7 +293,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Has streams go by the index in memory that a look made, and by the side file again when a writer came.
+    /// Has streams go by the index in memory that a look made, and by the index file again when a writer came.
     fn follow_index(&self, observation: &Observation) -> Result<()> {
         let mut following = self.following.write();
         let goes_by_files = matches!(observation.authority, Authority::Files { .. });

@@ -45,7 +45,7 @@ pub(super) struct Observation {
     pub(super) is_final: bool,
     /// What the live page said, which is a hint.
     pub(super) epoch: u64,
-    /// In place of a side file that does not know all records.
+    /// In place of an index file that does not know all records.
     pub(super) completed: Option<Index>,
 }
 
@@ -126,8 +126,8 @@ pub(super) fn of_files(
         return Ok(Observation::new(authority, point, namespace.report.lock().try_clone()?));
     }
     let site = Site::new(namespace.storage.as_ref(), &namespace.name, namespace.named_codecs())?.watched(watch);
-    let side_file = files.index_id.map(|_| (header, Arc::clone(&files.index.file)));
-    let plan = match recovery::examine(&site, files.log.as_ref(), side_file) {
+    let index_file = files.index_id.map(|_| (header, Arc::clone(&files.index.file)));
+    let plan = match recovery::examine(&site, files.log.as_ref(), index_file) {
         Err(error) if !is_finding(error.kind) => return Err(error),
         plan => plan,
     };
@@ -169,11 +169,11 @@ pub(super) fn of_files(
 
 /// Whether the refusal of a writer is what a reader reports, which goes on with what verifies.
 fn is_finding(kind: ErrorKind) -> bool {
-    // What cannot be opened, or is of a newer version, can be the journal only, which a reader does without: a side file is refused
+    // What cannot be opened, or is of a newer version, can be the journal only, which a reader does without: an index file is refused
     // when it is opened.
     kind.is_of_the_files() || matches!(kind, ErrorKind::Version | ErrorKind::Permission | ErrorKind::NotRegular)
 }
 
 fn unreadable(namespace: &Namespace, error: &std::io::Error) -> Error {
-    Error::os("reading it or its side file", error).of(namespace.log_path())
+    Error::os("reading it or its index file", error).of(namespace.log_path())
 }

@@ -1,4 +1,4 @@
-//! 17, 18, 20 to 22, 24 to 26, 31 to 35: the side file: damaged, of another log or time, forged with right checksums, and its codecs.
+//! 17, 18, 20 to 22, 24 to 26, 31 to 35: the index file: damaged, of another log or time, forged with right checksums, and its codecs.
 
 use crate::image::{Image, Records, file_of, lay, log_image, open, open_read_only, options};
 use crate::layout::{Checkpoint, ENTRIES_AT, ENTRY_BYTES, PAGE_BYTES, entry, identity, put, seal_page, walk};
@@ -27,7 +27,7 @@ fn hostile_18_bit_flipped_in_each_header_page() {
             assert_served_but(directory.path(), &five(), &[]);
             let log = open(directory.path()).unwrap();
             assert_good_but(&log, &five(), &[]);
-            // Without an identity it is no side file: the records are indexed anew, and it is kept.
+            // Without an identity it is no index file: the records are indexed anew, and it is kept.
             let is_adopted = log.report(0).unwrap().outcome == Outcome::Adopted;
             assert_eq!(is_adopted, page == 0);
             assert_eq!(directory.path().join("a.idx.bad-1").exists(), page == 0);
@@ -36,7 +36,7 @@ fn hostile_18_bit_flipped_in_each_header_page() {
 }
 
 #[test]
-fn hostile_20_side_file_cut_to_every_length() {
+fn hostile_20_index_file_cut_to_every_length() {
     let image = closed();
     let size = image["a.idx"].len();
     for length in (0..ENTRIES_AT).step_by(509).chain(ENTRIES_AT - 9..size) {
@@ -47,7 +47,7 @@ fn hostile_20_side_file_cut_to_every_length() {
 }
 
 #[test]
-fn hostile_21_side_file_of_another_namespace() {
+fn hostile_21_index_file_of_another_namespace() {
     let other = log_image(&["one".into(), "two".into(), "three".into(), "four".into(), "five".into()], &[], true);
     let directory = lay(&[("a.log", &closed()["a.log"]), ("a.idx", &other["a.idx"])]);
     assert!(verified(directory.path()).finding.is_some());
@@ -55,9 +55,9 @@ fn hostile_21_side_file_of_another_namespace() {
     assert_refused(directory.path(), ErrorKind::Mismatch);
 }
 
-/// A log, and a side file from before its last records.
+/// A log, and an index file from before its last records.
 #[test]
-fn hostile_22_older_side_file() {
+fn hostile_22_older_index_file() {
     let directory = lay_image(&log_image(&five()[..2], &[], true));
     let older = std::fs::read(directory.path().join("a.idx")).unwrap();
     let log = open(directory.path()).unwrap();

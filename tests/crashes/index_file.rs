@@ -1,4 +1,4 @@
-//! A side file older than its log, cut short or damaged: what is adopted, and what is refused.
+//! An index file older than its log, cut short or damaged: what is adopted, and what is refused.
 
 use crate::disk::{
     CHECKPOINTS, Files, INDEX, JOURNAL, LOG, Mode, append_batch, killed_after, open, records, recover, refused,
@@ -9,7 +9,7 @@ use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Outcome};
 
 #[test]
-fn a_side_file_older_than_its_log() {
+fn a_index_file_older_than_its_log() {
     let disk = Simulated::new();
     let log = open(&disk, Mode::Fast).unwrap();
     append_batch(&log, &records(0, 3, 300)).unwrap();
@@ -32,7 +32,7 @@ fn an_empty_log_whose_record_file_is_gone_is_begun_anew() {
     let disk = Simulated::new();
     open(&disk, Mode::Fast).unwrap().shutdown().unwrap();
     disk.storage().remove(LOG).unwrap();
-    let (report, found) = recover(&disk, Mode::Fast, "its side file knows of no record");
+    let (report, found) = recover(&disk, Mode::Fast, "its index file knows of no record");
     assert_eq!((report.outcome, found.len()), (Outcome::Created, 0));
 }
 

@@ -1,4 +1,4 @@
-/* The side file, field by field: identity, checkpoints and entries, while open and after close. */
+/* The index file, field by field: identity, checkpoints and entries, while open and after close. */
 #include "check.h"
 #include "check/format.h"
 
@@ -8,18 +8,18 @@ static void expect_files(const char *expected) {
   free(names);
 }
 
-/* ---- The side file ---- */
+/* ---- The index file ---- */
 
-static void the_side_file_has_a_verified_entry_per_record(void) {
+static void the_index_file_has_a_verified_entry_per_record(void) {
   expect_files("");
   CHECK_OK(immuta_close(OPEN(), ERR));
-  expect_closed_side_file(0);
+  expect_closed_index_file(0);
   immuta_log *log = OPEN();
   for (uint64_t i = 0; i < 300; i++) check_append(log, 0, i * 7 % 100, i);
   const immuta_slice batch[] = {{"a", 1}, {NULL, 0}, {"ccc", 3}};
   CHECK_OK(immuta_append_batch(log, 0, batch, 3, NULL, ERR));
   CHECK_OK(immuta_close(log, ERR));
-  expect_closed_side_file(303);
+  expect_closed_index_file(303);
 
   check_file idx = check_read_file(check_path("a.idx")), file = check_read_file(check_path("a.log"));
   for (uint64_t i = 0; i < 303; i++) {
@@ -50,7 +50,7 @@ static void while_open_the_entries_are_there_and_the_checkpoint_says_open(void) 
     free(file.data);
   }
   CHECK_OK(immuta_close(log, ERR));
-  expect_closed_side_file(50);
+  expect_closed_index_file(50);
 }
 
 static void each_sync_writes_the_other_checkpoint_and_count_never_falls(void) {
@@ -95,7 +95,7 @@ static void the_log_id_stays_and_every_writer_has_an_epoch_of_its_own(void) {
   free(other.data);
 }
 
-static void a_lost_side_file_is_made_anew_from_the_records(void) {
+static void a_lost_index_file_is_made_anew_from_the_records(void) {
   immuta_log *log = OPEN();
   for (uint64_t i = 0; i < 100; i++) check_append(log, 0, i, i);
   CHECK_OK(immuta_close(log, ERR));
@@ -121,11 +121,11 @@ static void a_lost_side_file_is_made_anew_from_the_records(void) {
 }
 
 static const check_case cases[] = {
-    CASE(the_side_file_has_a_verified_entry_per_record),
+    CASE(the_index_file_has_a_verified_entry_per_record),
     CASE(while_open_the_entries_are_there_and_the_checkpoint_says_open),
     CASE(each_sync_writes_the_other_checkpoint_and_count_never_falls),
     CASE(the_log_id_stays_and_every_writer_has_an_epoch_of_its_own),
-    CASE(a_lost_side_file_is_made_anew_from_the_records),
+    CASE(a_lost_index_file_is_made_anew_from_the_records),
 };
 
 int main(int argc, char **argv) { return check_main(cases, CHECK_COUNT(cases), argc, argv); }
