@@ -44,7 +44,7 @@ lib:
 
 examples: $(EXAMPLES)
 
-# Linked anew each time: it takes a moment, and the library's directory may be another one now.
+# Linked again each time: it takes a moment, and the directory of the library may have changed.
 $(BUILD)/%: examples-c/%.c lib
 	@mkdir -p $(@D)
 	@$(CC) $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@

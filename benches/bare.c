@@ -87,7 +87,7 @@ static void store_entry(unsigned char *entry, const unsigned char *log_id, uint6
 
 double bare_append(const workload *work) {
   static const unsigned char log_id[16] = "sixteen bytes..";
-  static _Atomic uint32_t sleepers; /* nobody sleeps; the library has to look, too */
+  static _Atomic uint32_t sleepers; /* no thread sleeps; the library has to look, too */
   const size_t log_size = LOG_HEADER_BYTES + work->count * (8 + work->size);
   const size_t index_size = INDEX_HEADER_BYTES + work->count * INDEX_ENTRY_BYTES;
   const double start_ns = now_ns();

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_BYTES ((size_t)16 << 20) /* as long as the library's journal; from the end it goes on at the beginning */
+#define FILE_BYTES ((size_t)16 << 20) /* as long as the library's journal; after the end it continues at the start */
 
 typedef struct zeroed_file {
   int descriptor;

@@ -34,7 +34,7 @@ typedef struct contest {
 static const contest contests[] = {
     {"append 100 B", library_append, bare_append, 100, 1000000, 1, WRITES},
     {"append 1 KiB", library_append, bare_append, 1024, 200000, 1, WRITES},
-    /* The readings are of the log the last contest left. */
+    /* The read contests use the log that the last write contest left. */
     {"read 1 KiB, next", library_read_next, bare_read, 1024, 200000, 1, READS},
     {"read 1 KiB, next_batch", library_read_batch, bare_read, 1024, 200000, 1, READS},
     {"durable 1 KiB", library_append_durable, bare_append_durable, 1024, 500, 1, SYNCS},

@@ -1,4 +1,4 @@
-/* Follows two namespaces from one thread, in an event loop that could serve anything else besides: here, standard input.
+/* Follows two namespaces from one thread, in an event loop that can also serve other descriptors: here, standard input.
  *
  *   epoll write DIRECTORY      opens the log for writing; each line read is appended to one namespace and the other in turn
  *   epoll follow DIRECTORY     the same loop over a log that another process writes

@@ -4,8 +4,8 @@
  * A log is a directory. Each namespace in it is an isolated sequence of records, numbered from 0. One opener at a
  * time may write; any number, in any process, may open the same directory read-only and follow it.
  *
- * Status    Every call that can fail returns an immuta_status: 0 (IMMUTA_OK) is success, a positive value means that
- *           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED), a negative one is an error.
+ * Status    Every call that can fail returns an immuta_status. 0 (IMMUTA_OK) is success; a positive value means that
+ *           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED); a negative value is an error.
  *           Five errors can come from any call and are not always listed again below: IMMUTA_E_ARGUMENT (a required
  *           pointer is NULL, a size is impossible), IMMUTA_E_HANDLE (not such an object, or released),
  *           IMMUTA_E_NO_MEMORY (the system refused memory; nothing changed), IMMUTA_E_FORKED and IMMUTA_E_PANIC (a bug
@@ -18,41 +18,43 @@
  *           since 1970-01-01 UTC.
  * ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
  * Ownership Objects made by immuta_open, immuta_options_new, immuta_codec_... and immuta_stream_open belong to the
- *           caller until immuta_close, immuta_options_free, immuta_codec_free and immuta_stream_done; a record or batch
- *           until its done; a transaction until immuta_txn_commit or immuta_txn_rollback. All but the commit accept
- *           NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call, except
- *           what the vtable of a codec leads to, until its destroy.
+ *           caller until immuta_close, immuta_options_free, immuta_codec_free and immuta_stream_done. A record or
+ *           batch is the caller's until its done, a transaction until immuta_txn_commit or immuta_txn_rollback. All
+ *           but the commit accept NULL. Nothing the library returns is for free(). The library keeps no pointer of the
+ *           caller's after a call, except what the vtable of a codec leads to, until its destroy.
  *           Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records stay readable.
  * Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE); that is a help in
  *           finding mistakes, not a promise. Record and batch tokens are checked always: done twice is caught.
  * Threads   any:    at any time, from any threads, also on the same object.
  *           one:    one thread at a time for each object; a second one gets IMMUTA_E_BUSY and changes nothing.
  *           signal: from a signal handler, too.
- * Callbacks Run on the calling thread, without a library lock held, and may call the library, also on the objects in use:
- *           the log, the options and the codecs of the call around them may even be released; an append whose log is
- *           closed so answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call on it answers
- *           IMMUTA_E_BUSY, but immuta_stream_interrupt works, and immuta_stream_done does nothing. What is released
- *           already answers IMMUTA_E_HANDLE: a transaction while it is committed, and in a codec's destroy the object
- *           whose release led to it. Callbacks must return normally. What unwinds out of one (an exception, pthread_exit,
- *           a cancellation) ends the process by abort(); a longjmp out of one is undefined behaviour. A child that a
- *           callback forks must not return from it; if it does, the call ends in it with an error.
+ * Callbacks Run on the calling thread, without a library lock held, and may call the library, also on the objects in
+ *           use. They may even release the log, the options and the codecs of the call around them; an append whose
+ *           log was closed in this way answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call on it
+ *           answers IMMUTA_E_BUSY, but immuta_stream_interrupt works, and immuta_stream_done does nothing. An object
+ *           that is released already answers IMMUTA_E_HANDLE: a transaction while it is committed, and in a codec's
+ *           destroy the object whose release led to it. Callbacks must return normally. What unwinds out of a callback
+ *           (an exception, pthread_exit, a cancellation) ends the process by abort(); a longjmp out of a callback is
+ *           undefined behaviour. A child that a callback forks must not return from the callback; if it does, the call
+ *           ends in the child with an error.
  * Cancel    pthread_cancel takes effect outside the library only: a call goes on to its end, waits included, and the
  *           thread ends at its next cancellation point. immuta_stream_interrupt ends a wait. This is for the deferred
  *           type, the default; PTHREAD_CANCEL_ASYNCHRONOUS must not be set during a call.
  * Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
  *           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
- *           parent goes on undisturbed. The same holds where no fork handler runs (_Fork, clone), from Linux 4.14 on;
- *           but then a log of the parent's may stay locked, should the parent be killed, until the child calls the
+ *           parent goes on undisturbed. The same holds where no fork handler runs (_Fork, clone), from Linux 4.14 on.
+ *           But then, if the parent is killed, a log of the parent's may stay locked until the child calls the
  *           library, execs or ends. A child that shares memory or descriptors with its parent (vfork, CLONE_VM,
  *           CLONE_FILES) must not call the library.
  * Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
  *           close-on-exec. A log has at most one thread of its own, with all signals blocked. A call takes at most 32 KiB
  *           of stack; opening, closing and maintenance take 64.
- * Memory    Where the system refuses memory, a call answers IMMUTA_E_NO_MEMORY (IMMUTA_E_LIMIT where it refuses a thread),
- *           has changed nothing and lost nothing, and succeeds when there is some again; a repair may have begun, and is run
- *           again. Where it is refused to the words of another error, that error has fewer words.
+ * Memory    Where the system refuses memory, a call answers IMMUTA_E_NO_MEMORY (IMMUTA_E_LIMIT where it refuses a
+ *           thread). The call has changed nothing and lost nothing, and succeeds when there is memory again; a repair
+ *           may have begun, and is run again. If memory is refused for the message of another error, that message is
+ *           shorter.
  * Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
- *           and immuta_report may grow at the end: the caller passes sizeof, the library fills what fits and zeroes
+ *           and immuta_report may grow at the end. The caller passes sizeof, the library fills what fits and zeroes
  *           the rest, so that either side may be the newer one.
  * Unloading The shared library stays loaded until the process ends; dlclose does nothing.
  *
@@ -104,7 +106,7 @@
 /// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its place.
 #define IMMUTA_E_MISSING (-7)
 
-/// Another writer has the namespace open; the message names its process where it can.
+/// Another writer has the namespace open; the message names that writer's process where it can.
 #define IMMUTA_E_LOCKED (-8)
 
 /// The log was opened read-only, or the file system is.
@@ -116,13 +118,13 @@
 /// Not a regular file, or not a directory where one is needed.
 #define IMMUTA_E_NOT_REGULAR (-11)
 
-/// This file system, kernel or build of the library cannot do it.
+/// This file system, kernel or build of the library cannot do what the call asks for.
 #define IMMUTA_E_UNSUPPORTED (-12)
 
 /// No room: disk, quota or file size limit. Nothing changed; the same call succeeds once there is room.
 #define IMMUTA_E_NO_SPACE (-13)
 
-/// The memory was refused. Nothing changed.
+/// The system refused memory. Nothing changed.
 #define IMMUTA_E_NO_MEMORY (-14)
 
 /// A limit of the process or the system was reached: descriptors, threads, mappings.
@@ -137,14 +139,14 @@
 /// The log was shut down or closed.
 #define IMMUTA_E_CLOSED (-18)
 
-/// Another thread is using this object, which is for one thread at a time.
+/// Another thread is using this object; one thread at a time may use it.
 #define IMMUTA_E_BUSY (-19)
 
 /// There is a record, but every reader descriptor of the namespace was held until the deadline.
 #define IMMUTA_E_POOL (-20)
 
-/// The record is larger than max_record_size allows, stored or decoded; or a log without an index file has too many records to be
-/// read.
+/// The record is larger than max_record_size allows, stored or decoded; or a log without an index file has too many
+/// records to be read.
 #define IMMUTA_E_TOO_LARGE (-21)
 
 /// immuta_append_at expected another number; number of the error struct is the next one.
@@ -162,7 +164,7 @@
 /// A file of another layout: one of another version of the original, or not a log at all. Nothing was changed.
 #define IMMUTA_E_LAYOUT (-26)
 
-/// A format newer than this library.
+/// The format is newer than this library.
 #define IMMUTA_E_VERSION (-27)
 
 /// The index file belongs to another log or to another time of this one. Nothing was changed.
@@ -174,7 +176,7 @@
 /// The log was written with other codecs than those named when it was opened. Nothing was changed.
 #define IMMUTA_E_CODEC (-30)
 
-/// A codec could not encode or decode this record; os_error is what a function of the caller's returned.
+/// A codec could not encode or decode this record; os_error is the value that a function of the caller's returned.
 #define IMMUTA_E_CODEC_FAILED (-31)
 
 /// A callback of the caller's failed; its value is os_error of the error struct.
@@ -207,7 +209,8 @@
 /// Shared mappings; opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also of immuta_stats.engine.
 #define IMMUTA_IO_MMAP 1
 
-/// System calls only: slower, but what others do to the files never raises SIGBUS. Also of immuta_stats.engine.
+/// System calls only: slower, but nothing that another process does to the files raises SIGBUS. Also of
+/// immuta_stats.engine.
 #define IMMUTA_IO_SYSCALL 2
 
 /// Of immuta_report.outcome: a new, empty log was created.
@@ -222,7 +225,7 @@
 /// Of immuta_report.outcome: records without a valid index file were indexed.
 #define IMMUTA_OUTCOME_ADOPTED 4
 
-/// Of immuta_report.outcome: opened read-only while a writer has it open.
+/// Of immuta_report.outcome: opened read-only while a writer has the namespace open.
 #define IMMUTA_OUTCOME_LIVE 5
 
 /// Of immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
@@ -234,7 +237,7 @@
 /// Of immuta_stats.mode: an append that returned survives a power failure.
 #define IMMUTA_MODE_DURABLE 0
 
-/// Of immuta_stats.mode: it does after the next flush.
+/// Of immuta_stats.mode: an append survives a power failure after the next flush.
 #define IMMUTA_MODE_FAST 1
 
 /// Of immuta_record.flags: the last record of its batch. A record appended alone is a batch of one.
@@ -250,9 +253,10 @@
 #define IMMUTA_REPAIR_APPLY 1
 
 /// Of immuta_repair: where a file without an index file ends in zeros that may or may not be empty records, believe its
-/// count; without it, they are none. And where empty records lie in a hole of NAME.log, so that there is nothing in the
-/// file of them, and NAME.idx has no entries that confirm them: believe the count, in NAME.log or in a checkpoint, if
-/// there is room for their entries, which take 24 bytes each; without it, the answer is IMMUTA_E_AMBIGUOUS.
+/// count; without this flag, the zeros are no records. Empty records may also lie in a hole of NAME.log, so that the
+/// file holds nothing of them, and NAME.idx may have no entries that confirm them. In that case believe the count, in
+/// NAME.log or in a checkpoint, if there is room for their entries, which take 24 bytes each; without this flag, the
+/// answer is IMMUTA_E_AMBIGUOUS.
 #define IMMUTA_REPAIR_ACCEPT_COUNT 2
 
 /// A codec, for immuta_options_add_codec. The same one may be used by any number of options, logs and threads.
@@ -275,23 +279,23 @@ typedef struct immuta_options immuta_options;
 /// Threads: the one of the codec's function.
 typedef struct immuta_sink immuta_sink;
 
-/// A position in a namespace. Takes memory only: there can be any number, waiting or not.
+/// A position in a namespace. A stream takes memory only: there can be any number of streams, waiting or not.
 ///
 /// Threads: one, except where a function says more.
 typedef struct immuta_stream immuta_stream;
 
-/// Records on their way into a namespace, in memory until the commit: nobody else sees them before, and nothing of
-/// them is left if the process ends. There can be any number at once, in one namespace, too; they neither block nor
-/// see each other.
+/// Records on their way into a namespace, in memory until the commit. No reader sees them before the commit, and
+/// nothing of them is left if the process ends. There can be any number of transactions at once, in one namespace, too;
+/// they neither block nor see each other.
 ///
 /// Threads: one.
 typedef struct immuta_txn immuta_txn;
 
-/// What a call answers: 0 is success, a positive value means that nothing failed but there is no result, a negative
-/// one is an error. Numbers are never reused; a newer library may return ones that this header does not know.
+/// The answer of a call: 0 is success, a positive value means that nothing failed but there is no result, a negative
+/// value is an error. Numbers are never reused; a newer library may return numbers that this header does not know.
 typedef int32_t immuta_status;
 
-/// What failed, for the program and for a person. The caller's; written on failure only.
+/// What failed, for the program and for a person. Belongs to the caller; written on failure only.
 ///
 /// Frozen: 512 bytes.
 typedef struct immuta_error {
@@ -307,22 +311,22 @@ typedef struct immuta_error {
     uint64_t number;
     /// The byte offset concerned, in the file that the message names; 0 where there is none.
     uint64_t offset;
-    /// One line of UTF-8, NUL-terminated: the file, what was found, and the way on. For people; the wording may change. What was
-    /// found and the way on are always whole. Of a path that does not fit the end is kept, after an ellipsis; control characters
-    /// and bytes that are no UTF-8 are escaped: \n, \u{1b}, \xff.
+    /// One line of UTF-8, NUL-terminated: the file, what was found, and what to do next. For people; the wording may
+    /// change. What was found and what to do next are always whole. If a path does not fit, its end is kept, after an
+    /// ellipsis. Control characters and bytes that are not UTF-8 are escaped: \n, \u{1b}, \xff.
     char message[480];
 } immuta_error;
 
 /// A codec of the caller's.
 ///
 /// encode and decode are called on the thread that appends or reads, from several threads at once. They may call the
-/// library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces, and return 0; any other value fails this one payload with
-/// IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must give back exactly what encode was given, and must
-/// expect any bytes at all: files can be damaged.
+/// library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces, and
+/// return 0. Any other value fails this one payload with IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must
+/// give back exactly what encode was given, and must expect any bytes at all: files can be damaged.
 typedef struct immuta_codec_vtable {
     /// sizeof(immuta_codec_vtable).
     size_t struct_size;
-    /// What the index file records: 0x10000 or more, and the same transformation for ever.
+    /// The id that the index file records: 0x10000 or more, and the same transformation for ever.
     uint32_t id;
     /// 0.
     uint32_t reserved;
@@ -330,39 +334,40 @@ typedef struct immuta_codec_vtable {
     const char *name;
     /// Passed to the functions.
     void *user;
-    /// Makes of a payload what is stored. data is never NULL.
+    /// Turns a payload into its stored form. data is never NULL.
     int32_t (*encode)(void *user, const void *data, size_t size, immuta_sink *out);
-    /// Makes of what is stored the payload. data is never NULL.
+    /// Turns the stored form back into the payload. data is never NULL.
     int32_t (*decode)(void *user, const void *data, size_t size, immuta_sink *out);
-    /// Called once, when nothing uses the codec any more, on the thread that released it last; may be NULL.
+    /// Called once, when nothing uses the codec any more, on the thread that made the last release; may be NULL.
     void (*destroy)(void *user);
 } immuta_codec_vtable;
 
-/// Hears of one file in a log's directory that is called like a record file, NAME.log.
+/// Called for one file in a log's directory that has the name of a record file, NAME.log.
 ///
 /// user:    what the caller passed along.
-/// name:    what the namespace is called; UTF-8, for the time of this call.
-/// status:  IMMUTA_OK: it is a namespace that a read-only log would open; else why it would not, as immuta_open answers.
-///          IMMUTA_E_NOT_FOUND: it is being made, or its maker was killed: it becomes a namespace when it is whole, or when
-///          a writer opens it; IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: it is something else, or damaged.
-/// message: the same for a person, for the time of this call; "" with IMMUTA_OK.
+/// name:    the name of the namespace; UTF-8, valid during this call.
+/// status:  IMMUTA_OK: a namespace that a read-only log would open; else why it would not, as immuta_open answers.
+///          IMMUTA_E_NOT_FOUND: the namespace is being made, or its maker was killed. It becomes a namespace when it is
+///          whole, or when a writer opens it. IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: the file is something
+///          else, or damaged.
+/// message: the same for a person, valid during this call; "" with IMMUTA_OK.
 ///
 /// Returns 0 to go on, anything else to stop.
 typedef int32_t (*immuta_found_fn)(void *user, const char *name, immuta_status status, const char *message);
 
-/// The figures of one namespace, since it was opened where they are counts of events.
+/// The figures of one namespace. Counts of events begin when the namespace is opened.
 ///
 /// May grow at the end: pass sizeof.
 typedef struct immuta_stats {
     /// Records that readers can see.
     uint64_t count;
     /// Records known to be on the device, whatever happens to the power: those that the last completed flush covers; in
-    /// durable mode all that readers can see. Read-only it is what the newest checkpoint in NAME.idx covers, and all that
-    /// readers can see while a durable writer is at work; 0 where there is no index file.
+    /// durable mode all that readers can see. In a read-only log: those that the newest checkpoint in NAME.idx covers,
+    /// and all that readers can see while a durable writer is at work; 0 where there is no index file.
     uint64_t durable_count;
     /// Of NAME.log up to the end of the last record, in bytes.
     uint64_t data_bytes;
-    /// Of NAME.log as it is, with the room made ahead while it is open.
+    /// Of NAME.log as it is, with the room made in advance while the log is open.
     uint64_t file_bytes;
     /// Of NAME.idx.
     uint64_t index_bytes;
@@ -390,7 +395,7 @@ typedef struct immuta_stats {
     uint32_t mode;
     /// IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
     uint32_t engine;
-    /// 1: an earlier write or sync failed, there are no appends until the log is opened again.
+    /// 1: an earlier write or sync failed; there are no appends until the log is opened again.
     uint32_t poisoned;
     /// 1: opened read-only.
     uint32_t read_only;
@@ -402,9 +407,9 @@ typedef struct immuta_stats {
 typedef struct immuta_report {
     /// IMMUTA_OUTCOME_*.
     int32_t outcome;
-    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. IMMUTA_E_CORRUPT of an opening, with first_bad_offset not 0: records
-    /// from first_bad_number on were appended and are not in the log, since the count is beyond what verifies, or whole records
-    /// follow after a gap. A power failure in fast mode does that, a kill does not.
+    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. IMMUTA_E_CORRUPT of an opening, where first_bad_offset
+    /// is not 0: records from first_bad_number on were appended and are not in the log. Either the count is beyond what
+    /// verifies, or whole records follow after a gap. A power failure in fast mode does that, a kill does not.
     int32_t finding;
     /// Records in the log.
     uint64_t count;
@@ -414,23 +419,25 @@ typedef struct immuta_report {
     uint64_t recovered;
     /// Records indexed now.
     uint64_t adopted;
-    /// Cut off the end of NAME.log, in bytes: room that was never used, too.
+    /// Cut off the end of NAME.log, in bytes. This includes room that was never used.
     uint64_t trimmed_bytes;
     /// Records found bad. Only immuta_verify reads them all.
     uint64_t bad_records;
     /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not 0.
     uint64_t first_bad_number;
-    /// Where that is, in bytes: in NAME.log, or in NAME.idx where it is the record's entry that is missing or damaged. 0: the
-    /// finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
+    /// Where that record is, in bytes: in NAME.log, or in NAME.idx where the record's entry is missing or damaged. 0:
+    /// the finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
     uint64_t first_bad_offset;
-    /// How long it took.
+    /// How long opening or verifying took.
     double seconds;
-    /// Path of the file that keeps what was cut off. Empty when that was only zeros, or what a commit leaves that was never
-    /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated. Where the path does not
-    /// fit, the name of the file alone, which is in the log's directory: immuta_report_salvage_path gives the whole path.
+    /// Path of the file that keeps what was cut off. Empty when that was only zeros, or the rest of a commit that was
+    /// never completed: no entry proves a whole record in it, and the count includes none. NUL-terminated. Where the
+    /// path does not fit, this is only the name of the file, which is in the log's directory:
+    /// immuta_report_salvage_path gives the whole path.
     char salvage[256];
-    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from NAME.live, or from saying by its lock that it is
-    /// ready. Readers of other processes are not woken then; they look every 20 ms. All else is as ever.
+    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from using NAME.live, or from saying by
+    /// its lock that it is ready. Readers of other processes are not woken then; they look every 20 ms. All else is as
+    /// ever.
     int32_t live_finding;
     /// 0.
     uint32_t reserved;
@@ -471,7 +478,7 @@ typedef struct immuta_slice {
 typedef int64_t (*immuta_read_fn)(void *user, void *buffer, size_t capacity);
 
 /// A record on loan, from immuta_stream_next until immuta_record_done. It uses one reader descriptor meanwhile, and
-/// may outlive its stream and its log. May be read by many threads, copied and moved; one of the copies is done.
+/// may outlive its stream and its log. Many threads may read it; it may be copied and moved. Give back only one copy.
 ///
 /// Frozen: 64 bytes.
 typedef struct immuta_record {
@@ -489,7 +496,7 @@ typedef struct immuta_record {
     int64_t time_ns;
     /// IMMUTA_RECORD_*.
     uint64_t flags;
-    /// The library's; 0 in a record of a batch.
+    /// For the library's use; 0 in a record of a batch.
     uint64_t token;
 } immuta_record;
 
@@ -504,15 +511,16 @@ typedef struct immuta_batch {
     size_t count;
     /// 0.
     uint64_t reserved;
-    /// The library's.
+    /// For the library's use.
     uint64_t token;
 } immuta_batch;
 
-/// Hears how far a long call is: every 1024 records or 16 MiB read, at the latest, be it one record or a search for them.
+/// Called with the progress of a long call: at the latest after every 1024 records or 16 MiB read, whether that is one
+/// record or a search for records.
 ///
 /// user:  what the caller passed along.
 /// done:  records, or for immuta_import bytes, dealt with.
-/// total: there are in all; 0 while that is still being found out.
+/// total: how many there are in all; 0 while that is still being found out.
 ///
 /// Returns 0 to go on, anything else to stop.
 typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total);
@@ -528,14 +536,14 @@ extern "C" {
 /// Threads: any, signal.
 const char *immuta_version(void);
 
-/// The same as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
+/// The version as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
 ///
 /// A library with the same major and minor number and the same or a later patch fits this header.
 ///
 /// Threads: any, signal.
 uint32_t immuta_version_number(void);
 
-/// The name of a status: "IMMUTA_E_POOL" for IMMUTA_E_POOL, "IMMUTA_UNKNOWN" for a number that is none.
+/// The name of a status: "IMMUTA_E_POOL" for IMMUTA_E_POOL, "IMMUTA_UNKNOWN" for a number that is no status.
 ///
 /// status: any number.
 ///
@@ -544,7 +552,7 @@ uint32_t immuta_version_number(void);
 /// Threads: any.
 const char *immuta_status_name(immuta_status status);
 
-/// One sentence about a status, when there is no error struct to ask. Its message says more.
+/// One sentence about a status, for when there is no error struct. The message of an error struct says more.
 ///
 /// status: any number.
 ///
@@ -561,22 +569,22 @@ const char *immuta_status_text(immuta_status status);
 ///
 /// Returns IMMUTA_OK;
 /// IMMUTA_E_TOO_LARGE: the output would be larger than max_record_size; IMMUTA_E_NO_MEMORY: the system refused memory.
-/// After either the append or the read fails with this status, whatever the codec's function returns;
+/// After either of the two, the append or the read fails with this status, whatever the codec's function returns;
 /// IMMUTA_E_HANDLE: this is no sink of a function that is running on this thread.
 ///
 /// Threads: the one of the codec's function.
 immuta_status immuta_sink_write(immuta_sink *sink, const void *data, size_t size);
 
-/// Makes a codec that comes with the library. What it stores is the standard frame of its kind, the same on every
-/// machine, and can be read by the tools of that format.
+/// Makes a codec that comes with the library. It stores the standard frame of its kind, the same on every machine. The
+/// tools of that format can read it.
 ///
 /// kind:      IMMUTA_CODEC_DEFLATE, IMMUTA_CODEC_ZSTD, IMMUTA_CODEC_LZ4 or IMMUTA_CODEC_SNAPPY.
-/// level:     how hard it tries, within the bounds of its kind; 0 is its default. Only appending depends on it.
+/// level:     how hard the codec tries, within the bounds of its kind; 0 is its default. Only appending depends on it.
 /// codec_out: the codec, for immuta_codec_free.
 /// error:     NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level; IMMUTA_E_UNSUPPORTED: this
-/// library was built without it; IMMUTA_E_NO_MEMORY.
+/// library was built without this kind; IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
 immuta_status immuta_codec_builtin(int32_t kind,
@@ -594,15 +602,15 @@ immuta_status immuta_codec_builtin(int32_t kind,
 /// IMMUTA_E_VERSION: struct_size is that of a newer header; IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. destroy is called exactly once if this function could
-/// read the vtable, which is whenever vtable is not NULL and struct_size not too small: before it returns when it
-/// fails, else when the last of the codec, the options, the logs and the streams that use it is released (in a forked
-/// child: never). Threads: any.
+/// read the vtable, which is whenever vtable is not NULL and struct_size not too small. If this function fails, destroy
+/// is called before it returns. Else destroy is called when the last of the codec, the options, the logs and the
+/// streams that use the codec is released (in a forked child: never). Threads: any.
 immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
                                   immuta_codec **codec_out,
                                   immuta_error *error);
 
-/// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves: its id is
-/// recorded and compared, the bytes pass through as they are.
+/// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves. Its id is
+/// recorded and compared, and the bytes pass through as they are.
 ///
 /// id:        0x10000 or more, and the same transformation for ever.
 /// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.
@@ -617,7 +625,7 @@ immuta_status immuta_codec_external(uint32_t id,
                                     immuta_codec **codec_out,
                                     immuta_error *error);
 
-/// Releases the caller's hold on a codec. Options it was added to, and logs opened with them, keep theirs.
+/// Releases the caller's hold on a codec. Options that the codec was added to, and logs opened with them, keep theirs.
 ///
 /// codec: a codec, or NULL.
 ///
@@ -641,9 +649,10 @@ void immuta_options_free(immuta_options *options);
 /// Adds a namespace to open. The first one added has the number 0.
 ///
 /// A writer opens what was added here, creating what is missing; more can follow with immuta_namespace_add. A
-/// read-only opener that adds none gets every namespace found in the directory, in the order of their names. What is called
-/// like one, NAME.log, and is none is passed over: one that is just being made or imported, or that a killed process left
-/// half made, and, if there is no NAME.idx beside it, what is no record file (immuta_namespace_scan says why).
+/// read-only opener that adds none gets every namespace found in the directory, in the order of their names. A file
+/// that has the name of a record file, NAME.log, and is no namespace is passed over. Such a file is being made or
+/// imported, or a killed process left it half made, or, if there is no NAME.idx beside it, it is no record file.
+/// immuta_namespace_scan says why.
 ///
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -652,8 +661,7 @@ void immuta_options_free(immuta_options *options);
 /// IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
-immuta_status immuta_options_add_namespace(immuta_options *options,
-                                           const char *name);
+immuta_status immuta_options_add_namespace(immuta_options *options, const char *name);
 
 /// Sets how many reader descriptors each namespace has. They are opened with the log; each record or batch that is
 /// held uses one until it is done, and immuta_stream_next waits while all are used. Streams as such use none.
@@ -669,9 +677,9 @@ immuta_status immuta_options_set_reader_count(immuta_options *options, uint32_t 
 /// Sets when an append counts as written.
 ///
 /// Either way an append that returned survives the death of the process. Fast (1): a power failure costs at most what
-/// was appended since the last flush, and leaves whole batches only. Durable (0): it costs nothing that returned. Each
-/// append then waits for the device, once for all threads that append at the same time; readers see a record only when
-/// it is durable; and a journal, NAME.wal, lies beside the records while the log is open, see
+/// was appended since the last flush, and leaves whole batches only. Durable (0): a power failure costs no append that
+/// returned. Each append then waits for the device, once for all threads that append at the same time. Readers see a
+/// record only when it is durable. A journal, NAME.wal, lies beside the records while the log is open, see
 /// immuta_options_set_journal_size. A log may be opened in the other mode the next time. Read-only logs ignore this.
 ///
 /// options: options.
@@ -685,18 +693,18 @@ immuta_status immuta_options_set_fast_write(immuta_options *options, int32_t on)
 /// Sets how often a fast writer flushes, while there is something to flush.
 ///
 /// options:     options.
-/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (By size, with immuta_sync and at the
-///              close it flushes all the same.)
+/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (The writer still flushes by size, with
+///              immuta_sync and at the close.)
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: negative; IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 immuta_status immuta_options_set_flush_interval(immuta_options *options, int64_t interval_ns);
 
-/// Has a fast writer flush, too, when so much was appended since the last flush.
+/// Makes a fast writer flush also when this many bytes were appended since the last flush.
 ///
 /// options: options.
-/// bytes:   of records; 0 unless set: not by size. (At least every GiB it flushes all the same.)
+/// bytes:   of records; 0 unless set: not by size. (The writer still flushes at least every GiB.)
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the options.
 ///
@@ -715,9 +723,10 @@ immuta_status immuta_options_set_flush_bytes(immuta_options *options, uint64_t b
 immuta_status immuta_options_set_max_record_size(immuta_options *options, uint64_t bytes);
 
 /// Sets how long the journal of a durable writer is. Each namespace has one, NAME.wal, written when the log is opened
-/// and removed when it is closed cleanly. It has two halves: while the records of one are brought to their place, the
-/// other is filled. A longer journal has appends wait less often for that; a commit larger than a half is made durable
-/// in its place instead, which takes two syncs more. Fast writers and read-only logs ignore this.
+/// and removed when the log is closed cleanly. A journal has two halves: while the records of one half are brought to
+/// their place, the other half is filled. With a longer journal, appends wait less often for that. A commit larger than
+/// a half is made durable in its place instead, which takes two syncs more. Fast writers and read-only logs ignore
+/// this.
 ///
 /// options: options.
 /// bytes:   65536 (64 KiB) to 1073741824 (1 GiB), rounded up to a multiple of 8192; 16 MiB unless set.
@@ -762,42 +771,41 @@ immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t o
 /// Adds a codec to the chain that payloads go through: encoded in the order added, decoded in reverse. All namespaces
 /// opened with these options have this chain.
 ///
-/// The ids of a log's chain are recorded when it is created, and do not change: whoever opens it names the same codecs
-/// in the same order, or none, which means the recorded ones at their default levels, if all of them are built in.
-/// Anything else is IMMUTA_E_CODEC. Of a log that was adopted (see IMMUTA_OUTCOME_ADOPTED) the chain is unknown until
-/// the first append; until then it is read with the codecs of whoever opens it.
+/// The ids of a log's chain are recorded when the log is created, and do not change. Each opener names the same codecs
+/// in the same order, or none. None means the recorded codecs at their default levels, if all of them are built in.
+/// Anything else is IMMUTA_E_CODEC. The chain of an adopted log (see IMMUTA_OUTCOME_ADOPTED) is unknown until the first
+/// append; until then each opener reads the log with the codecs that it names.
 ///
 /// options: options.
 /// codec:   a codec, of which the options keep hold: the caller may release it.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_NO_MEMORY; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_NO_MEMORY; IMMUTA_E_BUSY: another thread is
+/// using the options.
 ///
 /// Threads: one; the codec is for any.
-immuta_status immuta_options_add_codec(immuta_options *options,
-                                       immuta_codec *codec);
+immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *codec);
 
-/// Says what was wrong with the last call that refused to set or add something, and what is allowed. A refused call changed
-/// nothing, so a log can be opened with the options as they were.
+/// Says what was wrong with the last call that refused to set or add something, and what is allowed. A refused call
+/// changed nothing, so a log can be opened with the options as they were.
 ///
 /// options: options.
 /// error:   NULL, or receives the words where a call was refused.
 ///
-/// Returns IMMUTA_OK: none was refused; else the status that the last refused call answered, also when others succeeded since;
-/// IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK: none was refused; else the status that the last refused call answered, also when later calls
+/// succeeded; IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
-immuta_status immuta_options_error(const immuta_options *options,
-                                   immuta_error *error);
+immuta_status immuta_options_error(const immuta_options *options, immuta_error *error);
 
 /// Opens a log: all the namespaces of the options, or none.
 ///
-/// A writer creates what is missing, the directory and those above it included, and mends what a crash left behind;
+/// A writer creates what is missing, the directory and those above it included, and mends what a crash left;
 /// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
-/// A namespace that is created is there for everybody from the moment it is whole; if its creation is refused, what was made
-/// of it is removed. (Directories, and namespaces opened before the refused one, stay, empty.)
+/// A namespace that is created exists for all processes from the moment it is whole. If its creation is refused, what
+/// was made of it is removed. (Directories, and namespaces opened before the refused one, stay, empty.)
 ///
-/// A record file is made by the umask; everything made beside one has its owner, group, mode and access list, as far as
-/// the process may give them, and is open to nobody else at any moment.
+/// A record file is made by the umask. Everything made beside a record file has the owner, group, mode and access list
+/// of that file, as far as the process may give them. It is open to no other user at any moment.
 ///
 /// directory: path of the log. Later changes of the working directory do not matter.
 /// options:   copied; NULL for defaults: for writing, with no namespace yet.
@@ -810,15 +818,16 @@ immuta_status immuta_options_error(const immuta_options *options,
 /// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet;
 /// also: the directory, or a file, was removed during the call;
 /// IMMUTA_E_REPLACED: the files were replaced during the call; open them again;
-/// IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the index file cannot be
-/// read to tell; or it is shorter than its count, and the journal goes on behind it, or the index file cannot be read;
+/// IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the index file
+/// cannot be read to find out; or the record file is shorter than its count, and the journal goes on after it, or the
+/// index file cannot be read;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
 /// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
-/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or it, the kernel
-/// or a sandbox does not know a call that is needed;
+/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or the file
+/// system, the kernel or a sandbox does not know a call that is needed;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
-/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all, which would be
-/// indexed in memory; opened for writing once, they are indexed on disk;
+/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all: they would
+/// be indexed in memory. If the log is opened for writing once, they are indexed on disk;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
 /// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be, what
@@ -835,25 +844,24 @@ immuta_status immuta_open(const char *directory,
                           immuta_log **log_out,
                           immuta_error *error);
 
-/// Ends all use of a log: waits end, appends and streams answer IMMUTA_E_CLOSED from now on, everything is flushed,
+/// Ends all use of a log. Waits end, and appends and streams answer IMMUTA_E_CLOSED from now on; everything is flushed,
 /// and the files are closed cleanly. Records on loan stay valid. The log itself remains, for immuta_close.
 ///
 /// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
 /// error: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log
-/// was removed, moved or closed by somebody else, which the message says; the next
-/// writer to open the log recovers it; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written: every record is on
-/// the device, and the next writer recovers them.
+/// was removed, moved or closed from outside the library, which the message says; the next
+/// writer to open the log recovers it; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be
+/// written: every record is on the device, and the next writer recovers the records.
 ///
 /// Threads: any.
-immuta_status immuta_shutdown(immuta_log *log,
-                              immuta_error *error);
+immuta_status immuta_shutdown(immuta_log *log, immuta_error *error);
 
 /// Shuts a log down, if that has not been done, and releases it. Streams and records may be released later.
 ///
 /// log:   a log that no other thread is calling with, or NULL. To get there: immuta_shutdown, wait for the threads,
-///        then this. Released whatever the answer is.
+///        then this. The log is released whatever the answer is.
 /// error: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; else what immuta_shutdown answers.
@@ -862,8 +870,8 @@ immuta_status immuta_shutdown(immuta_log *log,
 immuta_status immuta_close(immuta_log *log, immuta_error *error);
 
 /// Flushes a namespace now: when this returns IMMUTA_OK, every append that returned before the call is on the device.
-/// In durable mode it was there already; this brings the records to their place, so that nothing of the journal is
-/// needed any more.
+/// In durable mode each append was on the device already; this call brings the records to their place, so that nothing
+/// of the journal is needed any more.
 ///
 /// log:   an open log.
 /// ns:    number of the namespace.
@@ -871,15 +879,15 @@ immuta_status immuta_close(immuta_log *log, immuta_error *error);
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
 /// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a
-/// file of the log was removed, moved or closed by somebody else, which the message says; the namespace takes no more
-/// appends until the log is opened again; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be
-/// written: the records are on the device, the next flush counts them (immuta_stats.durable_count).
+/// file of the log was removed, moved or closed from outside the library, which the message says; the namespace takes
+/// no more appends until the log is opened again; IMMUTA_E_NO_SPACE: the file size limit of the process is below what
+/// is to be written: the records are on the device, the next flush counts them (immuta_stats.durable_count).
 ///
 /// Threads: any.
 immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
 
-/// Adds a namespace to an open log; a writer creates it where it is missing, as a whole or not at all. A read-only log opens one
-/// that was made since it was opened.
+/// Adds a namespace to an open log. A writer creates the namespace where it is missing, as a whole or not at all. A
+/// read-only log opens a namespace that was made after the log was opened.
 ///
 /// log:    an open log.
 /// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -895,7 +903,8 @@ immuta_status immuta_namespace_add(immuta_log *log,
                                    uint32_t *ns_out,
                                    immuta_error *error);
 
-/// Lists the namespaces in a directory, and what is called like one and is none, with the reason. Nothing is changed.
+/// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed with
+/// the reason. Nothing is changed.
 ///
 /// Nothing watches a directory for namespaces that are made later: list them again, and add them with immuta_namespace_add.
 ///
@@ -999,13 +1008,14 @@ immuta_status immuta_report_get(immuta_log *log,
 ///
 /// log:      an open log.
 /// ns:       number of the namespace.
-/// buffer:   receives the path, byte for byte, and a NUL; an empty string where nothing is kept. May be NULL when capacity is 0.
+/// buffer:   receives the path, byte for byte, and a NUL; an empty string where nothing is kept. May be NULL when
+///           capacity is 0.
 /// capacity: of the buffer, in bytes. 0 asks for the size only.
 /// size_out: size of the path in bytes, without the NUL; may be NULL.
 /// error:    NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer is too
-/// small, nothing was written; IMMUTA_E_NO_MEMORY: the system refused memory.
+/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer
+/// is too small, nothing was written; IMMUTA_E_NO_MEMORY: the system refused memory.
 ///
 /// Threads: any.
 immuta_status immuta_report_salvage_path(immuta_log *log,
@@ -1015,8 +1025,8 @@ immuta_status immuta_report_salvage_path(immuta_log *log,
                                          size_t *size_out,
                                          immuta_error *error);
 
-/// Appends one record. Readers see it, and it survives the death of the process, when this returns; in durable mode
-/// (immuta_options_set_fast_write) a power failure as well.
+/// Appends one record. When this call returns, readers see the record, and it survives the death of the process; in
+/// durable mode (immuta_options_set_fast_write) it survives a power failure as well.
 ///
 /// These statuses are those of all appends:
 ///
@@ -1033,17 +1043,17 @@ immuta_status immuta_report_salvage_path(immuta_log *log,
 /// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or the log
 /// would be larger than 2^47 bytes;
 /// IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned;
-/// IMMUTA_E_CORRUPT: the index file does not tell any more which codecs an adopted log has;
+/// IMMUTA_E_CORRUPT: the index file no longer says which codecs an adopted log has;
 /// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
 /// there is;
 /// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the system refused
 /// memory, a mapping, a thread or to make room, see the message; nothing was written;
 /// IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. Where it failed while
+/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. If it failed while
 /// this append was in flight, the message says that the record may or may not be there then;
-/// IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed by somebody else, and
-/// the namespace is poisoned now; the message says whether the record may be there. Or the system did not say whether
-/// the files are in place, or making room failed, and nothing changed (see immuta_stats.poisoned).
+/// IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed from outside the
+/// library. The namespace is poisoned now; the message says whether the record may be there. Or the system did not say
+/// whether the files are in place, or making room failed, and nothing changed (see immuta_stats.poisoned).
 ///
 /// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
 /// otherwise.
@@ -1075,9 +1085,9 @@ immuta_status immuta_appendv(immuta_log *log,
                              immuta_appended *appended_out,
                              immuta_error *error);
 
-/// Appends one record whose payload a callback gives piece by piece. It is collected in memory first, so other
-/// appends do not wait for the callback, which may use the library, this log included, and even close it: then the
-/// answer is IMMUTA_E_CLOSED.
+/// Appends one record whose payload a callback gives piece by piece. The payload is collected in memory first, so other
+/// appends do not wait for the callback. The callback may use the library, this log included, and may even close the
+/// log: then the answer is IMMUTA_E_CLOSED.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -1117,7 +1127,7 @@ immuta_status immuta_append_batch(immuta_log *log,
                                   immuta_error *error);
 
 /// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. For
-/// callers to whom a list of pointers is a burden.
+/// callers that cannot easily make a list of pointers.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -1139,7 +1149,7 @@ immuta_status immuta_append_packed(immuta_log *log,
                                    immuta_error *error);
 
 /// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. So a
-/// producer that does not know whether its last append succeeded can repeat it, and it happens once.
+/// producer that does not know whether its last append succeeded can repeat the append, and it happens once.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -1149,7 +1159,7 @@ immuta_status immuta_append_packed(immuta_log *log,
 /// appended_out: may be NULL.
 /// error:        NULL, or written on failure only.
 ///
-/// Returns what immuta_append returns; IMMUTA_E_CONFLICT: the next record has another number, which is error->number.
+/// Returns what immuta_append returns; IMMUTA_E_CONFLICT: the next record has another number, given in error->number.
 ///
 /// Threads: any.
 immuta_status immuta_append_at(immuta_log *log,
@@ -1160,7 +1170,7 @@ immuta_status immuta_append_at(immuta_log *log,
                                immuta_appended *appended_out,
                                immuta_error *error);
 
-/// Begins a transaction. It takes memory only, and keeps nobody from appending.
+/// Begins a transaction. A transaction takes memory only, and blocks no append.
 ///
 /// log:     an open log.
 /// ns:      number of the namespace.
@@ -1170,7 +1180,7 @@ immuta_status immuta_append_at(immuta_log *log,
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
 /// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_NO_MEMORY.
 ///
-/// Ownership: the transaction is the caller's until one of the two takes it back, also after the log is closed.
+/// Ownership: the transaction is the caller's until commit or rollback takes it back, also after the log is closed.
 ///
 /// Threads: any.
 immuta_status immuta_txn_begin(immuta_log *log,
@@ -1207,12 +1217,12 @@ immuta_status immuta_txn_appendv(immuta_txn *txn,
                                  immuta_error *error);
 
 /// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens, and readers
-/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. The transaction is released, whatever the answer is but
-/// IMMUTA_E_BUSY: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
+/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. Unless the answer is IMMUTA_E_BUSY, the transaction
+/// is released: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
 ///
 /// txn:          a transaction that no other thread is using. In a codec's function that this call runs, it is released
 ///               already: IMMUTA_E_HANDLE.
-/// appended_out: may be NULL. Of a transaction without records the count is 0, and nothing was appended.
+/// appended_out: may be NULL. For a transaction without records the count is 0, and nothing was appended.
 /// error:        NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns; IMMUTA_E_CLOSED: also when the log was closed since; IMMUTA_E_BUSY: another
@@ -1271,11 +1281,11 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
 
 /// Waits for the next record and lends it to the caller.
 ///
-/// The wait needs no descriptor. When there is a record, a reader descriptor is taken for it, if need be by waiting
-/// for one, until the same deadline.
+/// The wait needs no descriptor. When there is a record, the call takes a reader descriptor for it; if all are held, it
+/// waits for one, until the same deadline.
 ///
-/// A deadlock of one's own making: a thread that holds records of a namespace, and waits here without a deadline while
-/// all its reader descriptors are held, waits for itself. Give records back first, allow more readers
+/// A thread can deadlock itself: it holds records of a namespace, and waits here without a deadline while all reader
+/// descriptors of the namespace are held. Then it waits for itself. Give records back first, allow more readers
 /// (immuta_options_set_reader_count), or set a deadline.
 ///
 /// On any error the position stays, so that the call can be made again; immuta_stream_seek passes over a bad record.
@@ -1285,7 +1295,7 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
 /// record_out: the record, for immuta_record_done.
 /// error:      NULL, or written on failure only; number and offset name the record.
 ///
-/// Returns IMMUTA_OK: the stream stands behind this record now;
+/// Returns IMMUTA_OK: the stream is now positioned after this record;
 /// IMMUTA_TIMEOUT: no record before the deadline;
 /// IMMUTA_INTERRUPTED: immuta_stream_interrupt was called;
 /// IMMUTA_E_POOL: there is a record, but every reader descriptor was held until the deadline;
@@ -1310,8 +1320,9 @@ immuta_status immuta_stream_next(immuta_stream *stream,
 
 /// Waits for the next records and lends them to the caller, as many as there are within the limits.
 ///
-/// The same as immuta_stream_next, with one reader descriptor for all of the records. It does not wait for more when
-/// there is one. When a record on the way is bad, the good ones before it are lent, and the next call fails.
+/// The same as immuta_stream_next, with one reader descriptor for all of the records. The call does not wait for more
+/// records when there is one. When a record on the way is bad, the good ones before it are lent, and the next call
+/// fails.
 ///
 /// stream:      a stream.
 /// max_records: 1 or more.
@@ -1321,7 +1332,7 @@ immuta_status immuta_stream_next(immuta_stream *stream,
 /// batch_out:   the records, for immuta_batch_done.
 /// error:       NULL, or written on failure only; number and offset name the record.
 ///
-/// Returns IMMUTA_OK: the stream stands behind the last of these records now; IMMUTA_E_ARGUMENT: max_records or
+/// Returns IMMUTA_OK: the stream is now positioned after the last of these records; IMMUTA_E_ARGUMENT: max_records or
 /// max_bytes is 0; else as immuta_stream_next does.
 ///
 /// Ownership: the batch is the caller's until immuta_batch_done, also after the stream and the log are gone.
@@ -1334,10 +1345,10 @@ immuta_status immuta_stream_next_batch(immuta_stream *stream,
                                        immuta_batch *batch_out,
                                        immuta_error *error);
 
-/// Moves a stream, forwards or backwards. Records on loan are not concerned.
+/// Moves a stream, forwards or backwards. This does not affect records on loan.
 ///
 /// stream: a stream.
-/// number: of the record that comes next; if it is not there yet, the stream waits for it. To pass over a bad record:
+/// number: of the record that comes next; if it does not exist yet, the stream waits for it. To pass over a bad record:
 ///         its number + 1.
 /// error:  NULL, or written on failure only.
 ///
@@ -1346,7 +1357,7 @@ immuta_status immuta_stream_next_batch(immuta_stream *stream,
 /// Threads: one.
 immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_error *error);
 
-/// Tells which record comes next.
+/// Says which record comes next.
 ///
 /// stream:     a stream.
 /// number_out: the number of the record that immuta_stream_next would lend.
@@ -1356,9 +1367,9 @@ immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_
 /// Threads: one.
 immuta_status immuta_stream_position(immuta_stream *stream, uint64_t *number_out);
 
-/// Ends a wait: the immuta_stream_next or immuta_stream_next_batch that waits now, or else the next one that is
-/// called, answers IMMUTA_INTERRUPTED, once, however often this was called before. The stream goes on from where it
-/// is. Its descriptor for event loops, if it has one, becomes readable.
+/// Ends a wait. The immuta_stream_next or immuta_stream_next_batch that waits now answers IMMUTA_INTERRUPTED, or else
+/// the next one called does. It answers so once, however often immuta_stream_interrupt was called before. The stream
+/// goes on from where it is. Its descriptor for event loops, if it has one, becomes readable.
 ///
 /// stream: a stream that is not done before this call returns.
 ///
@@ -1370,47 +1381,48 @@ immuta_status immuta_stream_interrupt(immuta_stream *stream);
 /// Releases a stream. Records and batches it lent stay valid until they are done.
 ///
 /// stream: a stream that no other thread is using, or NULL. To end another thread's wait: immuta_stream_interrupt,
-///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs, nothing
-///         is done: the stream remains, to be released later.
+///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs, this
+///         call does nothing: the stream remains, to be released later.
 ///
-/// Threads: one, and nothing may use it afterwards.
+/// Threads: one, and nothing may use the stream afterwards.
 void immuta_stream_done(immuta_stream *stream);
 
 /// Gives the descriptor to poll for a stream: for poll, select, epoll, or any loop built on them. It becomes readable
-/// after immuta_stream_poll_arm, and only then tells anything:
+/// after immuta_stream_poll_arm, and has a meaning only then:
 ///
 ///   for each stream:   get the descriptor, add it to the loop for reading
 ///   forever:           immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT
 ///                      immuta_stream_poll_arm; IMMUTA_READY: back to next at once
 ///                      wait in the loop until the descriptor is readable
 ///
-/// In a log that is open for writing, the thread that appends makes it readable. A read-only log starts one thread at
-/// the first call of this function, with all signals blocked, which waits for all its streams; immuta_shutdown ends it.
+/// In a log that is open for writing, the thread that appends makes the descriptor readable. A read-only log starts one
+/// thread at the first call of this function, with all signals blocked. That thread waits for all streams of the log;
+/// immuta_shutdown ends it.
 ///
 /// stream: a stream.
-/// fd_out: the descriptor, the same one each time. It stays the stream's, is close-on-exec and 3 or above. The caller
-///         polls it and nothing else: no read, no write, no close.
+/// fd_out: the descriptor, the same one each time. It belongs to the stream, is close-on-exec and 3 or above. The
+///         caller only polls it: no read, no write, no close.
 /// error:  NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is to be had; IMMUTA_E_NO_MEMORY;
+/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is available; IMMUTA_E_NO_MEMORY;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: the kernel or a sandbox refuses such descriptors; IMMUTA_E_CLOSED: the log was
 /// shut down before the first call; IMMUTA_E_BUSY: another thread is using the stream.
 ///
-/// Ownership: immuta_stream_done closes the descriptor; take it out of the loop before.
+/// Ownership: immuta_stream_done closes the descriptor; take the descriptor out of the loop before.
 ///
 /// Threads: one. The descriptor itself may be polled by any thread at any time.
 immuta_status immuta_stream_poll_fd(immuta_stream *stream,
                                     int *fd_out,
                                     immuta_error *error);
 
-/// Asks for one signal on the descriptor of a stream: it is unreadable after this, until there is a reason to call
-/// immuta_stream_next, and then stays readable until this is called again. Reasons are the record at the position of
-/// the stream, an interrupt, the end of the log, and an error to tell. Whatever happened before this call is not
-/// missed: then the answer is IMMUTA_READY.
+/// Asks for one signal on the descriptor of a stream. The descriptor is unreadable after this call, until there is a
+/// reason to call immuta_stream_next. Then it stays readable until the stream is armed again. Reasons are the record at
+/// the position of the stream, an interrupt, the end of the log, and an error to report. If there was a
+/// reason before this call, it is not missed: the answer is IMMUTA_READY.
 ///
 /// A readable descriptor is an invitation, not a promise: immuta_stream_next may still answer IMMUTA_TIMEOUT. After
 /// any other call on the stream (next, next_batch, seek) arm it again before waiting. IMMUTA_E_POOL is no reason to
-/// wait here: the record is there, give back others first.
+/// wait here: there is a record, give back others first.
 ///
 /// stream: a stream.
 /// error:  NULL, or written on failure only.
@@ -1418,15 +1430,14 @@ immuta_status immuta_stream_poll_fd(immuta_stream *stream,
 /// Returns IMMUTA_OK: armed, wait for the descriptor;
 /// IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
 /// (IMMUTA_E_CLOSED) or an error;
-/// IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor yet, and none is to
-/// be had;
+/// IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor yet, and none
+/// is available;
 /// IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.
-immuta_status immuta_stream_poll_arm(immuta_stream *stream,
-                                     immuta_error *error);
+immuta_status immuta_stream_poll_arm(immuta_stream *stream, immuta_error *error);
 
-/// Gives a record back. Its descriptor is free for others at once, its data must not be touched any more.
+/// Gives a record back. Its descriptor is free for other records at once; its data must not be touched any more.
 ///
 /// record: a record, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
 ///
@@ -1448,9 +1459,9 @@ immuta_status immuta_batch_done(immuta_batch *batch);
 
 /// Checks every byte of a namespace as it is stored, and changes nothing. Payloads are not decoded.
 ///
-/// What is wrong with the records is a result, not a failure of the check: the answer is IMMUTA_OK then, and
+/// A fault in the records is a result, not a failure of the check. The answer is IMMUTA_OK then, and
 /// report_out->finding says what was found: IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED, IMMUTA_E_LAYOUT or
-/// IMMUTA_E_AMBIGUOUS. The namespace may be open elsewhere; what is committed when the check begins is checked.
+/// IMMUTA_E_AMBIGUOUS. The namespace may be open elsewhere; the check covers what is committed when it begins.
 ///
 /// directory:   path of the log.
 /// name:        of the namespace.
@@ -1465,7 +1476,7 @@ immuta_status immuta_batch_done(immuta_batch *batch);
 /// Returns IMMUTA_OK: everything was checked, look at report_out->finding;
 /// IMMUTA_E_NAME: the name is illegal;
 /// IMMUTA_E_NOT_FOUND: there is no such namespace;
-/// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records by;
+/// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records against;
 /// IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED: as immuta_open, other codecs than the log's;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be read;
 /// IMMUTA_E_REPLACED: the files were replaced during the call;
@@ -1482,38 +1493,38 @@ immuta_status immuta_verify(const char *directory,
                             size_t report_size,
                             immuta_error *error);
 
-/// Mends a namespace that immuta_open refuses, or one with damaged records; without IMMUTA_REPAIR_APPLY it only says what it
-/// would do, and changes nothing.
+/// Mends a namespace that immuta_open refuses, or one with damaged records. Without IMMUTA_REPAIR_APPLY it only says
+/// what it would do, and changes nothing.
 ///
-/// Nothing that may be of use is deleted. Before anything is changed, the records of NAME.log that will be quarantined and
-/// what will be cut off behind the others are copied to one NAME.salvage-K, NAME.idx to NAME.idx.bad-K, and a NAME.wal that
-/// was used to NAME.wal.bad-K. Without a copy go zeros behind the records, the count, size words that are proven wrong, and
-/// damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done:
-/// a wrong size word or count that the index file proves is written back;
-/// a damaged entry whose record fits between its neighbours is made anew, as adopted;
+/// Nothing that may be of use is deleted. Copies are made before anything is changed. The records of NAME.log that will
+/// be quarantined and what will be cut off after the others go to one NAME.salvage-K. NAME.idx goes to NAME.idx.bad-K,
+/// and a NAME.wal that was used goes to NAME.wal.bad-K. Not copied: zeros after the records, the count, size words that
+/// are proven wrong, and damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done:
+/// a wrong size word or count is corrected, where the index file proves the right one;
+/// a damaged entry whose record fits between its neighbours is made again, as adopted;
 /// a damaged record is quarantined: its place stays, reading it answers IMMUTA_E_CORRUPT from then on, with verify_reads
 /// off, too, and immuta_verify counts it;
 /// a damaged record that NAME.wal still has is written again;
-/// records that are missing beyond what verifies are quarantined, if later ones prove where they belong, else they end the
-/// log there. So after a power failure in fast mode more is left than by opening, and not a clean prefix;
+/// records that are missing beyond what verifies are quarantined, if later records prove where they belong, else the
+/// log ends there. So after a power failure in fast mode a repair leaves more than an opening, and not a clean prefix;
 /// records that a program without NAME.idx appended are indexed, where their sizes lead to the end: releases of the Go
 /// original with an 8-byte header, and those with a 16-byte one, which write over the size of the first record;
-/// an index file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to its
-/// end.
-/// A namespace that is as it should be is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening it would.
-/// What it makes has the owner, group and mode of NAME.log, so root may run it for the owner.
-/// Afterwards the namespace is closed cleanly. A repair that was cut, at whatever point, can be run again.
+/// an index file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to
+/// the end of that file.
+/// A namespace without a fault is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening would report
+/// it. The files that a repair makes have the owner, group and mode of NAME.log, so root may run it for the owner.
+/// Afterwards the namespace is closed cleanly. A repair that was interrupted, at whatever point, can be run again.
 ///
 /// directory:   path of the log.
-/// name:        of the namespace; nobody may have it open for writing.
+/// name:        of the namespace; no process may have it open for writing.
 /// options:     the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
 /// flags:       IMMUTA_REPAIR_*, combined with |.
 /// progress:    called now and then with records checked; may be NULL. Nothing is changed before the last call.
 /// user:        passed to it.
-/// report_out:  what was found, and done or to be done. Where opening is all it takes, the report is that of opening. Else
-///              outcome is IMMUTA_OUTCOME_REPAIRED, or without IMMUTA_REPAIR_APPLY IMMUTA_OUTCOME_DAMAGED; finding: why
-///              opening refuses, IMMUTA_E_CORRUPT for damage that it does not look at; count: records that
-///              remain; header_count: those that the count in NAME.log, or its checkpoint if that is more, claims;
+/// report_out:  what was found, and what was or would be done. Where opening is enough, the report is that of opening.
+///              Else outcome is IMMUTA_OUTCOME_REPAIRED, or without IMMUTA_REPAIR_APPLY IMMUTA_OUTCOME_DAMAGED;
+///              finding: why opening refuses, IMMUTA_E_CORRUPT for damage that opening does not look at; count: records
+///              that remain; header_count: those that the count in NAME.log, or its checkpoint if that is more, claims;
 ///              recovered: found good beyond the checkpoint; adopted: entries made; trimmed_bytes: copied to
 ///              NAME.salvage-K; bad_records: in quarantine; first_bad_number, first_bad_offset: the first damage;
 ///              salvage: path of the first copy.
@@ -1529,13 +1540,13 @@ immuta_status immuta_verify(const char *directory,
 /// IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy helps;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one record to begin with, or
 /// IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has; IMMUTA_E_AMBIGUOUS also: only a count claims empty
-/// records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is not there to believe it;
-/// IMMUTA_E_TRUNCATED: somebody else cuts NAME.log off during the call;
+/// records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is not set to believe it;
+/// IMMUTA_E_TRUNCATED: NAME.log was cut off from outside the library during the call;
 /// IMMUTA_E_LAYOUT: a file of another layout without a NAME.idx of its own, for immuta_import;
 /// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_REPLACED:
 /// as immuta_open;
 /// IMMUTA_E_EXISTS: too many copies of one name; remove some;
-/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new index file, which is found out before anything is made,
+/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new index file. This is checked before anything is made,
 /// without IMMUTA_REPAIR_APPLY, too;
 /// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
 /// IMMUTA_E_CANCELLED: progress said so;
@@ -1552,21 +1563,21 @@ immuta_status immuta_repair(const char *directory,
                             size_t report_size,
                             immuta_error *error);
 
-/// Makes a new namespace from a record file of any layout that the original Go library ever wrote: with a 16-byte header
-/// (count, offset of the last record), with an 8-byte one (count), which is also this library's, or with none.
+/// Makes a new namespace from a record file of any layout that the original Go library ever wrote. The layouts have a
+/// 16-byte header (count, offset of the last record), an 8-byte one (count), which is also this library's, or none.
 ///
-/// The file is only read, and not locked; that nobody writes it meanwhile is the caller's business, and checked. The
-/// layout is the one that the file fits exactly; it is never guessed. The records are indexed as adopted: without a time,
-/// with a checksum from now on. The namespace is there as a whole, closed cleanly, or not at all.
+/// The file is only read, and not locked. The caller must see to it that no process writes the file meanwhile; this is
+/// checked. The layout is the one that the file fits exactly; it is never guessed. The records are indexed as adopted:
+/// without a time, with a checksum from now on. The namespace exists as a whole, closed cleanly, or not at all.
 ///
 /// source_file: path of the file, which must be a regular one; its name must be UTF-8.
 /// directory:   path of the log; created, with those above it, where it is missing.
 /// name:        of the namespace; there must be no file of it.
-/// options:     the engine, and the codecs the records went through; copied; NULL for defaults. Named, every record is
-///              decoded once to make sure, under max_record_size, and the chain is recorded; with none it stays unknown
-///              until the first append, as that of any adopted log.
+/// options:     the engine, and the codecs the records went through; copied; NULL for defaults. If codecs are named,
+///              every record is decoded once to make sure, under max_record_size, and the chain is recorded. If none is
+///              named, the chain stays unknown until the first append, as in any adopted log.
 /// progress:    called now and then with bytes read, each counted twice: copied, and compared; what follows, decoding and
-///              indexing, is told with done as total; may be NULL.
+///              indexing, is reported with done equal to total; may be NULL.
 /// user:        passed to it.
 /// report_out:  outcome is IMMUTA_OUTCOME_ADOPTED; count, header_count and adopted are the records imported.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
@@ -1579,11 +1590,11 @@ immuta_status immuta_repair(const char *directory,
 /// IMMUTA_E_NOT_REGULAR: it is no regular file (symbolic links are not followed), or the directory is none;
 /// IMMUTA_E_LAYOUT: it fits no layout, or two; the message names them;
 /// IMMUTA_E_TRUNCATED: it fits one up to a record that is cut off;
-/// IMMUTA_E_AMBIGUOUS: it ends in zeros that may or may not be empty records, or has empty records in a hole, of which there
-/// is nothing in the file: a copy without holes has them;
+/// IMMUTA_E_AMBIGUOUS: it ends in zeros that may or may not be empty records, or has empty records in a hole. The file
+/// holds nothing of records in a hole; a copy without holes has them;
 /// IMMUTA_E_CORRUPT: its size words lead elsewhere than its count says, or it changed during the call;
 /// IMMUTA_E_EXISTS: there is a file of the namespace;
-/// IMMUTA_E_LOCKED: somebody else is just making the namespace;
+/// IMMUTA_E_LOCKED: another opener or import is making the namespace right now;
 /// IMMUTA_E_CODEC_FAILED, IMMUTA_E_TOO_LARGE: a record is not what the codecs make, or is too large;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: as immuta_open;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;

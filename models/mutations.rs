@@ -13,8 +13,9 @@ pub struct Mutation {
     pub caught_by: &'static [&'static str],
 }
 
-// Not here are the orders of the local word and of giving up the watch of the page: loom runs the read-modify-writes of a thread in the order of the
-// program, so no model can show what their orders keep apart. Nor is an interrupt's release, which is for the caller's own data.
+// The table does not have the orders of the local word and of giving up the watch of the page. Loom runs the
+// read-modify-writes of a thread in program order, so no model can show what their orders keep apart. The table does
+// not have an interrupt's release either, which is for the caller's own data.
 pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "count_published_relaxed",

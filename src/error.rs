@@ -262,8 +262,9 @@ impl Error {
         &self.text
     }
 
-    /// The message in three parts, which together have at most `limit` bytes: cause and advice whole, before them as much of the end
-    /// of the path as fits, and an ellipsis where that is not all. No cause is so long that it would not fit: see `CAUSE_BYTES_MAX`.
+    /// The message in three parts, which together have at most `limit` bytes. Cause and advice are whole. Before them
+    /// comes as much of the end of the path as fits, and an ellipsis where that is not all. No cause is so long that it
+    /// would not fit: see `CAUSE_BYTES_MAX`.
     pub(crate) fn parts_within(&self, limit: usize) -> [&str; 3] {
         let (path, rest) = self.text.split_at(self.path_bytes as usize);
         let room = limit.saturating_sub(rest.len());

@@ -10,7 +10,7 @@
 //! C interface, whose words hold for this crate's functions too.
 
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed"))]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test whose unwrap finds nothing has failed"))]
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!("libimmuta needs 64-bit little-endian Linux: its formats are little-endian, its waiting is the futex");
@@ -49,7 +49,7 @@ pub use report::{Outcome, Report, Stats};
 pub use storage::Io;
 pub use writer::payloads::{Appended, Payloads};
 
-/// The same on a given engine.
+/// The same functions on a given engine.
 #[cfg(feature = "simulated")]
 #[doc(hidden)]
 pub use {

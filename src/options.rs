@@ -33,7 +33,8 @@ pub struct Options {
     pub read_only: bool,
     /// Check every record read against its checksum.
     pub verify_reads: bool,
-    /// What payloads go through, in this order; none: what the log records, if all of it is built in.
+    /// The codecs that payloads go through, in this order; none: those that the log records, if all of them are built
+    /// in.
     pub codecs: Vec<Codec>,
 }
 

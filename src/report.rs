@@ -21,7 +21,7 @@ pub enum Outcome {
     Live = 5,
     /// Read-only, or verify: the finding says what is wrong; what verifies is served.
     Damaged = 6,
-    /// A repair: what the finding says was mended.
+    /// A repair: the damage that the finding names was mended.
     Repaired = 7,
 }
 
@@ -29,8 +29,8 @@ pub enum Outcome {
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub outcome: Outcome,
-    /// What is wrong, if anything is. `Corrupt` with an offset, of an opening: records from that number on were appended and are not in
-    /// the log.
+    /// What is wrong, if anything is. `Corrupt` with an offset, of an opening: records from `first_bad_number` on were
+    /// appended and are not in the log.
     pub finding: Option<ErrorKind>,
     /// Records in the log.
     pub count: u64,
@@ -49,7 +49,8 @@ pub struct Report {
     /// Where that is, in the file that an error with this finding would name; 0: the finding is about no record.
     pub first_bad_offset: u64,
     pub seconds: f64,
-    /// Where bytes beyond the end were kept; `None` when they were zeros or what a commit leaves that was never completed.
+    /// Where bytes beyond the end were kept; `None` when they were zeros or the rest of a commit that was never
+    /// completed.
     pub salvage: Option<PathBuf>,
     /// What keeps a writer from the live page.
     pub live: Option<ErrorKind>,
@@ -62,7 +63,7 @@ impl Report {
         Ok(Report { salvage, ..*self })
     }
 
-    /// That of files about which opening them for writing would answer `error`.
+    /// The report of files that, opened for writing, would be refused with `error`.
     pub fn damaged(error: &Error) -> Report {
         Report {
             outcome: Outcome::Damaged,

@@ -1,5 +1,6 @@
-//! Opening a log costs what was appended since its last checkpoint, not what it holds: calls made and bytes moved are counted on the
-//! simulated engine, for a log and for one of a thousand times as many records with the same tail.
+//! The cost of opening a log follows the records appended since its last checkpoint, not all that it holds. Calls made
+//! and bytes moved are counted on the simulated engine, for a log and for one of a thousand times as many records with
+//! the same tail.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
@@ -7,7 +8,8 @@ use immuta::storage::simulated::Simulated;
 use immuta::{Log, Options, Outcome, Payloads};
 use std::time::Duration;
 
-/// Ends just before the second 256 KiB that are read of it, so that one more call reads the last record of any of the logs.
+/// A tail that ends just before its second 256 KiB that are read, so that one more call reads the last record of any of
+/// the logs.
 const FIRST_RECORD_BYTES: usize = 500 << 10;
 const RECORD_BYTES: usize = 500;
 const RECORDS: usize = 100;
@@ -44,7 +46,7 @@ enum Left {
     ByDurableCrash,
 }
 
-/// A log of `count` records that are covered by a checkpoint, and a tail behind it, left as `left` says.
+/// A log of `count` records that a checkpoint covers and a tail after them, left as `left` says.
 fn leave(count: usize, left: Left) -> Simulated {
     let disk = Simulated::new();
     let log = open(&disk, true);

@@ -1,6 +1,6 @@
-//! What files claim costs nothing: the work and the room that a call takes follow the data there is, however many records or bytes a few
-//! blocks of it lay claim to. Calls made and bytes moved are counted on the simulated engine, memory by an allocator on real files, since
-//! the simulated ones are in memory themselves.
+//! The claims of files cost nothing: the work and the memory of a call follow the data that exists, however many
+//! records or bytes a few blocks claim. Calls made and bytes moved are counted on the simulated engine. Memory is
+//! counted by an allocator on real files, since the simulated files are in memory themselves.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
@@ -27,7 +27,7 @@ use immuta::storage::simulated::Simulated;
 use immuta::{Options, Repair, Report, Result, repair_on};
 use std::time::Duration;
 
-/// What is read at once, and so what any file costs.
+/// The size of one read, and so the cost of any file.
 const BUFFER_BYTES: u64 = 256 << 10;
 
 fn options() -> Options {

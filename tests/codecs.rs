@@ -1,4 +1,5 @@
-//! Codecs on the simulated engine: however an adopted log is left, its records are read with the chain they went through.
+//! Codecs on the simulated engine: in whatever state an adopted log is left, its records are read with the chain that
+//! encoded them.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
@@ -38,7 +39,8 @@ fn adopted() -> Simulated {
     disk
 }
 
-/// Opens with deflate named and appends, syncing after so many; the log, and how many records were acknowledged.
+/// Opens with deflate named and appends, with a sync after some records; returns the log and how many records were
+/// acknowledged.
 fn session(disk: &Simulated, sync_after: usize) -> (Option<Log>, usize) {
     let Ok(log) = open(disk, deflate(), false) else { return (None, 0) };
     let mut acknowledged = 0;
@@ -51,7 +53,7 @@ fn session(disk: &Simulated, sync_after: usize) -> (Option<Log>, usize) {
     (Some(log), acknowledged)
 }
 
-/// Whoever opens the log without naming a codec gets every appended record as it was; the number of those.
+/// An opener that names no codec gets every appended record as it was; returns the number of those.
 fn expect_appended_records(disk: &Simulated, context: &dyn std::fmt::Debug) -> usize {
     let mut counts = Vec::new();
     for read_only in [true, false] {
@@ -119,7 +121,8 @@ fn a_loss_of_power_takes_the_chain_only_with_all_records_that_went_through_it() 
 
 #[test]
 fn the_chain_is_written_anew_by_each_writer_until_its_append_is_safe() {
-    // The sync that should make page 3 durable fails: the append is refused, and what is on disk of the page may be nothing.
+    // The sync that should make page 3 durable fails: the append is refused, and the page may not be on the disk at
+    // all.
     let disk = adopted();
     let log = open(&disk, deflate(), false).unwrap();
     let before = disk.calls();
@@ -131,7 +134,7 @@ fn the_chain_is_written_anew_by_each_writer_until_its_append_is_safe() {
     assert!(page.starts_with(b"\x89IMC"), "the page is in the cache");
     assert_eq!(append(&log, ADOPTED).unwrap_err().kind, ErrorKind::Poisoned);
     drop(log);
-    // The next writer finds the page in the cache and goes by it, and writes it once more before it appends.
+    // The next writer finds the page in the cache, uses it, and writes it once more before it appends.
     let log = open(&disk, Vec::new(), false).unwrap();
     append(&log, ADOPTED).unwrap();
     log.sync(0).unwrap();

@@ -1,5 +1,6 @@
-//! The crashes and mishaps that logs are known to break on, one test each: what is on the disk then, what opening for writing makes of it,
-//! and what it must refuse. (A slow flusher beside a sync of another thread stands in `races.rs`, where syncs can be held still.)
+//! The crashes and mishaps that logs are known to break on, one test each. A test checks what opening for writing makes
+//! of the files on the disk, and what it must refuse. (A slow flusher during a sync of another thread is in `races.rs`,
+//! where syncs can be held still.)
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

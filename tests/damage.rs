@@ -1,8 +1,9 @@
 //! Exhaustive damage: every bit of every file of a log flipped, every length, every block zeroed, duplicated and swapped with its neighbour.
 //!
-//! Each damage is told precisely or harmless: never a wrong byte as good, never a record fewer without a word, no more memory than the
-//! files' size and 256 KiB, and whoever is refused leaves every byte as it was. `IMMUTA_DAMAGE=every` tries every place (the step
-//! `damage`; `long`: also those between long runs of zeros), otherwise it is a sample.
+//! Each damage is reported precisely or harmless. No wrong byte is served as good, and no record is missing without a
+//! report. No more memory is taken than the files' size and 256 KiB, and a refused opener leaves every byte as it was.
+//! `IMMUTA_DAMAGE=every` tries every place (the step `damage`; `long`: also those between long runs of zeros),
+//! otherwise it is a sample.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
@@ -21,7 +22,7 @@ use images::Image;
 use std::collections::BTreeMap;
 use verdict::{Case, Verdict};
 
-/// One damage in so many, in a sample.
+/// A sample has one damage in this many.
 const SAMPLE_STEP: usize = 211;
 
 /// Does everything to every file of `image`, and prints what became of it.

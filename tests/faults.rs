@@ -1,4 +1,5 @@
-//! Faults at calls, on the simulated engine: whatever fails, acknowledged records stay, errors say what it was, and the log opens again.
+//! Faults at calls, on the simulated engine: whatever fails, acknowledged records stay, errors name the failure, and
+//! the log opens again.
 //!
 //! Each scenario is run with one fault of every kind at its first call, at its second and so on, until a run meets none; and with pairs of
 //! faults chosen at random. After each run the process closes the log, is killed, or loses power.
@@ -33,7 +34,7 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const PAIRS: u64 = 3000;
-/// A pair of faults comes within so many calls; the longest scenarios make more, most fewer.
+/// A pair of faults comes within this many calls; the longest scenarios make more, most fewer.
 const PAIR_WITHIN_CALLS: usize = 100;
 
 /// Says in what run a check failed.
@@ -84,7 +85,8 @@ impl Stage {
         (calls, is_met)
     }
 
-    /// Every fault at every call until a run meets none; answers the calls of a run without, and the runs.
+    /// Every fault at every call until a run meets none; returns the calls of a run without a fault, and the number of
+    /// runs.
     fn run_all(&self) -> (u64, u64) {
         let mut runs = 0;
         let calls = AFTERS.iter().map(|after| self.run(&[], *after, 0).0).max().unwrap();
@@ -92,7 +94,7 @@ impl Stage {
             let is_usual = !cfg!(debug_assertions) && matches!(fault, Fault::Refuse(libc::EIO | libc::ENOSPC));
             for (call, turn) in (0..).zip(AFTERS.iter().cycle()) {
                 let strike = Strike { call, fault, sticky };
-                // What differs only by its number comes with one ending at each call.
+                // Faults that differ only by their number come with one ending at each call.
                 let afters = if is_usual { &AFTERS[..] } else { std::slice::from_ref(turn) };
                 let met = afters.iter().filter(|after| self.run(&[strike], **after, call).1).count();
                 runs += afters.len() as u64;

@@ -1,4 +1,5 @@
-//! Read-only logs beside a writer: nobody hangs, nobody is forgotten, whoever comes, goes or replaces the files.
+//! Read-only logs beside a writer: no reader hangs or is forgotten, whichever process comes, goes or replaces the
+//! files.
 //!
 //! Threads that wait are found by the log's own count of them; a test that would hang fails at a limit far beyond what it takes.
 
@@ -13,7 +14,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 const HANG_LIMIT: Duration = Duration::from_mins(2);
-/// Longer than [`HANG_LIMIT`], so that a wait that is never woken is told from one that ends by itself.
+/// Longer than [`HANG_LIMIT`], so that a wait that is never woken can be told from one that ends by itself.
 const LONG: Timeout = Timeout::Ns(1_000_000_000_000);
 /// For waits of the test's own thread.
 const LIMIT: Timeout = Timeout::Ns(120_000_000_000);
@@ -118,7 +119,7 @@ fn who_waits_long_is_not_forgotten_when_others_leave() {
         };
         for round in 0..ROUNDS {
             let due = Instant::now() + Duration::from_millis(4);
-            // The first looks out for all, the second is next in line; both leave at once and only the third stays.
+            // The first watches for all, the second is next in line; both leave at once and only the third stays.
             let leaving = [(1, 0), (2, round % 5 * 20)].map(|(place, later_us)| {
                 let left = due.saturating_duration_since(Instant::now()) + Duration::from_micros(later_us);
                 let leaving = wait(Timeout::Ns(u64::try_from(left.as_nanos()).unwrap()));
@@ -179,7 +180,7 @@ fn a_log_without_a_index_file_is_served_and_goes_on_when_a_writer_comes() {
     }
 }
 
-/// Moves the files of the log in `from` to `to`, over those that are there.
+/// Moves the files of the log in `from` to `to`, over the files there.
 fn replace_files(from: &Path, to: &Path) {
     for name in ["a.log", "a.idx"] {
         std::fs::rename(from.join(name), to.join(name)).unwrap();
@@ -224,7 +225,7 @@ fn a_rollback_is_told_to_readers_beyond_it() {
     assert_eq!(next(&mut within, TRY), Ok("two".into()));
     let found = spawn(move || (next(&mut beyond, LONG), beyond));
     until_waiting(&following, 1);
-    // As a recovery leaves it after a file system lost its cache: two records.
+    // As a recovery leaves the log after a file system lost its cache: two records.
     for (name, bytes) in before {
         std::fs::File::options().write(true).truncate(true).open(path(name)).unwrap().write_all(&bytes).unwrap();
     }
@@ -256,7 +257,8 @@ fn a_recovery_that_finds_fewer_records_than_were_shown_tells_readers_beyond_it()
         assert_eq!(next(&mut beyond, TRY), Ok(record.into()));
     }
     log.shutdown().unwrap();
-    // As a file system leaves it that lost its cache without a restart: of what was not synced only the count got to the disk.
+    // As left by a file system that lost its cache without a restart: only the count reached the disk, none of the
+    // unsynced records.
     before[0].1[0] = 4;
     for (name, bytes) in before {
         std::fs::File::options().write(true).truncate(true).open(path(name)).unwrap().write_all(&bytes).unwrap();
@@ -295,7 +297,8 @@ fn whatever_stands_in_the_live_page_nothing_was_rolled_back_and_every_record_is_
         let following = reader(directory.path(), io);
         let [mut reading, mut beyond] = [0, 2].map(|start| following.stream(0, start).unwrap());
         assert_eq!([next(&mut reading, TRY), next(&mut reading, TRY)], [Ok("zero".into()), Ok("one".into())]);
-        // Another epoch has the next call look; one of 0 says that the writer is not ready. Nobody goes by the words after it.
+        // Another epoch makes the next call look; an epoch of 0 says that the writer is not ready. No reader uses the
+        // words after it.
         for (round, epoch) in [1, 0, 7].into_iter().enumerate() {
             scribble(directory.path(), READY_EPOCH_AT, &[epoch, 1 + 5 * round as u64, 0]);
             assert_eq!(

@@ -1,4 +1,4 @@
-//! Hostile inputs, by number: what a file, a directory or a caller may be like that no writer of ours made so, and the answer to it.
+//! Hostile inputs, by number: files, directories and callers that no writer of ours made so, and the answer to each.
 //!
 //! The table is in docs/durability.md. Numbers that are not here are in `c-tests/suites/hostile.c`: they need the C interface.
 

@@ -21,7 +21,7 @@ fn words(words: &[usize]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// The records behind `header`.
+/// The records after `header`.
 fn file(header: &[u8], records: &[Vec<u8>]) -> Vec<u8> {
     let sized = records.iter().map(|record| [words(&[record.len()]), record.clone()].concat());
     [header.to_vec()].into_iter().chain(sized).collect::<Records>().concat()
@@ -76,13 +76,13 @@ fn crash(disk: &Simulated, seed: u64) {
     }
 }
 
-/// Nothing is there but the files of a closed log and the source.
+/// Checks that there are only the files of a closed log and the source.
 fn assert_no_leftovers(disk: &Simulated, context: &str) {
     let names: Vec<String> = image_of(disk).into_keys().collect();
     assert_eq!(names, ["a.idx", "a.live", "a.log", SOURCE], "{context}");
 }
 
-/// The namespace is there as a whole; made again, if nothing of it counts.
+/// Checks that the namespace exists as a whole; makes it again if nothing of it counts.
 fn assert_whole_or_nothing(disk: &Simulated, context: &str) {
     match import(disk, &mut |_, _| true) {
         Err(error) => assert_eq!(error.kind, ErrorKind::Exists, "{context}: {error}"),
@@ -224,9 +224,9 @@ fn a_refused_call_anywhere_in_an_import_leaves_nothing() {
             let was_reached = disk.calls() > first;
             disk.clear_faults();
             let context = format!("call {call} refused with {os_error}, {sticky}");
-            // Somebody else may have opened it meanwhile, and put records into it.
+            // Another process may have opened it meanwhile, and put records into it.
             assert_eq!(disk.unlocked_removals(), 0, "{context}: a record file was removed without its lock");
-            // With everything refused, so is the removal of what was made.
+            // When every call is refused, so is the removal of the new files.
             assert!(imported.is_ok() || sticky || image_of(&disk) == before, "{context}: something is left");
             if imported.is_ok() || !sticky {
                 assert_whole_or_nothing(&disk, &context);
@@ -307,7 +307,7 @@ fn a_source_that_changes_meanwhile_is_noticed() {
                     assert_eq!(error.kind, ErrorKind::Corrupt, "{name}, at call {at}: {error}");
                     assert_eq!(image_of(&disk).len(), 1, "{name}, at call {at}: something is left");
                 }
-                // Changed before it was read for the first time, and alike when it was compared.
+                // The file changed before its first read, and was the same when it was compared.
                 Ok(_) => assert!(name == "a payload" && at == 0, "{name}, at call {at}"),
             }
         }

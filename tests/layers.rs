@@ -1,8 +1,10 @@
-//! The layers of the library, as directories and files of `src`: each uses only those below it.
+//! The layers of the library, as directories and files of `src`: each uses only those below it. docs/architecture.svg shows them;
+//! `IMMUTA_BLESS=1 cargo test --test layers` draws it again.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -96,4 +98,48 @@ fn an_arrow_that_runs_up_is_found() {
     assert_eq!(offences("log", "use crate::{Next, Options};\nuse crate::Stream;\n"), [(1, ""), (2, "Stream")]);
     assert_eq!(offences("log", "// as in crate::ffi\nuse crate::writer::Writer;\n"), []);
     assert_eq!(offences("log", "\n#[cfg(test)]\nmod tests {\n    use crate::ffi::status;\n}\n"), []);
+}
+
+const BOX_WIDTH: usize = 120;
+const BOX_HEIGHT: usize = 30;
+const GAP: usize = 14;
+const WIDTH: usize = 3 * BOX_WIDTH + 4 * GAP;
+
+/// The layers as a picture: a row for each layer, a box for each module of it.
+fn picture() -> String {
+    let height = LAYERS.len() * (BOX_HEIGHT + GAP) + GAP;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\">\n\
+         <style>\n\
+         text {{ font: 14px monospace; text-anchor: middle; fill: #1f2328 }}\n\
+         rect {{ fill: #f6f8fa; stroke: #59636e }}\n\
+         path {{ stroke: #59636e; fill: none }}\n\
+         @media (prefers-color-scheme: dark) {{ text {{ fill: #f0f6fc }} rect {{ fill: #151b23 }} }}\n\
+         </style>\n"
+    );
+    for (index, row) in LAYERS.iter().enumerate() {
+        let y = GAP + index * (BOX_HEIGHT + GAP);
+        let row_width = row.len() * BOX_WIDTH + (row.len() - 1) * GAP;
+        for (place, module) in row.iter().enumerate() {
+            let x = (WIDTH - row_width) / 2 + place * (BOX_WIDTH + GAP);
+            let (text_x, text_y) = (x + BOX_WIDTH / 2, y + BOX_HEIGHT / 2 + 5);
+            writeln!(svg, "<rect x=\"{x}\" y=\"{y}\" width=\"{BOX_WIDTH}\" height=\"{BOX_HEIGHT}\" rx=\"4\"/>")
+                .unwrap();
+            writeln!(svg, "<text x=\"{text_x}\" y=\"{text_y}\">{module}</text>").unwrap();
+        }
+        if index + 1 < LAYERS.len() {
+            let (x, from) = (WIDTH / 2, y + BOX_HEIGHT);
+            writeln!(svg, "<path d=\"M{x} {from} v{GAP} m-4 -5 l4 5 l4 -5\"/>").unwrap();
+        }
+    }
+    svg + "</svg>\n"
+}
+
+#[test]
+fn the_picture_shows_the_layers() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.svg");
+    if std::env::var_os("IMMUTA_BLESS").is_some() {
+        fs::write(&path, picture()).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), picture(), "IMMUTA_BLESS=1 cargo test --test layers draws it again");
 }

@@ -1,5 +1,5 @@
-//! Memory that is refused: whatever needs much of it answers that there is none, has lost nothing, and succeeds when there is some again.
-//! An allocation that is not asked for in a way that can be refused would end this program.
+//! Memory that is refused: every call that needs much of it answers that there is none, loses nothing, and succeeds
+//! when there is some again. An allocation that cannot be refused would end this program.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
@@ -175,7 +175,7 @@ fn verify_and_repair(setup: Setup, directory: &Path) -> Result<()> {
     repair(directory, "a", &options, Repair { apply: true, ..Repair::default() }, &mut |_, _| true).map(drop)
 }
 
-/// Where that is done already, it may be.
+/// The import may be done already.
 fn import_it(setup: Setup, directory: &Path) -> Result<()> {
     let imported = directory.join("imported");
     match import(&directory.join("a.log"), &imported, "a", &setup.options(), &mut |_, _| true) {
@@ -260,7 +260,8 @@ fn every_large_allocation_may_be_refused() {
     }
 }
 
-/// What is wrong is said, as far as memory goes: never is the process ended because there is none for the words.
+/// The call says what is wrong as far as memory allows. The process never ends because there is no memory for the
+/// words.
 #[test]
 fn an_error_needs_no_memory() {
     let (path, full) = (Path::new("/d/a.log"), std::io::Error::from_raw_os_error(28));

@@ -59,7 +59,7 @@ impl Model {
         self.log.as_ref().unwrap()
     }
 
-    /// In either mode, whatever the last one was.
+    /// Opens in either mode, whatever the last mode was.
     fn open(&mut self, outcome: Outcome) {
         self.options.fast_write = self.random.one_in(2);
         let log = Log::open_on((self.storage)(), &self.options).unwrap();
@@ -283,7 +283,7 @@ fn operations() -> u64 {
     std::env::var("IMMUTA_MODEL_OPERATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000)
 }
 
-/// Many short lives rather than one long: a log starts anew every so often.
+/// Many short lives rather than one long: from time to time a new log is started.
 fn run(engine: &str, operations: u64, mut make: impl FnMut(u64) -> Model) {
     const LIFE_OPERATIONS: u64 = 5_000;
     let mut done = 0;

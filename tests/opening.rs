@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// Far beyond what anything here takes; who is not back by then never will be.
+/// Far beyond what anything here takes; a thread that is not back by then never will be.
 const HANG_LIMIT: Duration = Duration::from_mins(2);
 
 fn records(contents: &[&str]) -> Records {
@@ -202,7 +202,7 @@ fn a_sparse_file_of_100_tib_answers_at_once() {
     }
 }
 
-/// Every byte that says something, and of the zeros between every 509th (in a release build every 31st).
+/// Every byte that is not zero, and every 509th of the zeros between (in a release build every 31st).
 fn places(name: &str, bytes: &[u8]) -> Vec<usize> {
     const PAGE_BYTES: usize = 4096;
     const ENTRIES_AT: usize = 4 * PAGE_BYTES;
@@ -215,7 +215,7 @@ fn places(name: &str, bytes: &[u8]) -> Vec<usize> {
     (0..end).filter(|at| says_something(*at) || at % step == 0).collect()
 }
 
-/// Whatever is served is what was written; and without a finding nothing is missing without a word.
+/// Every served record is one that was written; without a finding no record is missing unreported.
 fn assert_never_wrong(log: &Log, written: &Records, what: &str) -> bool {
     let (good, bad) = read_all(log);
     let (wanted, _) = all_of(written);
@@ -242,7 +242,7 @@ fn open_changed(image: &Image, name: &str, changed: &[u8], written: &Records, wh
     }
 }
 
-/// The same read-only on the real engines, and a verification, which finds whatever readers would stumble over.
+/// The same read-only on the real engines, and a verification, which finds every damage that readers would meet.
 fn verify_changed(directory: &Path, name: &str, changed: &[u8], written: &Records, what: &str) {
     std::fs::write(directory.join(name), changed).unwrap();
     let finding = verify(directory, "a", &options(true), &mut |_, _| true).map(|report| report.finding);
@@ -289,7 +289,8 @@ fn a_flipped_bit_is_never_served_as_good() {
     );
 }
 
-/// Reads that verify nothing go by the index; a size word that says otherwise is a record of another size, or another file.
+/// Reads without verification use the index; a size word that differs from it is a record of another size, or another
+/// file.
 #[test]
 fn a_size_word_that_disagrees_with_the_index_is_told_even_where_nothing_is_verified() {
     let written = records(&["x", "yy", "zzz"]);

@@ -75,7 +75,7 @@ fn a_half_begins_anew_only_when_a_checkpoint_covers_what_it_holds() {
     let scene = Scene::open();
     let sent = thirds_of_half(7);
     scene.append_all(&sent[..1]);
-    // It covers one record and has synced the record file: what comes now is on disk nowhere but in the journal.
+    // It covers one record and has synced the record file: on the disk, later records are only in the journal.
     scene.hold(INDEX);
     let syncing = scene.start(|log| log.sync(0));
     scene.append_all(&sent[1..6]);

@@ -1,12 +1,13 @@
-//! Where memory is taken: through `src/util/memory.rs` and `src/util/sync/arc.rs`, which answer where it is refused. What ends the process there
-//! stands nowhere else in the library, with the exceptions listed here. (`c-tests/suites/no_memory.c` refuses every allocation.)
+//! Where memory is taken: through `src/util/memory.rs` and `src/util/sync/arc.rs`, which return an error when it is
+//! refused. Calls that end the process then are nowhere else in the library, with the exceptions listed here.
+//! (`c-tests/suites/no_memory.c` refuses every allocation.)
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What takes memory for granted.
+/// Calls that end the process when memory is refused.
 const FORBIDDEN: [&str; 27] = [
     "std::sync::Arc",
     "std::sync::{Arc",

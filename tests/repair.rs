@@ -16,7 +16,7 @@ fn apply(scene: &Scene) -> Repair {
     Repair { apply: true, ..scene.how }
 }
 
-/// Nothing that was there is gone: the index file and the journal as they were, and the bytes that had to give way.
+/// Checks that nothing is lost: the index file and the journal as they were, and the bytes that were replaced.
 fn assert_kept(scene: &Scene, before: &Image, disk: &Simulated, context: &str) {
     let after = image_of(disk);
     let among = |prefix: &str, bytes: &[u8]| {
@@ -151,7 +151,7 @@ fn a_refused_call_anywhere_in_a_repair_loses_nothing() {
                 if repaired.is_err() || !is_as_before {
                     let again = repair(&disk, apply(&scene));
                     let again = again.unwrap_or_else(|error| panic!("{context}: {:?} {error}", error.kind));
-                    // What the journal has may be written, and all be well, before anything gives way.
+                    // The records of the journal may be written, and the log be whole, before any bytes are replaced.
                     has_given_way = again.outcome == Outcome::Repaired || !is_index_file_as_before;
                 }
                 if has_given_way {
@@ -169,9 +169,9 @@ fn a_refused_call_anywhere_in_a_repair_loses_nothing() {
     assert!(faults > 2000);
 }
 
-/// A log killed after the call number `failing` of a sync was refused, so that the cache may have what the disk has not, and damaged: a
-/// record that its checkpoint covers, or, without its index file, a byte behind the records. With it what is left of it, and whether
-/// the disk lacks records.
+/// A log killed after the call number `failing` of a sync was refused, so that the cache may have records that the disk
+/// lacks. Then it was damaged: a record that its checkpoint covers, or, without its index file, a byte after the
+/// records. Returns the log, what is left of it, and whether the disk lacks records.
 fn after_a_failed_sync(has_index_file: bool, failing: u64) -> (Simulated, Found, bool) {
     let disk = Simulated::new();
     let log = open(&disk).unwrap();

@@ -1,8 +1,10 @@
-//! Crash states: whatever a power cut, a failed sync or a careless copy leaves of a log, what is found is right, and whole.
+//! Crash states: whatever a power cut, a failed sync or a careless copy leaves of a log, the records found are right
+//! and complete.
 //!
-//! A life is a run of random commits by one process or several on the simulated engine, and of what befalls them. Of what it leaves many
-//! states are made, each with another part of the unsynced writes, sizes and names; each is opened, now and then with its recovery cut as
-//! well, and judged: by what the application knows, by the report, and by a walk over the record file that is not the library's.
+//! A life is a run of random commits by one process or several on the simulated engine, and of the faults that strike
+//! them. Many states are made of what a life leaves, each with another part of the unsynced writes, sizes and names.
+//! Each state is opened, now and then with its recovery cut as well. It is judged by what the application knows, by the
+//! report, and by a walk over the record file that is not the library's.
 //!
 //! `IMMUTA_STATES` says how many states (default 12 000, a tenth of it with debug assertions), `IMMUTA_MINUTES` how long instead,
 //! `IMMUTA_STATES_SEED` from which life on. A failure says how to see it again.
@@ -37,7 +39,7 @@ use std::sync::Mutex;
 const STATES_PER_LIFE: u64 = 50;
 const DEFAULT_STATES: u64 = if cfg!(debug_assertions) { 1_200 } else { 12_000 };
 
-/// What befalls the logs of a life.
+/// What happens to the logs of a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// A power cut after trouble in up to four processes.

@@ -31,9 +31,11 @@ static _Thread_local immuta_error check_error; /* what the last call through ERR
 #define CHECK_OK(call) CHECK_STATUS(IMMUTA_OK, call)
 /* The message of the last failure through ERR names `part`. */
 #define CHECK_MESSAGE(part) check_contains(__FILE__, __LINE__, check_error.message, (part))
-/* Ends the case as skipped: for what this machine refuses and another would allow. tests/run shows and counts it. */
+/* Ends the case as skipped, because this machine refuses something that another would allow. tests/run shows and counts
+ * it. */
 #define CHECK_SKIP(reason) check_skip("SKIPPED", reason)
-/* Ends the case where it makes no sense on whatever machine, as under a checker that is in its way. It is shown, not counted. */
+/* Ends a case that makes no sense on any machine, for example under a checker that is in its way. It is shown, not
+ * counted. */
 #define CHECK_NOT_HERE(reason) check_skip("NOT HERE", reason)
 #ifdef CHECK_UNDER_THREAD_SANITIZER
 #define CHECK_NOT_UNDER_THREAD_SANITIZER(reason) CHECK_NOT_HERE(reason)

@@ -1,5 +1,5 @@
-/* An independent reader of the index file, written from docs/format.md and sharing nothing with the library, so that what the suites
- * call the format is what a stranger would read. For the suites that look at bytes: include it after check.h. */
+/* An independent reader of the index file, written from docs/format.md and sharing nothing with the library. So the
+ * suites check the format as an outsider would read it. For the suites that look at bytes: include it after check.h. */
 #ifndef IMMUTA_CHECK_FORMAT_H
 #define IMMUTA_CHECK_FORMAT_H
 #include "check/tasks.h"

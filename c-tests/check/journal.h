@@ -1,5 +1,6 @@
-/* An independent reader of the journal, written from docs/format.md and sharing nothing with the library; and a forger, which gives what a
- * test wrote the checksums that the library expects. For the suites of durable mode, about namespace "a": include it after check.h. */
+/* An independent reader of the journal, written from docs/format.md and sharing nothing with the library; and a forger,
+ * which gives bytes that a test wrote the checksums that the library expects. For the suites of durable mode, about
+ * namespace "a": include it after check.h. */
 #ifndef IMMUTA_CHECK_JOURNAL_H
 #define IMMUTA_CHECK_JOURNAL_H
 #include "check/format.h"
@@ -89,7 +90,8 @@ static inline size_t wal_read_frames(check_file wal, int half, wal_frame *frames
   return count;
 }
 
-/* Frames of one half continue each other, and what they hold is what the record file has. Returns where the last one ends. */
+/* Frames of one half continue each other, and they hold the same bytes as the record file. Returns where the last one
+ * ends. */
 static inline size_t wal_check_frames(check_file wal, check_file log, const wal_frame *frames, size_t count) {
   CHECK(count > 0);
   for (size_t i = 0; i < count; i++) {

@@ -1,4 +1,4 @@
-/* Threads, processes and how they wait for each other without sleeping; what a process has, counted. */
+/* Threads, processes and how they wait for each other without sleeping; counts of what a process holds. */
 #ifndef IMMUTA_CHECK_TASKS_H
 #define IMMUTA_CHECK_TASKS_H
 #include "check/log.h"
@@ -75,7 +75,8 @@ static inline void check_until_asleep(pid_t tid) {
   }
 }
 
-/* How often, or by what steps: other where each step takes long, as under valgrind or a sanitizer. */
+/* How many rounds or which step width to use: different where each step takes long, as under valgrind or a
+ * sanitizer. */
 static inline uint64_t check_rounds(uint64_t usual, uint64_t slow) { return getenv("IMMUTA_TEST_SLOW") != NULL ? slow : usual; }
 
 /* Runs `function` in a child process, which ends with 0 unless a check fails. Fork before the library is used, as hosts do. */
@@ -110,7 +111,8 @@ static inline void check_work_and_wait_to_be_killed(void *argument) {
   for (;;) pause();
 }
 
-/* Runs `work` in a child process and kills that then: what it opened and did not close stays as a crash leaves it. */
+/* Runs `work` in a child process and then kills the child: logs that it opened and did not close stay as a crash leaves
+ * them. */
 static inline void check_fork_and_kill(void (*work)(void *), void *argument) {
   int status = 0;
   check_life life = {work, argument, check_gate_new()};
@@ -127,7 +129,7 @@ static inline void check_become_nobody(void) {
   if (geteuid() == 0) CHECK(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
 }
 
-/* No user may open these files of the test's directory for writing but root. */
+/* No user except root may open these files of the test's directory for writing. */
 static inline void check_make_read_only(const char *const *names, size_t count) {
   for (size_t i = 0; i < count; i++) CHECK(chmod(check_path(names[i]), 0444) == 0);
 }

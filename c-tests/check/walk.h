@@ -17,7 +17,7 @@ static inline uint64_t walk_u64(const unsigned char *at) {
   return value;
 }
 
-/* The records that the count of the file says there are; behind them the file may go on. */
+/* Walks the number of records that the count says; the file may continue after them. */
 static inline walk_result walk_open(const unsigned char *file, size_t size) {
   walk_result walked = {NULL, 0, 8};
   if (size < 8) return (walk_result){"the file has no count", 0, 0};

@@ -1,5 +1,5 @@
-/* A crowd of streams, each waiting in a thread of its own, with a pool of 4 readers for all of them: everybody gets every record, waiting
- * takes no descriptor, and costs what is printed.
+/* A crowd of streams, each waiting in a thread of its own, with a pool of 4 readers for all of them: every stream gets
+ * every record, and waiting takes no descriptor. The program prints what the waiting costs.
  *
  *   crowd DIRECTORY STREAMS IDLE_SECONDS inside     the writer is in this process
  *   crowd DIRECTORY STREAMS IDLE_SECONDS outside    the writer is in another, forked before the library is used */
@@ -52,7 +52,7 @@ static void append_number(immuta_log *log, uint64_t number) {
   REQUIRE_OK(immuta_append(log, 0, &number, sizeof number, NULL, &error), &error);
 }
 
-/* Appends the number it is told and answers when that is done; the end of the orders is the end. */
+/* Appends as many records as each order says and answers when that is done; ends when the orders end. */
 static void serve(const char *directory, int orders, int answers) {
   immuta_error error;
   immuta_log *log = open_log(directory, 0, 1, 1000000000);

@@ -1,8 +1,9 @@
-/* The process whose system calls are refused: opens, commits, syncs and closes in fast and in durable mode, goes on whatever it is told, and
- * tells what became of each commit, so that the driver knows what the log must hold.
+/* The process whose system calls are refused. It opens, commits, syncs and closes in fast and in durable mode, and
+ * continues whatever the calls return. It reports what became of each commit, so that the driver knows what the log
+ * must hold.
  *
- *   inject DIRECTORY work     tells commit << 2 | outcome, once before the commit and once after it
- *   inject DIRECTORY check    opens, checks every byte, tells each commit and the number of records, closes, and verifies
+ *   inject DIRECTORY work     reports commit << 2 | outcome, once before the commit and once after it
+ *   inject DIRECTORY check    opens, checks every byte, reports each commit and the record count, closes, and verifies
  *
  * A record is its commit's number, its index in the commit and how many are in it, then bytes that follow from these. */
 #include "process.h"
@@ -45,7 +46,8 @@ static int is_poisoned(immuta_log *log) {
   return stats.poisoned != 0;
 }
 
-/* One commit of `count` records, and one more try where nothing is unknown. Where the log is poisoned already, nothing is told. */
+/* One commit of `count` records, tried once more if no outcome is unknown. If the log is poisoned already, nothing is
+ * reported. */
 static void commit(immuta_log *log, uint32_t count) {
   static unsigned char bytes[BATCH][LARGEST];
   static uint64_t next;
@@ -74,7 +76,7 @@ static void work(const char *directory, int32_t fast) {
   }
   commit(log, 1);
   commit(log, BATCH);
-  (void)immuta_sync(log, 0, NULL); /* what it could not do shows in what comes next */
+  (void)immuta_sync(log, 0, NULL); /* a failure shows in the calls that follow */
   for (int i = 0; i < 4; i++) commit(log, 1);
   if (immuta_close(log, &error) != IMMUTA_OK) fprintf(stderr, "close: %s\n", error.message);
 }
@@ -121,7 +123,7 @@ int main(int argc, char **argv) {
     check(argv[1]);
     return 0;
   }
-  (void)!write(-1, "work begins", 11); /* for whoever counts the calls of a trace: those before it are the loader's */
+  (void)!write(-1, "work begins", 11); /* a mark for the driver: calls before it are the loader's */
   for (int session = 0; session < SESSIONS; session++) work(argv[1], session % 2 == 0);
   return 0;
 }

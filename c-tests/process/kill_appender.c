@@ -1,5 +1,6 @@
-/* The process that is killed: opens the log, tells how many records it found, then appends for ever from some threads and tells up to where
- * appends have returned (the acknowledgement the log must keep). With IMMUTA_TEST_SYNC it syncs now and then, and tells SAFE | up to where.
+/* The process that is killed. It opens the log, reports how many records it found, then appends for ever from some
+ * threads. It reports up to which record appends have returned (the acknowledgement the log must keep). With
+ * IMMUTA_TEST_SYNC it syncs now and then, and reports SAFE | up to which record.
  *
  *   kill_appender DIRECTORY SEED LIFE THREADS            until killed
  *   kill_appender DIRECTORY SEED LIFE THREADS APPENDS    so many appends by each, then a clean close and a verification */
@@ -80,7 +81,7 @@ static void append_something(appender *self) {
   self->end = appended.number + count;
 }
 
-/* What has returned was committed in order, so everything before it was, too. */
+/* Commits happen in order, so when an append has returned, everything before it is committed, too. */
 static void acknowledge(uint64_t end) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   static uint64_t acknowledged;

@@ -1,5 +1,5 @@
 /* The process that reads on while writers are killed and come back: one stream from the beginning, waiting without a
- * limit, every byte checked. Tells the number after each record or batch it has read.
+ * limit, every byte checked. Reports the next record number after each record or batch that it has read.
  *
  *   kill_reader DIRECTORY    until its standard input is closed */
 #include "payload.h"

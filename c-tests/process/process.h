@@ -73,7 +73,7 @@ static inline uint64_t record_count(immuta_log *log) {
   return stats.count;
 }
 
-/* Tells the driver one number: 8 bytes, less than PIPE_BUF, so they arrive whole or not at all. */
+/* Sends the driver one number: 8 bytes, less than PIPE_BUF, so they arrive whole or not at all. */
 static inline void tell(uint64_t number) {
   ssize_t written;
   do {

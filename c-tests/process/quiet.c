@@ -1,4 +1,5 @@
-/* Appends with nobody asleep and no stream of an event loop armed, between two marks that strace shows, so that the system calls between them can be counted.
+/* Appends while no thread is asleep and no stream of an event loop is armed. Two marks that strace shows surround the
+ * appends, so that the system calls between them can be counted.
  *
  *   quiet DIRECTORY APPENDS    prints the engine and the bytes appended to each file between the marks */
 #include "process.h"

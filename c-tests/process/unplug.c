@@ -1,6 +1,6 @@
-/* Stops a process at some moment, and has the kernel write back some of what it wrote, as it might have by then: pages of its files, the first
- * one more often than others, or the metadata of all of them, before and after the moment. What is on the device then is what a power cut
- * leaves.
+/* Stops a process at some moment, and makes the kernel write back a part of what the process wrote, as it might have
+ * done by then. The part is pages of its files (the first page more often than others), or the metadata of all of them,
+ * before and after the moment. The device then holds what a power cut leaves.
  *
  *   unplug PROCESS DIRECTORY SEED    of the log; the file DIRECTORY.other serves to make the file system commit */
 #include "process.h"
@@ -18,7 +18,8 @@ static uint64_t below(uint64_t bound) {
   return random_state % bound;
 }
 
-/* fsync of one file commits the metadata of all: sizes and names, but of mapped pages and delayed ones not the bytes. */
+/* fsync of one file commits the metadata of all files: sizes and names, but not the bytes of mapped and delayed
+ * pages. */
 static void commit_metadata(const char *directory) {
   char path[PATH_SIZE];
   REQUIRE(snprintf(path, sizeof path, "%s.other", directory) < PATH_SIZE);
@@ -29,7 +30,7 @@ static void commit_metadata(const char *directory) {
   close(fd);
 }
 
-/* Page 0, or some pages; a file that is not there yet has none. */
+/* Page 0, or some pages; a file that does not exist yet has none. */
 static void write_back_pages(const char *directory) {
   static const char *const names[] = {"events.log", "events.idx", "events.wal", "events.live"};
   char path[PATH_SIZE];
@@ -53,7 +54,7 @@ static void write_back(const char *directory) {
     else write_back_pages(directory);
 }
 
-/* Whether a thread runs no more: stopped, or at its end. */
+/* Whether a thread no longer runs: it is stopped or has ended. */
 static int is_still(const char *task) {
   char text[1024];
   FILE *file = fopen(task, "r");

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 /// The functions of `header` that no text of `sources` calls, in alphabetical order.
 ///
-/// A function is told by its shape, `immuta_name(`, outside comments: declarations in the header, calls in the suites.
+/// A function is recognised by its form, `immuta_name(`, outside comments: declarations in the header, calls in the
+/// suites.
 pub fn uncalled(header: &str, sources: &[String]) -> Vec<String> {
     let called: BTreeSet<String> = sources.iter().flat_map(|source| functions(source)).collect();
     functions(header).difference(&called).cloned().collect()

@@ -69,8 +69,8 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// Builds the library into the target directory this test itself was built into: the shared one, release profile. Another
-    /// library than that, as `mode` may ask for, goes below it.
+    /// Builds the library into the target directory this test itself was built into: the shared one, release profile. A
+    /// different library, if `mode` asks for one, goes into a directory below it.
     ///
     /// # Errors
     /// A message that carries what cargo said.
@@ -202,7 +202,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Whether valgrind can run anything at all here: absent, or a CPU it does not know, is told apart from a failing test.
+/// Whether valgrind can run anything at all here. It may be absent or not know the CPU; that is not a failing test.
 ///
 /// # Errors
 /// Why not, and what to do.
@@ -237,7 +237,8 @@ fn valgrind(program: &Path) -> Command {
     command
 }
 
-/// Builds the shared library (release profile). What links a program with it, which finds the library by its rpath.
+/// Builds the shared library (release profile). Returns the linker arguments of a program, which finds the library by
+/// its rpath.
 fn build_shared(project: &Path, target_dir: &Path, without_zstd: bool) -> Result<Vec<OsString>, String> {
     let mut build = cargo();
     build.current_dir(project).args(["build", "--release", "--lib", "-p", "immuta", "--target-dir"]).arg(target_dir);

@@ -31,7 +31,7 @@ impl Sanitizer {
         }
     }
 
-    /// What has the C compiler instrument. `check/assert.h` knows the macro.
+    /// The flags that make the C compiler instrument. `check/assert.h` knows the macro.
     pub(crate) fn c_flags(self) -> &'static [&'static str] {
         match self {
             Sanitizer::Address => {
@@ -41,9 +41,9 @@ impl Sanitizer {
         }
     }
 
-    /// The environment of a program: it ends at the first report, with a status that tells.
+    /// The environment of a program: it ends at the first report, with a status that stands for a report.
     pub(crate) fn environment(self) -> (&'static str, String) {
-        // No memory is an answer, as without a sanitizer; addr2line, where there is no llvm-symbolizer, puts names into reports.
+        // An allocation may fail, as without a sanitizer. Without llvm-symbolizer, addr2line puts names into reports.
         let common = "halt_on_error=1:allocator_may_return_null=1:allow_addr2line=1";
         let common = format!("exitcode={CHECKER_FOUND_ERRORS}:{common}");
         match self {

@@ -1,4 +1,4 @@
-/* What can be asked without a record in hand: versions, the names and texts of the status codes, and the structs that may grow. */
+/* Calls that need no record: versions, the names and texts of the status codes, and the structs that may grow. */
 #include "check.h"
 
 /* ---- Versions and status codes ----------------------------------------------------------------------------------------------- */

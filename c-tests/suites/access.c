@@ -87,8 +87,9 @@ static void flip_a_byte(void) {
   free(file.data);
 }
 
-/* Has the library make every kind of file it makes beside the closed a.log, which is there alone: live page, index file, journal, salvage, and
- * copies of damaged files, by opening and by repairing. Checks each of them, and the journal while it is there. */
+/* Makes the library create every kind of file that it makes beside the closed a.log, which has no other file: live
+ * page, index file, journal, salvage, and copies of damaged files. They come from opening and from repairing. Checks
+ * each of them, and the journal while it exists. */
 static void make_everything(look expected) {
   immuta_log *log = OPEN(.durable = 1, .journal_size = JOURNAL_BYTES); /* adopts */
   CHECK_EQ(expect_all_look(expected), 3);
@@ -160,7 +161,7 @@ static void a_journal_that_is_replaced_keeps_no_mode_of_its_own(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* Where a step is denied, one sees what a file is like before it; the temporary names are the same files. */
+/* Denying a step shows what a file is like before that step; the temporary names are the same files. */
 static void without(void *calls) {
   const uint32_t *denied = calls;
   umask(0);
@@ -196,7 +197,7 @@ static void open_with_a_failing_call(void *argument) {
   check_snapshot_unchanged(&before);
 }
 
-/* A failure that is no lack of permission is one of the opening, and leaves nothing. */
+/* A failure other than a lack of permission fails the opening, and leaves nothing. */
 static void a_quota_or_a_device_that_fails_is_told(void) {
   failing_call calls[] = {
       {SYS_fgetxattr, EIO, IMMUTA_E_IO}, {SYS_fremovexattr, ENOSPC, IMMUTA_E_NO_SPACE}, {SYS_fchown, EDQUOT, IMMUTA_E_NO_SPACE}};
@@ -277,7 +278,7 @@ static void open_without_lists(void *calls) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* Where the system does not say whether there is a list, or takes none, only the owner is certain. */
+/* If the system does not say whether there is a list, or takes none, only the owner is certain. */
 static void without_its_list_a_file_is_the_owners_alone(void) {
   uint32_t calls[][4] = {
       {SYS_fgetxattr, SYS_fgetxattr, SYS_fgetxattr, SYS_fgetxattr},
@@ -334,7 +335,7 @@ static void what_root_opens_or_repairs_stays_the_owners(void) {
   check_process_succeeds(check_fork(open_as_alice, NULL));
 }
 
-/* Who may only read, and cannot give a live page to the owner, makes none: it would stand in the writer's way. */
+/* A user who may only read and cannot give a live page to the owner makes none: it would be in the writer's way. */
 /* Where the system allows links to files of others, as with fs.protected_hardlinks=0. */
 static void a_file_that_has_another_name_is_not_given_away(void) {
   skip_without_root();

@@ -155,7 +155,7 @@ static void sync_makes_everything_durable_now(void) {
   immuta_log *log = OPEN(.flush_interval_ns = -1);
   CHECK_OK(immuta_sync(log, 0, ERR)); /* nothing to do is fine */
   for (uint64_t i = 0; i < 100; i++) check_append(log, 0, 100, i);
-  CHECK_EQ(check_stats(log, 0).durable_count, 0); /* no interval, no byte limit: nobody has synced */
+  CHECK_EQ(check_stats(log, 0).durable_count, 0); /* no interval, no byte limit: no thread has synced */
   uint64_t syncs = check_stats(log, 0).syncs;
   CHECK_OK(immuta_sync(log, 0, ERR));
   CHECK_EQ(check_stats(log, 0).durable_count, 100);

@@ -1,5 +1,6 @@
-/* Callbacks, and what they call: from inside each function of the caller's that the library runs, every call on the very objects in use
- * is answered or works, as the header says. Addresses are checked by the sanitizer, which this suite is most of use with. */
+/* Callbacks, and what they call. From inside each function of the caller that the library runs, every call on the very
+ * objects in use returns an error or works, as the header says. The sanitizer checks addresses, so this suite is most
+ * useful with it. */
 #include "check.h"
 
 #include "codecs.h"
@@ -330,7 +331,7 @@ static void a_decoder_may_use_and_end_its_log(void) {
 
 /* ---- A codec's destroy ---- */
 
-/* What was released by the call that destroys the codec is gone for every other call. */
+/* The object that the call releases when it destroys the codec is gone for every other call. */
 static void use_what_is_released(scene *self) {
   immuta_record record;
   if (self->codec != NULL) immuta_codec_free(self->codec);

@@ -1,5 +1,5 @@
-/* Threads that are cancelled inside the library: the call goes on to its end, whatever it does, and the cancellation takes effect at the
- * host's next cancellation point. And what leaves a callback otherwise than by returning. */
+/* Threads that are cancelled inside the library: the call goes on to its end, whatever it does, and the cancellation
+ * takes effect at the host's next cancellation point. Also: leaving a callback in another way than by returning. */
 #include "check.h"
 
 #include <sys/wait.h>
@@ -373,7 +373,7 @@ static void what_leaves_a_callback_ends_the_process(void) {
       CHECK_EQ(WTERMSIG(status), SIGABRT);
     }
   }
-  /* What was acknowledged before is there. */
+  /* Every record acknowledged before is there. */
   inverter self = {0};
   immuta_codec *codec = custom(&self, INVERTER_ID);
   immuta_log *log = open_with(codec);

@@ -254,7 +254,8 @@ static void a_foreign_chain_is_for_those_who_name_it(void) {
   CHECK_EQ(self.destroyed, 1);
 }
 
-/* A log made with LZ4 whose index file is patched to say Zstandard, as another build of the library would have written it. */
+/* A log made with LZ4. Its index file is patched to say Zstandard, as another build of the library would have written
+ * it. */
 static void a_build_without_zstd_refuses_a_log_that_has_it(void) {
   immuta_codec *lz4 = builtin(IMMUTA_CODEC_LZ4, 0);
   CHECK_OK(immuta_close(open_with(lz4), ERR));

@@ -146,7 +146,7 @@ static void a_frame_cut_off_or_followed_by_more_fails(void) {
   }
 }
 
-/* Bytes that are damaged are told before any codec sees them. */
+/* Damaged bytes are reported before any codec sees them. */
 static void damage_is_told_by_the_checksum_first(void) {
   inverter self = {.mark = 'i'};
   immuta_codec *codec = custom(&self, INVERTER_ID);

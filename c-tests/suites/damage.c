@@ -1,5 +1,5 @@
-/* Damage inside a log: one bad record is told exactly and passed over, damage that acknowledged records may be missing from stops a writer,
- * and what verifies is read all the same. */
+/* Damage inside a log: one bad record is reported exactly and passed over. Damage after which acknowledged records may
+ * be missing stops a writer. Records that verify are still read. */
 #include "check.h"
 
 #include "refusal.h"
@@ -8,7 +8,8 @@ enum { ENTRY_BYTES = 24, ENTRIES_AT = 4 * 4096 };
 
 /* ---- Damaged records --------------------------------------------------------------------------------------------------------- */
 
-/* Record 5 of 10 cannot be read, whoever asks and as often as they ask; all others can. The error's offset is where the damage is. */
+/* Record 5 of 10 cannot be read, by any reader and however often it tries; all others can. The error has the offset of
+ * the damage. */
 static void expect_only_record_5_bad(uint64_t damaged_offset) {
   immuta_report report = verify_unchanged();
   CHECK_EQ(report.finding, IMMUTA_E_CORRUPT);

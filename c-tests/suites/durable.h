@@ -58,7 +58,7 @@ static inline void expect_records_and_close(immuta_log *log, uint32_t mode, uint
   free(expected.bytes);
 }
 
-/* Opening for durable writing mends the log, with the records below `count`, and tells what was wrong. */
+/* Opening for durable writing mends the log, with the records below `count`, and reports what was wrong. */
 static inline void expect_mended(uint64_t count, immuta_status finding) {
   immuta_log *log = OPEN(DURABLE);
   immuta_report report = check_report(log, 0);
@@ -72,7 +72,7 @@ static inline void expect_mended(uint64_t count, immuta_status finding) {
 /* Opening for durable writing finds the log as a crash left it. */
 static inline void expect_recovered(uint64_t count) { expect_mended(count, IMMUTA_OK); }
 
-/* ---- Logs left behind ---- */
+/* ---- Logs of a killed writer ---- */
 
 typedef struct life {
   void (*live)(immuta_log *);
@@ -98,7 +98,7 @@ static inline void leave_killed_in(int fast, void (*live)(immuta_log *)) {
 /* Leaves the files as a durable writer has them that is killed after `live`, in a process of its own. */
 static inline void leave_killed(void (*live)(immuta_log *)) { leave_killed_in(0, live); }
 
-/* The power failed, too: of the records and their entries nothing had reached the disk but what was there when the log was opened. */
+/* The power failed, too: the records and entries on the disk are only those from before the log was opened. */
 static inline void throw_back(void) {
   check_copy_file(check_path("log.start"), check_path("a.log"));
   check_copy_file(check_path("idx.start"), check_path("a.idx"));

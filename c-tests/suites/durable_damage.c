@@ -1,5 +1,6 @@
-/* Journals as they are found: torn, damaged, of another time or log, and forged with checksums that are right. What verifies and continues
- * the records is replayed; where acknowledged records are missing the log is refused and nothing changes; bytes that were good stay. */
+/* Journals in every state: torn, damaged, of another time or log, and forged with right checksums. Frames that verify
+ * and continue the records are replayed. If acknowledged records are missing, the log is refused and nothing changes.
+ * Good bytes stay. */
 #include "check.h"
 
 #include "durable.h"
@@ -7,7 +8,8 @@
 /* The journal of the killed writer; free() its data. */
 static check_file killed_journal(void) { return check_read_file(check_path("wal.killed")); }
 
-/* Beside the files as the kill left them the journal does not matter; beside files thrown back it is all there is. */
+/* With the files as the kill left them the journal does not matter; with files thrown back only the journal has the
+ * records. */
 static void expect_of_journal(check_file wal, uint64_t replayed) {
   put_back();
   check_write_file(check_path("a.wal"), wal.data, wal.size);
@@ -69,7 +71,7 @@ static void a_journal_that_is_gone_leaves_what_the_files_have(void) {
   expect_mended(RECORDS, IMMUTA_E_MISSING);
 }
 
-/* The count says that there were more: it reaches the disk only behind the frame. */
+/* The count says that there were more records: it reaches the disk only after the frame. */
 static void a_count_beyond_what_verifies_is_missing_records(void) {
   leave_killed(live);
   throw_back();

@@ -1,5 +1,6 @@
-/* Durable mode when a sync or a write fails: who hears of it, what goes on, and what is found when the log is opened again. This program is
- * linked before the C library, so the library's own calls of fdatasync and pwritev come here first. */
+/* Durable mode when a sync or a write fails: which calls report it, which continue, and what is found when the log is
+ * opened again. This program is linked before the C library, so the library's own calls of fdatasync and pwritev come
+ * here first. */
 #include "check.h"
 
 #include "durable.h"
@@ -35,7 +36,7 @@ int fdatasync(int fd) {
     is_waiting = 1;
     check_gate_wait(hold);
   }
-  failing_sync = NULL; /* the kernel reports an error once: whoever tried again would hear that all is well */
+  failing_sync = NULL; /* the kernel reports an error once: a second try would succeed */
   if (is_spared) return (int)syscall(SYS_fdatasync, fd);
   atomic_fetch_add(&syncs_failed, 1);
   errno = EIO;
@@ -112,7 +113,7 @@ static void a_failed_sync_of_the_records_poisons(void) {
   expect_healed(5, 5);
 }
 
-/* The checkpoint that empties a half fails: whoever waits for the half hears of it. */
+/* The checkpoint that empties a half fails: the append that waits for the half gets the error. */
 static void a_failed_checkpoint_ends_the_wait_for_a_half(void) {
   immuta_log *log = OPEN(DURABLE);
   unsigned char data[1000];
@@ -197,7 +198,7 @@ static void everybody_in_flight_hears_of_the_failure(void) {
 
 enum { FILL_BOTH_HALVES = 57 }; /* 29 records fill the first half, 28 the second but for 602 bytes */
 
-/* A half is not begun anew before the records that its frames are about have reached their place. */
+/* A half is not reused before the records of its frames have reached their place. */
 static void an_append_waits_while_both_halves_are_full(void) {
   immuta_log *log = OPEN(DURABLE);
   hold = check_gate_new();
@@ -218,8 +219,8 @@ static void an_append_waits_while_both_halves_are_full(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* One namespace's sync keeps the log's thread busy while another namespace waits for a half. Then a write of the other fails, and nobody is
- * going to empty that half any more. */
+/* One namespace's sync keeps the log's thread busy while another namespace waits for a half. Then a write of the other
+ * fails, and no thread will empty that half any more. */
 static void a_failed_write_ends_the_wait_for_a_half(void) {
   immuta_log *log = OPEN(DURABLE, .names = {"a", "b"}, .io = IMMUTA_IO_SYSCALL);
   hold = check_gate_new();

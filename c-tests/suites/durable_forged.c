@@ -1,5 +1,5 @@
-/* Journals somebody made: checksums that are right over numbers that lie, payloads that look like frames and headers, and things that are no
- * journal at all. Never a crash, a hang, or good records overwritten. */
+/* Forged journals: right checksums over false numbers, payloads that look like frames and headers, and files that are
+ * no journal at all. Never a crash, a hang, or good records overwritten. */
 #include "check.h"
 
 #include "durable.h"
@@ -8,7 +8,7 @@
 
 /* ---- Right checksums, lying numbers ---- */
 
-enum { FORGED = 6 }; /* the frame that lies; there are frames behind it */
+enum { FORGED = 6 }; /* the false frame; there are frames after it */
 
 typedef struct lie {
   const char *about;
@@ -79,12 +79,12 @@ static void a_record_that_lies_about_its_size_is_refused(void) {
   leave_killed(live);
   const uint64_t sizes[] = {0, size_of(FORGED) - 1, size_of(FORGED) + 1, UINT64_MAX, UINT64_C(1) << 47};
   for (size_t i = 0; i < CHECK_COUNT(sizes); i++) {
-    write_forged_frame(FORGED, WAL_FRAME, sizes[i]); /* the first bytes behind the head */
+    write_forged_frame(FORGED, WAL_FRAME, sizes[i]); /* the first bytes after the head */
     expect_refused(IMMUTA_E_CORRUPT, "a.wal");
   }
 }
 
-/* Of a lie: this version of the library cannot know what it means. */
+/* The expected result of a lie whose meaning this version of the library cannot know. */
 enum { NEWER = -2 };
 
 static void a_header_that_lies_is_refused_or_does_not_count(void) {
@@ -202,7 +202,7 @@ static void make_odd_things_and_expect_refusals(void) {
   CHECK(mkdir(journal, 0777) == 0);
   expect_not_regular();
   CHECK(mkfifo(journal, 0666) == 0);
-  expect_not_regular(); /* and does not wait for somebody at the other end */
+  expect_not_regular(); /* and does not wait for a process at the other end */
   CHECK(symlink("log.killed", journal) == 0);
   expect_not_regular();
 }
@@ -214,7 +214,8 @@ static void only_regular_files_are_journals(void) {
   expect_mended(RECORDS, IMMUTA_E_MISSING);
 }
 
-/* Beside a log that was closed the journal is not looked at. A durable writer needs its name, a fast one leaves what is no file there. */
+/* The journal of a closed log is not looked at. A durable writer needs the journal's name; a fast writer leaves a
+ * non-file there alone. */
 static void what_is_no_file_is_not_removed(void) {
   immuta_log *log = OPEN(DURABLE);
   CHECK_OK(immuta_close(log, ERR));

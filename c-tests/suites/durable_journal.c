@@ -144,7 +144,8 @@ static void a_large_batch_is_a_frame_without_bytes(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* Two halves, the newer behind the older, together without a gap up to the last record; what came before them a checkpoint covers. */
+/* Two halves, the newer after the older, together without a gap up to the last record. A checkpoint covers the records
+ * before them. */
 static void expect_two_halves(files read, uint64_t count) {
   wal_frame frames[2][FRAMES_MAX];
   wal_header headers[2] = {expect_header(read, 0), expect_header(read, 1)};

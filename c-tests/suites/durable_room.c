@@ -1,4 +1,5 @@
-/* Durable mode where there is no room: for the journal, for the records behind it, or below the process's file size limit. */
+/* Durable mode where there is no room: for the journal, for the records after it, or below the process's file size
+ * limit. */
 #include "check.h"
 
 #include "durable.h"

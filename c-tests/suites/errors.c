@@ -1,5 +1,6 @@
-/* Misuse and refusals that need no damaged file: what each call answers to NULL, unknown, foreign, busy and closed things, and that the
- * message says what to do. Damaged files are in refusals.c, what the system denies in system.c, forks in fork.c. */
+/* Misuse and refusals that need no damaged file: what each call returns for NULL, unknown, foreign, busy and closed
+ * objects, and that the message says what to do. Damaged files are in refusals.c, what the system denies in system.c,
+ * forks in fork.c. */
 #include "check.h"
 
 #include "snapshot.h"

@@ -71,7 +71,7 @@ static void waiting_holds_no_descriptor(void) {
   CHECK_EQ(check_descriptors(), opened);
   expect_in_use(log, 0);
   immuta_stream *reader = check_stream(log, 0, 0);
-  check_next(reader, 0, RECORD_SIZE, 0); /* the only descriptor is free for whoever reads */
+  check_next(reader, 0, RECORD_SIZE, 0); /* the only descriptor is free for another reader */
   check_append(log, 0, RECORD_SIZE, 1);
   for (int i = 0; i < WAITERS; i++) {
     check_join(threads[i]);

@@ -1,4 +1,4 @@
-/* Giving back to the reader pool: twice, on copies, from other threads, in a race; and who waited for it. */
+/* Giving back to the reader pool: twice, on copies, from other threads, in a race, and with a waiting thread. */
 #include "check.h"
 
 #include "few_readers.h"

@@ -1,5 +1,5 @@
-/* Hosts that fork: in the child every call on the parent's objects answers IMMUTA_E_FORKED at once, releasing them is quiet, new logs can
- * be opened; the parent goes on undisturbed, and no lock of its own stays behind in a child. */
+/* Hosts that fork: in the child every call on the parent's objects answers IMMUTA_E_FORKED at once, releasing them is
+ * quiet, new logs can be opened; the parent goes on undisturbed, and no lock of its own remains in a child. */
 #include "check.h"
 
 #include <sys/syscall.h>
@@ -12,7 +12,7 @@ static void leave(void) {
   CHECK(0 && "exec works");
 }
 
-/* Everything a host may have open when it forks. */
+/* Every object that a host may have open when it forks. */
 typedef struct held {
   immuta_options *options;
   immuta_log *log, *reader;

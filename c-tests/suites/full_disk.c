@@ -1,5 +1,6 @@
-/* A full disk that gets room again: everything that wants room is tried with less and less of it missing. Refused, it has changed nothing; with
- * room it succeeds, and every record is there. (Appending is in durable_room.c, the same by system calls in src/storage/tests/limits.rs.) */
+/* A full disk that gets room again: every call that wants room is tried with less and less of it missing. A refused
+ * call has changed nothing; with room the call succeeds, and every record is there. (Appending is in durable_room.c,
+ * the same by system calls in src/storage/tests/limits.rs.) */
 #include "check.h"
 
 #include "durable.h"
@@ -25,7 +26,7 @@ static uint64_t free_bytes(void) {
   return (uint64_t)status.f_bavail * status.f_frsize;
 }
 
-/* Leaves so many bytes free, or as many as there are. */
+/* Leaves this many bytes free, or as many as there are. */
 static void fill_disk(uint64_t left_bytes) {
   const uint64_t now = free_bytes();
   const int fd = open(on_disk("ballast"), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -179,7 +180,7 @@ static void a_repair_waits_for_room(void) { try_with_little_room(with_a_damaged_
 static void a_repair_of_a_index_file_waits_for_room(void) { try_with_little_room(with_damaged_index_file, repair); }
 static void an_import_waits_for_room(void) { try_with_little_room(nothing, import); }
 
-/* What has its room already goes on without more: sync, close, opening what was closed or killed. */
+/* Calls that have their room already need no more: sync, close, opening a closed or killed log. */
 static void a_log_that_fills_the_disk_is_closed_and_opened(void) {
   mount_disk();
   for (int durable = 0; durable < 2; durable++) {

@@ -102,7 +102,7 @@ static void a_reader_adopts_nothing_and_writes_no_index_file(void) {
   free(file.data);
 }
 
-/* Refused whoever asks, with the layout named, and not a byte or a file more than before. */
+/* Refused for every caller; the message names the layout, and no byte or file is added. */
 static void refuse(const char *name, const char *layout) {
   check_file file = place(name);
   immuta_log *log = NULL;

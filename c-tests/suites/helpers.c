@@ -1,5 +1,6 @@
-/* What is only a help does not refuse an opening: a live page that cannot be made or is another user's, leftovers that cannot be removed, a journal that a
- * reader cannot open, figures that the system does not give. The writer goes on and says so, and readers see every record all the same. */
+/* Files and figures that only help are no reason to refuse an opening: a live page that cannot be made or is another
+ * user's, leftovers that cannot be removed, a journal that a reader cannot open, figures that the system does not give.
+ * The writer goes on and says so, and readers see every record all the same. */
 #include "check.h"
 
 #include "durable.h"
@@ -67,7 +68,7 @@ static void read_along(void *argument) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* The log that is there is opened, reports `live_finding`, and is followed from another process, beyond its last checkpoint. */
+/* Opens the existing log, which reports `live_finding`. Another process follows it beyond its last checkpoint. */
 static void write_and_be_followed(int durable, immuta_status live_finding, uid_t reader) {
   pair self = {durable, live_finding, reader, RECORDS_LEFT, check_gate_new(), check_gate_new(), check_gate_new()};
   const pid_t child = check_fork(read_along, &self);
@@ -179,7 +180,8 @@ static void write_as_alice(void *argument) {
   write_and_be_followed(self->durable, self->live_finding, 0);
 }
 
-/* The page of BOB in a directory where only he may remove it, with the epoch that the last writer had, and as if it woke everybody. */
+/* The page of BOB in a directory where only he may remove it, with the epoch that the last writer had, and as if it
+ * woke every sleeper. */
 static void leave_a_page_of_bob(mode_t mode) {
   const check_file index_file = check_read_file(check_path("a.idx")), page = check_read_file(check_path("a.live"));
   CHECK_EQ(page.size, LIVE_BYTES);
@@ -214,7 +216,7 @@ static void write_as_alice_for_bob(void *unused) {
   for (;;) pause();
 }
 
-/* He maps his page, and waits on it in vain; that he looks at the files is what he goes by. */
+/* BOB maps his page and waits on it in vain; he sees the records because he looks at the files. */
 static void the_other_user_reads_along(void) {
   skip_without_root();
   umask(022);
@@ -262,7 +264,8 @@ static void kill_and_reap(pid_t child) {
   CHECK(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
 }
 
-/* As after a file system that lost its cache: the next writer, which has no page to say so, finds fewer records than were shown. */
+/* As after a file system lost its cache: the next writer finds fewer records than readers were shown, and has no page
+ * to say so. */
 static void a_rollback_is_noticed_without_a_page(void) {
   check_gate gates[] = {check_gate_new(), check_gate_new(), check_gate_new()};
   make_records();
@@ -338,7 +341,7 @@ static void a_journal_that_a_reader_cannot_open_is_read_without(void) {
   finding = IMMUTA_E_NOT_REGULAR;
   CHECK(unlink(check_path("a.wal")) == 0 && mkdir(check_path("a.wal"), 0777) == 0);
   check_process_succeeds(check_fork(read_without_the_journal, &finding));
-  immuta_log *log = NULL; /* a writer would take records for missing that the journal may have */
+  immuta_log *log = NULL; /* a writer would take records that the journal may have for missing */
   CHECK_STATUS(IMMUTA_E_NOT_REGULAR, TRY_OPEN(&log, .names = {"a"}));
   CHECK_MESSAGE("a.wal");
 }

@@ -1,4 +1,4 @@
-/* Hostile inputs that take the C interface or the system to make; the others, and what the numbers are, in tests/hostile.rs and
+/* Hostile inputs that need the C interface or the system to make. The others are in tests/hostile.rs, the numbers in
  * docs/durability.md. */
 #include "check.h"
 
@@ -12,7 +12,8 @@
 
 /* ---- 36 ---------------------------------------------------------------------------------------------------------------------- */
 
-/* Whatever is there instead of the record file, and of the index file: refused by a writer and by a reader, at once and untouched. */
+/* Anything in place of the record file or of the index file: refused by a writer and by a reader, at once and
+ * untouched. */
 static void expect_not_regular(const char *name) {
   expect_refused(IMMUTA_E_NOT_REGULAR, name);
   expect_refused_as(IMMUTA_E_NOT_REGULAR, "a", 1, name);
@@ -80,7 +81,7 @@ static void interrupted(int signal_number) {
 
 static void hostile_45_signals_at_every_call(void) {
   struct sigaction action = {.sa_handler = interrupted}; /* no SA_RESTART */
-  /* Where all is slow a signal takes as long as this, and nothing else would happen. */
+  /* On a slow machine a signal takes as long as this, and nothing else would happen. */
   const suseconds_t interval_us = (suseconds_t)check_rounds(50, 20000);
   struct itimerval often = {.it_interval = {.tv_usec = interval_us}, .it_value = {.tv_usec = interval_us}}, never = {0};
   CHECK(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);

@@ -1,5 +1,5 @@
-/* Import: files of every layout of the original into new namespaces, what is refused, and that nothing is left then. That it can be cut
- * anywhere is shown on the simulated engine (tests/import.rs). */
+/* Import: files of every layout of the original into new namespaces, what is refused, and that a refusal leaves
+ * nothing. tests/import.rs shows on the simulated engine that an import can be cut anywhere. */
 #include "check.h"
 
 #include "check/format.h"
@@ -142,7 +142,7 @@ static void what_fits_no_layout_or_two_is_refused(void) {
   unsigned char words[6][8] = {{0}};
   static const char text[] = "This is no log at all, but a text of some length.\n";
   expect_not_imported(IMMUTA_E_LAYOUT, (request){.source = write_source(text, sizeof text - 1)}, "source");
-  words[0][0] = 1, words[1][0] = 16, words[2][0] = 8; /* one record of 16 bytes, or, behind 16 bytes, one of 8 */
+  words[0][0] = 1, words[1][0] = 16, words[2][0] = 8; /* one record of 16 bytes, or, after 16 bytes, one of 8 */
   expect_not_imported(IMMUTA_E_LAYOUT, (request){.source = write_source(words, 32)}, "16");
   CHECK_MESSAGE("8-byte");
   words[0][0] = 1, words[1][0] = 1, words[2][0] = 0; /* one record of one byte, or two without a header */

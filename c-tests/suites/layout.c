@@ -1,4 +1,4 @@
-/* Bytes on disk: the record file while open and after close, and who changes none of them. */
+/* Bytes on disk: the record file while open and after close, and the calls that change none of them. */
 #include "check.h"
 #include "check/format.h"
 
@@ -108,7 +108,7 @@ static void the_live_file_is_one_page(void) {
   CHECK(is_zero(live.data + 64, LIVE_SIZE - 64));
   free(live.data);
   CHECK_OK(immuta_close(log, ERR));
-  live = check_read_file(check_path("a.live")); /* it stays, and says that nobody writes */
+  live = check_read_file(check_path("a.live")); /* it stays, and says that there is no writer */
   CHECK_EQ(live.size, LIVE_SIZE);
   CHECK_EQ(check_u64(live.data + 24), 0);
   free(live.data);

@@ -1,5 +1,6 @@
-/* Repair and import where the system or another thread is in the way: permission, a read-only file system, an engine that is not to be
- * had, limits of the process, memory, options in use. Each is a status, nothing changes, and once the cause is gone the call succeeds. */
+/* Repair and import where the system or another thread is in the way: permission, a read-only file system, an
+ * unavailable engine, limits of the process, memory, options in use. Each gives a status and changes nothing, and once
+ * the cause is gone the call succeeds. */
 /* The library asks the kernel only once in a process whether it knows MADV_POPULATE_WRITE. One case has that call refused. */
 #define CHECK_COLD
 #include "check.h"

@@ -1,5 +1,6 @@
-/* What others do to the files under a writer: they are removed or moved, or the host closes descriptors that it does not know and opens its
- * own with their numbers. Nothing more is written, nothing of the host's is touched, and the error says what happened. */
+/* Interference with the files of a writer: they are removed or moved, or the host closes descriptors that it does not
+ * know and opens its own with their numbers. Nothing more is written, no file of the host is touched, and the error
+ * says what happened. */
 #include "check.h"
 
 #include <sys/mman.h>
@@ -148,7 +149,8 @@ static void descriptors_that_are_closed_are_noticed_though_nothing_is_opened(voi
     }
 }
 
-/* The same files by the same numbers, or by others' of the same log: what tells the two handles apart is which of them got the lock last. */
+/* The same files by the same numbers, or by those of another handle of the same log. The handle that got the lock last
+ * is how the two are told apart. */
 static void a_handle_without_its_descriptors_leaves_the_next_one_alone(void) {
   enum { CLOSED_AT_ONCE, LOOKS_FIRST, LOOKED_BEFORE, OTHER_NUMBERS, WAYS };
   for (int durable = 0; durable <= 1; durable++)

@@ -216,7 +216,7 @@ static void what_is_called_like_a_namespace_and_is_none_is_passed_over(void) {
   CHECK_EQ(ns, 1);
   CHECK_OK(immuta_close(reader, ERR));
 
-  /* With an index file beside it, it is a namespace, whose damage is told. */
+  /* With an index file beside it, it is a namespace, whose damage is reported. */
   put("text.idx", text, sizeof text - 1);
   immuta_log *log = NULL;
   CHECK(TRY_OPEN(&log, .no_names = 1, .read_only = 1) < 0);

@@ -1,6 +1,6 @@
-/* Memory that is refused. Every function of the header is called with each single allocation refused, and with all from each one on, in
- * whatever thread: it answers IMMUTA_E_NO_MEMORY or does without, has changed nothing, loses no memory, and succeeds when there is some
- * again. What a call says of another failure it says with or without memory.
+/* Memory that is refused. Every function of the header is called with each single allocation refused, and with all from
+ * each one on, in whatever thread: it answers IMMUTA_E_NO_MEMORY or does without, has changed nothing, loses no memory,
+ * and succeeds when there is some again. A call reports another failure in the same way with or without memory.
  *
  * The allocator of the whole program is this file's: it passes on to that of the C library what it does not refuse. Every case is a
  * child of this process; one that ends there is reported with the function and the number of the allocation, and the next number is
@@ -277,8 +277,8 @@ static int attempt(const check_trial *trial, check_setup setup, uint64_t number,
   return was_refused;
 }
 
-/* Attempts every number from that of `progress` on; and where none ended the process, all of them once more: by then everything is there
- * that is made once for all, and what is more afterwards is lost. */
+/* Attempts every number from that of `progress` on. If none ended the process, it attempts all of them once more: by
+ * then everything that is made only once exists, so memory that is still held after the second round is lost. */
 static void attempt_all(const check_trial *trial, check_setup setup, int and_all_later, check_progress *progress) {
   int is_whole = progress->number == 0;
   while (attempt(trial, setup, progress->number, and_all_later)) progress->number++;
@@ -291,7 +291,7 @@ static void attempt_all(const check_trial *trial, check_setup setup, int and_all
   }
 }
 
-/* Does so in a process of its own; whether that came to its end. */
+/* Does so in a process of its own; returns whether the process came to its end. */
 static int attempted_all(const check_trial *trial, check_setup setup, int and_all_later, check_progress *progress) {
   fflush(stdout);
   pid_t child = fork();

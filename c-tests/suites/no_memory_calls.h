@@ -49,7 +49,7 @@ ACT(txn_begin, immuta_txn_begin(it.log, 0, &it.txn, ERR))
 ACT(txn_append, immuta_txn_append(it.txn, payload, RECORD_BYTES, ERR))
 ACT(txn_appendv, immuta_txn_appendv(it.txn, two, 2, ERR))
 
-/* Whatever the answer, the transaction is gone: the second time it is another. */
+/* Whatever the call returns, the transaction is gone: the second try uses another one. */
 static immuta_status txn_commit(void) {
   immuta_txn *txn = it.txn;
   it.txn = NULL;
@@ -229,7 +229,7 @@ ACT(repair_with_bad_flags, immuta_repair(check_dir(), "a", it.options, 64, NULL,
 ACT(import_nothing, immuta_import(check_path("none"), check_path("new"), "a", it.options, NULL, NULL, &report, sizeof report, ERR))
 ACT(repair, immuta_repair(check_dir(), "a", it.options, IMMUTA_REPAIR_APPLY, NULL, NULL, &report, sizeof report, ERR))
 
-/* Nothing is there that would refuse it the second time. */
+/* Nothing is left that would refuse the call the second time. */
 ACT(import, immuta_import(check_path("a.log"), check_path("new"), "a", it.options, NULL, NULL, &report, sizeof report, ERR))
 
 static immuta_status words(void) {

@@ -1,4 +1,5 @@
-/* What the trials of no_memory.c work with: everything one may make, and what is there before its call. */
+/* The objects that the trials of no_memory.c work with: all that a trial may make, and those that exist before its
+ * call. */
 #ifndef IMMUTA_NO_MEMORY_LOGS_H
 #define IMMUTA_NO_MEMORY_LOGS_H
 #include "check.h"
@@ -107,7 +108,7 @@ static void files_without_a_record_file(void) {
   CHECK(unlink(check_path("a.log")) == 0);
 }
 
-/* A count, the offset of the last record, and that record: as another version of the original wrote it. */
+/* A count, the offset of the last record, and that record, as another version of the original wrote them. */
 static void a_file_of_another_layout(void) {
   static const uint64_t words[] = {1, 16, 8, 0x0101010101010101};
   check_write_file(check_path("a.log"), words, sizeof words);
@@ -243,7 +244,7 @@ static void a_stream_of_a_killed_writer(void) {
   files_of_a_killed_writer();
 }
 
-/* Nor can what the reader knew be found in it. */
+/* The index file is missing, too, so the reader cannot find its records in it. */
 static void a_stream_whose_index_file_is_gone(void) {
   a_stream_of_a_killed_writer();
   CHECK(unlink(check_path("a.idx")) == 0);

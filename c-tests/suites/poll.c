@@ -203,7 +203,7 @@ static void no_edge_is_lost_to_a_concurrent_writer(void) {
   poll_race_write(race, log, atomic_load(&loop.stream));
   check_join(thread);
   immuta_stream_done(loop.stream);
-  CHECK(loop.waits > loop.race.rounds / 100); /* it did wait, and not only see what was there */
+  CHECK(loop.waits > loop.race.rounds / 100); /* it did wait, and not only see existing records */
   printf("%" PRIu64 " waits in %" PRIu64 " rounds, ", loop.waits, race.rounds);
   CHECK_OK(immuta_close(log, ERR));
 }

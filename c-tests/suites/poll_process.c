@@ -1,5 +1,6 @@
-/* Event loops over a read-only log: one thread of the library waits for the writers of other processes, for all streams of the log,
- * whoever comes, goes or comes back. Processes are forked before the library is used; gates, never sleeps, keep them in step. */
+/* Event loops over a read-only log: one thread of the library waits for the writers of other processes, for all streams
+ * of the log, while writers come, go and come back. Processes are forked before the library is used; gates, never
+ * sleeps, keep them in step. */
 #include "check.h"
 
 #include "forbid.h"
@@ -260,7 +261,8 @@ static pid_t ringing_thread(void) {
   return found;
 }
 
-/* As after a kill between publishing and waking: nobody is told, and the loop comes to know all the same, since it looks every second. */
+/* As after a kill between publishing and waking: no thread is woken. The loop still finds the record, since it looks
+ * every second. */
 static void a_record_that_nobody_was_woken_for_is_found(void) {
   enum { SLEEPERS_AT = 56 }; /* docs/format.md */
   static const unsigned char nobody[4];

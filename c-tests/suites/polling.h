@@ -42,8 +42,8 @@ static inline poll_race poll_race_new(uint64_t rounds) {
 
 enum { POLL_SPINS_MAX = 2000, POLL_INTERRUPT_EVERY = 16 };
 
-/* Makes one event per round, after the loop has taken the last one and at every distance from that: before, while and after it arms.
- * An event is an append, or an interrupt where there is a `stream` of this process. */
+/* Makes one event per round, after the loop has taken the last one. The distance varies: before, while and after the
+ * loop arms. An event is an append, or an interrupt where there is a `stream` of this process. */
 static inline void poll_race_write(poll_race race, immuta_log *log, immuta_stream *stream) {
   uint64_t random = 1;
   for (uint64_t round = 0; round < race.rounds; round++) {
@@ -57,11 +57,12 @@ static inline void poll_race_write(poll_race race, immuta_log *log, immuta_strea
   }
 }
 
-/* An event loop of one stream, as the header teaches it: takes what is there, arms, waits. Ends after the last round, or with the log. */
+/* An event loop of one stream, as the header teaches it: takes what it can read, arms, waits. Ends after the last
+ * round, or with the log. */
 typedef struct poll_loop {
   poll_race race;
   immuta_log *log;
-  immuta_stream *_Atomic stream; /* made by the loop; released by whoever started it, since the writer may still be interrupting */
+  immuta_stream *_Atomic stream; /* made by the loop; released by the loop's starter: the writer may interrupt */
   uint64_t waits;
 } poll_loop;
 

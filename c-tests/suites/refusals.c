@@ -46,7 +46,7 @@ static void only_regular_files_are_records(void) {
   expect_refused_as(IMMUTA_E_NOT_REGULAR, "a", 1, "a.log");
   CHECK(rmdir(path) == 0);
   CHECK(mkfifo(path, 0666) == 0);
-  expect_refused(IMMUTA_E_NOT_REGULAR, "a.log"); /* and does not wait for somebody at the other end */
+  expect_refused(IMMUTA_E_NOT_REGULAR, "a.log"); /* and does not wait for a process at the other end */
   expect_refused_as(IMMUTA_E_NOT_REGULAR, "a", 1, "a.log");
   CHECK(unlink(path) == 0);
   CHECK(symlink("nowhere", path) == 0);
@@ -255,7 +255,7 @@ static void newer_formats_are_left_alone(void) {
   forge_identity(32, 4); /* an incompatible flag */
   expect_refused(IMMUTA_E_VERSION, "a.idx");
   check_write_file(check_path("a.idx"), file.data, file.size);
-  forge_identity(24, 4); /* a compatible one is nobody's business */
+  forge_identity(24, 4); /* a compatible one is ignored */
   CHECK_OK(immuta_close(OPEN(), ERR));
   free(file.data);
 }

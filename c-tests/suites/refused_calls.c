@@ -1,5 +1,6 @@
-/* What each call of the storage layer may answer, by its manual page, by file systems that lack it and by sandboxes (EPERM, ENOSYS), and what
- * the caller hears then: the table below. A filter of the kernel's refuses the call; each row is reached, in a process of its own. */
+/* The table below has the errors that each call of the storage layer may return, and what the caller gets then. The
+ * errors come from manual pages, from file systems that lack the call and from sandboxes (EPERM, ENOSYS). A filter of
+ * the kernel refuses the call; each row is reached, in a process of its own. */
 #include "check.h"
 
 #include <fcntl.h>
@@ -35,7 +36,8 @@ enum { RECORDS = 3, RECORD_BYTES = 100, WAIT_NS = 10000000, ANY_ARGUMENT = -1, E
 /* What is under way when the call is refused. */
 typedef enum act { CREATE, OPEN_IT, OPEN_MAPPED, ADOPT, READ_ONLY, READ_ALL, READ_ADOPTED, APPEND, APPEND_MAPPED, APPEND_DURABLE, SYNC, CLOSE, NEXT, WAIT, POLL, REPAIR, IMPORT } act;
 
-/* A call, told from others of its kind by one argument, and what becomes of `act` for each error it answers. */
+/* A call, told from others of its kind by one argument, and the result of `act` for each error that the call
+ * returns. */
 typedef struct row {
   const char *name;
   long call;
@@ -176,7 +178,8 @@ static immuta_status act_under(const strike *blow, immuta_log **log) {
       return TRY_OPEN(log, .io = io, .read_only = 1, .no_names = refused->during == READ_ALL);
     case APPEND:
     case APPEND_MAPPED: {
-      /* So much that room has to be made in the file, and that fallocate, madvise and both kinds of writes come in turn. */
+      /* Appends enough that the file needs more room, so that fallocate, madvise and both kinds of writes are
+       * called. */
       static char large[4 << 20];
       *log = OPEN(.io = io, .flush_interval_ns = -1);
       begin_to_refuse(refused, blow->error);
@@ -233,7 +236,7 @@ static void suffer(void *argument) {
   const int is_written = refused->call == SYS_pwritev || refused->call == SYS_pwrite64;
   const int outcome_is_unknown = refused->during == SYNC || refused->during == CLOSE || (is_written && status == IMMUTA_E_IO);
   if (refused->during >= APPEND && refused->during <= CLOSE) CHECK_EQ(check_stats(log, 0).poisoned, outcome_is_unknown);
-  /* The number is the system's, but where it says of a store that it would fault for want of room. */
+  /* The number is the system's, except where it says that a store would fault for want of room. */
   if (!(refused->call == SYS_madvise && blow->error == EFAULT) && status != IMMUTA_E_LOCKED) CHECK_EQ(ERR->os_error, blow->error);
   _exit(0); /* what is refused would be in the way of a clean end */
 }

@@ -1,5 +1,5 @@
-/* Repair: what it says and changes nothing, what it does, and what it leaves to others. That it can be cut anywhere is shown on the
- * simulated engine (tests/repair.rs). */
+/* Repair: what a dry run says, what a repair does, and what it leaves to others. tests/repair.rs shows on the simulated
+ * engine that a repair can be cut anywhere. */
 #include "check.h"
 
 #include "check/format.h"
@@ -37,7 +37,8 @@ static void expect_not_repaired(immuta_status expected, uint32_t flags, const ch
   }
 }
 
-/* A dry run says `finding`, then the repair does what it said; `count` records remain, `bad` of them in quarantine. */
+/* A dry run says `finding`, then the repair does what the dry run said; `count` records remain, `bad` of them in
+ * quarantine. */
 static immuta_report repair_damage(immuta_status finding, uint32_t flags, uint64_t count, uint64_t bad) {
   immuta_report forecast = repair(flags), report = repair(flags | IMMUTA_REPAIR_APPLY);
   CHECK_EQ(forecast.outcome, IMMUTA_OUTCOME_DAMAGED);
@@ -55,7 +56,7 @@ static immuta_report repair_damage(immuta_status finding, uint32_t flags, uint64
   return report;
 }
 
-/* `count` records of make_log are there but for `bad`, and one more can be appended. */
+/* `count` records of make_log except `bad` are there, and one more can be appended. */
 static void expect_records(uint64_t count, uint64_t bad) {
   for (int unverified = 0; unverified < 2; unverified++) {
     immuta_log *log = OPEN(.unverified = unverified);
@@ -275,7 +276,7 @@ static void what_only_a_copy_can_mend_is_left_alone(void) {
   check_file log = check_read_file(check_path("a.log")), idx = check_read_file(check_path("a.idx"));
   CHECK(unlink(check_path("a.log")) == 0);
   expect_not_repaired(IMMUTA_E_MISSING, 0, "a.log");
-  memset(log.data + 8, 0xa5, log.size - 8); /* no record is what its entry says, and no size leads anywhere */
+  memset(log.data + 8, 0xa5, log.size - 8); /* no record matches its entry, and no size leads anywhere */
   check_write_file(check_path("a.log"), log.data, log.size);
   expect_not_repaired(IMMUTA_E_MISMATCH, 0, "a.log");
   idx.data[8] = 2; /* a newer version */

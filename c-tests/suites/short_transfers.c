@@ -1,5 +1,6 @@
-/* Reads and writes of the real engines that a signal interrupts or that transfer only a part: the program's own pread64, pwrite64 and
- * pwritev stand in front of the C library's, so that the library under test calls these. Nothing of it may show. */
+/* Reads and writes of the real engines that a signal interrupts or that transfer only a part: the program's own
+ * pread64, pwrite64 and pwritev stand in front of the C library's, so that the library under test calls these. No short
+ * transfer may show. */
 #include "check.h"
 
 #include <sys/syscall.h>
@@ -37,7 +38,7 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
   return allowed < 0 ? -1 : syscall(SYS_pwrite64, fd, data, (size_t)allowed, offset);
 }
 
-/* Transfers of the first part only, so that any number of parts is gone through one by one. */
+/* Transfers of the first part only, so that a call with any number of parts gets them one by one. */
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset);
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset) {
   if (!is_mean || count == 0) return syscall(SYS_pwritev, fd, parts, count, offset, 0);

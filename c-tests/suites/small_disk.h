@@ -1,4 +1,4 @@
-/* A file system of one's own that is small, in a mount namespace that nobody else sees; for the suites about the lack of room. */
+/* A small file system in a mount namespace that no other process sees; for the suites about the lack of room. */
 #ifndef IMMUTA_SMALL_DISK_H
 #define IMMUTA_SMALL_DISK_H
 #include "check.h"

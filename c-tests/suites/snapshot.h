@@ -1,5 +1,5 @@
-/* What a directory holds, so that a test can say: nothing changed. NAME.live is left out: it is never part of the log, and whoever waits
- * writes it. */
+/* What a directory holds, so that a test can say: nothing changed. NAME.live is left out: it is never part of the log,
+ * and every process that waits writes it. */
 #ifndef IMMUTA_SNAPSHOT_H
 #define IMMUTA_SNAPSHOT_H
 #include "check.h"

@@ -1,5 +1,5 @@
-/* Sparse copies on a full tmpfs, where touching a hole in memory takes a page that there is not: readers of either engine are given the zeros that a
- * hole stands for, and no signal. */
+/* Sparse copies on a full tmpfs, where touching a hole in memory takes a page that does not exist: readers of either
+ * engine get the zeros that a hole stands for, and no signal. */
 #include "check.h"
 
 #include "forbid.h"

@@ -47,7 +47,7 @@ static size_t depth(void (*call)(scene *self), scene *with) {
 
 static void do_nothing(scene *self) { (void)self; }
 
-/* Makes `call` twice, the second time measured: the first one has the loader look symbols up, on the stack, too. */
+/* Makes `call` twice and measures the second: in the first one the loader looks symbols up, on the stack, too. */
 static void expect_at_most(size_t limit, const char *name, void (*call)(scene *self), scene *self) {
   depth(call, self);
   size_t nothing = depth(do_nothing, self), bytes = depth(call, self);

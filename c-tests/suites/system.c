@@ -31,7 +31,7 @@ static uint64_t append_until_refused(immuta_log *log, const char *directory) {
   return before.count;
 }
 
-/* A batch that does not fit is refused whole, although its first records would fit. */
+/* A batch that does not fit is refused as a whole, although its first records would fit. */
 static void expect_no_part_of_a_batch(immuta_log *log, const char *directory) {
   static unsigned char data[RECORD_BYTES];
   immuta_slice records[200];
@@ -91,7 +91,7 @@ static void missing_permission_is_told_and_changes_nothing(void) {
 
 /* ---- Locks -------------------------------------------------------------------------------------------------------------------- */
 
-/* As on some network file systems. Who writes could not be told, so readers are refused, too. */
+/* As on some network file systems. Readers could not find out who writes, so they are refused, too. */
 static void without_locks_a_log_is_refused_and_not_changed(void) {
   immuta_log *log = OPEN();
   check_append(log, 0, RECORD_BYTES, 0);
@@ -114,7 +114,7 @@ static void without_locks_a_log_is_refused_and_not_changed(void) {
   CHECK(left.count <= 1 && left.files[0].size == 0); /* the empty file that was to be locked */
 }
 
-/* ---- File systems: a small one of our own, in a mount namespace nobody else sees ---------------------------------------------- */
+/* ---- File systems: a small one, in a mount namespace that no other process sees ----------------------------------------------- */
 
 static void a_full_disk_gets_room_again(void) {
   const char *disk = mount_small_disk("8m"), *ballast = check_path("disk/ballast");

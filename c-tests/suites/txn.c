@@ -113,7 +113,7 @@ static void transactions_go_on_side_by_side(void) {
   for (uint64_t i = 0; i < STAGED; i++)
     for (uint64_t t = 0; t < TXNS; t++) {
       stage(txns[t], 100 + t, t * STAGED + i);
-      if (i % 10 == 0) check_append(log, t % 2, 7, 7); /* nobody waits for a transaction */
+      if (i % 10 == 0) check_append(log, t % 2, 7, 7); /* no append waits for a transaction */
     }
   uint64_t ends[2] = {TXNS / 2 * 3, TXNS / 2 * 3};
   for (uint32_t t = TXNS; t-- > 0;) { /* in the order of their commits, not of their beginnings */
@@ -135,7 +135,7 @@ static void transactions_go_on_side_by_side(void) {
 
 enum { COMMITS = 1000, RECORDS_PER_COMMIT = 7, ALL_RECORDS = COMMITS * RECORDS_PER_COMMIT };
 
-/* Reads all records; one of a transaction that is there has all the others with it. */
+/* Reads all records; with one record of a transaction all its others are there, too. */
 static void *read_whole_transactions(void *stream) {
   for (uint64_t number = 0; number < ALL_RECORDS; number++) {
     immuta_record record;
@@ -147,7 +147,7 @@ static void *read_whole_transactions(void *stream) {
   return NULL;
 }
 
-/* What is there at any time is a whole number of transactions. */
+/* At any time the log has a whole number of transactions. */
 static void *count_whole_transactions(void *log) {
   for (uint64_t count = 0; count < ALL_RECORDS;) {
     count = check_stats(log, 0).count;

@@ -1,10 +1,11 @@
-/* Waiting inside one process: what wakes a stream that waits, and what does not. Two processes are in wait_process.c. */
+/* Waiting inside one process: which events wake a waiting stream, and which do not. Two processes are in
+ * wait_process.c. */
 #include "check.h"
 
 #include <semaphore.h>
 #include <time.h>
 
-/* One call of next in a thread of its own: what it asked and what it got. */
+/* One call of next in a thread of its own: its arguments and its result. */
 typedef struct waiter {
   immuta_stream *stream;
   int64_t timeout_ns;
@@ -221,7 +222,7 @@ static void a_signal_handler_may_interrupt_and_other_signals_do_not(void) {
   signalled_stream = check_stream(log, 0, 0);
   waiter_start(&w, signalled_stream, -1);
   check_until_waiting(log, 0, 1);
-  for (int i = 0; i < 20; i++) { /* a signal that is nobody's business */
+  for (int i = 0; i < 20; i++) { /* a signal that must not end the wait */
     CHECK_EQ(pthread_kill(w.thread, SIGUSR2), 0);
     wait_for_handler();
   }

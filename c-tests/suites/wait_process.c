@@ -1,5 +1,5 @@
-/* Waiting across processes: a read-only opener follows a writer in another process, whoever comes first, goes or comes back. Processes
- * are forked before the library is used; gates, never sleeps, keep them in step. */
+/* Waiting across processes: a read-only opener follows a writer in another process, in any order of opening, closing
+ * and reopening. Processes are forked before the library is used; gates, never sleeps, keep them in step. */
 #include "check.h"
 
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 
-/* What a forked reader is told, and how it and the writer wait for each other. */
+/* The parameters of a forked reader, and the gates by which it and the writer wait for each other. */
 typedef struct follower {
   int io;             /* engine of the reader */
   uint64_t records;   /* how many it reads in all */
@@ -82,7 +82,7 @@ static void readers_may_come_before_the_writer(void) {
   immuta_log *log = OPEN();
   append_range(log, 0, 100);
   CHECK_OK(immuta_close(log, ERR));
-  check_gate_open(reader.go); /* nobody has it open now */
+  check_gate_open(reader.go); /* no process has it open now */
   check_gate_wait(reader.asleep);
   log = OPEN();
   append_range(log, 100, 300);
@@ -281,7 +281,7 @@ static void follow_as_another_user(mode_t mask) {
 static void readers_need_no_permission_to_write(void) { follow_as_another_user(022); }
 static void readers_may_use_a_live_page_of_another_user(void) { follow_as_another_user(0); }
 
-/* The live page is never trusted: whatever is there before the writer and the reader open, they find each other. */
+/* The live page is never trusted: whatever it holds before the writer and the reader open, they find each other. */
 static void follow_over_live_page(const void *bytes, size_t size, int before_the_writer) {
   const char *live = check_path("a.live");
   follower reader = follower_new(200);

@@ -1,4 +1,4 @@
-/* A program of somebody else's: appends one record, reads it back, prints it with the library's version.
+/* A program of an outside project: appends one record, reads it back, prints it with the library's version.
  *
  *   consumer DIRECTORY */
 #include <immuta.h>

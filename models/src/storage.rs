@@ -114,7 +114,7 @@ pub mod futex {
 }
 
 pub mod fork {
-    /// Nobody forks in a model.
+    /// No process forks in a model.
     pub fn generation() -> u64 {
         0
     }

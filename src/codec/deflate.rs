@@ -45,7 +45,7 @@ impl Transform for Deflate {
 
     fn decode(&self, data: &[u8], out: &mut Sink) -> Result<()> {
         let mut decoder = memory::boxed(DecompressorOxide::new())?;
-        // One byte beyond what is allowed, so that what ends just there is told from what goes on.
+        // One byte more than allowed distinguishes output that ends exactly there from output that goes on.
         let limit_bytes = out.room_bytes().saturating_add(1);
         let mut made = zeros(Vec::new(), (data.len() as u64 * 2).max(DECODED_BYTES_MIN).min(limit_bytes))?;
         let (mut taken, mut made_bytes) = (0, 0);
@@ -75,7 +75,7 @@ impl Transform for Deflate {
     }
 }
 
-/// `bytes` with zeros behind them, `size_bytes` in all.
+/// `bytes` with zeros after them, `size_bytes` in all.
 fn zeros(mut bytes: Vec<u8>, size_bytes: u64) -> Result<Vec<u8>> {
     let size = in_memory(size_bytes);
     bytes.try_reserve_exact(size.saturating_sub(bytes.len())).map_err(|_| no_memory("a payload", size_bytes))?;

@@ -1,5 +1,6 @@
-//! An LZ4 frame, written and read here, block by block: the crate's writer takes memory for granted, and its reader takes a frame that
-//! is cut off for one that ended, and allocates the block size that its header claims. Written are independent blocks of 64 KiB.
+//! An LZ4 frame, written and read here, block by block. The crate's writer takes memory for granted. Its reader takes a
+//! frame that is cut off for one that ended, and allocates the block size that its header claims. Written are
+//! independent blocks of 64 KiB.
 //!
 //! ```text
 //!   magic 04 22 4D 18 | FLG | BD | content size, 8 bytes if FLG says so | HC |
@@ -137,7 +138,7 @@ impl Lz4Frame {
     }
 
     fn decompress(&self, block: &[u8], out: &mut Sink) -> Result<()> {
-        // One byte more than there is room for tells a payload over the limit from one that reaches it.
+        // One byte more than the room distinguishes a payload over the limit from one that reaches it.
         let room = usize::try_from(out.room_bytes()).unwrap_or(usize::MAX).saturating_add(1);
         let most = self.block_bytes_max.min(block.len().saturating_mul(RATIO_MAX));
         let mut made = buffer(most.min(room) as u64)?;

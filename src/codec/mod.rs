@@ -89,7 +89,7 @@ impl Builtin {
     }
 }
 
-/// A codec: shared by whoever has a clone, by any number of logs and threads.
+/// A codec: all its clones share it, in any number of logs and threads.
 #[derive(Clone)]
 pub struct Codec(Arc<Body>);
 

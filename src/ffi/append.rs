@@ -42,8 +42,8 @@ const _: () = assert!(size_of::<immuta_appended>() == 32);
 pub type immuta_read_fn =
     Option<unsafe extern "C-unwind" fn(user: *mut c_void, buffer: *mut c_void, capacity: usize) -> i64>;
 
-/// Appends one record. Readers see it, and it survives the death of the process, when this returns; in durable mode
-/// (immuta_options_set_fast_write) a power failure as well.
+/// Appends one record. When this call returns, readers see the record, and it survives the death of the process; in
+/// durable mode (immuta_options_set_fast_write) it survives a power failure as well.
 ///
 /// These statuses are those of all appends:
 ///
@@ -60,17 +60,17 @@ pub type immuta_read_fn =
 /// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or the log
 /// would be larger than 2^47 bytes;
 /// IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned;
-/// IMMUTA_E_CORRUPT: the index file does not tell any more which codecs an adopted log has;
+/// IMMUTA_E_CORRUPT: the index file no longer says which codecs an adopted log has;
 /// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
 /// there is;
 /// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the system refused
 /// memory, a mapping, a thread or to make room, see the message; nothing was written;
 /// IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. Where it failed while
+/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. If it failed while
 /// this append was in flight, the message says that the record may or may not be there then;
-/// IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed by somebody else, and
-/// the namespace is poisoned now; the message says whether the record may be there. Or the system did not say whether
-/// the files are in place, or making room failed, and nothing changed (see immuta_stats.poisoned).
+/// IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed from outside the
+/// library. The namespace is poisoned now; the message says whether the record may be there. Or the system did not say
+/// whether the files are in place, or making room failed, and nothing changed (see immuta_stats.poisoned).
 ///
 /// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
 /// otherwise.
@@ -119,9 +119,9 @@ pub unsafe extern "C" fn immuta_appendv(
     })
 }
 
-/// Appends one record whose payload a callback gives piece by piece. It is collected in memory first, so other
-/// appends do not wait for the callback, which may use the library, this log included, and even close it: then the
-/// answer is IMMUTA_E_CLOSED.
+/// Appends one record whose payload a callback gives piece by piece. The payload is collected in memory first, so other
+/// appends do not wait for the callback. The callback may use the library, this log included, and may even close the
+/// log: then the answer is IMMUTA_E_CLOSED.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -193,7 +193,7 @@ pub unsafe extern "C" fn immuta_append_batch(
 }
 
 /// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. For
-/// callers to whom a list of pointers is a burden.
+/// callers that cannot easily make a list of pointers.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -225,7 +225,7 @@ pub unsafe extern "C" fn immuta_append_packed(
 }
 
 /// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. So a
-/// producer that does not know whether its last append succeeded can repeat it, and it happens once.
+/// producer that does not know whether its last append succeeded can repeat the append, and it happens once.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -235,7 +235,7 @@ pub unsafe extern "C" fn immuta_append_packed(
 /// appended_out: may be NULL.
 /// error:        NULL, or written on failure only.
 ///
-/// Returns what immuta_append returns; IMMUTA_E_CONFLICT: the next record has another number, which is error->number.
+/// Returns what immuta_append returns; IMMUTA_E_CONFLICT: the next record has another number, given in error->number.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -256,7 +256,7 @@ pub unsafe extern "C" fn immuta_append_at(
     })
 }
 
-/// What all of them have in common: the log, and the result the caller may not want.
+/// The common part of all appends: the log, and the result, which the caller may not want.
 fn run(
     call: &Call,
     log: *mut immuta_log,
@@ -265,7 +265,7 @@ fn run(
 ) -> immuta_status {
     call.run_fast(|| {
         let (log, appended_out) = (call.handle(log)?, call.out_or_null("appended_out", appended_out)?);
-        // The functions of a codec may close it; other appends do not pay for that.
+        // The functions of a codec may close the log; other appends do not pay for that.
         let kept = log.has_named_codecs().then(|| Arc::clone(log));
         let appended = append(kept.as_ref().unwrap_or(log))?;
         if let Some(out) = appended_out {

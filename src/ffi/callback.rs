@@ -1,8 +1,8 @@
 //! The one way out of the library: every function of the host's is called here.
 //!
-//! It runs with cancellation put off, like the call around it: an unwinding that begins in it would have to pass the library. What
-//! leaves it otherwise than by returning, an exception of another language for one, ends the process here, before any frame of the library
-//! is gone that would have to be mended.
+//! The function runs with cancellation put off, like the call around it: an unwinding that begins in the function would
+//! have to pass the library. If the function does not return normally but throws, for example, an exception of another
+//! language, the process ends here. No frame of the library that would have to be mended is gone by then.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::fork;

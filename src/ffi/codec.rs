@@ -44,15 +44,15 @@ const _: () = {
 /// A codec of the caller's.
 ///
 /// encode and decode are called on the thread that appends or reads, from several threads at once. They may call the
-/// library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces, and return 0; any other value fails this one payload with
-/// IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must give back exactly what encode was given, and must
-/// expect any bytes at all: files can be damaged.
+/// library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces, and
+/// return 0. Any other value fails this one payload with IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must
+/// give back exactly what encode was given, and must expect any bytes at all: files can be damaged.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct immuta_codec_vtable {
     /// sizeof(immuta_codec_vtable).
     pub struct_size: usize,
-    /// What the index file records: 0x10000 or more, and the same transformation for ever.
+    /// The id that the index file records: 0x10000 or more, and the same transformation for ever.
     pub id: u32,
     /// 0.
     pub reserved: u32,
@@ -60,30 +60,30 @@ pub struct immuta_codec_vtable {
     pub name: *const c_char,
     /// Passed to the functions.
     pub user: *mut c_void,
-    /// Makes of a payload what is stored. data is never NULL.
+    /// Turns a payload into its stored form. data is never NULL.
     pub encode: Option<
         unsafe extern "C-unwind" fn(user: *mut c_void, data: *const c_void, size: usize, out: *mut immuta_sink) -> i32,
     >,
-    /// Makes of what is stored the payload. data is never NULL.
+    /// Turns the stored form back into the payload. data is never NULL.
     pub decode: Option<
         unsafe extern "C-unwind" fn(user: *mut c_void, data: *const c_void, size: usize, out: *mut immuta_sink) -> i32,
     >,
-    /// Called once, when nothing uses the codec any more, on the thread that released it last; may be NULL.
+    /// Called once, when nothing uses the codec any more, on the thread that made the last release; may be NULL.
     pub destroy: Option<unsafe extern "C-unwind" fn(user: *mut c_void)>,
 }
 
 const _: () = assert!(size_of::<immuta_codec_vtable>() == 56);
 
-/// Makes a codec that comes with the library. What it stores is the standard frame of its kind, the same on every
-/// machine, and can be read by the tools of that format.
+/// Makes a codec that comes with the library. It stores the standard frame of its kind, the same on every machine. The
+/// tools of that format can read it.
 ///
 /// kind:      IMMUTA_CODEC_DEFLATE, IMMUTA_CODEC_ZSTD, IMMUTA_CODEC_LZ4 or IMMUTA_CODEC_SNAPPY.
-/// level:     how hard it tries, within the bounds of its kind; 0 is its default. Only appending depends on it.
+/// level:     how hard the codec tries, within the bounds of its kind; 0 is its default. Only appending depends on it.
 /// codec_out: the codec, for immuta_codec_free.
 /// error:     NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level; IMMUTA_E_UNSUPPORTED: this
-/// library was built without it; IMMUTA_E_NO_MEMORY.
+/// library was built without this kind; IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
 #[unsafe(no_mangle)]
@@ -114,9 +114,9 @@ pub unsafe extern "C" fn immuta_codec_builtin(
 /// IMMUTA_E_VERSION: struct_size is that of a newer header; IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. destroy is called exactly once if this function could
-/// read the vtable, which is whenever vtable is not NULL and struct_size not too small: before it returns when it
-/// fails, else when the last of the codec, the options, the logs and the streams that use it is released (in a forked
-/// child: never). Threads: any.
+/// read the vtable, which is whenever vtable is not NULL and struct_size not too small. If this function fails, destroy
+/// is called before it returns. Else destroy is called when the last of the codec, the options, the logs and the
+/// streams that use the codec is released (in a forked child: never). Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_codec_custom(
     vtable: *const immuta_codec_vtable,
@@ -142,8 +142,8 @@ pub unsafe extern "C" fn immuta_codec_custom(
     })
 }
 
-/// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves: its id is
-/// recorded and compared, the bytes pass through as they are.
+/// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves. Its id is
+/// recorded and compared, and the bytes pass through as they are.
 ///
 /// id:        0x10000 or more, and the same transformation for ever.
 /// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn immuta_codec_external(
     })
 }
 
-/// Releases the caller's hold on a codec. Options it was added to, and logs opened with them, keep theirs.
+/// Releases the caller's hold on a codec. Options that the codec was added to, and logs opened with them, keep theirs.
 ///
 /// codec: a codec, or NULL.
 ///

@@ -4,7 +4,7 @@ use super::status;
 use crate::error::Error;
 use std::ffi::c_char;
 
-/// What failed, for the program and for a person. The caller's; written on failure only.
+/// What failed, for the program and for a person. Belongs to the caller; written on failure only.
 ///
 /// Frozen: 512 bytes.
 #[repr(C)]
@@ -22,9 +22,9 @@ pub struct immuta_error {
     pub number: u64,
     /// The byte offset concerned, in the file that the message names; 0 where there is none.
     pub offset: u64,
-    /// One line of UTF-8, NUL-terminated: the file, what was found, and the way on. For people; the wording may change. What was
-    /// found and the way on are always whole. Of a path that does not fit the end is kept, after an ellipsis; control characters
-    /// and bytes that are no UTF-8 are escaped: \n, \u{1b}, \xff.
+    /// One line of UTF-8, NUL-terminated: the file, what was found, and what to do next. For people; the wording may
+    /// change. What was found and what to do next are always whole. If a path does not fit, its end is kept, after an
+    /// ellipsis. Control characters and bytes that are not UTF-8 are escaped: \n, \u{1b}, \xff.
     pub message: [c_char; 480],
 }
 

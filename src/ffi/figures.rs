@@ -1,4 +1,4 @@
-//! What is known of a namespace: its figures, and what opening it found.
+//! What is known about a namespace: its figures, and what opening it found.
 
 use super::error::fixed_text;
 use super::error::immuta_error;
@@ -18,7 +18,7 @@ pub const IMMUTA_OUTCOME_CLEAN: i32 = 2;
 pub const IMMUTA_OUTCOME_RECOVERED: i32 = 3;
 /// Of immuta_report.outcome: records without a valid index file were indexed.
 pub const IMMUTA_OUTCOME_ADOPTED: i32 = 4;
-/// Of immuta_report.outcome: opened read-only while a writer has it open.
+/// Of immuta_report.outcome: opened read-only while a writer has the namespace open.
 pub const IMMUTA_OUTCOME_LIVE: i32 = 5;
 /// Of immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
 pub const IMMUTA_OUTCOME_DAMAGED: i32 = 6;
@@ -39,11 +39,11 @@ const _: () = {
 /// Of immuta_stats.mode: an append that returned survives a power failure.
 #[expect(dead_code, reason = "for C; the core's figures carry the number")]
 pub const IMMUTA_MODE_DURABLE: i32 = 0;
-/// Of immuta_stats.mode: it does after the next flush.
+/// Of immuta_stats.mode: an append survives a power failure after the next flush.
 #[expect(dead_code, reason = "for C; the core's figures carry the number")]
 pub const IMMUTA_MODE_FAST: i32 = 1;
 
-/// The figures of one namespace, since it was opened where they are counts of events.
+/// The figures of one namespace. Counts of events begin when the namespace is opened.
 ///
 /// May grow at the end: pass sizeof.
 #[repr(C)]
@@ -52,12 +52,12 @@ pub struct immuta_stats {
     /// Records that readers can see.
     pub count: u64,
     /// Records known to be on the device, whatever happens to the power: those that the last completed flush covers; in
-    /// durable mode all that readers can see. Read-only it is what the newest checkpoint in NAME.idx covers, and all that
-    /// readers can see while a durable writer is at work; 0 where there is no index file.
+    /// durable mode all that readers can see. In a read-only log: those that the newest checkpoint in NAME.idx covers,
+    /// and all that readers can see while a durable writer is at work; 0 where there is no index file.
     pub durable_count: u64,
     /// Of NAME.log up to the end of the last record, in bytes.
     pub data_bytes: u64,
-    /// Of NAME.log as it is, with the room made ahead while it is open.
+    /// Of NAME.log as it is, with the room made in advance while the log is open.
     pub file_bytes: u64,
     /// Of NAME.idx.
     pub index_bytes: u64,
@@ -85,7 +85,7 @@ pub struct immuta_stats {
     pub mode: u32,
     /// IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
     pub engine: u32,
-    /// 1: an earlier write or sync failed, there are no appends until the log is opened again.
+    /// 1: an earlier write or sync failed; there are no appends until the log is opened again.
     pub poisoned: u32,
     /// 1: opened read-only.
     pub read_only: u32,
@@ -99,9 +99,9 @@ pub struct immuta_stats {
 pub struct immuta_report {
     /// IMMUTA_OUTCOME_*.
     pub outcome: i32,
-    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. IMMUTA_E_CORRUPT of an opening, with first_bad_offset not 0: records
-    /// from first_bad_number on were appended and are not in the log, since the count is beyond what verifies, or whole records
-    /// follow after a gap. A power failure in fast mode does that, a kill does not.
+    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. IMMUTA_E_CORRUPT of an opening, where first_bad_offset
+    /// is not 0: records from first_bad_number on were appended and are not in the log. Either the count is beyond what
+    /// verifies, or whole records follow after a gap. A power failure in fast mode does that, a kill does not.
     pub finding: i32,
     /// Records in the log.
     pub count: u64,
@@ -111,23 +111,25 @@ pub struct immuta_report {
     pub recovered: u64,
     /// Records indexed now.
     pub adopted: u64,
-    /// Cut off the end of NAME.log, in bytes: room that was never used, too.
+    /// Cut off the end of NAME.log, in bytes. This includes room that was never used.
     pub trimmed_bytes: u64,
     /// Records found bad. Only immuta_verify reads them all.
     pub bad_records: u64,
     /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not 0.
     pub first_bad_number: u64,
-    /// Where that is, in bytes: in NAME.log, or in NAME.idx where it is the record's entry that is missing or damaged. 0: the
-    /// finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
+    /// Where that record is, in bytes: in NAME.log, or in NAME.idx where the record's entry is missing or damaged. 0:
+    /// the finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
     pub first_bad_offset: u64,
-    /// How long it took.
+    /// How long opening or verifying took.
     pub seconds: f64,
-    /// Path of the file that keeps what was cut off. Empty when that was only zeros, or what a commit leaves that was never
-    /// completed: no entry proves a whole record in it, and the count knows of none. NUL-terminated. Where the path does not
-    /// fit, the name of the file alone, which is in the log's directory: immuta_report_salvage_path gives the whole path.
+    /// Path of the file that keeps what was cut off. Empty when that was only zeros, or the rest of a commit that was
+    /// never completed: no entry proves a whole record in it, and the count includes none. NUL-terminated. Where the
+    /// path does not fit, this is only the name of the file, which is in the log's directory:
+    /// immuta_report_salvage_path gives the whole path.
     pub salvage: [c_char; 256],
-    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from NAME.live, or from saying by its lock that it is
-    /// ready. Readers of other processes are not woken then; they look every 20 ms. All else is as ever.
+    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from using NAME.live, or from saying by
+    /// its lock that it is ready. Readers of other processes are not woken then; they look every 20 ms. All else is as
+    /// ever.
     pub live_finding: i32,
     /// 0.
     pub reserved: u32,
@@ -207,13 +209,14 @@ pub unsafe extern "C" fn immuta_report_get(
 ///
 /// log:      an open log.
 /// ns:       number of the namespace.
-/// buffer:   receives the path, byte for byte, and a NUL; an empty string where nothing is kept. May be NULL when capacity is 0.
+/// buffer:   receives the path, byte for byte, and a NUL; an empty string where nothing is kept. May be NULL when
+///           capacity is 0.
 /// capacity: of the buffer, in bytes. 0 asks for the size only.
 /// size_out: size of the path in bytes, without the NUL; may be NULL.
 /// error:    NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer is too
-/// small, nothing was written; IMMUTA_E_NO_MEMORY: the system refused memory.
+/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer
+/// is too small, nothing was written; IMMUTA_E_NO_MEMORY: the system refused memory.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -242,7 +245,7 @@ pub unsafe extern "C" fn immuta_report_salvage_path(
     })
 }
 
-/// What immuta_report.salvage says of `path`: never a path that is cut, which would name another file or none.
+/// The text of immuta_report.salvage for `path`: never a shortened path, which would name another file or none.
 fn fitting(path: Option<&Path>) -> &[u8] {
     const BYTES_MAX: usize = 255;
     let Some(path) = path else { return &[] };

@@ -18,8 +18,8 @@ pub struct Call {
 impl Call {
     /// # Safety
     /// Every pointer given to this value and to its methods is an argument of the C call in progress, or was read from
-    /// one, and keeps the contract on the first page of the header: NULL, or valid for what the function's
-    /// documentation says until the function returns, and not written by anyone else meanwhile.
+    /// one. It keeps the contract on the first page of the header: NULL, or valid for what the function's documentation
+    /// says until the function returns. No other code writes what it leads to meanwhile.
     pub unsafe fn new(error: *mut immuta_error) -> Self {
         Call { error }
     }

@@ -1,7 +1,7 @@
-//! The opaque objects of the C interface: made here, found again behind the caller's pointer, taken back for release.
+//! The opaque objects of the C interface: made here, found again from the caller's pointer, taken back for release.
 //!
-//! Each begins with a magic word of its kind, cleared on release, so that a wrong or released pointer is usually
-//! noticed, and with the fork generation it was made in, so that a forked child is always noticed.
+//! Each object begins with a magic word of its kind, cleared on release, so that a wrong or released pointer is usually
+//! noticed. The fork generation in which the object was made follows, so that a forked child is always noticed.
 
 use super::guard::Call;
 use super::status::{self, immuta_status};
@@ -13,9 +13,9 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An opaque C type and what stands behind it.
+/// An opaque C type and the Rust type that it stands for.
 pub trait Opaque {
-    /// What a pointer to this type leads to, after the words checked here.
+    /// The object that a pointer to this type leads to, after the words checked here.
     type Body;
     /// The first word of a living object of this kind: eight letters.
     const MAGIC: u64;
@@ -80,15 +80,15 @@ pub enum Taken<B> {
     Nothing,
 }
 
-/// An object that was taken back. Its memory stays until this is dropped, so that whoever uses the pointer meanwhile, a codec's
-/// destroy for one, finds a released object.
+/// An object that was taken back. Its memory stays until this is dropped, so that a function that uses the pointer
+/// meanwhile, a codec's destroy for one, finds a released object.
 pub struct Returned<B>(NonNull<Handle<B>>);
 
 impl<B> Deref for Returned<B> {
     type Target = B;
 
     fn deref(&self) -> &B {
-        // SAFETY: from `Call::take`, which is the only one to make this value of a handle, and dropped below alone.
+        // SAFETY: from `Call::take`, the only function that makes this value from a handle; dropped only below.
         unsafe { &self.0.as_ref().body }
     }
 }
@@ -107,7 +107,7 @@ impl<B> Drop for Returned<B> {
 }
 
 impl Call {
-    /// What stands behind a handle.
+    /// The object of a handle.
     pub fn handle<T: Opaque>(&self, pointer: *const T) -> std::result::Result<&T::Body, Misuse> {
         let handle = self.living(pointer)?;
         if handle.fork_generation == fork::generation() { Ok(&handle.body) } else { Err(Misuse::Forked) }

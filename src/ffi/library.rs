@@ -23,7 +23,7 @@ pub extern "C" fn immuta_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// The same as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
+/// The version as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
 ///
 /// A library with the same major and minor number and the same or a later patch fits this header.
 ///
@@ -33,7 +33,7 @@ pub extern "C" fn immuta_version_number() -> u32 {
     VERSION_NUMBER
 }
 
-/// The name of a status: "IMMUTA_E_POOL" for IMMUTA_E_POOL, "IMMUTA_UNKNOWN" for a number that is none.
+/// The name of a status: "IMMUTA_E_POOL" for IMMUTA_E_POOL, "IMMUTA_UNKNOWN" for a number that is no status.
 ///
 /// status: any number.
 ///
@@ -45,7 +45,7 @@ pub extern "C" fn immuta_status_name(status: immuta_status) -> *const c_char {
     contain(|| status::name(status)).unwrap_or(c"IMMUTA_UNKNOWN").as_ptr()
 }
 
-/// One sentence about a status, when there is no error struct to ask. Its message says more.
+/// One sentence about a status, for when there is no error struct. The message of an error struct says more.
 ///
 /// status: any number.
 ///

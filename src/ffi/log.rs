@@ -28,13 +28,13 @@ impl Opaque for immuta_log {
 
 /// Opens a log: all the namespaces of the options, or none.
 ///
-/// A writer creates what is missing, the directory and those above it included, and mends what a crash left behind;
+/// A writer creates what is missing, the directory and those above it included, and mends what a crash left;
 /// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
-/// A namespace that is created is there for everybody from the moment it is whole; if its creation is refused, what was made
-/// of it is removed. (Directories, and namespaces opened before the refused one, stay, empty.)
+/// A namespace that is created exists for all processes from the moment it is whole. If its creation is refused, what
+/// was made of it is removed. (Directories, and namespaces opened before the refused one, stay, empty.)
 ///
-/// A record file is made by the umask; everything made beside one has its owner, group, mode and access list, as far as
-/// the process may give them, and is open to nobody else at any moment.
+/// A record file is made by the umask. Everything made beside a record file has the owner, group, mode and access list
+/// of that file, as far as the process may give them. It is open to no other user at any moment.
 ///
 /// directory: path of the log. Later changes of the working directory do not matter.
 /// options:   copied; NULL for defaults: for writing, with no namespace yet.
@@ -47,15 +47,16 @@ impl Opaque for immuta_log {
 /// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet;
 /// also: the directory, or a file, was removed during the call;
 /// IMMUTA_E_REPLACED: the files were replaced during the call; open them again;
-/// IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the index file cannot be
-/// read to tell; or it is shorter than its count, and the journal goes on behind it, or the index file cannot be read;
+/// IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the index file
+/// cannot be read to find out; or the record file is shorter than its count, and the journal goes on after it, or the
+/// index file cannot be read;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
 /// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
-/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or it, the kernel
-/// or a sandbox does not know a call that is needed;
+/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or the file
+/// system, the kernel or a sandbox does not know a call that is needed;
 /// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
-/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all, which would be
-/// indexed in memory; opened for writing once, they are indexed on disk;
+/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all: they would
+/// be indexed in memory. If the log is opened for writing once, they are indexed on disk;
 /// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
 /// served);
 /// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be, what
@@ -85,16 +86,16 @@ pub unsafe extern "C" fn immuta_open(
     })
 }
 
-/// Ends all use of a log: waits end, appends and streams answer IMMUTA_E_CLOSED from now on, everything is flushed,
+/// Ends all use of a log. Waits end, and appends and streams answer IMMUTA_E_CLOSED from now on; everything is flushed,
 /// and the files are closed cleanly. Records on loan stay valid. The log itself remains, for immuta_close.
 ///
 /// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
 /// error: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log
-/// was removed, moved or closed by somebody else, which the message says; the next
-/// writer to open the log recovers it; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written: every record is on
-/// the device, and the next writer recovers them.
+/// was removed, moved or closed from outside the library, which the message says; the next
+/// writer to open the log recovers it; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be
+/// written: every record is on the device, and the next writer recovers the records.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -110,7 +111,7 @@ pub unsafe extern "C" fn immuta_shutdown(log: *mut immuta_log, error: *mut immut
 /// Shuts a log down, if that has not been done, and releases it. Streams and records may be released later.
 ///
 /// log:   a log that no other thread is calling with, or NULL. To get there: immuta_shutdown, wait for the threads,
-///        then this. Released whatever the answer is.
+///        then this. The log is released whatever the answer is.
 /// error: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK; else what immuta_shutdown answers.
@@ -129,8 +130,8 @@ pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, error: *mut immuta_e
 }
 
 /// Flushes a namespace now: when this returns IMMUTA_OK, every append that returned before the call is on the device.
-/// In durable mode it was there already; this brings the records to their place, so that nothing of the journal is
-/// needed any more.
+/// In durable mode each append was on the device already; this call brings the records to their place, so that nothing
+/// of the journal is needed any more.
 ///
 /// log:   an open log.
 /// ns:    number of the namespace.
@@ -138,9 +139,9 @@ pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, error: *mut immuta_e
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
 /// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a
-/// file of the log was removed, moved or closed by somebody else, which the message says; the namespace takes no more
-/// appends until the log is opened again; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be
-/// written: the records are on the device, the next flush counts them (immuta_stats.durable_count).
+/// file of the log was removed, moved or closed from outside the library, which the message says; the namespace takes
+/// no more appends until the log is opened again; IMMUTA_E_NO_SPACE: the file size limit of the process is below what
+/// is to be written: the records are on the device, the next flush counts them (immuta_stats.durable_count).
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

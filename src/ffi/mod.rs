@@ -4,8 +4,8 @@
 //! A log is a directory. Each namespace in it is an isolated sequence of records, numbered from 0. One opener at a
 //! time may write; any number, in any process, may open the same directory read-only and follow it.
 //!
-//! Status    Every call that can fail returns an immuta_status: 0 (IMMUTA_OK) is success, a positive value means that
-//!           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED), a negative one is an error.
+//! Status    Every call that can fail returns an immuta_status. 0 (IMMUTA_OK) is success; a positive value means that
+//!           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED); a negative value is an error.
 //!           Five errors can come from any call and are not always listed again below: IMMUTA_E_ARGUMENT (a required
 //!           pointer is NULL, a size is impossible), IMMUTA_E_HANDLE (not such an object, or released),
 //!           IMMUTA_E_NO_MEMORY (the system refused memory; nothing changed), IMMUTA_E_FORKED and IMMUTA_E_PANIC (a bug
@@ -18,41 +18,43 @@
 //!           since 1970-01-01 UTC.
 //! ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
 //! Ownership Objects made by immuta_open, immuta_options_new, immuta_codec_... and immuta_stream_open belong to the
-//!           caller until immuta_close, immuta_options_free, immuta_codec_free and immuta_stream_done; a record or batch
-//!           until its done; a transaction until immuta_txn_commit or immuta_txn_rollback. All but the commit accept
-//!           NULL. Nothing the library returns is for free(). No pointer of the caller's is kept after a call, except
-//!           what the vtable of a codec leads to, until its destroy.
+//!           caller until immuta_close, immuta_options_free, immuta_codec_free and immuta_stream_done. A record or
+//!           batch is the caller's until its done, a transaction until immuta_txn_commit or immuta_txn_rollback. All
+//!           but the commit accept NULL. Nothing the library returns is for free(). The library keeps no pointer of the
+//!           caller's after a call, except what the vtable of a codec leads to, until its destroy.
 //!           Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records stay readable.
 //! Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE); that is a help in
 //!           finding mistakes, not a promise. Record and batch tokens are checked always: done twice is caught.
 //! Threads   any:    at any time, from any threads, also on the same object.
 //!           one:    one thread at a time for each object; a second one gets IMMUTA_E_BUSY and changes nothing.
 //!           signal: from a signal handler, too.
-//! Callbacks Run on the calling thread, without a library lock held, and may call the library, also on the objects in use:
-//!           the log, the options and the codecs of the call around them may even be released; an append whose log is
-//!           closed so answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call on it answers
-//!           IMMUTA_E_BUSY, but immuta_stream_interrupt works, and immuta_stream_done does nothing. What is released
-//!           already answers IMMUTA_E_HANDLE: a transaction while it is committed, and in a codec's destroy the object
-//!           whose release led to it. Callbacks must return normally. What unwinds out of one (an exception, pthread_exit,
-//!           a cancellation) ends the process by abort(); a longjmp out of one is undefined behaviour. A child that a
-//!           callback forks must not return from it; if it does, the call ends in it with an error.
+//! Callbacks Run on the calling thread, without a library lock held, and may call the library, also on the objects in
+//!           use. They may even release the log, the options and the codecs of the call around them; an append whose
+//!           log was closed in this way answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call on it
+//!           answers IMMUTA_E_BUSY, but immuta_stream_interrupt works, and immuta_stream_done does nothing. An object
+//!           that is released already answers IMMUTA_E_HANDLE: a transaction while it is committed, and in a codec's
+//!           destroy the object whose release led to it. Callbacks must return normally. What unwinds out of a callback
+//!           (an exception, pthread_exit, a cancellation) ends the process by abort(); a longjmp out of a callback is
+//!           undefined behaviour. A child that a callback forks must not return from the callback; if it does, the call
+//!           ends in the child with an error.
 //! Cancel    pthread_cancel takes effect outside the library only: a call goes on to its end, waits included, and the
 //!           thread ends at its next cancellation point. immuta_stream_interrupt ends a wait. This is for the deferred
 //!           type, the default; PTHREAD_CANCEL_ASYNCHRONOUS must not be set during a call.
 //! Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
 //!           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
-//!           parent goes on undisturbed. The same holds where no fork handler runs (_Fork, clone), from Linux 4.14 on;
-//!           but then a log of the parent's may stay locked, should the parent be killed, until the child calls the
+//!           parent goes on undisturbed. The same holds where no fork handler runs (_Fork, clone), from Linux 4.14 on.
+//!           But then, if the parent is killed, a log of the parent's may stay locked until the child calls the
 //!           library, execs or ends. A child that shares memory or descriptors with its parent (vfork, CLONE_VM,
 //!           CLONE_FILES) must not call the library.
 //! Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
 //!           close-on-exec. A log has at most one thread of its own, with all signals blocked. A call takes at most 32 KiB
 //!           of stack; opening, closing and maintenance take 64.
-//! Memory    Where the system refuses memory, a call answers IMMUTA_E_NO_MEMORY (IMMUTA_E_LIMIT where it refuses a thread),
-//!           has changed nothing and lost nothing, and succeeds when there is some again; a repair may have begun, and is run
-//!           again. Where it is refused to the words of another error, that error has fewer words.
+//! Memory    Where the system refuses memory, a call answers IMMUTA_E_NO_MEMORY (IMMUTA_E_LIMIT where it refuses a
+//!           thread). The call has changed nothing and lost nothing, and succeeds when there is memory again; a repair
+//!           may have begun, and is run again. If memory is refused for the message of another error, that message is
+//!           shorter.
 //! Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
-//!           and immuta_report may grow at the end: the caller passes sizeof, the library fills what fits and zeroes
+//!           and immuta_report may grow at the end. The caller passes sizeof, the library fills what fits and zeroes
 //!           the rest, so that either side may be the newer one.
 //! Unloading The shared library stays loaded until the process ends; dlclose does nothing.
 //! ```

@@ -13,8 +13,8 @@ use crate::util::memory;
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 
-/// Adds a namespace to an open log; a writer creates it where it is missing, as a whole or not at all. A read-only log opens one
-/// that was made since it was opened.
+/// Adds a namespace to an open log. A writer creates the namespace where it is missing, as a whole or not at all. A
+/// read-only log opens a namespace that was made after the log was opened.
 ///
 /// log:    an open log.
 /// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -41,14 +41,15 @@ pub unsafe extern "C" fn immuta_namespace_add(
     })
 }
 
-/// Hears of one file in a log's directory that is called like a record file, NAME.log.
+/// Called for one file in a log's directory that has the name of a record file, NAME.log.
 ///
 /// user:    what the caller passed along.
-/// name:    what the namespace is called; UTF-8, for the time of this call.
-/// status:  IMMUTA_OK: it is a namespace that a read-only log would open; else why it would not, as immuta_open answers.
-///          IMMUTA_E_NOT_FOUND: it is being made, or its maker was killed: it becomes a namespace when it is whole, or when
-///          a writer opens it; IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: it is something else, or damaged.
-/// message: the same for a person, for the time of this call; "" with IMMUTA_OK.
+/// name:    the name of the namespace; UTF-8, valid during this call.
+/// status:  IMMUTA_OK: a namespace that a read-only log would open; else why it would not, as immuta_open answers.
+///          IMMUTA_E_NOT_FOUND: the namespace is being made, or its maker was killed. It becomes a namespace when it is
+///          whole, or when a writer opens it. IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: the file is something
+///          else, or damaged.
+/// message: the same for a person, valid during this call; "" with IMMUTA_OK.
 ///
 /// Returns 0 to go on, anything else to stop.
 pub type immuta_found_fn = Option<
@@ -60,7 +61,8 @@ pub type immuta_found_fn = Option<
     ) -> i32,
 >;
 
-/// Lists the namespaces in a directory, and what is called like one and is none, with the reason. Nothing is changed.
+/// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed with
+/// the reason. Nothing is changed.
 ///
 /// Nothing watches a directory for namespaces that are made later: list them again, and add them with immuta_namespace_add.
 ///

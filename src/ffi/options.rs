@@ -29,7 +29,7 @@ impl Opaque for immuta_options {
 #[derive(Debug, Default)]
 pub struct Body {
     options: Options,
-    /// What the last setter that failed answered.
+    /// The error of the last setter that failed.
     refusal: Option<Error>,
 }
 
@@ -37,7 +37,8 @@ pub struct Body {
 pub const IMMUTA_IO_AUTO: i32 = 0;
 /// Shared mappings; opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also of immuta_stats.engine.
 pub const IMMUTA_IO_MMAP: i32 = 1;
-/// System calls only: slower, but what others do to the files never raises SIGBUS. Also of immuta_stats.engine.
+/// System calls only: slower, but nothing that another process does to the files raises SIGBUS. Also of
+/// immuta_stats.engine.
 pub const IMMUTA_IO_SYSCALL: i32 = 2;
 
 /// Makes options, all at their defaults.
@@ -70,9 +71,10 @@ pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
 /// Adds a namespace to open. The first one added has the number 0.
 ///
 /// A writer opens what was added here, creating what is missing; more can follow with immuta_namespace_add. A
-/// read-only opener that adds none gets every namespace found in the directory, in the order of their names. What is called
-/// like one, NAME.log, and is none is passed over: one that is just being made or imported, or that a killed process left
-/// half made, and, if there is no NAME.idx beside it, what is no record file (immuta_namespace_scan says why).
+/// read-only opener that adds none gets every namespace found in the directory, in the order of their names. A file
+/// that has the name of a record file, NAME.log, and is no namespace is passed over. Such a file is being made or
+/// imported, or a killed process left it half made, or, if there is no NAME.idx beside it, it is no record file.
+/// immuta_namespace_scan says why.
 ///
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -116,9 +118,9 @@ pub unsafe extern "C" fn immuta_options_set_reader_count(options: *mut immuta_op
 /// Sets when an append counts as written.
 ///
 /// Either way an append that returned survives the death of the process. Fast (1): a power failure costs at most what
-/// was appended since the last flush, and leaves whole batches only. Durable (0): it costs nothing that returned. Each
-/// append then waits for the device, once for all threads that append at the same time; readers see a record only when
-/// it is durable; and a journal, NAME.wal, lies beside the records while the log is open, see
+/// was appended since the last flush, and leaves whole batches only. Durable (0): a power failure costs no append that
+/// returned. Each append then waits for the device, once for all threads that append at the same time. Readers see a
+/// record only when it is durable. A journal, NAME.wal, lies beside the records while the log is open, see
 /// immuta_options_set_journal_size. A log may be opened in the other mode the next time. Read-only logs ignore this.
 ///
 /// options: options.
@@ -140,8 +142,8 @@ pub unsafe extern "C" fn immuta_options_set_fast_write(options: *mut immuta_opti
 /// Sets how often a fast writer flushes, while there is something to flush.
 ///
 /// options:     options.
-/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (By size, with immuta_sync and at the
-///              close it flushes all the same.)
+/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (The writer still flushes by size, with
+///              immuta_sync and at the close.)
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: negative; IMMUTA_E_BUSY: another thread is using the options.
 ///
@@ -161,10 +163,10 @@ pub unsafe extern "C" fn immuta_options_set_flush_interval(
     })
 }
 
-/// Has a fast writer flush, too, when so much was appended since the last flush.
+/// Makes a fast writer flush also when this many bytes were appended since the last flush.
 ///
 /// options: options.
-/// bytes:   of records; 0 unless set: not by size. (At least every GiB it flushes all the same.)
+/// bytes:   of records; 0 unless set: not by size. (The writer still flushes at least every GiB.)
 ///
 /// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the options.
 ///
@@ -202,9 +204,10 @@ pub unsafe extern "C" fn immuta_options_set_max_record_size(options: *mut immuta
 }
 
 /// Sets how long the journal of a durable writer is. Each namespace has one, NAME.wal, written when the log is opened
-/// and removed when it is closed cleanly. It has two halves: while the records of one are brought to their place, the
-/// other is filled. A longer journal has appends wait less often for that; a commit larger than a half is made durable
-/// in its place instead, which takes two syncs more. Fast writers and read-only logs ignore this.
+/// and removed when the log is closed cleanly. A journal has two halves: while the records of one half are brought to
+/// their place, the other half is filled. With a longer journal, appends wait less often for that. A commit larger than
+/// a half is made durable in its place instead, which takes two syncs more. Fast writers and read-only logs ignore
+/// this.
 ///
 /// options: options.
 /// bytes:   65536 (64 KiB) to 1073741824 (1 GiB), rounded up to a multiple of 8192; 16 MiB unless set.
@@ -294,15 +297,16 @@ pub unsafe extern "C" fn immuta_options_set_verify_reads(options: *mut immuta_op
 /// Adds a codec to the chain that payloads go through: encoded in the order added, decoded in reverse. All namespaces
 /// opened with these options have this chain.
 ///
-/// The ids of a log's chain are recorded when it is created, and do not change: whoever opens it names the same codecs
-/// in the same order, or none, which means the recorded ones at their default levels, if all of them are built in.
-/// Anything else is IMMUTA_E_CODEC. Of a log that was adopted (see IMMUTA_OUTCOME_ADOPTED) the chain is unknown until
-/// the first append; until then it is read with the codecs of whoever opens it.
+/// The ids of a log's chain are recorded when the log is created, and do not change. Each opener names the same codecs
+/// in the same order, or none. None means the recorded codecs at their default levels, if all of them are built in.
+/// Anything else is IMMUTA_E_CODEC. The chain of an adopted log (see IMMUTA_OUTCOME_ADOPTED) is unknown until the first
+/// append; until then each opener reads the log with the codecs that it names.
 ///
 /// options: options.
 /// codec:   a codec, of which the options keep hold: the caller may release it.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_NO_MEMORY; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_NO_MEMORY; IMMUTA_E_BUSY: another thread is
+/// using the options.
 ///
 /// Threads: one; the codec is for any.
 #[unsafe(no_mangle)]
@@ -315,14 +319,14 @@ pub unsafe extern "C" fn immuta_options_add_codec(
     change(&call, options, |options| options.add_codec(call.handle(codec)?.clone()))
 }
 
-/// Says what was wrong with the last call that refused to set or add something, and what is allowed. A refused call changed
-/// nothing, so a log can be opened with the options as they were.
+/// Says what was wrong with the last call that refused to set or add something, and what is allowed. A refused call
+/// changed nothing, so a log can be opened with the options as they were.
 ///
 /// options: options.
 /// error:   NULL, or receives the words where a call was refused.
 ///
-/// Returns IMMUTA_OK: none was refused; else the status that the last refused call answered, also when others succeeded since;
-/// IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK: none was refused; else the status that the last refused call answered, also when later calls
+/// succeeded; IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -347,7 +351,7 @@ fn change(call: &Call, options: *mut immuta_options, set: impl FnOnce(&mut Optio
     })
 }
 
-/// What the caller's options say now; the defaults for NULL.
+/// The current settings of the caller's options; the defaults for NULL.
 pub fn read(call: &Call, options: *const immuta_options) -> Result<Options> {
     if options.is_null() {
         return Ok(Options::default());

@@ -9,26 +9,27 @@ use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 
 /// Gives the descriptor to poll for a stream: for poll, select, epoll, or any loop built on them. It becomes readable
-/// after immuta_stream_poll_arm, and only then tells anything:
+/// after immuta_stream_poll_arm, and has a meaning only then:
 ///
 ///   for each stream:   get the descriptor, add it to the loop for reading
 ///   forever:           immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT
 ///                      immuta_stream_poll_arm; IMMUTA_READY: back to next at once
 ///                      wait in the loop until the descriptor is readable
 ///
-/// In a log that is open for writing, the thread that appends makes it readable. A read-only log starts one thread at
-/// the first call of this function, with all signals blocked, which waits for all its streams; immuta_shutdown ends it.
+/// In a log that is open for writing, the thread that appends makes the descriptor readable. A read-only log starts one
+/// thread at the first call of this function, with all signals blocked. That thread waits for all streams of the log;
+/// immuta_shutdown ends it.
 ///
 /// stream: a stream.
-/// fd_out: the descriptor, the same one each time. It stays the stream's, is close-on-exec and 3 or above. The caller
-///         polls it and nothing else: no read, no write, no close.
+/// fd_out: the descriptor, the same one each time. It belongs to the stream, is close-on-exec and 3 or above. The
+///         caller only polls it: no read, no write, no close.
 /// error:  NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is to be had; IMMUTA_E_NO_MEMORY;
+/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is available; IMMUTA_E_NO_MEMORY;
 /// IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: the kernel or a sandbox refuses such descriptors; IMMUTA_E_CLOSED: the log was
 /// shut down before the first call; IMMUTA_E_BUSY: another thread is using the stream.
 ///
-/// Ownership: immuta_stream_done closes the descriptor; take it out of the loop before.
+/// Ownership: immuta_stream_done closes the descriptor; take the descriptor out of the loop before.
 ///
 /// Threads: one. The descriptor itself may be polled by any thread at any time.
 #[unsafe(no_mangle)]
@@ -46,14 +47,14 @@ pub unsafe extern "C" fn immuta_stream_poll_fd(
     })
 }
 
-/// Asks for one signal on the descriptor of a stream: it is unreadable after this, until there is a reason to call
-/// immuta_stream_next, and then stays readable until this is called again. Reasons are the record at the position of
-/// the stream, an interrupt, the end of the log, and an error to tell. Whatever happened before this call is not
-/// missed: then the answer is IMMUTA_READY.
+/// Asks for one signal on the descriptor of a stream. The descriptor is unreadable after this call, until there is a
+/// reason to call immuta_stream_next. Then it stays readable until the stream is armed again. Reasons are the record at
+/// the position of the stream, an interrupt, the end of the log, and an error to report. If there was a
+/// reason before this call, it is not missed: the answer is IMMUTA_READY.
 ///
 /// A readable descriptor is an invitation, not a promise: immuta_stream_next may still answer IMMUTA_TIMEOUT. After
 /// any other call on the stream (next, next_batch, seek) arm it again before waiting. IMMUTA_E_POOL is no reason to
-/// wait here: the record is there, give back others first.
+/// wait here: there is a record, give back others first.
 ///
 /// stream: a stream.
 /// error:  NULL, or written on failure only.
@@ -61,8 +62,8 @@ pub unsafe extern "C" fn immuta_stream_poll_fd(
 /// Returns IMMUTA_OK: armed, wait for the descriptor;
 /// IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
 /// (IMMUTA_E_CLOSED) or an error;
-/// IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor yet, and none is to
-/// be had;
+/// IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor yet, and none
+/// is available;
 /// IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.

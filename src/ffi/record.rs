@@ -23,7 +23,7 @@ const _: () = {
 };
 
 /// A record on loan, from immuta_stream_next until immuta_record_done. It uses one reader descriptor meanwhile, and
-/// may outlive its stream and its log. May be read by many threads, copied and moved; one of the copies is done.
+/// may outlive its stream and its log. Many threads may read it; it may be copied and moved. Give back only one copy.
 ///
 /// Frozen: 64 bytes.
 #[repr(C)]
@@ -43,7 +43,7 @@ pub struct immuta_record {
     pub time_ns: i64,
     /// IMMUTA_RECORD_*.
     pub flags: u64,
-    /// The library's; 0 in a record of a batch.
+    /// For the library's use; 0 in a record of a batch.
     pub token: u64,
 }
 
@@ -60,7 +60,7 @@ pub struct immuta_batch {
     pub count: usize,
     /// 0.
     pub reserved: u64,
-    /// The library's.
+    /// For the library's use.
     pub token: u64,
 }
 
@@ -77,7 +77,7 @@ struct Rows(#[expect(dead_code, reason = "kept for the caller, who reads it")] V
 // SAFETY: plain numbers, and addresses that are the caller's to follow: nothing on this side reads through them.
 unsafe impl Send for Rows {}
 
-/// Gives a record back. Its descriptor is free for others at once, its data must not be touched any more.
+/// Gives a record back. Its descriptor is free for other records at once; its data must not be touched any more.
 ///
 /// record: a record, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
 ///

@@ -1,7 +1,7 @@
 //! Sinks: where the functions of a codec put their output.
 //!
-//! A sink is lent for the time of one call of such a function, and only to its thread. So each thread keeps a list of those it has
-//! been lent, the innermost first, and a pointer that is not on it is refused without being followed.
+//! A sink is lent for the time of one call of such a function, and only to its thread. So each thread keeps a list of
+//! the sinks it has been lent, the innermost first, and a pointer that is not on it is refused without being followed.
 
 use super::guard::Call;
 use super::handle::Misuse;
@@ -31,7 +31,7 @@ thread_local! {
     static INNERMOST: Cell<*const Loan> = const { Cell::new(null()) };
 }
 
-/// Calls `function` with a pointer that `immuta_sink_write` takes for `sink`, until it returns.
+/// Calls `function` with a pointer that `immuta_sink_write` accepts as `sink`, until `function` returns.
 pub fn lend<R>(sink: &mut Sink, function: impl FnOnce(*mut immuta_sink) -> R) -> R {
     /// Ends the loan, also when the function does not return.
     struct End(*const Loan);
@@ -57,7 +57,7 @@ pub fn lend<R>(sink: &mut Sink, function: impl FnOnce(*mut immuta_sink) -> R) ->
 ///
 /// Returns IMMUTA_OK;
 /// IMMUTA_E_TOO_LARGE: the output would be larger than max_record_size; IMMUTA_E_NO_MEMORY: the system refused memory.
-/// After either the append or the read fails with this status, whatever the codec's function returns;
+/// After either of the two, the append or the read fails with this status, whatever the codec's function returns;
 /// IMMUTA_E_HANDLE: this is no sink of a function that is running on this thread.
 ///
 /// Threads: the one of the codec's function.
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn immuta_sink_write(sink: *mut immuta_sink, data: *const 
     })
 }
 
-/// The loan behind the pointer.
+/// The loan that the pointer names.
 fn find<'a>(sink: *mut immuta_sink) -> Result<&'a Loan, Misuse> {
     if sink.is_null() {
         return Err(Misuse::Null);

@@ -5,8 +5,8 @@
 use crate::error::ErrorKind;
 use std::ffi::CStr;
 
-/// What a call answers: 0 is success, a positive value means that nothing failed but there is no result, a negative
-/// one is an error. Numbers are never reused; a newer library may return ones that this header does not know.
+/// The answer of a call: 0 is success, a positive value means that nothing failed but there is no result, a negative
+/// value is an error. Numbers are never reused; a newer library may return numbers that this header does not know.
 pub type immuta_status = i32;
 
 /// Success.
@@ -31,7 +31,7 @@ pub const IMMUTA_E_EXISTS: i32 = -5;
 pub const IMMUTA_E_NOT_FOUND: i32 = -6;
 /// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its place.
 pub const IMMUTA_E_MISSING: i32 = -7;
-/// Another writer has the namespace open; the message names its process where it can.
+/// Another writer has the namespace open; the message names that writer's process where it can.
 pub const IMMUTA_E_LOCKED: i32 = -8;
 /// The log was opened read-only, or the file system is.
 pub const IMMUTA_E_READ_ONLY: i32 = -9;
@@ -39,11 +39,11 @@ pub const IMMUTA_E_READ_ONLY: i32 = -9;
 pub const IMMUTA_E_PERMISSION: i32 = -10;
 /// Not a regular file, or not a directory where one is needed.
 pub const IMMUTA_E_NOT_REGULAR: i32 = -11;
-/// This file system, kernel or build of the library cannot do it.
+/// This file system, kernel or build of the library cannot do what the call asks for.
 pub const IMMUTA_E_UNSUPPORTED: i32 = -12;
 /// No room: disk, quota or file size limit. Nothing changed; the same call succeeds once there is room.
 pub const IMMUTA_E_NO_SPACE: i32 = -13;
-/// The memory was refused. Nothing changed.
+/// The system refused memory. Nothing changed.
 pub const IMMUTA_E_NO_MEMORY: i32 = -14;
 /// A limit of the process or the system was reached: descriptors, threads, mappings.
 pub const IMMUTA_E_LIMIT: i32 = -15;
@@ -53,12 +53,12 @@ pub const IMMUTA_E_IO: i32 = -16;
 pub const IMMUTA_E_POISONED: i32 = -17;
 /// The log was shut down or closed.
 pub const IMMUTA_E_CLOSED: i32 = -18;
-/// Another thread is using this object, which is for one thread at a time.
+/// Another thread is using this object; one thread at a time may use it.
 pub const IMMUTA_E_BUSY: i32 = -19;
 /// There is a record, but every reader descriptor of the namespace was held until the deadline.
 pub const IMMUTA_E_POOL: i32 = -20;
-/// The record is larger than max_record_size allows, stored or decoded; or a log without an index file has too many records to be
-/// read.
+/// The record is larger than max_record_size allows, stored or decoded; or a log without an index file has too many
+/// records to be read.
 pub const IMMUTA_E_TOO_LARGE: i32 = -21;
 /// immuta_append_at expected another number; number of the error struct is the next one.
 pub const IMMUTA_E_CONFLICT: i32 = -22;
@@ -70,7 +70,7 @@ pub const IMMUTA_E_TRUNCATED: i32 = -24;
 pub const IMMUTA_E_AMBIGUOUS: i32 = -25;
 /// A file of another layout: one of another version of the original, or not a log at all. Nothing was changed.
 pub const IMMUTA_E_LAYOUT: i32 = -26;
-/// A format newer than this library.
+/// The format is newer than this library.
 pub const IMMUTA_E_VERSION: i32 = -27;
 /// The index file belongs to another log or to another time of this one. Nothing was changed.
 pub const IMMUTA_E_MISMATCH: i32 = -28;
@@ -78,7 +78,7 @@ pub const IMMUTA_E_MISMATCH: i32 = -28;
 pub const IMMUTA_E_REPLACED: i32 = -29;
 /// The log was written with other codecs than those named when it was opened. Nothing was changed.
 pub const IMMUTA_E_CODEC: i32 = -30;
-/// A codec could not encode or decode this record; os_error is what a function of the caller's returned.
+/// A codec could not encode or decode this record; os_error is the value that a function of the caller's returned.
 pub const IMMUTA_E_CODEC_FAILED: i32 = -31;
 /// A callback of the caller's failed; its value is os_error of the error struct.
 pub const IMMUTA_E_CALLBACK: i32 = -32;

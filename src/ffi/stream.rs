@@ -14,23 +14,23 @@ use crate::options::Timeout;
 use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 use std::ptr::null_mut;
 
-/// A position in a namespace. Takes memory only: there can be any number, waiting or not.
+/// A position in a namespace. A stream takes memory only: there can be any number of streams, waiting or not.
 ///
 /// Threads: one, except where a function says more.
 pub struct immuta_stream {
     _opaque: [u8; 0],
 }
 
-/// A stream, and beside its position what may reach it while it waits.
+/// A stream: its position, and the interrupter, which can reach the stream while it waits.
 pub struct Body {
     position: AtomicRefCell<Position>,
     interrupter: Interrupter,
 }
 
-/// What one thread at a time uses.
+/// The part that one thread at a time uses.
 pub struct Position {
     pub stream: Stream,
-    /// Where in the table of loans its record was kept last.
+    /// The place in the table of loans that the stream's last record had.
     slot: usize,
 }
 
@@ -102,11 +102,11 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
 
 /// Waits for the next record and lends it to the caller.
 ///
-/// The wait needs no descriptor. When there is a record, a reader descriptor is taken for it, if need be by waiting
-/// for one, until the same deadline.
+/// The wait needs no descriptor. When there is a record, the call takes a reader descriptor for it; if all are held, it
+/// waits for one, until the same deadline.
 ///
-/// A deadlock of one's own making: a thread that holds records of a namespace, and waits here without a deadline while
-/// all its reader descriptors are held, waits for itself. Give records back first, allow more readers
+/// A thread can deadlock itself: it holds records of a namespace, and waits here without a deadline while all reader
+/// descriptors of the namespace are held. Then it waits for itself. Give records back first, allow more readers
 /// (immuta_options_set_reader_count), or set a deadline.
 ///
 /// On any error the position stays, so that the call can be made again; immuta_stream_seek passes over a bad record.
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
 /// record_out: the record, for immuta_record_done.
 /// error:      NULL, or written on failure only; number and offset name the record.
 ///
-/// Returns IMMUTA_OK: the stream stands behind this record now;
+/// Returns IMMUTA_OK: the stream is now positioned after this record;
 /// IMMUTA_TIMEOUT: no record before the deadline;
 /// IMMUTA_INTERRUPTED: immuta_stream_interrupt was called;
 /// IMMUTA_E_POOL: there is a record, but every reader descriptor was held until the deadline;
@@ -160,8 +160,9 @@ pub unsafe extern "C" fn immuta_stream_next(
 
 /// Waits for the next records and lends them to the caller, as many as there are within the limits.
 ///
-/// The same as immuta_stream_next, with one reader descriptor for all of the records. It does not wait for more when
-/// there is one. When a record on the way is bad, the good ones before it are lent, and the next call fails.
+/// The same as immuta_stream_next, with one reader descriptor for all of the records. The call does not wait for more
+/// records when there is one. When a record on the way is bad, the good ones before it are lent, and the next call
+/// fails.
 ///
 /// stream:      a stream.
 /// max_records: 1 or more.
@@ -171,7 +172,7 @@ pub unsafe extern "C" fn immuta_stream_next(
 /// batch_out:   the records, for immuta_batch_done.
 /// error:       NULL, or written on failure only; number and offset name the record.
 ///
-/// Returns IMMUTA_OK: the stream stands behind the last of these records now; IMMUTA_E_ARGUMENT: max_records or
+/// Returns IMMUTA_OK: the stream is now positioned after the last of these records; IMMUTA_E_ARGUMENT: max_records or
 /// max_bytes is 0; else as immuta_stream_next does.
 ///
 /// Ownership: the batch is the caller's until immuta_batch_done, also after the stream and the log are gone.
@@ -206,10 +207,10 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
     })
 }
 
-/// Moves a stream, forwards or backwards. Records on loan are not concerned.
+/// Moves a stream, forwards or backwards. This does not affect records on loan.
 ///
 /// stream: a stream.
-/// number: of the record that comes next; if it is not there yet, the stream waits for it. To pass over a bad record:
+/// number: of the record that comes next; if it does not exist yet, the stream waits for it. To pass over a bad record:
 ///         its number + 1.
 /// error:  NULL, or written on failure only.
 ///
@@ -230,7 +231,7 @@ pub unsafe extern "C" fn immuta_stream_seek(
     })
 }
 
-/// Tells which record comes next.
+/// Says which record comes next.
 ///
 /// stream:     a stream.
 /// number_out: the number of the record that immuta_stream_next would lend.
@@ -249,9 +250,9 @@ pub unsafe extern "C" fn immuta_stream_position(stream: *mut immuta_stream, numb
     })
 }
 
-/// Ends a wait: the immuta_stream_next or immuta_stream_next_batch that waits now, or else the next one that is
-/// called, answers IMMUTA_INTERRUPTED, once, however often this was called before. The stream goes on from where it
-/// is. Its descriptor for event loops, if it has one, becomes readable.
+/// Ends a wait. The immuta_stream_next or immuta_stream_next_batch that waits now answers IMMUTA_INTERRUPTED, or else
+/// the next one called does. It answers so once, however often immuta_stream_interrupt was called before. The stream
+/// goes on from where it is. Its descriptor for event loops, if it has one, becomes readable.
 ///
 /// stream: a stream that is not done before this call returns.
 ///
@@ -275,10 +276,10 @@ pub unsafe extern "C" fn immuta_stream_interrupt(stream: *mut immuta_stream) -> 
 /// Releases a stream. Records and batches it lent stay valid until they are done.
 ///
 /// stream: a stream that no other thread is using, or NULL. To end another thread's wait: immuta_stream_interrupt,
-///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs, nothing
-///         is done: the stream remains, to be released later.
+///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs, this
+///         call does nothing: the stream remains, to be released later.
 ///
-/// Threads: one, and nothing may use it afterwards.
+/// Threads: one, and nothing may use the stream afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
@@ -292,7 +293,7 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
 }
 
 impl Body {
-    /// The position, which one call at a time has: another one does not wait for it.
+    /// The position. One call at a time has it: another call is refused and does not wait.
     pub fn enter(&self) -> Result<AtomicRefMut<'_, Position>> {
         let busy = |_| {
             Error::new(
@@ -309,7 +310,7 @@ fn give_stream(stream: Stream) -> Result<*mut immuta_stream> {
     give(Body { interrupter, position: AtomicRefCell::new(Position { stream, slot: first_preferred() }) })
 }
 
-/// What was read could not be lent: the stream goes back to it, so that nothing is passed over.
+/// A record that was read could not be lent: the stream goes back to it, so that nothing is passed over.
 #[cold]
 fn step_back(stream: &mut Stream, number: u64, error: Error) -> Result<()> {
     stream.seek(number)?;

@@ -169,7 +169,7 @@ fn misaligned_pointers_are_refused() {
     let fixture = Fixture::new();
     let mut bytes = [0_u64; 80];
     let odd = bytes.as_mut_ptr().wrapping_byte_add(1);
-    // SAFETY: room enough behind each of these pointers.
+    // SAFETY: each of these pointers leads to enough room.
     unsafe {
         assert_eq!(immuta_sync(fixture.log.wrapping_byte_add(1), 0, null_mut()), IMMUTA_E_HANDLE);
         assert_eq!(immuta_append(fixture.log, 0, null(), 0, odd.cast(), null_mut()), IMMUTA_E_ARGUMENT);

@@ -9,9 +9,9 @@
 //!   free --claim--> filling --store--> lent --claim--> emptying --store--> free ...
 //! ```
 //!
-//! A claim is a compare-and-exchange, and only who claimed a slot touches its loan before it stores the next turn. A
-//! slot that another thread had claimed at the moment of a fork stays so in the child and is passed over there; tokens
-//! of the parent reach no slot in the child.
+//! A claim is a compare-and-exchange. Only the thread that claimed a slot touches its loan, until it stores the next
+//! turn. A slot that another thread had claimed at the moment of a fork stays so in the child and is passed over there;
+//! tokens of the parent reach no slot in the child.
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::storage::fork;
@@ -78,7 +78,7 @@ impl<T: Send> Loans<T> {
         Ok(u64::from(lent) << VERSION_SHIFT | fork_number() << FORK_SHIFT | index as u64)
     }
 
-    /// What a token names, which it does once; `None` for a token that names nothing (any more).
+    /// The loan that a token names, once; `None` for a token that names nothing (any more).
     #[expect(clippy::cast_possible_truncation, reason = "the fields of a token are no wider than these types")]
     pub fn take_back(&self, token: u64) -> Option<ReturnedLoan<T>> {
         let lent = (token >> VERSION_SHIFT) as u32;
@@ -186,7 +186,7 @@ fn slots_before(chunk_index: usize) -> usize {
     if chunk_index == 0 { 0 } else { FIRST_CHUNK_SLOTS << (chunk_index - 1) }
 }
 
-/// The slot for a borrower to prefer who has used none yet. From then on it is the one used last: most often it is free
+/// The slot that a new borrower prefers. Later it prefers the slot that it used last: most often that slot is free
 /// again, and still in the cache.
 pub fn first_preferred() -> usize {
     static BORROWERS: AtomicUsize = AtomicUsize::new(0);

@@ -15,9 +15,9 @@ use atomic_refcell::AtomicRefCell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
-/// Records on their way into a namespace, in memory until the commit: nobody else sees them before, and nothing of
-/// them is left if the process ends. There can be any number at once, in one namespace, too; they neither block nor
-/// see each other.
+/// Records on their way into a namespace, in memory until the commit. No reader sees them before the commit, and
+/// nothing of them is left if the process ends. There can be any number of transactions at once, in one namespace, too;
+/// they neither block nor see each other.
 ///
 /// Threads: one.
 pub struct immuta_txn {
@@ -29,7 +29,7 @@ impl Opaque for immuta_txn {
     const MAGIC: u64 = u64::from_le_bytes(*b"imTxnOpn");
 }
 
-/// Begins a transaction. It takes memory only, and keeps nobody from appending.
+/// Begins a transaction. A transaction takes memory only, and blocks no append.
 ///
 /// log:     an open log.
 /// ns:      number of the namespace.
@@ -39,7 +39,7 @@ impl Opaque for immuta_txn {
 /// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
 /// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_NO_MEMORY.
 ///
-/// Ownership: the transaction is the caller's until one of the two takes it back, also after the log is closed.
+/// Ownership: the transaction is the caller's until commit or rollback takes it back, also after the log is closed.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -104,12 +104,12 @@ pub unsafe extern "C" fn immuta_txn_appendv(
 }
 
 /// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens, and readers
-/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. The transaction is released, whatever the answer is but
-/// IMMUTA_E_BUSY: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
+/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. Unless the answer is IMMUTA_E_BUSY, the transaction
+/// is released: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
 ///
 /// txn:          a transaction that no other thread is using. In a codec's function that this call runs, it is released
 ///               already: IMMUTA_E_HANDLE.
-/// appended_out: may be NULL. Of a transaction without records the count is 0, and nothing was appended.
+/// appended_out: may be NULL. For a transaction without records the count is 0, and nothing was appended.
 /// error:        NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns; IMMUTA_E_CLOSED: also when the log was closed since; IMMUTA_E_BUSY: another

@@ -38,9 +38,9 @@ pub enum CodecsIn {
 #[derive(Clone, Debug)]
 pub struct Header {
     pub identity: Result<Identity, IdentityError>,
-    /// The ids of the codec chain, from page 0 or, where that does not know them, from page 3; `None`: unknown.
+    /// The ids of the codec chain, from page 0 or, where page 0 does not know them, from page 3; `None`: unknown.
     pub codecs: Option<codecs::ChainIds>,
-    /// Checkpoints A and B; `None` where the page is none of this log.
+    /// Checkpoints A and B; `None` where the page is not one of this log.
     pub checkpoints: [Option<Checkpoint>; 2],
     pub file_size_bytes: u64,
 }
@@ -71,7 +71,8 @@ impl Header {
         }
     }
 
-    /// The newest checkpoint and its slot. A clean one counts as open when the other page is damaged: it may be the newer.
+    /// The newest checkpoint and its slot. A clean one counts as open when the other page is damaged: that page may be
+    /// the newer.
     pub fn newest(&self) -> Option<(Checkpoint, usize)> {
         let [a, b] = self.checkpoints;
         match (a, b) {
@@ -89,7 +90,7 @@ impl Header {
     }
 }
 
-/// The refusal when record `number` was appended under a chain that the index file does not tell any more.
+/// The refusal when record `number` was appended under a chain that the index file does not name any more.
 pub fn lost_codecs(number: u64) -> Error {
     let message = format_args!(
         "record {number} went through codecs that the index file named at offset {CHAIN_PAGE_OFFSET}, which is damaged; restore the index file, or import the record file with its codecs named"
@@ -115,7 +116,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// The first entry from that of record `number` on that is not in a hole, all of it; `None` when all others are.
+    /// The first entry, from that of record `number` on, that does not lie entirely in a hole; `None` when all of them
+    /// do.
     fn next_there(&self, number: u64) -> Result<Option<u64>> {
         let Some(offset) = entry_offset(number) else { return Ok(None) };
         let data = self.file.next_data(offset).map_err(|error| Error::os("looking for index entries", &error))?;
@@ -135,12 +137,13 @@ impl Index {
 pub struct Run {
     first: u64,
     entries: Vec<[u8; ENTRY_BYTES]>,
-    /// The entry decoded last: the next record's entry says where this one ends, and is asked for again.
+    /// The entry decoded last. It is asked for to find where the record before it ends, and again for its own record.
     last: Option<(u64, Entry)>,
 }
 
 impl Run {
-    /// The entry of record `number`, reading on, but never entry `limit` or beyond; `None` when it is not valid.
+    /// The entry of record `number`; `None` when it is not valid. Further entries may be read, but never entry `limit`
+    /// or beyond.
     #[inline]
     pub fn entry(&mut self, index: &Index, number: u64, limit: u64) -> Result<Option<&Entry>> {
         if !matches!(self.last, Some((known, _)) if known == number) {
@@ -149,7 +152,8 @@ impl Run {
         Ok(self.last.as_ref().map(|(_, entry)| entry))
     }
 
-    /// The first valid entry of those of `numbers`; what lies in holes of the index file is not read, and `watch` is told of the rest.
+    /// The first valid entry of those of `numbers`. Entries in holes of the index file are not read; `watch` is told of
+    /// the rest.
     pub fn next_valid(
         &mut self,
         index: &Index,
@@ -212,7 +216,7 @@ impl Run {
         self.entries.try_reserve_exact(count).map_err(|_| no_memory("index entries", (count * ENTRY_BYTES) as u64))?;
         self.entries.resize(count, [0; ENTRY_BYTES]);
         let read = index.file.read_at(offset, self.entries.as_flattened_mut());
-        // Of a read that failed nothing is held: zeros would pass for a damaged entry the next time.
+        // Nothing is held of a read that failed: zeros would pass for a damaged entry the next time.
         self.entries.truncate(read.as_ref().map_or(0, |read| read / ENTRY_BYTES));
         read.map(drop).map_err(|error| Error::os(format_args!("reading the index entry of record {number}"), &error))
     }

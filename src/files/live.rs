@@ -10,10 +10,10 @@ use std::io::{self, Read};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-/// Its length as text: 32 digits in five groups.
+/// The length of a boot id as text: 32 digits in five groups.
 const BOOT_ID_TEXT_BYTES: usize = 36;
 
-/// How often a page is created again because a reader was faster, and its page cannot be used.
+/// How often a page is created again because a reader was faster, and that reader's page cannot be used.
 const CREATE_TRIES: usize = 8;
 
 /// The random number the kernel drew at boot; zeros where it cannot be read. Read once, so that a look takes no descriptor for it.
@@ -52,8 +52,8 @@ pub struct Live {
 }
 
 impl Live {
-    /// The page of `namespace` for its writer: opened, or created anew when it is missing, malformed or not writable. A writer goes on
-    /// without one; the error is for its report.
+    /// The page of `namespace` for its writer: opened, or created again when it is missing, malformed or not writable.
+    /// A writer goes on without a page; the error is for its report.
     pub fn attach_writer(storage: &dyn Storage, namespace: &str, log: &dyn File) -> io::Result<Live> {
         let name = file_name(namespace);
         let mut tries = 0;
@@ -73,8 +73,8 @@ impl Live {
         }
     }
 
-    /// The page of `namespace` for a reader: mapped where it may be written, else only read; created where that is possible, unless it
-    /// would be none that the writer can write.
+    /// The page of `namespace` for a reader: mapped where it may be written, else only read. A page is created where
+    /// that is possible, unless the writer could not write it.
     pub fn attach_reader(storage: &dyn Storage, namespace: &str, log: &dyn File) -> Option<Live> {
         let name = file_name(namespace);
         Live::open(storage, &name, OpenMode::Write).or_else(|| Live::open(storage, &name, OpenMode::Read)).or_else(
@@ -88,7 +88,8 @@ impl Live {
     /// Says in an existing page that the writer is not ready, before a refusal is possible.
     pub fn clear_ready(storage: &dyn Storage, namespace: &str) {
         if let Some(live) = Live::open(storage, &file_name(namespace), OpenMode::Write) {
-            // A page that cannot be written is created anew later, or done without; until then readers see by the checkpoint whose word it is.
+            // A page that cannot be written is created again later, or the writer does without one. Until then readers
+            // see by the checkpoint which writer the page is of.
             let _ = live.set_ready_epoch(0);
         }
     }
@@ -152,12 +153,12 @@ impl Live {
     pub fn ready_epoch(&self) -> u64 {
         match &self.page {
             Some(page) => page.u64_at(READY_EPOCH.offset()).load(Ordering::Acquire),
-            // Whoever cannot read it is told by the look that follows.
+            // A reader that cannot read the page learns from the look that follows.
             None => self.snapshot().ok().flatten().map_or(0, |snapshot| snapshot.ready_epoch),
         }
     }
 
-    /// Has readers look that go by another epoch: that of a writer which is ready, or 0 when none is.
+    /// Sets the epoch of the writer that is ready, or 0 when none is. Readers that use another epoch then look.
     pub fn set_ready_epoch(&self, epoch: u64) -> io::Result<()> {
         match &self.page {
             Some(page) => {

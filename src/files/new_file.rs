@@ -13,8 +13,8 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Makes a file for the name `name`, to be read and written by whoever may do so with `record`, a record file: `write` fills it, and it is
-    /// synced after that. A failure leaves nothing of it.
+    /// Makes a file for the name `name`. The users that may read or write `record`, a record file, may do the same with
+    /// the new file. `write` fills the new file, which is synced after that. A failure leaves nothing of it.
     ///
     /// # Errors
     /// Those of `write`, and of the system: no room, or no permission.
@@ -36,10 +36,10 @@ impl NewFile {
         Ok(NewFile { file, temporary })
     }
 
-    /// Gives it the name `name`, in place of the file that may have it, durably.
+    /// Gives the file the name `name`, durably, in place of a file that may have that name.
     ///
     /// # Errors
-    /// The system refuses: nothing is left of the file, or it has its name, which a crash may take back.
+    /// The system refuses: nothing is left of the file, or the file has its name, which a crash may take back.
     pub fn install(self, storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {
         let renamed = storage.rename(&self.temporary, name);
         if renamed.is_err() {

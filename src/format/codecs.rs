@@ -1,7 +1,8 @@
 //! The codec chain in the index file: a count and ids, in page 0 or, for a log that was adopted, in page 3.
 //!
-//! Page 0 is written once, before anybody knows what the records of an adopted log went through. So it says "unknown", and page 3 gets
-//! the chain before the first append. Torn or never written it does not verify, and the chain is still unknown.
+//! Page 0 is written once, before it is known what the records of an adopted log went through. So it says "unknown",
+//! and page 3 gets the chain before the first append. If page 3 is torn or was never written, it does not verify, and
+//! the chain is still unknown.
 //!
 //! ```text
 //!   chain       0 magic 89 49 4D 43 0D 0A 1A 0A     8 u32 codec count     12 u32 codec ids [16]     76 zero

@@ -133,7 +133,7 @@ pub enum State {
     Poisoned,
 }
 
-/// How appends were made durable under a checkpoint; recovery goes by this.
+/// How appends were made durable under a checkpoint; recovery uses this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Durable,
@@ -222,7 +222,7 @@ pub struct Entry {
     pub last_of_batch: bool,
     /// Indexed later; the checksum is not from the time of writing.
     pub adopted: bool,
-    /// A repair found it damaged: the checksum is that of the bytes it left, and nobody is given them.
+    /// A repair found it damaged: the checksum is that of the bytes it left, and no reader is given them.
     pub quarantined: bool,
 }
 
@@ -245,8 +245,8 @@ impl Entry {
         Entry { offset, time_ns, crc, last_of_batch, adopted: false, quarantined: false }
     }
 
-    /// Whether `self` and `other`, entries of one number, can be of one record. One that was indexed later has a time of its own, and one
-    /// that a repair found damaged a checksum.
+    /// Whether `self` and `other`, entries of one number, can be of one record. An entry that was indexed later has its
+    /// own time, and one that a repair found damaged has its own checksum.
     pub fn is_of_the_same_record(&self, other: &Entry) -> bool {
         let has_same_time = self.time_ns == other.time_ns || self.adopted || other.adopted;
         let has_same_crc = self.crc == other.crc || self.quarantined || other.quarantined;

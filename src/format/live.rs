@@ -41,7 +41,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The fields for a fresh page, with nobody asleep.
+    /// The fields for a fresh page, with no sleepers.
     pub fn encode(&self) -> Page {
         let mut page = [0; PAGE_SIZE_BYTES];
         MAGIC_FIELD.set(&mut page, MAGIC);

@@ -1,7 +1,7 @@
 //! Every byte on disk: one file per file kind, each with its drawing, its encoder and its decoder.
 //!
-//! All integers are little-endian. Nothing here does input or output, and nothing here trusts what it decodes: lengths and
-//! offsets are checked by the caller against the sizes of the files before they are used. docs/format.md has the same
+//! All integers are little-endian. Nothing here does input or output, and nothing here trusts what it decodes. The
+//! caller checks lengths and offsets against the sizes of the files before they are used. docs/format.md has the same
 //! drawings in prose.
 
 pub mod codecs;

@@ -10,7 +10,7 @@ use crate::storage::{Storage, open_directory};
 use crate::util::memory;
 use std::path::Path;
 
-/// A record file by its name, or what is called like one.
+/// A record file, or anything else with the name of one.
 #[derive(Debug)]
 pub struct FoundNamespace {
     /// What the namespace is called.
@@ -29,7 +29,7 @@ pub fn scan(directory: &Path, options: &Options) -> Result<Vec<FoundNamespace>> 
     scan_on(storage.as_ref(), options)
 }
 
-/// Looks around on a given engine, for tests.
+/// Scans on a given engine, for tests.
 #[doc(hidden)]
 pub fn scan_on(storage: &dyn Storage, options: &Options) -> Result<Vec<FoundNamespace>> {
     let named = Chain::new(&options.codecs)?;
@@ -59,8 +59,8 @@ pub fn names(storage: &dyn Storage) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Passes over the `refusal` of what is called like the record file of `name` and is no namespace: it is not whole yet, or something else.
-/// One with an index file is a namespace, whose damage is not passed over.
+/// Passes over the `refusal` of what has the name of a record file, that of `name`, and is no namespace: it is not
+/// whole yet, or something else. What has an index file is a namespace, and its damage is not passed over.
 ///
 /// # Errors
 /// The refusal of a namespace, and those of the system, which say nothing about the file.

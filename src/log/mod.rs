@@ -91,7 +91,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log in `directory`: all namespaces named or none.
+    /// Opens the log in `directory`: either all of the named namespaces or none.
     ///
     /// # Errors
     /// Whatever keeps one of them from being opened; `error.ns` says which.
@@ -300,7 +300,8 @@ impl Log {
         Ok(appended)
     }
 
-    /// Appends one record that `read` delivers piece by piece: it fills a buffer, answers 0 at the end, or a negative value to give up.
+    /// Appends one record that `read` delivers piece by piece: `read` fills a buffer, returns 0 at the end, or a negative
+    /// value to give up.
     ///
     /// # Errors
     /// As [`Log::append`]; [`ErrorKind::Callback`] with the value in `os_error`.
@@ -332,7 +333,7 @@ impl Log {
         }
     }
 
-    /// Whether it was opened with codecs, whose functions may be the caller's.
+    /// Whether the log was opened with codecs, whose functions may be the caller's.
     pub(crate) fn has_named_codecs(&self) -> bool {
         !self.options.codecs.is_empty()
     }
@@ -403,7 +404,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        // Whoever wants to know how it went calls shutdown first.
+        // A caller that needs the outcome calls `shutdown` first.
         let _ = self.shutdown();
     }
 }

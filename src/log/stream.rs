@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 /// Bytes a batch spans at most, unless its first record alone is larger.
 const BATCH_SPAN_BYTES_MAX: u64 = 64 << 20;
-/// How often a call that waits for a descriptor looks whether it was interrupted: nothing that a signal handler may do wakes it.
+/// How often a call that waits for a descriptor checks for an interrupt: nothing that a signal handler may do wakes it.
 const POOL_SLICE: Duration = Duration::from_secs(1);
 
 /// What a waiting call came back with.
@@ -56,7 +56,7 @@ pub struct Stream {
     interrupt: Arc<Interrupt>,
     index: OpenIndex,
     run: Run,
-    /// Visible when last asked: below it no question is needed.
+    /// The visible count and end when last asked: a position below that count needs no new question.
     visible: (u64, u64),
     /// Rollbacks of the log this stream knows of.
     rollbacks: u64,
@@ -121,7 +121,7 @@ impl Stream {
     /// Goes to record `number`; beyond the end the next call waits there.
     ///
     /// # Errors
-    /// None today; room for positions that are gone.
+    /// None today; room for an error about positions that are gone.
     pub fn seek(&mut self, number: u64) -> Result<()> {
         self.go_to(number);
         Ok(())
@@ -194,7 +194,7 @@ impl Stream {
         record.decode(&self.index.chain, self.namespace.max_record_size_bytes)
     }
 
-    /// The batch as it was appended, and of it what fits.
+    /// The batch as it was appended, with as many of its records as fit.
     fn decode_batch(&mut self, batch: Batch, max_bytes: u64) -> Result<Batch> {
         if self.index.is_plain() {
             return Ok(batch);
@@ -230,7 +230,7 @@ impl Stream {
     fn wait_until_ready(&mut self, timeout: Timeout) -> Result<Next<Guard<Reader>>> {
         // Looking around opens, reads and closes files.
         let _deferred = cancel::defer();
-        // What is there already needs no clock.
+        // A record that is already visible needs no clock.
         let mut deadline = None;
         loop {
             match self.wait_for_record(timeout, &mut deadline)? {
@@ -286,14 +286,15 @@ impl Stream {
         }
     }
 
-    /// Whether the record at the position was seen already and nothing comes first: no interrupt, no change of the files,
-    /// which only a read-only log has to look out for. (After the end of the log the pool lends no reader.)
+    /// Whether the record at the position was seen already and nothing comes first: no interrupt and no change of the
+    /// files. Only a read-only log has to look out for such a change. (After the end of the log the pool lends no
+    /// reader.)
     #[inline]
     fn has_record_at_hand(&self) -> bool {
         self.position < self.visible.0 && !self.interrupt.is_raised() && self.following.is_none()
     }
 
-    /// Has what is visible brought up to date, where no writer of this process does it.
+    /// Brings what is visible up to date, where no writer of this process does so.
     fn refresh(&self) {
         if let Some(Following { follower, .. }) = &self.following {
             follower.refresh();
@@ -312,12 +313,12 @@ impl Stream {
         self.following.as_ref().map_or(Duration::MAX, |following| following.follower.look_due_in())
     }
 
-    /// How often what streams were shown was rolled back.
+    /// How often records that streams were shown were rolled back.
     fn rollback_count(&self) -> u64 {
         self.following.as_ref().map_or(0, |following| following.follower.rollbacks())
     }
 
-    /// An interrupt, the end of the log, or a record: what ends a wait but time.
+    /// What ends a wait, other than time: an interrupt, the end of the log, or a record.
     fn reason_to_go(&mut self) -> Result<Option<Next<()>>> {
         if self.interrupt.take() {
             return Ok(Some(Next::Interrupted));
@@ -344,7 +345,7 @@ impl Stream {
         woken
     }
 
-    /// Whether the record at the position is visible; asks anew only when it was not.
+    /// Whether the record at the position is visible; asks the namespace again only when it was not.
     fn has_record(&mut self) -> Result<bool> {
         if self.following.is_some() {
             self.follow_files()?;
@@ -356,7 +357,7 @@ impl Stream {
         Ok(self.position < self.visible.0)
     }
 
-    /// The entry of record `number`, reading on but never entry `limit` or beyond.
+    /// The entry of record `number`. Further entries may be read, but never entry `limit` or beyond.
     #[inline]
     fn entry(&mut self, number: u64, limit: u64) -> Result<&Entry> {
         self.valid_entry(number, limit)?.ok_or_else(|| damaged_entry(number))
@@ -371,8 +372,8 @@ impl Stream {
         self.run.entry(&self.index.index, number, limit)
     }
 
-    /// Puts into the reader where record `number` lies: it ends where the next begins, or, being the last, where its size
-    /// word says.
+    /// Sets the reader's location to that of record `number`. The record ends where the next begins or, if it is the
+    /// last, where its size word says.
     fn place(&mut self, reader: &mut Reader, number: u64, count: u64, committed_end: u64) -> Result<()> {
         let entry = self.entry(number, count)?;
         if entry.quarantined {
@@ -387,7 +388,7 @@ impl Stream {
         reader.place.set_end(end, committed_end, self.namespace.max_record_size_bytes)
     }
 
-    /// The places of the records of a batch; it ends before the first that cannot be placed.
+    /// The locations of the records of a batch; it ends before the first record that cannot be located.
     fn places(
         &mut self,
         reader: &mut Reader,

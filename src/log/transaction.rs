@@ -54,7 +54,7 @@ impl<L: Deref<Target = Log>> Transaction<L> {
         self.append_staged()
     }
 
-    /// [`Transaction::commit`] for who lets go of the transaction later: it is not to be used again.
+    /// [`Transaction::commit`] for a caller that drops the transaction later and must not use it again.
     pub(crate) fn append_staged(&self) -> Result<Appended> {
         let mut records: Vec<&[u8]> = Vec::new();
         records

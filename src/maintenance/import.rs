@@ -1,8 +1,10 @@
-//! Records of a file in whatever layout the original ever wrote, into a new namespace. The file is only read.
+//! Imports the records of a file, in whatever layout the original ever wrote, into a new namespace. The file is only
+//! read.
 //!
-//! The record file is built under a temporary name, compared with its source once more, and renamed over an empty file that was locked
-//! before: so nobody opens it until the index file is there, too. Cut before the rename, an import leaves nothing that counts; cut
-//! after it, a whole log, which the next writer adopts.
+//! The record file is built under a temporary name, compared with its source once more, and renamed over an empty file
+//! that was locked before. So no process opens it until the index file exists, too. An import that is interrupted
+//! before the rename leaves nothing that counts. One that is interrupted after it leaves a whole log, which the next
+//! writer adopts.
 
 mod source;
 
@@ -35,16 +37,16 @@ use std::time::Instant;
 
 /// Bytes copied or compared between two calls of the progress callback.
 const PIECE_BYTES: u64 = 1 << 20;
-/// How often the empty record file is claimed again because somebody else made or removed it.
+/// How often the empty record file is claimed again because another opener made or removed it.
 const CLAIM_TRIES: usize = 8;
 
 /// Imports `source_file` into the new namespace `name` of the log in `directory`, which is created like that of a log.
 ///
-/// `progress` is told the bytes dealt with and in all, each counted twice: copied, and compared; answering `false` ends the import, and
-/// nothing is left of it.
+/// `progress` gets the bytes done and the total, each byte counted twice: copied, and compared. If `progress` returns
+/// `false`, the import ends, and nothing is left of it.
 ///
 /// # Errors
-/// What the file or the namespace is not; nothing is left then.
+/// When the file or the namespace is not as required; nothing is left then.
 pub fn import(
     source_file: &Path,
     directory: &Path,
@@ -91,7 +93,7 @@ pub fn import_on(
     if made.is_err() {
         target.clear();
     }
-    // As long as there may be something to clear, nobody else begins to use it.
+    // As long as there may be something to clear, no other process begins to use it.
     drop((claim, lock));
     made?;
     let count = source.fit.count;
@@ -118,7 +120,8 @@ impl Target<'_> {
         Error::new(ErrorKind::Exists, message).of_file(self.site.storage.path(), name)
     }
 
-    /// Refuses to import beside what may know records. What a creation or another import leaves that was killed knows none.
+    /// Refuses to import beside files that may know records. Files that a killed creation or another killed import
+    /// leaves know none.
     fn refuse_existing(&self) -> Result<()> {
         match recovery::refuse_if_index_knows_records(&self.site) {
             Err(error) if !error.kind.is_of_the_system() => {
@@ -135,7 +138,7 @@ impl Target<'_> {
         self.site.refuse_without_room(entries_end(count), format_args!("an index file for {count} records"))
     }
 
-    /// An empty record file, locked: what a writer killed while creating it leaves is nothing yet, either.
+    /// Returns an empty record file, locked. A file that a writer killed while creating it leaves counts as empty, too.
     fn claim(&self) -> Result<Arc<dyn File>> {
         let name = log::file_name(self.site.namespace);
         let failed = |error| self.failed(&error);
@@ -179,13 +182,14 @@ impl Target<'_> {
         if now != Some(held) || held.size_bytes > 0 {
             return Ok(Claimed::Replaced);
         }
-        // Somebody else may have been faster with the others.
+        // Another process may have made the other files first.
         self.refuse_existing()?;
         Ok(Claimed::Ours)
     }
 
-    /// Removes whatever this import made; the records last, and only when no index file comes back: one without records is refused, while
-    /// records without an index file are a whole log. What stays is in the way of the next import, which says so.
+    /// Removes whatever this import made; the records last, and only when no index file comes back. An index file
+    /// without records is refused, while records without an index file are a whole log. A file that stays is in the way
+    /// of the next import, which says so.
     fn clear(&self) {
         let index_file = index::file_name(self.site.namespace);
         leftovers::discard(self.site.storage, self.site.namespace);
@@ -198,7 +202,8 @@ impl Target<'_> {
         }
     }
 
-    /// Makes the namespace in the place of `claim`. The record file that takes its name is locked before, and its lock left in `lock`.
+    /// Makes the namespace in the place of `claim`. The record file that takes its name is locked before that, and its
+    /// lock is left in `lock`.
     fn build(
         &self,
         claim: &dyn File,
@@ -211,7 +216,7 @@ impl Target<'_> {
         let failed = |error| self.failed(&error);
         let (temporary, name) = (self.temporary(), log::file_name(self.site.namespace));
         leftovers::discard(self.site.storage, self.site.namespace);
-        // One without a record, of a creation that was killed.
+        // A journal without a record, of a creation that was killed.
         journal::remove(self.site.storage, self.site.namespace).map_err(failed)?;
         let made = NewFile::make(self.site.storage, &name, claim, |log| {
             // It is the record file of this name as soon as it is installed.
@@ -238,7 +243,7 @@ impl Target<'_> {
             _ => self.failed(&error),
         };
         let mut at = start;
-        // A hole may be of any size: what is not there is not copied.
+        // A hole may be of any size: holes are not copied.
         while let Some(data) = source.file.next_data(at).map_err(failed)?.filter(|data| *data < end) {
             progress.tell(data - start, 2 * (end - start))?;
             at = end.min(data + PIECE_BYTES);

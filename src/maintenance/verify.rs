@@ -16,12 +16,13 @@ use crate::util::sync::Arc;
 use std::path::Path;
 use std::time::Instant;
 
-/// Verifies namespace `name` in `directory`, also beside a writer: then what was visible at the start.
+/// Verifies namespace `name` in `directory`. Beside a writer, it verifies what was visible at the start.
 ///
-/// `progress` is told records done and in all; answering `false` ends the check.
+/// `progress` gets the records done and the total; if it returns `false`, the check ends.
 ///
 /// # Errors
-/// What keeps it from checking. Damage is no error: the report's finding, the number of bad records and the first of them tell.
+/// Whatever prevents the check. Damage is no error: the report has the finding, the number of bad records and the first
+/// of them.
 pub fn verify(
     directory: &Path,
     name: &str,
@@ -89,7 +90,8 @@ fn check_records(
         Bad { records: count - end, first: (end < count).then(|| (end, entries_end(end))), is_of_record: false };
     let mut run = Run::default();
     let mut at = run.next_valid(&index, 0..end, watch)?;
-    // Up to where the records before are read, and where the next must begin; unknown after one whose end is not to be trusted.
+    // Up to where the previous records are read, and where the next must begin: unknown after a record whose end is not
+    // to be trusted.
     let (mut read_to, mut expected, mut checked) = (HEADER_SIZE_BYTES, Some(HEADER_SIZE_BYTES), 0);
     while let Some((number, entry)) = at {
         progress.step(number, count)?;
@@ -102,7 +104,8 @@ fn check_records(
         let fits = if begins { bytes.record_end(entry.offset)?.filter(|end| room.takes(*end)) } else { None };
         let found = if fits.is_some() { bytes.record(entry.offset)? } else { None };
         let good = found.filter(|found| found.crc == entry.crc);
-        // One that a repair quarantined is bad, but where it ends is known; so is one whose codecs nobody knows any more.
+        // A record that a repair quarantined is bad, but its end is known. The same holds for a record whose codecs are
+        // no longer known.
         let is_lost = has_no_codecs && good.is_some() && !entry.adopted;
         if is_lost || entry.quarantined || good.is_none() {
             bad.add(number, 1, if is_lost { CHAIN_PAGE_OFFSET } else { entry.offset });
@@ -116,7 +119,7 @@ fn check_records(
     if let Some(first) = bad.first {
         (report.first_bad_number, report.first_bad_offset) = first;
     }
-    // It is done, whatever the callback says now.
+    // The check is complete, whatever the callback returns now.
     let _ = progress.tell(count, count);
     Ok(())
 }
@@ -126,7 +129,8 @@ struct Bad {
     records: u64,
     /// Its number, and where it is, or was expected.
     first: Option<(u64, u64)>,
-    /// Whether that is one that was checked: a record behind all entries counts as the first only if there is no other.
+    /// Whether `first` is a record that was checked. A record after all entries counts as the first only if there is no
+    /// other.
     is_of_record: bool,
 }
 
@@ -144,12 +148,13 @@ impl Bad {
 enum Room {
     /// Where the next begins, by its entry.
     Exactly(u64),
-    /// At least a size word is left for each of the records behind it.
+    /// At least a size word is left for each of the records after it.
     UpTo(u64),
 }
 
 impl Room {
-    /// That of record `number`: behind it `next` is the first with a valid entry, or the file ends at `file_end`.
+    /// The room of record `number`: `next` is the first record after it with a valid entry, or the file ends at
+    /// `file_end`.
     fn before(next: Option<(u64, Entry)>, number: u64, file_end: u64) -> Room {
         let Some((next, entry)) = next else { return Room::UpTo(file_end) };
         match next - number - 1 {

@@ -23,7 +23,7 @@ use crate::util::sync::{Arc, Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// As a durable count: however many records are visible.
+/// Sentinel for a durable count: all visible records are durable.
 pub const ALL_VISIBLE: u64 = u64::MAX;
 
 /// Figures for [`Stats`].
@@ -36,7 +36,7 @@ pub struct Counters {
     pub syncs: AtomicU64,
     pub records_read: AtomicU64,
     pub checksum_failures: AtomicU64,
-    /// Of a fast writer: what the last completed flush covers.
+    /// Of a fast writer: the count that the last completed flush covers.
     pub flushed_count: AtomicU64,
     /// Whether the writer is in durable mode.
     pub is_durable: AtomicBool,
@@ -163,12 +163,12 @@ impl Namespace {
         self.index.read().clone()
     }
 
-    /// How often what is held of the files became void.
+    /// How often all that is held of the files became void.
     pub fn files_serial(&self) -> u64 {
         self.files_serial.load(Ordering::Acquire)
     }
 
-    /// Goes over to files opened anew under the same paths.
+    /// Switches to files that were opened again under the same paths.
     pub fn replace_index(&self, index: Index) -> Result<()> {
         let opened = OpenIndex::new(index, &self.named, self.index_path())?;
         let mut current = self.index.write();
@@ -177,7 +177,7 @@ impl Namespace {
         Ok(())
     }
 
-    /// Has streams and readers forget what they hold of the files, which was rolled back.
+    /// Makes streams and readers forget what they hold of the files, because it was rolled back.
     pub fn forget_files(&self) {
         let mut current = self.index.write();
         current.files_serial += 1;
@@ -199,12 +199,12 @@ impl Namespace {
         Ok(self.open_index())
     }
 
-    /// Wakes whoever waits for what the writer has just made visible.
+    /// Wakes the threads and event loops that wait for what the writer has just made visible.
     pub fn published(&self) {
         self.events.published(&self.visible);
     }
 
-    /// Opens a reader anew that was opened before the files were replaced.
+    /// Opens `reader` again if it was opened before the files were replaced.
     #[inline]
     pub fn reopen(&self, reader: &mut Reader) -> Result<()> {
         let files_serial = self.files_serial();

@@ -1,4 +1,4 @@
-//! A bounded set of readers: taken before a deadline, given back when the guard is dropped, by whatever thread.
+//! A bounded set of readers: taken before a deadline, given back by any thread when the guard is dropped.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::util::memory::{self, Refused};
@@ -25,9 +25,9 @@ struct PoolShared<R> {
 
 #[derive(Debug)]
 struct PoolState<R> {
-    /// Has room for all there are, so that giving back needs no memory.
+    /// Has room for all readers, so that giving one back needs no memory.
     idle: Vec<Box<Lease<R>>>,
-    /// Calls asleep on `freed`: with none, giving back makes no system call.
+    /// Calls asleep on `freed`: with none, giving a reader back makes no system call.
     waiting: u32,
     closed: bool,
 }
@@ -108,7 +108,8 @@ struct Lease<R> {
     pool: Option<Pool<R>>,
 }
 
-/// A reader on loan: an address, so that it costs nothing to hand on, while the reader stays where it is.
+/// A reader on loan. The guard holds its address, so passing the guard on costs nothing and the reader stays where it
+/// is.
 #[derive(Debug)]
 pub struct Guard<R> {
     /// Empty only while it is dropped.
@@ -141,7 +142,7 @@ impl<R> Drop for Guard<R> {
         let Some(pool) = lease.pool.take() else { return };
         let mut state = pool.0.state.lock();
         if state.closed {
-            // Dropped after the lock is given back: a descriptor is closed by it.
+            // Dropped after the lock is released, because the drop closes a descriptor.
             drop(state);
             drop(lease);
         } else {

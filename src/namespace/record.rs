@@ -1,4 +1,4 @@
-//! A record on loan: where it is, and its bytes, checked before anyone sees them.
+//! A record on loan: where it is, and its bytes, checked before any caller sees them.
 
 mod decoded;
 
@@ -24,9 +24,9 @@ pub struct Reader {
     pub view: Box<dyn View>,
     /// Which opening of the files it belongs to.
     pub files_serial: u64,
-    /// Of the record it holds, if it holds one alone.
+    /// The location of the record that the reader holds, if it holds one alone.
     pub place: Location,
-    /// That record's payload, where it is not stored as it is.
+    /// The payload of that record, where the file does not store it as it was appended.
     pub decoded: Option<Vec<u8>>,
 }
 
@@ -37,7 +37,7 @@ pub struct RecordInfo {
     pub stored_size: u64,
     /// Counted from 0.
     pub number: u64,
-    /// Of its size word, in bytes.
+    /// Offset of its size word, in bytes.
     pub offset: u64,
     /// When it was appended, ns since 1970 UTC; 0 unknown.
     pub time_ns: i64,
@@ -75,7 +75,7 @@ impl Drop for Record {
 pub struct Batch {
     reader: Guard<Reader>,
     places: Vec<Location>,
-    /// The payloads, where they are not stored as they are.
+    /// The payloads, where the file does not store them as they were appended.
     decoded: Vec<Vec<u8>>,
 }
 
@@ -85,7 +85,8 @@ impl Batch {
         self.places.len()
     }
 
-    /// Record `index` of the batch, `index < len()`: its payload, at this address until the batch is dropped, and the rest.
+    /// Record `index` of the batch, `index < len()`: its payload, which stays at this address until the batch is
+    /// dropped, and its info.
     pub fn get(&self, index: usize) -> (&[u8], RecordInfo) {
         let place = &self.places[index];
         if let Some(decoded) = self.decoded.get(index) {
@@ -105,7 +106,8 @@ pub struct Location {
 }
 
 impl Location {
-    /// Of record `number` by its entry, which does not say where it ends: see [`Location::set_end`].
+    /// The location of record `number` by its entry, which does not say where the record ends: see
+    /// [`Location::set_end`].
     #[inline]
     pub fn of(number: u64, entry: &Entry) -> Location {
         let flags = u64::from(entry.last_of_batch) * FLAG_BATCH_END + u64::from(entry.adopted) * FLAG_ADOPTED;
@@ -123,7 +125,8 @@ impl Location {
         Error::new(ErrorKind::Corrupt, message).at(number, offset)
     }
 
-    /// Refuses an end that cannot be: before that of the size word, beyond the committed one, or too far off.
+    /// Sets the end of the record. Refuses an end before that of the size word, after the committed end, or beyond the
+    /// largest record.
     #[inline]
     pub fn set_end(&mut self, end: u64, committed_end: u64, max_record_size_bytes: u64) -> Result<()> {
         let body = record_end(self.info.offset, 0).unwrap_or(u64::MAX);
@@ -200,7 +203,7 @@ impl Location {
     }
 }
 
-/// Where the record at the reader's place ends by its own size word.
+/// Where the record at the reader's location ends by its own size word.
 #[cold]
 pub fn end_by_size_word(reader: &mut Reader, committed_end: u64) -> Result<u64> {
     let RecordInfo { number, offset, .. } = reader.place.info;
@@ -217,7 +220,7 @@ pub fn end_by_size_word(reader: &mut Reader, committed_end: u64) -> Result<u64> 
     Ok(record_end(offset, size).unwrap_or(u64::MAX))
 }
 
-/// Reads and checks the record at the reader's place.
+/// Reads and checks the record at the reader's location.
 #[inline]
 pub fn read(mut reader: Guard<Reader>, committed_end: u64, verify: bool) -> Result<Record> {
     let this = &mut *reader;
@@ -241,7 +244,8 @@ pub fn read_batch(
     let RecordInfo { number, offset, .. } = first.info;
     let (first_end, last_end) = (first.end(), last.end());
     if let Err(error) = load(&mut reader, number, offset..last_end, committed_end) {
-        // What cannot be read together may be read in part: the first record alone, so that the next call names the bad one.
+        // Records that cannot be read together may be readable in part. Only the first is returned, so that the next
+        // call names the bad one.
         places.truncate(1);
         load(&mut reader, number, offset..first_end, committed_end).map_err(|_| error)?;
     }

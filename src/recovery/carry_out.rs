@@ -1,4 +1,4 @@
-//! Making the files what the plan says, one durable step after the other.
+//! Makes the files match the plan, one durable step after the other.
 
 use super::plan::{BesideRecords, Plan, Recovery, Unindexed};
 use super::replay;
@@ -28,13 +28,13 @@ pub struct Opened {
     pub lock: Arc<dyn File>,
     pub log: Arc<dyn File>,
     pub index: Index,
-    /// `None` where there can be none: readers of other processes look by themselves.
+    /// `None` where there can be no live page: readers of other processes check for themselves.
     pub live: Option<Live>,
     pub point: Point,
     /// The checkpoint on disk, synced, and the slot it is in.
     pub checkpoint: Checkpoint,
     pub slot: usize,
-    /// Of a durable writer.
+    /// The journal of a durable writer.
     pub journal: Option<Journal>,
     pub report: Report,
 }
@@ -52,7 +52,7 @@ impl Wanted {
     }
 }
 
-/// Makes the files what `plan` says, for a writer as `wanted`, whose journal is `prepared`.
+/// Makes the files match `plan`, for a writer as `wanted`, whose journal is `prepared`.
 pub fn carry_out(
     site: &Site<'_>,
     plan: Plan,
@@ -68,7 +68,7 @@ pub fn carry_out(
     let Mended { index, point, checkpoint, slot, journal, salvage } = match plan {
         Plan::Create => create(site, log.as_ref(), writer)?,
         Plan::Continue { index, from, slot, point } => {
-            // Behind the entries nothing counts; a hole there would get blocks with the first entry.
+            // Nothing counts after the entries; a hole there would get blocks with the first entry.
             cut(site, index.file.as_ref(), entries_end(point.count))?;
             let journal = replace_journal(site, writer.prepared)?;
             let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, epoch)?;
@@ -100,7 +100,7 @@ struct Mended {
     checkpoint: Checkpoint,
     slot: usize,
     journal: Option<Arc<dyn File>>,
-    /// Where what was cut off was kept; empty when nothing was.
+    /// Where the copy of the bytes that were cut off is; empty when nothing was kept.
     salvage: Option<PathBuf>,
 }
 
@@ -108,7 +108,7 @@ fn create(site: &Site<'_>, log: &dyn File, writer: NewWriter) -> Result<Mended> 
     let journal = replace_journal(site, writer.prepared)?;
     let (prepared, checkpoint, slot) = prepare_index(site, log, Point::START, writer.mode, writer.epoch)?;
     let index = prepared.install(site.storage, site.namespace)?;
-    // Last: with its count it is there for everybody.
+    // Last: once the count is written, the namespace exists for every process.
     log.write_at(log::COUNT_OFFSET, &log::word(0)).and_then(|()| log.sync()).map_err(site.failed("writing"))?;
     Ok(Mended { index, point: Point::START, checkpoint, slot, journal, salvage: None })
 }
@@ -147,7 +147,8 @@ fn recover(
         index = completed.install(site.storage, site.namespace)?;
     }
     mend(site, log, &index, &from, slot, &point, journal.as_ref())?;
-    // A checkpoint that says durable is never without a journal; one whose frames are needed stays until a checkpoint covers them.
+    // A checkpoint in durable mode is never without a journal. A journal whose frames are needed stays until a
+    // checkpoint covers them.
     let is_first = journal.is_none() && writer.prepared.is_some();
     let installed = if is_first { replace_journal(site, writer.prepared.take())? } else { None };
     let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, writer.epoch)?;
@@ -158,7 +159,7 @@ fn recover(
     Ok(Mended { index, point, checkpoint, slot, journal, salvage })
 }
 
-/// Everything that can fail for lack of room, or of a name, comes before anything is given up.
+/// Every step that can fail for lack of room, or of a name, comes before anything is given up.
 fn adopt(
     site: &Site<'_>,
     log: &dyn File,
@@ -172,14 +173,14 @@ fn adopt(
     let index_aside = aside(&index_name, damaged_index)?;
     let journal_aside = aside(&journal_name, matches!(journal, Some(BesideRecords::Stale)))?;
     reach(site, log, point.end)?;
-    // No checkpoint says which bytes a sync that failed has left in the cache only.
+    // No checkpoint says which bytes a failed sync has left only in the cache.
     rewrite(site, log, 0, point.end)?;
     if let Some(BesideRecords::Continues(found)) = journal {
         replay::lay(found, |frame, body| replay::write(site, log, None, frame, body))?;
         log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
     }
     let (prepared, checkpoint, slot) = prepare_index(site, log, point, writer.mode, writer.epoch)?;
-    // Without the journal only its size tells that empty records at the end are some.
+    // Without the journal, only the size of the record file shows that zeros at the end are empty records.
     log.set_size(point.end).and_then(|()| log.sync()).map_err(site.failed("cutting"))?;
     if let Some(aside) = journal_aside {
         salvage::move_aside(site.storage, log, &journal_name, &aside)?;
@@ -192,7 +193,7 @@ fn adopt(
     Ok(Mended { index, point, checkpoint, slot, journal, salvage: None })
 }
 
-/// Installs the new journal, or removes an old one where there is to be none.
+/// Installs the new journal, or removes an old one where there is to be no journal.
 fn replace_journal(site: &Site<'_>, prepared: Option<NewFile>) -> Result<Option<Arc<dyn File>>> {
     if let Some(prepared) = prepared {
         return prepared.install(site.storage, &journal::file_name(site.namespace)).map(Some);
@@ -201,7 +202,8 @@ fn replace_journal(site: &Site<'_>, prepared: Option<NewFile>) -> Result<Option<
     Ok(None)
 }
 
-/// Writes everything past the checkpoint `from` once more, the journal's frames over it, then the checkpoint, and makes it durable with the count.
+/// Writes everything past the checkpoint `from` again, the journal's frames over it, then the checkpoint. Makes all of
+/// this durable with the count.
 fn mend(
     site: &Site<'_>,
     log: &dyn File,
@@ -211,7 +213,7 @@ fn mend(
     point: &Point,
     journal: Option<&FoundJournal>,
 ) -> Result<()> {
-    // After a power loss the sizes may be behind what the journal holds.
+    // After a power loss the files may be shorter than the records in the journal need.
     reach(site, log, point.end)?;
     reach(site, index.file.as_ref(), entries_end(point.count))?;
     rewrite(site, log, from.end, point.end)?;
@@ -225,13 +227,14 @@ fn mend(
     }
     refuse_if_gone(site, log, index, from, point)?;
     sync_both(site, log, index)?;
-    // The writer before may have been killed between creating the files and making their names durable.
+    // The previous writer may have been killed between creating the files and making their names durable.
     site.storage.sync_directory().map_err(site.failed("syncing its directory"))?;
     log.write_at(log::COUNT_OFFSET, &log::word(point.count)).map_err(site.failed("writing"))?;
     log.sync().map_err(site.failed("syncing"))
 }
 
-/// What was verified may have been in the cache only, and have left it before it was written once more; from then on it stays.
+/// Bytes that verified may have been only in the cache, and may have left it before they were written again. From then
+/// on they stay.
 fn refuse_if_gone(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpoint, point: &Point) -> Result<()> {
     let from = Point { count: from.count, end: from.end, time_ns: 0 };
     let there = scan::forward(&mut Bytes::new(log, point.end)?, index, from, point.count)?;
@@ -285,7 +288,7 @@ fn write_checkpoint(
     let checkpoint = Checkpoint { seq: from.seq + 2, ..older };
     let write =
         |slot: usize, page: Checkpoint| index.file.write_at(CHECKPOINT_OFFSETS[slot], &page.encode(&index.log_id));
-    // Where no page could be read, both are made anew.
+    // Where neither page could be read, both are made again.
     let mended = if from.seq == 0 { write(slot, older) } else { Ok(()) };
     let slot = 1 - slot;
     mended
@@ -295,7 +298,7 @@ fn write_checkpoint(
     Ok((checkpoint, slot))
 }
 
-/// Writes the bytes that are there once more: after a failed sync they may be only in the cache, and clean.
+/// Writes the existing bytes again: after a failed sync they may be only in the cache, and clean.
 pub fn rewrite(site: &Site<'_>, file: &dyn File, from: u64, to: u64) -> Result<()> {
     salvage::copy_data(file, from..to, file, from, site.failed("rewriting"))
 }

@@ -1,4 +1,4 @@
-//! A namespace that an opening makes: there as a whole, or as it was before.
+//! A namespace that an opening makes: it exists as a whole, or everything is as it was before.
 
 use crate::files::index;
 use crate::files::journal;
@@ -10,12 +10,12 @@ use crate::storage::{File, Storage, remove_if_there};
 use crate::util::sync::Arc;
 use std::io;
 
-/// Removes, when it is dropped, what an opening has made of a namespace that was not there, unless it is kept. A record file that was there
-/// becomes what it was.
+/// Removes, when it is dropped, what an opening has made of a namespace that did not exist, unless the creation is
+/// kept. A record file that existed becomes what it was.
 pub struct Creation<'a> {
     storage: &'a dyn Storage,
     namespace: &'a str,
-    /// Held meanwhile, so that what is removed is not another opener's.
+    /// Held until the drop, so that the files removed are not another opener's.
     lock: Arc<dyn File>,
     /// What the record file was before, too short for a count; `None` where this opening has made it.
     before: Option<Short>,
@@ -34,26 +34,26 @@ impl<'a> Creation<'a> {
         Creation { storage, namespace, lock, before: None, is_kept: false }
     }
 
-    /// Of `namespace`, whose record file was there, and has no count.
+    /// Of `namespace`, whose record file existed, and has no count.
     pub fn of_short(storage: &'a dyn Storage, namespace: &'a str, lock: Arc<dyn File>) -> io::Result<Creation<'a>> {
         let mut bytes = log::word(0);
         let size = lock.read_at(0, &mut bytes)?;
         Ok(Creation { storage, namespace, lock, before: Some(Short { bytes, size }), is_kept: false })
     }
 
-    /// The opening has come to its end.
+    /// The opening has completed.
     pub fn keep(mut self) {
         self.is_kept = true;
     }
 }
 
 impl Drop for Creation<'_> {
-    /// As well as it can be done: what stays knows no record, and the next writer goes on with it.
+    /// Best effort: files that remain know no record, and the next writer uses them.
     fn drop(&mut self) {
         if self.is_kept {
             return;
         }
-        // Without its count it is not there for anybody.
+        // Without its count the namespace does not exist for any process.
         let _ = self.lock.set_size(0);
         leftovers::discard(self.storage, self.namespace);
         let remove = |name: fn(&str) -> FileName| remove_if_there(self.storage, &name(self.namespace));

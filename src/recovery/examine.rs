@@ -1,4 +1,4 @@
-//! What is there, and what is to be done about it: reads only.
+//! What the files hold, and what is to be done about it: reads only.
 
 use super::plan::{Plan, Recovery, Unindexed};
 use super::site::Site;
@@ -16,7 +16,7 @@ use crate::storage::{File, OpenMode};
 use crate::util::sync::Arc;
 use std::path::Path;
 
-/// Sizes that a crash leaves are multiples of this, and few others are.
+/// File sizes that a crash leaves are multiples of this, and few others are.
 const SECTOR_BYTES: u64 = 512;
 
 /// What was read of a log with an index file.
@@ -57,7 +57,7 @@ pub fn examine(site: &Site<'_>, log: &dyn File, index_file: Option<(Header, Arc<
     let start = Point { count: from.count, end: from.end, time_ns: last_time(&index, from.count)? };
     let mut seen = Examined { header, index, from, slot, start, header_count, unindexed: None };
     seen.unindexed = lost_entries(site, &mut bytes, &seen)?;
-    // Whatever the checkpoint says, nothing is cut off a file that is not the one it was made for.
+    // Whatever the checkpoint says, nothing is cut off a record file that the checkpoint was not made for.
     let indexed = seen.unindexed.map_or(start, |unindexed| unindexed.from);
     if let Err(error) = refusals::wrong_ends(site, &mut bytes, &seen.index, indexed) {
         let theirs = layout::appended_with_header16(&mut bytes, start, header_count)?;
@@ -101,7 +101,8 @@ fn examine_open(
     let (point, journal) = match journal {
         None => (scan::forward(bytes, &seen.index, from, u64::MAX)?, None),
         Some(journal) => match replay::follow(bytes, &seen.index, from, &journal, &site.log_path, |_, _| Ok(())) {
-            // That of another writer counts only if it continues what is there. If it does not, and goes on behind that, records are missing.
+            // The journal of another writer counts only if it continues the records in the files. If it does not, and
+            // reaches beyond these records, records are missing.
             Err(error) if error.kind == ErrorKind::Corrupt && !journal.is_of(seen.from.epoch) => {
                 let point = scan::forward(bytes, &seen.index, from, u64::MAX)?;
                 if journal.reaches_beyond(point.count)? {
@@ -113,7 +114,7 @@ fn examine_open(
         },
     };
     if header_count <= point.count {
-        // Where the page with the count was not written back, later ones may have been.
+        // Where the page with the count was not written back, later pages may have been.
         let salvage = !scan::only_zeros(bytes, point.end)? && seen.proves_record_after_gap(bytes, point)?;
         return seen.recover(site, point, journal, salvage);
     }
@@ -141,8 +142,9 @@ fn examine_open(
 
 impl Examined {
     fn recover(self, site: &Site<'_>, point: Point, journal: Option<FoundJournal>, salvage: bool) -> Result<Plan> {
-        // What follows the journal of a durable writer was never acknowledged; neither was what follows a clean close. Where no
-        // checkpoint can be read, which no crash does, nothing is certain of the journal, either.
+        // Bytes after the end of a durable writer's journal were never acknowledged; neither were bytes after a clean
+        // close. No crash makes all checkpoints unreadable. Where none can be read, nothing is certain about the
+        // journal, either.
         let may_be_missing = salvage
             && self.from.state != State::Clean
             && (self.header.newest().is_none() || !self.may_be_durable(site)?);
@@ -185,8 +187,9 @@ impl Examined {
         Ok(proves_one)
     }
 
-    /// Whether the writer that left the log may have been a durable one. With a checkpoint damaged, a journal tells that goes on behind
-    /// the other one: what a fast writer removed may have come back, and does not.
+    /// Whether the writer that left the log may have been a durable one. If one checkpoint is damaged, a journal that
+    /// continues past the other one proves a durable writer. A journal that a fast writer removed may have come back,
+    /// but it does not continue past that checkpoint.
     fn may_be_durable(&self, site: &Site<'_>) -> Result<bool> {
         let is_newest = self.header.checkpoints.iter().all(Option::is_some);
         if self.from.mode == Mode::Durable || is_newest {
@@ -197,7 +200,8 @@ impl Examined {
     }
 }
 
-/// Where the records end that the count knows behind `point` and no entry does: the index file is older than they are, or was damaged.
+/// The end of the records after `point` that the count includes but no entry describes. The index file is older than
+/// these records, or was damaged.
 pub fn unknown_to_index_file(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -211,9 +215,10 @@ pub fn unknown_to_index_file(
         return Ok(None);
     }
     let newest = header.checkpoints.iter().flatten().max_by_key(|checkpoint| checkpoint.seq);
-    // No crash takes both checkpoints, so that is damage; and one that says clean was made for a file of exactly its records.
+    // No crash destroys both checkpoints, so losing both is damage. A checkpoint that says clean was made for a file of
+    // exactly its records.
     let Some(newest) = newest else { return layout::leads_to_end_or_zeros(bytes, point, header_count) };
-    // A size of whole sectors is what a power loss leaves, and then sizes prove nothing about the bytes between them.
+    // A power loss leaves a file size of whole sectors, and then sizes prove nothing about the bytes between them.
     if newest.state == State::Clean || !bytes.file_end.is_multiple_of(SECTOR_BYTES) {
         return layout::leads_to_end(bytes, point, header_count);
     }
@@ -225,14 +230,15 @@ fn has_journal(site: &Site<'_>) -> Result<bool> {
     there.map(|there| there.is_some()).map_err(site.failed("looking for its journal"))
 }
 
-/// The journal that counts beside checkpoint `from`, if it has frames: that of the writer which made it.
+/// The journal that counts beside checkpoint `from`, if it has frames: the journal of the writer that made this
+/// checkpoint.
 pub fn journal_beside(
     site: &Site<'_>,
     header: &Header,
     from: &Checkpoint,
     index: &Index,
 ) -> Result<Option<FoundJournal>> {
-    // With a checkpoint damaged, the writer may have been a later one.
+    // If a checkpoint is damaged, the writer may have been a later one.
     let is_newest = header.checkpoints.iter().all(Option::is_some);
     if from.state == State::Clean || is_newest && from.mode == Mode::Fast {
         return Ok(None);
@@ -241,7 +247,7 @@ pub fn journal_beside(
     if from.mode == Mode::Durable { found } else { unless_directory(found) }
 }
 
-/// The records whose entries are cut off although the checkpoint covers them.
+/// The records that the checkpoint covers although their entries are cut off.
 fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Examined) -> Result<Option<Unindexed>> {
     let Examined { header, index, from, .. } = seen;
     let entries = header.entries_in_file();
@@ -271,7 +277,7 @@ fn last_time(index: &Index, count: u64) -> Result<i64> {
     Ok(Run::default().entry(index, last, count)?.map_or(0, |entry| entry.time_ns))
 }
 
-/// The identity in `header`; `None` when page 0 is none at all.
+/// The identity in `header`; `None` when page 0 is no identity at all.
 ///
 /// # Errors
 /// `E_VERSION` for a newer format; those of [`Chain::agree`] when the log has other codecs than those `named`.

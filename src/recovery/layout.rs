@@ -3,8 +3,9 @@
 //! Ours is walked from offset 8 with the first word as the count. Other versions of the Go original wrote a 16-byte header
 //! (count, offset of the last record) or none at all.
 //!
-//! Size words of empty records are zeros, and zeros may lie in a hole, which takes no room: a count then claims records of which there is
-//! nothing in the file. Every walk says which is the first of these; where nothing else confirms them, the file is ambiguous.
+//! Size words of empty records are zeros, and zeros may lie in a hole, which takes no room. A count can then claim
+//! records of which the file holds nothing. Every walk reports the first of these records. Where nothing else confirms
+//! them, the file is ambiguous.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::log::{HEADER_SIZE_BYTES, SIZE_WORD_BYTES, record_end};
@@ -12,14 +13,14 @@ use crate::recovery::scan::{Bytes, Point, only_zeros};
 use std::fmt::Display;
 use std::path::Path;
 
-/// Files this library extended end at a multiple of this, so a zero tail in any other file is not of its making.
+/// Files this library extended end at a multiple of this, so it did not make a zero tail in any other file.
 const SECTOR_BYTES: u64 = 512;
 const HEADER16_SIZE_BYTES: u64 = 16;
 
 /// How a walk of sizes ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Walk {
-    /// All records counted, and this is where they end.
+    /// All records of the count were walked; they end here.
     Ends(Led),
     /// Record `number` at `offset` does not lie in the file.
     Leaves { number: u64, offset: u64 },
@@ -71,7 +72,7 @@ impl Layout {
     }
 }
 
-/// What a file fits of the layouts of other versions.
+/// The layouts of other versions that the file fits.
 fn others(bytes: &mut Bytes<'_>, header_count: u64) -> Result<[Option<Fit>; 2]> {
     let header16 = match walk_header16(bytes, header_count)? {
         Some((Walk::Ends(Led { to: Point { count, end, .. }, in_hole }), true)) if end == bytes.file_end => {
@@ -82,7 +83,8 @@ fn others(bytes: &mut Bytes<'_>, header_count: u64) -> Result<[Option<Fit>; 2]> 
     Ok([header16, fits_headerless(bytes)?])
 }
 
-/// Where `walk`, of a file in our layout, ends, if the file does, too: with zeros that a writer of this library may have made.
+/// Where `walk`, of a file in our layout, ends, if the file ends there, too, or in zeros that a writer of this library
+/// may have made.
 fn fits_ours(bytes: &mut Bytes<'_>, walk: Walk) -> Result<Option<Led>> {
     match walk {
         Walk::Ends(led) if led.to.end <= bytes.file_end => only_zero_tail(bytes, led),
@@ -138,8 +140,9 @@ pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
     }
 }
 
-/// The error for a file that fits no layout: where the walk ended that ran into zeros, or else the one over the most records; of two
-/// alike the last, since to ours the last offset of a 16-byte header is the size of one record.
+/// The error for a file that fits no layout. It reports the walk that ran into zeros, or else the walk over the most
+/// records. Of two equal walks it reports the last, since our layout takes the last offset of a 16-byte header for the
+/// size of one record.
 fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option<Walk>; 2]) -> Result<Error> {
     let size_bytes = bytes.file_end;
     let reached = |walk: &Walk| match *walk {
@@ -166,16 +169,17 @@ fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option
     Ok(Error::new(kind, message).of(path).at(number, offset))
 }
 
-/// Where the records of a file in our layout end, having only the file. `count_holds`: the count is right, whatever else may be.
+/// Where the records of a file in our layout end, found from the file alone. `count_holds`: the count is right,
+/// whatever else may be.
 ///
 /// # Errors
-/// `E_LAYOUT` for a file of another layout or of two, `E_AMBIGUOUS` when zeros may or may not be records, or only the count says that they
-/// are, `E_CORRUPT` when no layout fits.
+/// `E_LAYOUT` for a file of another layout or of two. `E_AMBIGUOUS` when zeros may or may not be records, or only the
+/// count says that they are. `E_CORRUPT` when no layout fits.
 pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Result<Point> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     let file_size = bytes.file_end;
     let ours = walk(bytes, Point::START, header_count)?;
-    // Beside a count that holds, what lies in a hole is no sign of another layout.
+    // If the count holds, records in a hole are no sign of another layout.
     let others = others(bytes, header_count)?.map(|fit| fit.filter(|fit| !count_holds || fit.in_hole.is_none()));
     let fits_others = others.iter().any(Option::is_some);
     let fits = fits_ours(bytes, ours)?;
@@ -202,7 +206,7 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
             format_args!("after the {count} records counted end at offset {end}, other bytes follow up to {file_size}"),
         )),
         (_, Walk::Zeros { number, offset }) if !count_holds && has_hole(bytes, header_count, number, offset)? => {
-            // Of a file without one record a repair keeps nothing.
+            // A repair keeps nothing of a file without a single record.
             let cut = std::fmt::from_fn(|f| match number {
                 0 => Ok(()),
                 _ => write!(f, "; if they are none, cut the file at offset {offset} and call immuta_repair"),
@@ -224,27 +228,27 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
             let message = format_args!(
                 "record {number} at offset {offset} does not lie in the file of {file_size} bytes, the count is {header_count}; restore the file or its index file from a copy"
             );
-            // Of a file without one record a repair keeps nothing: it may be any file.
+            // A repair keeps nothing of a file without a single record: it may be any file.
             let make = if number == 0 { Error::new } else { Error::repairable };
             Err(make(ErrorKind::Corrupt, message).of(path).at(number, offset))
         }
     }
 }
 
-/// Whether a hole is where `header_count` says that empty records are, from record `number` at `offset` on.
+/// Whether there is a hole where `header_count` claims empty records, from record `number` at `offset` on.
 fn has_hole(bytes: &mut Bytes<'_>, header_count: u64, number: u64, offset: u64) -> Result<bool> {
     let end = end_of_zeros(header_count, number, offset).filter(|end| *end <= bytes.file_end);
     Ok(bytes.hole_in(offset..end.unwrap_or(bytes.file_end))?.is_some())
 }
 
-/// Where the empty records end that `header_count` says are there from record `number` at `offset` on.
+/// Where the empty records end that `header_count` claims from record `number` at `offset` on.
 fn end_of_zeros(header_count: u64, number: u64, offset: u64) -> Option<u64> {
     (header_count - number).checked_mul(SIZE_WORD_BYTES).and_then(|zeros| offset.checked_add(zeros))
 }
 
-/// Where the records of a file in our layout end which [`recognise`] does not take for certain: as many as its sizes lead to. Zeros at the
-/// end are no records, or as many as the count says if `count_holds`, without which those in a hole are neither; `None`: the file has no
-/// such place.
+/// The end of the records of a file in our layout that [`recognise`] is not certain about: as many records as the sizes
+/// lead to. Zeros at the end are no records, or as many as the count says if `count_holds`. Without `count_holds`,
+/// zeros in a hole are neither. `None`: the file has no such end.
 pub fn extent(bytes: &mut Bytes<'_>, count_holds: bool) -> Result<Option<Point>> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     Ok(match walk(bytes, Point::START, header_count)? {
@@ -275,7 +279,7 @@ pub fn only_counted(path: &Path, hole: Place, way_on: &str) -> Error {
     Error::new(ErrorKind::Ambiguous, message).of(path).at(number, offset)
 }
 
-/// The records that sizes lead over, if they are there; those in a hole only if `count_holds`.
+/// The point that sizes lead to, if its records exist; records in a hole are accepted only if `count_holds`.
 pub fn confirmed(led: Led, count_holds: bool, path: &Path) -> Result<Point> {
     match led.in_hole.filter(|_| !count_holds) {
         Some(hole) => Err(only_counted(path, hole, RESTORE_OR_ACCEPT)),
@@ -289,8 +293,8 @@ fn ambiguous(path: &Path, number: u64, offset: u64, what: std::fmt::Arguments<'_
     Error::repairable(ErrorKind::Ambiguous, message).of(path).at(number, offset)
 }
 
-/// Where the records end that a writer of the 16-byte layout appended behind `from`, so that there are `count`: it puts the offset of the
-/// last one where our layout has the size of the first.
+/// Where the records end that a writer of the 16-byte layout appended after `from`, so that there are `count` in all.
+/// Such a writer puts the offset of the last record where our layout has the size of the first.
 pub fn appended_with_header16(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
     if from.count == 0 || count <= from.count {
         return Ok(None);
@@ -303,7 +307,7 @@ pub fn appended_with_header16(bytes: &mut Bytes<'_>, from: Point, count: u64) ->
     leads_to(bytes, from, count)
 }
 
-/// Where record `count` begins, if sizes lead there from `from` on; for callers who know where that must be.
+/// Where record `count` begins, if sizes lead there from `from` on; for callers that know where that must be.
 pub fn leads_to(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
     let mut led = Led { to: from, in_hole: None };
     while led.to.count < count {
@@ -319,7 +323,7 @@ pub fn leads_to_end(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Op
     Ok(leads_to(bytes, from, count)?.filter(|led| led.to.end == bytes.file_end))
 }
 
-/// As [`leads_to_end`], or if the file ends in zeros, which cannot be records, of a log that was left open.
+/// As [`leads_to_end`], but the file may also end in zeros, which cannot be records, of a log that was left open.
 pub fn leads_to_end_or_zeros(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
     match walk(bytes, from, count)? {
         Walk::Ends(led) => only_zero_tail(bytes, led),
@@ -333,8 +337,8 @@ fn only_zero_tail(bytes: &mut Bytes<'_>, led: Led) -> Result<Option<Led>> {
     Ok(is_end.then_some(led))
 }
 
-/// Goes on over one record, or over a run of empty ones, up to record `count` at most; answers where the last of them begins, `None` when
-/// there is no record.
+/// Advances over one record, or over a run of empty ones, up to record `count` at most. Returns where the last of them
+/// begins, or `None` when there is no record.
 fn step(bytes: &mut Bytes<'_>, led: &mut Led, count: u64) -> Result<Option<u64>> {
     let Point { count: number, end: offset, .. } = led.to;
     let empty = bytes.empty_records(offset, count - number)?;
@@ -369,7 +373,8 @@ fn walk(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Walk> {
     Ok(Walk::Ends(led))
 }
 
-/// Walks `count` records behind a header of 16 bytes, and whether the last begins where that says; `None` without such a header.
+/// Walks `count` records after a 16-byte header. Also returns whether the last record begins where the header says.
+/// `None` without such a header.
 fn walk_header16(bytes: &mut Bytes<'_>, count: u64) -> Result<Option<(Walk, bool)>> {
     let Some(last_offset) = bytes.size_word(HEADER_SIZE_BYTES)? else { return Ok(None) };
     let to = Point { count: 0, end: HEADER16_SIZE_BYTES, time_ns: 0 };

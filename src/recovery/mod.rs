@@ -1,8 +1,8 @@
 //! Opening for writing: look, decide, and only then change anything.
 //!
-//! `prepare` takes the lock and lets `examine` read the files, which answers with a `Plan` or with a refusal; nothing is written before
-//! it has answered. `Prepared::finish` carries the plan out, in the order docs/durability.md argues for, so that a crash between any
-//! two steps leaves the same content to be found.
+//! `prepare` takes the lock and calls `examine`, which reads the files and returns a `Plan` or a refusal. Nothing is
+//! written before that. `Prepared::finish` carries out the plan in the order that docs/durability.md argues for, so
+//! that a crash between any two steps leaves the same content to be found.
 
 mod carry_out;
 mod creation;
@@ -51,8 +51,8 @@ pub struct Prepared<'a> {
     started: Instant,
 }
 
-/// Locks `namespace` and decides what opening it takes, or refuses. What it makes for that, a namespace that was not there, is kept
-/// when the opening has come to its end.
+/// Locks `namespace` and decides what opening it requires, or refuses. If the namespace did not exist, the returned
+/// [`Creation`] removes what the opening makes of it, unless the opening completes and keeps it.
 pub fn prepare<'a>(
     storage: &'a dyn Storage,
     namespace: &'a str,
@@ -72,14 +72,15 @@ pub fn prepare<'a>(
     Ok((Prepared { site, lock, log, plan, started }, creation))
 }
 
-/// What opening a namespace for writing would do, found out under its lock: for whoever mends what it refuses.
+/// What opening a namespace for writing would do, found out under its lock. A repair uses it to mend what opening
+/// refuses.
 pub struct Inspected {
     pub lock: Arc<dyn File>,
     pub log: Arc<dyn File>,
     pub opening: Result<Plan>,
 }
 
-/// Locks the namespace at `site`, which must be there, and looks; nothing is written, not even to the live page.
+/// Locks the namespace at `site`, which must exist, and inspects it; nothing is written, not even to the live page.
 pub fn inspect(site: &Site<'_>) -> Result<Inspected> {
     let (lock, _) = acquire_lock(site, Absent::Refuse)?;
     let log = site.storage.open(&log::file_name(site.namespace), OpenMode::Write).map_err(site.failed("opening"))?;
@@ -87,7 +88,7 @@ pub fn inspect(site: &Site<'_>) -> Result<Inspected> {
     Ok(Inspected { lock, log, opening })
 }
 
-/// Carries `plan` out, of a namespace that was inspected, and closes it cleanly.
+/// Carries out `plan` for a namespace that was inspected, and closes the namespace cleanly.
 pub fn finish(site: &Site<'_>, lock: Arc<dyn File>, log: Arc<dyn File>, plan: Plan) -> Result<Report> {
     let failed = site.failed("writing its last checkpoint");
     let started = Instant::now();
@@ -95,33 +96,35 @@ pub fn finish(site: &Site<'_>, lock: Arc<dyn File>, log: Arc<dyn File>, plan: Pl
     let site = Site::new(site.storage, site.namespace, site.named)?;
     let opened = Prepared { site, lock, log, plan, started }.finish(Wanted { journal_size_bytes: None })?;
     opened.index.write_clean(&opened.checkpoint, opened.slot).map_err(failed)?;
-    // Readers of other processes go by the files from here on.
+    // Readers of other processes use the files from here on.
     if let Some(live) = &opened.live {
         let _ = live.set_ready_epoch(0);
     }
     Ok(opened.report)
 }
 
-/// Refuses what opening by `plan` would, for lack of room or of a name.
+/// Refuses what opening by `plan` would refuse for lack of room or of a name.
 pub fn refuse_without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> {
     refusals::without_name(site, plan)?;
     refusals::without_room(site, log, plan)
 }
 
 impl Prepared<'_> {
-    /// Carries the plan out and tells waiting readers of other processes that a writer is ready.
+    /// Carries out the plan and announces to waiting readers of other processes that a writer is ready.
     pub fn finish(self, wanted: Wanted) -> Result<Opened> {
         let Prepared { site, lock, log, plan, started } = self;
-        // Whoever made the directory may have been killed before that, or have copied a log into it that was closed cleanly elsewhere.
+        // The process that made the directory may have been killed before this sync. Or it may have copied a log into
+        // the directory that was closed cleanly elsewhere.
         site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
-        // A recovery that was cut may have left half of what it made.
+        // A recovery that was interrupted may have left half of what it made.
         leftovers::discard(site.storage, site.namespace);
         let live = Live::attach_writer(site.storage, site.namespace, log.as_ref());
         let live = live.and_then(|live| live.stamp().map(|()| live));
         // Before anything is written: no room for the journal is a refusal like any other.
         let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, log.as_ref(), size_bytes);
         let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
-        // The lock is held until what a refused opening has made is removed: without it, that may be what the next opener has just made.
+        // The lock is held until everything that a refused opening has made is removed. Without the lock, the files
+        // removed could be those that the next opener has just made.
         let held = Arc::clone(&lock);
         let opened = refusals::without_room(&site, log.as_ref(), &plan)
             .and_then(|()| carry_out::carry_out(&site, plan, lock, log, wanted, prepared));
@@ -131,29 +134,29 @@ impl Prepared<'_> {
         drop(held);
         let mut opened = opened?;
         opened.report.seconds = started.elapsed().as_secs_f64();
-        // The lock first: a reader that sees the epoch asks what the lock says.
+        // The lock first: a reader that sees the epoch asks the lock.
         let is_announced = opened.lock.set_ready().and(live).and_then(|live| {
             live.set_ready_epoch(opened.checkpoint.epoch)?;
             Ok(live)
         });
         match is_announced {
             Ok(live) => opened.live = Some(live),
-            // Both are a help only: readers of other processes look by themselves then.
+            // Both only help: without them, readers of other processes check for themselves.
             Err(error) => opened.report.live = Some(Error::os("", &error).kind),
         }
         Ok(opened)
     }
 }
 
-/// What to do about a record file that is not there.
+/// What to do about a record file that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Absent {
-    /// Make an empty one, unless an index file knows better.
+    /// Make an empty one, unless an index file or a journal knows records.
     Create,
     Refuse,
 }
 
-/// Locks the record file; answers how it was opened, too.
+/// Locks the record file; also returns how it was opened.
 fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<(Arc<dyn File>, OpenMode)> {
     let name = log::file_name(site.namespace);
     for _ in 0..LOCK_TRIES {
@@ -184,14 +187,15 @@ fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<(Arc<dyn File>, OpenM
             let _ = file.remove_unused();
         }
         if let Some(held) = locked? {
-            // What another opener has made of it before the lock was taken is not this one's.
+            // If another opener has written to the file before the lock was taken, this opening has not made it.
             return Ok((file, if held.size_bytes == 0 { mode } else { OpenMode::Write }));
         }
     }
     Err(Error::new(ErrorKind::Locked, "other writers come and go; try again").of(&site.log_path))
 }
 
-/// Locks `file`; `None` when it is to be tried again: the lock was given back meanwhile, or `name` leads to another file.
+/// Locks `file`; `None` when the caller is to try again: the lock was released meanwhile, or `name` leads to another
+/// file.
 fn lock(site: &Site<'_>, name: &str, file: &dyn File) -> Result<Option<Meta>> {
     if !file.try_lock().map_err(site.failed("locking"))? {
         let guess = Live::writer_pid(site.storage, site.namespace);

@@ -30,11 +30,11 @@ pub struct Recovery {
     /// Where the records end.
     pub point: Point,
     pub header_count: u64,
-    /// What is to be laid over the files before.
+    /// The journal to lay over the files before that.
     pub journal: Option<FoundJournal>,
-    /// Records that are there and have no entries.
+    /// Records that exist and have no entries.
     pub unindexed: Option<Unindexed>,
-    /// Whether what lies behind the records may be of use to somebody.
+    /// Whether the bytes after the records may be of use, so that a copy of them must be kept.
     pub salvage: bool,
     /// Whether records after `point` are missing that may have been acknowledged.
     pub is_cut_short: bool,
@@ -54,17 +54,17 @@ pub struct Unindexed {
 pub enum BesideRecords {
     /// Its frames go on where these records end.
     Continues(FoundJournal),
-    /// They do not: it is of another time.
+    /// They do not: the journal is from another time.
     Stale,
 }
 
 impl Plan {
-    /// Whether it cuts records off that may have been acknowledged.
+    /// Whether the plan cuts off records that may have been acknowledged.
     pub fn is_cut_short(&self) -> bool {
         matches!(self, Plan::Recover(Recovery { is_cut_short: true, .. }))
     }
 
-    /// Where the records end that it leaves.
+    /// The end of the records that the plan leaves.
     pub fn end(&self) -> u64 {
         match self {
             Plan::Create => log::HEADER_SIZE_BYTES,
@@ -74,7 +74,7 @@ impl Plan {
         }
     }
 
-    /// The report of an opening that goes by this plan, as far as it is known before.
+    /// The report of an opening by this plan, as far as it is known in advance.
     pub fn report(&self) -> Report {
         match self {
             Plan::Create => Report::default(),

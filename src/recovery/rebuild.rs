@@ -29,14 +29,15 @@ pub struct PreparedIndex {
 }
 
 impl PreparedIndex {
-    /// Gives it its name, in place of the one that may be there.
+    /// Gives the file its final name, replacing an index file that may exist.
     pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Index> {
         let file = self.file.install(storage, &index::file_name(namespace))?;
         Ok(Index { file, log_id: self.log_id })
     }
 }
 
-/// Makes an index file for the record file `log` and the log `log_id` as `write` fills it, to be installed; a failure leaves nothing of it.
+/// Makes an index file for the record file `log` and the log `log_id`, filled by `write`, to be installed. A failure
+/// leaves nothing of it.
 pub fn prepare(
     storage: &dyn Storage,
     namespace: &str,
@@ -55,8 +56,9 @@ pub fn first_checkpoint(to: Point, mode: Mode, epoch: u64) -> Checkpoint {
     Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch }
 }
 
-/// Prepares the index file of `namespace` for the records of `log` that `newest` covers, with it in slot B; the record file is synced
-/// first. `codecs` are those that whoever creates it asks for; `watch` is told of what is read.
+/// Prepares the index file of `namespace` for the records of `log` that the checkpoint `newest` covers, with `newest`
+/// in slot B. The record file is synced first. `codecs` are the codecs that the opener asks for. `watch` is informed of
+/// the bytes read.
 pub fn prepare_new(
     storage: &dyn Storage,
     namespace: &str,
@@ -66,7 +68,7 @@ pub fn prepare_new(
     watch: Option<&dyn Watch>,
 ) -> Result<PreparedIndex> {
     log.sync().map_err(|error| Error::os("syncing a record file before it is indexed", &error))?;
-    // Of records that are there nobody knows yet what they went through.
+    // For existing records it is not known yet which codecs they went through.
     let codecs = (newest.count == 0).then_some(codecs);
     let log_id = random::bytes()?;
     prepare(storage, namespace, log, log_id, |index| fill_index(index, log, newest, codecs, watch))
@@ -84,8 +86,8 @@ pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point, watch: Op
     Ok(index)
 }
 
-/// Makes `index` an index file: the entries of all records up to `newest`, then the header with it in slot B and its
-/// predecessor, alike, in slot A.
+/// Makes `index` an index file: the entries of all records up to `newest`, then the header with `newest` in slot B and
+/// its predecessor, alike, in slot A.
 fn fill_index(
     index: &Index,
     log: &dyn File,
@@ -104,7 +106,8 @@ fn fill_index(
     index.file.write_at(0, &header).map_err(|error| Error::os("writing the header of an index file", &error))
 }
 
-/// Prepares a copy of the index file `index` that has entries for the records of `log` from `from` to `to`, too, and none behind.
+/// Prepares a copy of the index file `index` that also has entries for the records of `log` from `from` to `to`, and
+/// none after these.
 pub fn prepare_completed(
     storage: &dyn Storage,
     namespace: &str,
@@ -133,7 +136,8 @@ pub fn scratch_completed(
     Ok(completed)
 }
 
-/// Makes `completed` a copy of `index` up to the entries of the first `from` records, holes as holes, with entries for those up to `to` behind.
+/// Makes `completed` a copy of `index` up to the entries of the first `from` records, holes as holes, followed by
+/// entries for the records up to `to`.
 fn complete(
     completed: &Index,
     log: &dyn File,
@@ -144,7 +148,8 @@ fn complete(
     failed: impl Fn(io::Error) -> Error,
 ) -> Result<()> {
     let size_bytes = index.file.metadata().map_err(&failed)?.size_bytes;
-    // What it does not have is damaged, and made anew, or comes with the journal's frames, which are laid over later.
+    // Entries that `index` does not have are damaged and made again, or come with the journal's frames, which are laid
+    // over later.
     salvage::copy(index.file.as_ref(), 0..entries_end(from.count).min(size_bytes), completed.file.as_ref(), 0, failed)?;
     write_entries(completed, log, from, to, watch)
 }
@@ -162,7 +167,7 @@ impl<'a> Entries<'a> {
         Ok(Entries { index, next: 0, run: memory::with_room(RUN_BYTES, "index entries")? })
     }
 
-    /// Adds that of record `number`.
+    /// Adds the entry of record `number`.
     pub fn add(&mut self, number: u64, entry: &Entry) -> io::Result<()> {
         if number != self.next || self.run.len() + ENTRY_BYTES > RUN_BYTES {
             self.write()?;
@@ -181,8 +186,8 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// Writes the entries of the records of `log` from `from` to `to`, which nobody knows but by their sizes. They are not older than the
-/// record before them.
+/// Writes the entries of the records of `log` from `from` to `to`, of which only the sizes are known. These records are
+/// not older than the record before them.
 pub fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point, watch: Option<&dyn Watch>) -> Result<()> {
     let failed = |error: io::Error| Error::os("writing index entries", &error);
     let mut bytes = Bytes::new(log, to.end)?.watched(watch);
@@ -196,7 +201,7 @@ pub fn write_entries(index: &Index, log: &dyn File, from: Point, to: Point, watc
     if reached.map(|point| point.end) != Some(to.end) {
         return Err(Error::new(
             ErrorKind::Corrupt,
-            "the record file changed while it was indexed; stop whoever writes it",
+            "the record file changed while it was indexed; stop the process that writes it",
         ));
     }
     entries.write().map_err(failed)

@@ -12,7 +12,7 @@ use crate::recovery::scan::{self, Bytes, Point};
 use crate::storage::{File, Obstacle};
 use std::path::Path;
 
-/// What most file systems give to files at once.
+/// The unit in which most file systems give room to files.
 const BLOCK_BYTES: u64 = 4096;
 
 /// The refusal where `obstacle` keeps this process from the writer's lock.
@@ -49,8 +49,8 @@ pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64
     Ok(())
 }
 
-/// The refusal of an index file that has only `entries` of those the checkpoint covers, where the record file does not tell the others
-/// for certain.
+/// The refusal of an index file that has only `entries` of the entries that the checkpoint covers. The record file does
+/// not show for certain where the other records are.
 pub fn lost_entries(site: &Site<'_>, from: &Checkpoint, entries: u64) -> Error {
     let message = format_args!(
         "it has room for {entries} entries, but {} records were synced, up to offset {}, and the record file does not tell where all of its records are; restore both from a copy",
@@ -102,8 +102,8 @@ pub fn ahead_of_durable(site: &Site<'_>, header_count: u64, point: &Point) -> Er
     Error::repairable(ErrorKind::Corrupt, message).of(&site.log_path).at(count, end)
 }
 
-/// Refuses where there is no room to index records again, of which a hole in a file of no size can claim any number, or to keep what is cut
-/// off `log`.
+/// Refuses where there is no room to index records again, or to keep the bytes cut off `log`. A hole in a file of no
+/// size can claim any number of records to index.
 pub fn without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> {
     let index_bytes = match plan {
         Plan::Adopt { point, .. } => entries_end(point.count),
@@ -129,7 +129,7 @@ pub fn without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> 
     site.refuse_without_room(needed_bytes, what)
 }
 
-/// Refuses where there is no name left for what is to be kept.
+/// Refuses where no name is left for a file that is to be kept.
 pub fn without_name(site: &Site<'_>, plan: &Plan) -> Result<()> {
     let aside = |name: &str| salvage::aside(site.storage, name).map(drop);
     match plan {
@@ -181,7 +181,7 @@ pub fn appended_with_header16(site: &Site<'_>, start: &Point, header_count: u64)
     Error::new(ErrorKind::Layout, message).of(&site.log_path).at(0, HEADER_SIZE_BYTES)
 }
 
-/// The refusal when an index file that cannot be read may know records of a record file that is not there, or empty.
+/// The refusal when an index file that cannot be read may know records of a record file that is missing or empty.
 pub fn unknown_records(site: &Site<'_>) -> Error {
     let message = format_args!(
         "it is missing or empty, and its index file cannot be read to tell whether that is right; restore the record file, or move the index file away to begin with an empty log"

@@ -11,8 +11,9 @@ use crate::recovery::scan::{self, Bytes, Point};
 use crate::storage::File;
 use std::path::Path;
 
-/// Follows records from `from` on: as the files have them up to the first frame, as the frames have them, and as the files have them
-/// behind the last. Answers where they end. `lay` is called with every frame that brings records, and their bytes.
+/// Follows records from `from` on: those in the files up to the first frame, those in the frames, and those in the
+/// files after the last frame. Returns where they end. Calls `lay` with every frame that brings records, and with their
+/// bytes.
 ///
 /// # Errors
 /// `E_CORRUPT` when a frame beyond the checkpoint does not begin where the records end, or does not fit there: acknowledged records
@@ -27,14 +28,14 @@ pub fn follow(
 ) -> Result<Point> {
     let mut reached = from;
     for half in &journal.halves {
-        // What comes before a half was acknowledged before it was begun.
+        // The records before a half were acknowledged before the half was begun.
         let begins = Begin { number: half.header.first_number, offset: half.header.first_offset };
         reached = go_to(bytes, index, reached, begins, journal, log_path)?;
         let mut frames = journal.frames(half);
         while let Some((frame, body)) = frames.next()? {
             let begins = Begin { number: frame.first_number, offset: frame.offset };
             let end = frame.end_number().unwrap_or(u64::MAX);
-            // Covered by the checkpoint. One that goes back behind what the frames before it reached is no writer's.
+            // Covered by the checkpoint. No writer makes a frame that goes back before the end of the frames before it.
             if end <= from.count {
                 continue;
             }
@@ -54,7 +55,7 @@ pub fn follow(
     scan::forward(bytes, index, reached, u64::MAX)
 }
 
-/// Calls `lay` with every frame that brings records, and their bytes.
+/// Calls `lay` with every frame that brings records, and with their bytes.
 pub fn lay(journal: &FoundJournal, mut lay: impl FnMut(&Frame, &FrameBody<'_>) -> Result<()>) -> Result<()> {
     for half in &journal.halves {
         let mut frames = journal.frames(half);
@@ -74,7 +75,7 @@ struct Begin {
     offset: u64,
 }
 
-/// Goes on through the files to where `begins` says, unless that is behind.
+/// Follows the records in the files up to `begins`, unless `begins` lies before `reached`.
 fn go_to(
     bytes: &mut Bytes<'_>,
     index: &Index,
@@ -134,8 +135,8 @@ pub fn write(
     entries.write().map_err(&failed)
 }
 
-/// Whether each byte of `body` is the one that the file has there, from `offset` on, as `is_same` sees it; where the file ends before the
-/// body, `beyond_end` answers.
+/// Whether each byte of `body` equals the file's byte, from `offset` on, according to `is_same`. Where the file ends
+/// before the body, the result is `beyond_end`.
 pub fn agrees(
     bytes: &mut Bytes<'_>,
     offset: u64,

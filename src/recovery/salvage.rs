@@ -1,4 +1,4 @@
-//! What opening or repairing takes out of a log's files is kept beside them, under the first number that is free.
+//! Bytes that opening or repairing removes from a log's files are kept beside these files, under the first free number.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::new_file::NewFile;
@@ -14,10 +14,10 @@ use std::path::Path;
 const KEPT_MAX: u32 = 10_000;
 const COPY_CHUNK_BYTES: usize = 256 << 10;
 
-/// Where a file that holds several stretches begins; each is led by its offset and its length, words of 8 bytes.
+/// Where a file that holds several stretches begins; each stretch follows its offset and its length, words of 8 bytes.
 const STRETCHES_MAGIC: [u8; 8] = *b"\x89IMS\r\n\x1a\n";
 const STRETCH_HEADER_SIZE_BYTES: u64 = 16;
-/// What is no longer is taken to have no holes.
+/// A stretch that is not longer than this is taken to have no holes.
 const SMALL_BYTES: u64 = 64 << 10;
 
 /// Stretches of a record file, in order; those side by side are one.
@@ -25,7 +25,7 @@ const SMALL_BYTES: u64 = 64 << 10;
 pub struct Stretches {
     pub count: u64,
     pub bytes: u64,
-    /// Of these, the ones that are not in holes, as far as that matters.
+    /// Of these bytes, the number that are not in holes, as far as that matters.
     data_bytes: u64,
     last_end: u64,
 }
@@ -43,15 +43,15 @@ impl Stretches {
         Ok(())
     }
 
-    /// How much room the file takes that keeps them.
+    /// How much room the file with these stretches takes.
     pub fn room_bytes(&self) -> u64 {
         let layout = if self.count > 1 { 8 + self.count * STRETCH_HEADER_SIZE_BYTES } else { 0 };
         layout.saturating_add(self.data_bytes)
     }
 }
 
-/// Copies the bytes `from..to` of `file`, the record file of `namespace`, to `NAME.salvage-K`, holes as holes; durable when it returns
-/// the name. What cannot be copied whole leaves nothing.
+/// Copies the bytes `from..to` of `file`, the record file of `namespace`, to `NAME.salvage-K`, holes as holes. The copy
+/// is durable when the name is returned. A copy that cannot be completed leaves nothing.
 ///
 /// # Errors
 /// `E_NO_SPACE` and others when the copy cannot be made.
@@ -77,7 +77,7 @@ pub fn keep_all(
     })
 }
 
-/// What the copies of a namespace's records are called, but for their number.
+/// The name of the copies of a namespace's records, without the number.
 pub fn name_of(namespace: &str) -> FileName {
     FileName::new(namespace, "salvage")
 }
@@ -89,7 +89,7 @@ pub struct Kept<'a> {
     path: &'a Path,
     is_one: bool,
     at: u64,
-    /// The one that may go on.
+    /// The last stretch, which the next range may continue.
     open: Option<Range<u64>>,
 }
 
@@ -105,7 +105,7 @@ impl Kept<'_> {
         Ok(())
     }
 
-    /// Copies what is open.
+    /// Copies the open stretch.
     fn close(&mut self) -> Result<()> {
         let Some(range) = self.open.take() else { return Ok(()) };
         let size_bytes = range.end - range.start;
@@ -130,7 +130,7 @@ impl Kept<'_> {
     }
 }
 
-/// What the copies of the file called `name` are called, but for their number.
+/// The name of the copies of the file called `name`, without the number.
 pub fn name_beside(name: &str) -> FileName {
     FileName::new(name, "bad")
 }
@@ -147,7 +147,7 @@ pub fn keep_whole(storage: &dyn Storage, log: &dyn File, name: &str) -> Result<O
     keep_as(storage, log, &name_beside(name), copy_all).map(Some)
 }
 
-/// Makes `prefix-K` beside the record file `log` as `fill` does, durably.
+/// Makes `prefix-K` beside the record file `log`, filled by `fill`, durably.
 fn keep_as(
     storage: &dyn Storage,
     log: &dyn File,
@@ -171,7 +171,7 @@ pub fn refuse_without_name(storage: &dyn Storage, namespace: &str) -> Result<()>
 /// Copies `range` of `file` to the offset `at` of `copy`, which ends there; holes as holes.
 ///
 /// # Errors
-/// What `failed` makes of those of reading and writing; `UnexpectedEof` when `file` is shorter than it was.
+/// What `failed` makes of errors of reading and writing; `UnexpectedEof` when `file` is shorter than it was.
 pub fn copy(
     file: &dyn File,
     range: Range<u64>,
@@ -183,7 +183,8 @@ pub fn copy(
     copy_data(file, range, copy, at, failed)
 }
 
-/// Copies `range` of `file` over what is at the offset `at` of `copy`, but for the holes, which are neither read nor written.
+/// Copies `range` of `file` over the bytes at the offset `at` of `copy`, except holes, which are neither read nor
+/// written.
 ///
 /// # Errors
 /// As [`copy`].
@@ -212,7 +213,7 @@ pub fn copy_data(
     Ok(())
 }
 
-/// What the file called `name` is to be called when it is moved aside: `name.bad-K`.
+/// The new name of the file called `name` when it is moved aside: `name.bad-K`.
 ///
 /// # Errors
 /// `E_EXISTS` when there are too many of them.
@@ -222,7 +223,7 @@ pub fn aside(storage: &dyn Storage, name: &str) -> Result<FileName> {
 
 /// Renames `name`, beside the record file `log`, to `aside`, durably.
 pub fn move_aside(storage: &dyn Storage, log: &dyn File, name: &str, aside: &str) -> Result<()> {
-    // It is kept for good, and may have records in it. That of another user keeps the access it has.
+    // The file is kept for good, and may have records in it. A file of another user keeps the access it has.
     let _ = log.access().and_then(|access| storage.open(name, OpenMode::Read)?.take_access(&access));
     storage
         .rename(name, aside)

@@ -10,8 +10,8 @@ use crate::util::memory;
 use crate::util::progress::Watch;
 use std::ops::Range;
 
-/// The size of the read buffer, which one call fills. A smaller file gets a smaller buffer: clearing this one takes longer than opening a
-/// small log does without.
+/// The size of the read buffer, which one call fills. A smaller file gets a smaller buffer, since clearing this one
+/// takes longer than everything else in opening a small log.
 const CHUNK_BYTES_MAX: u64 = 256 << 10;
 /// A file of no bytes still needs a buffer, since the file may have grown after its size was looked at.
 const CHUNK_BYTES_MIN: u64 = 4 << 10;
@@ -48,7 +48,7 @@ pub struct Bytes<'a> {
     filled: usize,
     /// The run of zeros found last.
     zeros: Range<u64>,
-    /// The data found last, with a hole behind it.
+    /// The data found last, with a hole after it.
     data: Range<u64>,
     watch: Option<&'a dyn Watch>,
 }
@@ -60,7 +60,7 @@ impl<'a> Bytes<'a> {
         Ok(Bytes { file, file_end, start: 0, buffer, filled: 0, zeros: 0..0, data: 0..0, watch: None })
     }
 
-    /// Has `watch` told what is read, and end it.
+    /// Reports to `watch` what is read; `watch` may end the reading.
     pub fn watched(self, watch: Option<&'a dyn Watch>) -> Bytes<'a> {
         Bytes { watch, ..self }
     }
@@ -101,7 +101,8 @@ impl<'a> Bytes<'a> {
         Ok(Some(value_of(&word)))
     }
 
-    /// Where the first byte that is not zero lies at or after `offset`, or the end of the file; reads only what may be data.
+    /// The offset of the first byte that is not zero at or after `offset`, or the end of the file; reads only what may
+    /// be data.
     pub fn next_not_zero(&mut self, offset: u64) -> Result<u64> {
         if self.zeros.contains(&offset) {
             return Ok(self.zeros.end);
@@ -123,7 +124,7 @@ impl<'a> Bytes<'a> {
         Ok(self.file_end)
     }
 
-    /// Where the first hole in `range` lies, if there is one; `range` begins in the file.
+    /// The offset of the first hole in `range`, if there is one; `range` begins in the file.
     pub fn hole_in(&mut self, range: Range<u64>) -> Result<Option<u64>> {
         if !self.data.contains(&range.start) {
             let hole = self.file.next_hole(range.start);
@@ -141,7 +142,7 @@ impl<'a> Bytes<'a> {
         while let Some(data) = self.next_data(at)?.filter(|data| *data < range.end) {
             let hole = self.hole_in(data..range.end)?.unwrap_or(range.end);
             data_bytes += hole - data;
-            // What became shorter meanwhile has no more data.
+            // A file that became shorter meanwhile has no more data.
             at = hole.max(data + 1);
         }
         Ok(data_bytes)
@@ -187,7 +188,7 @@ impl<'a> Bytes<'a> {
             let is_zeros = piece.iter().all(|byte| *byte == 0);
             at += piece.len() as u64;
             if is_zeros && at < end {
-                // A size word may lay claim to a hole of any size: what is not there is not read.
+                // A size word may claim a hole of any size: holes are not read.
                 let next = self.next_not_zero(at)?.min(end);
                 checksum.update_zeros(next - at);
                 at = next;
@@ -203,7 +204,7 @@ pub fn forward(bytes: &mut Bytes<'_>, index: &Index, from: Point, to_count: u64)
     Ok(forward_both(bytes, index, from, to_count)?.0)
 }
 
-/// As [`forward`]; the second point is where the records end that verify, whole batch or not.
+/// As [`forward`]; the second point is the end of the records that verify, whether their last batch is whole or not.
 fn forward_both(bytes: &mut Bytes<'_>, index: &Index, from: Point, to_count: u64) -> Result<(Point, Point)> {
     let mut run = Run::default();
     let (mut reached, mut at) = (from, from);
@@ -220,8 +221,9 @@ fn forward_both(bytes: &mut Bytes<'_>, index: &Index, from: Point, to_count: u64
     Ok((reached, at))
 }
 
-/// Calls `each` with the end of every record after `from`, where [`forward`] stopped, that its entry and its bytes prove: records after
-/// a gap. What continues `from` without a gap is the beginning of a commit in flight. The index file has room for `entries`.
+/// Calls `each` with the end of every record after `from`, where [`forward`] stopped, that its entry and its bytes
+/// prove: records after a gap. Records that continue `from` without a gap are the beginning of a commit in flight. The
+/// index file has room for `entries`.
 ///
 /// No byte is read twice: of entries whose records overlap, only the first counts.
 pub fn proven_after_gap(
@@ -286,7 +288,7 @@ pub fn check_ends(bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<End
         };
         let found = bytes.record(entry.offset)?;
         let begins = number != 0 || entry.offset == HEADER_SIZE_BYTES;
-        // What a record before the last one says of bytes behind `to` may be cut off, and be wrong then.
+        // Bytes after `to` may be cut off. A record before the last one that reached there would be damaged then.
         let ends = found.is_some_and(|found| if number == last { found.end == to.end } else { found.end < to.end });
         if found.is_none_or(|found| found.crc != entry.crc) || !begins || !ends {
             wrong_count += 1;
@@ -301,7 +303,8 @@ pub fn check_ends(bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<End
     })
 }
 
-/// Walks `count` records by their sizes from `from` on, calling `each` with every one; `None` when they leave the file.
+/// Walks `count` records by their sizes from `from` on, calling `each` with every one; `None` when the sizes leave the
+/// file.
 pub fn walk(
     bytes: &mut Bytes<'_>,
     from: Point,

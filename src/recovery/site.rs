@@ -18,9 +18,9 @@ pub struct Site<'a> {
     pub namespace: &'a str,
     /// The codecs the opener named.
     pub named: &'a Chain,
-    /// Whether a count holds that nothing but it says of records in a hole.
+    /// Whether the count is taken as right about records in a hole that nothing but the count confirms.
     count_holds: bool,
-    /// Is told of what is read.
+    /// Informed of the bytes read.
     pub watch: Option<&'a dyn Watch>,
     pub log_path: PathBuf,
     pub index_path: PathBuf,
@@ -33,13 +33,13 @@ impl<'a> Site<'a> {
         Ok(Site { storage, namespace, named, count_holds: false, watch: None, log_path, index_path })
     }
 
-    /// The same, where a count holds that nothing but it says of records in a hole.
+    /// The same site, where the count is taken as right about records in a hole that nothing but the count confirms.
     pub fn with_count(&self) -> Result<Site<'a>> {
         let site = Site::new(self.storage, self.namespace, self.named)?;
         Ok(Site { count_holds: true, ..site }.watched(self.watch))
     }
 
-    /// The same, with `watch` told of what is read.
+    /// The same site, with `watch` informed of the bytes read.
     pub fn watched(self, watch: Option<&'a dyn Watch>) -> Site<'a> {
         Site { watch, ..self }
     }
@@ -52,10 +52,10 @@ impl<'a> Site<'a> {
         Ok(Bytes::new(file, size_bytes)?.watched(self.watch))
     }
 
-    /// The records that sizes lead over.
+    /// The point that the sizes of records lead to.
     ///
     /// # Errors
-    /// `E_AMBIGUOUS` for those that lie in a hole, unless the count holds.
+    /// `E_AMBIGUOUS` when some of these records lie in a hole, unless the count holds.
     pub fn confirmed(&self, led: Led) -> Result<Point> {
         layout::confirmed(led, self.count_holds, &self.log_path)
     }
@@ -70,7 +70,7 @@ impl<'a> Site<'a> {
         self.storage.free_bytes().map_err(self.failed("asking for the free space"))
     }
 
-    /// Refuses what takes `needed_bytes`, where they are not free; `what` says what takes them.
+    /// Refuses when `needed_bytes` are not free; `what` names the thing that takes them.
     pub fn refuse_without_room(&self, needed_bytes: u64, what: impl Display) -> Result<()> {
         let free_bytes = self.free_bytes()?;
         if needed_bytes <= free_bytes { Ok(()) } else { Err(self.without_room(needed_bytes, free_bytes, what)) }

@@ -81,7 +81,8 @@ fn what_only_the_journal_holds_is_replayed_again_and_again() {
     assert_eq!(recovered(&disk, "replay"), records);
     assert_eq!(recovered(&disk, "after the replay"), records);
     let (disk, records) = only_in_the_journal();
-    // Cut off before its records were made durable: as if the first commit ever had been all that was synced.
+    // The file was cut off before its records were made durable: as if the first commit ever had been all that was
+    // synced.
     disk.write_file("a.log", b"");
     assert_eq!(recovered(&disk, "a record file of no size"), records);
 }
@@ -259,7 +260,7 @@ fn frames_whose_files_are_gone_are_not_forgotten() {
     assert_eq!((log.report(0).unwrap().outcome, read_all(&log)), (Outcome::Adopted, records));
 }
 
-/// Beside records without an index file a journal is believed only where it follows them, and itself.
+/// Beside records without an index file, a journal is believed only where it follows these records and its own frames.
 #[test]
 fn a_forged_journal_beside_records_without_a_index_file_is_refused() {
     let (disk, _) = only_in_the_journal();

@@ -1,4 +1,5 @@
-//! A record file without an index file: its sizes are all there is to go by, and a journal that goes on where they end.
+//! A record file without an index file: recovery has only the sizes to use, and a journal that continues where they
+//! end.
 
 use super::plan::{BesideRecords, Plan};
 use super::refusals;
@@ -37,18 +38,20 @@ pub fn journal_with_frames(site: &Site<'_>) -> Result<Option<FoundJournal>> {
     Ok(if found.has_frames()? { Some(found) } else { None })
 }
 
-/// The journal that was `found`, where it is not certain that there was one: a directory of its name never was.
+/// The journal in `found`, where it is not certain that there was a journal. A directory of its name never was one.
 pub fn unless_directory(found: Result<Option<FoundJournal>>) -> Result<Option<FoundJournal>> {
     found.or_else(|error| if error.os_error == libc::EISDIR { Ok(None) } else { Err(error) })
 }
 
-/// Where the records end with the frames of `journal` laid over them; `None` when the sizes do not lead to where it begins.
+/// Where the records end with the frames of `journal` laid over them; `None` when the sizes do not lead to where the
+/// journal begins.
 ///
 /// # Errors
-/// `E_MISMATCH` when frames do not follow each other, or disagree with bytes that are there; `E_AMBIGUOUS` when other bytes follow.
+/// `E_MISMATCH` when frames do not follow each other, or disagree with bytes in the file; `E_AMBIGUOUS` when other
+/// bytes follow.
 fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &FoundJournal) -> Result<Option<Point>> {
     let Some(first) = journal.halves.first().map(|half| half.header) else { return Ok(None) };
-    // What comes before a half was synced, and the count with it.
+    // The records before a half were synced, and the count with them.
     let begin = layout::leads_to(bytes, Point::START, first.first_number)?;
     let begins = |led: &Led| led.to.end == first.first_offset && led.to.count <= header_count;
     let Some(led) = begin.filter(begins) else { return Ok(None) };
@@ -79,7 +82,7 @@ fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &F
     Ok(Some(reached))
 }
 
-/// Where the records of `frame` end, if it begins where `reached` is and agrees with what is there.
+/// Where the records of `frame` end, if the frame begins at `reached` and agrees with the bytes in the file.
 fn over(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -96,7 +99,7 @@ fn over(
         return led.map(|led| site.confirmed(led)).transpose();
     }
     let is_whole = body.records(frame.count, |_| Ok(()))?;
-    // Where the file has zeros, or ends, the frame brings what belongs there.
+    // Where the file has zeros, or ends, the frame brings the bytes that belong there.
     let is_same = |there, expected| there == expected || there == 0;
     Ok((is_whole && replay::agrees(bytes, frame.offset, body, true, is_same)?).then_some(Point {
         count,

@@ -1,5 +1,5 @@
-//! Who may open what is made beside a record file: its owner, its group, its mode and its access list, as far as this process may give
-//! them; and never anybody who may not open the record file.
+//! Who may open a file that is made beside a record file: the record file's owner, group, mode and access list, as far
+//! as this process may give them. A user who may not open the record file may never open such a file.
 
 use super::sys;
 use std::fs::{File, Permissions};
@@ -32,7 +32,7 @@ enum List {
 }
 
 impl Access {
-    /// Anybody's, of an engine whose files have no owners.
+    /// Access for every user, of an engine whose files have no owners.
     #[cfg(any(test, feature = "simulated"))]
     pub(super) fn anybodys() -> Access {
         Access { owner: sys::user(), group: 0, mode: PERMISSIONS, list: List::None }
@@ -59,8 +59,8 @@ impl Access {
         user == 0 || user == self.owner
     }
 
-    /// What becomes of mode and list where a file could not be given owner and group. Who is in another class there than here must not
-    /// have more than here.
+    /// The mode and list for a file that could not be given owner and group. A user who is in another class there than
+    /// here must not have more rights than here.
     fn within(&self, same_owner: bool, same_group: bool) -> (u32, Option<&[u8]>) {
         // Another owner has opened the record file for reading and writing.
         let owner = if same_owner { self.mode & OWNER } else { READ_AND_WRITE };
@@ -75,11 +75,11 @@ impl Access {
         }
     }
 
-    /// Gives `file` this owner, group, list and mode, in an order in which nobody ever has more than in the end. What the process may not
-    /// do leaves less.
+    /// Gives `file` this owner, group, list and mode, in an order in which no user ever has more rights than in the
+    /// end. A step that this process is not permitted leaves users with fewer rights.
     ///
     /// # Errors
-    /// Failures that are no lack of permission: a quota, input and output.
+    /// Failures other than a lack of permission: a quota, input and output.
     pub(super) fn give_to(&self, file: &File) -> io::Result<()> {
         let before = file.metadata()?;
         if before.mode() & PERMISSIONS & !OWNER != 0 {

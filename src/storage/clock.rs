@@ -17,7 +17,7 @@ mod tests {
     fn it_counts_from_the_same_moment_in_the_same_unit_as_the_standard_library() {
         let expected = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let seconds = super::now_ns() / 1_000_000_000;
-        // An hour apart at most: somebody may set the clock meanwhile.
+        // An hour apart at most: the clock may be set meanwhile.
         assert!(seconds.abs_diff(i64::try_from(expected.as_secs()).unwrap()) < 3600);
     }
 }

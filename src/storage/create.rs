@@ -32,8 +32,9 @@ pub(super) fn sync_names_in(directory: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// Makes the name of `directory` durable with `sync_names`, and the names of those above it, up to the root of their file system: any of
-/// them may have been made just before, by whatever process. What its administrator mounted there was made long before.
+/// Makes the name of `directory` durable with `sync_names`, and the names of those above it, up to the root of their
+/// file system. Any process may have made any of them just before. A mount point was made long before, by the
+/// administrator who mounted the file system there.
 ///
 /// Where one of them may not be read, `sync_file_system` makes all names durable at once.
 pub(super) fn sync_names_above(
@@ -52,7 +53,7 @@ pub(super) fn sync_names_above(
             }
             Err(_) => {
                 return match sync_file_system(directory) {
-                    // A sandbox forbids it: nothing better can be done.
+                    // A sandbox forbids the call: nothing better can be done.
                     Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => Ok(()),
                     synced => synced,
                 };
@@ -120,7 +121,7 @@ mod tests {
         let top = tempfile::tempdir()?;
         let directory = fs::File::open(top.path())?;
         let told = sync_names_above(directory.as_fd(), |_| Err(sys::error(libc::EIO)), |_| Ok(()));
-        // Where the temporary directory is one of its own, there is nothing above.
+        // Where the temporary directory is a file system of its own, there is nothing above.
         if !above(top.path())?.is_empty() {
             assert_eq!(told.err().and_then(|error| error.raw_os_error()), Some(libc::EIO));
         }
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_reached_are_synced_with_their_file_system() -> io::Result<()> {
-        // Of a file nobody can say what it lies in, as of a directory above which nothing may be read.
+        // For a file, the directory it lies in cannot be found, as for a directory above which nothing may be read.
         let unreachable = tempfile::tempfile()?;
         for (answer, expected) in
             [(None, None), (Some(libc::EIO), Some(libc::EIO)), (Some(libc::EPERM), None), (Some(libc::ENOSYS), None)]

@@ -1,4 +1,5 @@
-//! A descriptor, and what it was opened for: a host that closes descriptors it does not know, and opens others, gives the number to another file.
+//! A descriptor, and what it was opened for: a host that closes descriptors it does not know, and opens others, gives
+//! the number to another file.
 #![allow(unsafe_code, reason = "statx; and a number that is another's by now must not be closed")]
 
 use super::{FileId, Standing, sys};
@@ -21,7 +22,8 @@ pub(super) struct OpenInode {
 
 /// What `file` leads to now.
 pub(super) fn found(file: BorrowedFd<'_>) -> io::Result<OpenInode> {
-    // No times: to ask for those makes the next write to the file dearer by half, since it must then be told from the one before.
+    // No times: asking for them makes the next write to the file cost half as much again, since its time must then
+    // differ from that of the write before.
     let wanted = libc::STATX_TYPE | libc::STATX_NLINK | libc::STATX_INO | libc::STATX_SIZE;
     let mut found = MaybeUninit::<libc::statx>::uninit();
     // SAFETY: the path is a constant C string, `found` is writable and large enough for a `statx`.
@@ -84,7 +86,8 @@ impl Descriptor {
         Ok(Descriptor { file, id: found.id, has_name, is_disowned: AtomicBool::new(false) })
     }
 
-    /// Has the drop leave the number open. The host has closed this descriptor, and the number may be that of a newer handle, with the same file.
+    /// Makes the drop leave the number open. The host has closed this descriptor, and the number may be that of a newer
+    /// handle, with the same file.
     pub(super) fn disown(&self) {
         self.is_disowned.store(true, Ordering::Relaxed);
     }
@@ -116,8 +119,8 @@ impl Descriptor {
         }
     }
 
-    /// As [`Descriptor::standing`], and where `name` in `directory` leads. What may not be looked at any more, after the host gave up
-    /// rights or entered a sandbox, counts as kept.
+    /// As [`Descriptor::standing`], and where `name` in `directory` leads. Whatever may not be looked at any more,
+    /// after the host gave up rights or entered a sandbox, counts as kept.
     pub(super) fn standing_under(&self, directory: BorrowedFd<'_>, name: &str) -> io::Result<Standing> {
         let standing = self.standing()?;
         if standing != Standing::Kept {

@@ -31,7 +31,8 @@ pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Sto
     }
     let c_path = names::c_path(path).map_err(failed)?;
     let descriptor = sys::open_directory(&c_path).and_then(Descriptor::new).map_err(failed)?;
-    // What the system does not say is no reason to refuse: the first call that writes would say it, and calls work everywhere.
+    // An answer that the system does not give is no reason to refuse: the first call that writes would report it, and
+    // calls work everywhere.
     if writable && sys::is_mounted_read_only(descriptor.fd()).unwrap_or(false) {
         return Err(failed(sys::error(libc::EROFS)));
     }
@@ -45,7 +46,8 @@ pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Sto
     Ok(Arc::new(RealStorage(Arc::new(directory)?))?.into())
 }
 
-/// What leads from `directory`, opened by `path`, to the directory above and back; `None` where nothing does, as for a root.
+/// The name that leads from `directory`, opened by `path`, to the directory above and back; `None` where no name does,
+/// as for a root.
 fn name_above(path: &CStr, directory: &Descriptor) -> Option<FileName> {
     let mut buffer = [0; names::PATH_BYTES_MAX];
     let name = names::real_path(path, &mut buffer)?.file_name()?.to_str()?;
@@ -59,11 +61,12 @@ fn name_above(path: &CStr, directory: &Descriptor) -> Option<FileName> {
 pub(super) struct RealDirectory {
     descriptor: Descriptor,
     path: PathBuf,
-    /// Leads back here by way of the directory above: the path itself means nothing after a change of the working or root directory.
+    /// Leads back here through the directory above: the path itself means nothing after a change of the working or root
+    /// directory.
     name_above: Option<FileName>,
     engine: Engine,
     has_costly_holes: bool,
-    /// Whether this process has made it so: once is enough.
+    /// Whether this process has made the directory's own name durable: once is enough.
     own_name_is_durable: AtomicBool,
 }
 
@@ -77,7 +80,8 @@ impl RealDirectory {
         self.descriptor.check()
     }
 
-    /// Has the drops of the directory and of its files leave their numbers open: they may be those of a newer handle.
+    /// Makes the drops of the directory and of its files leave their numbers open: the numbers may be those of a newer
+    /// handle.
     pub(super) fn disown(&self) {
         self.descriptor.disown();
     }
@@ -144,7 +148,7 @@ impl Storage for RealStorage {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        // Only a forecast: where there is none, what does not fit is refused as it is written.
+        // Only a forecast: where there is none, bytes that do not fit are refused as they are written.
         Ok(sys::free_bytes(self.0.descriptor()).ok().flatten().unwrap_or(u64::MAX))
     }
 

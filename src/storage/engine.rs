@@ -1,4 +1,5 @@
-//! Which engine a directory gets: mapped stores only where a full disk can be told in advance and no file system rewrites its blocks.
+//! Which engine a directory gets: mapped stores only where a full disk is noticed in advance and no file system
+//! rewrites its blocks.
 
 use crate::error::{Error, ErrorKind};
 use memmap2::{Advice, MmapMut};
@@ -24,15 +25,16 @@ pub(super) enum Engine {
     SystemCalls,
 }
 
-/// File systems that overwrite allocated blocks in place and keep mappings, reads and writes of one host coherent.
-/// Not here, on purpose: btrfs, bcachefs and ZFS (a store may need new blocks), NFS, SMB, FUSE and 9p (another host or
-/// process behind them), overlay (what lies below is not told), and whatever is unknown.
+/// File systems that overwrite allocated blocks in place and keep mappings, reads and writes of one host coherent. Not
+/// here, on purpose: btrfs, bcachefs and ZFS (a store may need new blocks); NFS, SMB, FUSE and 9p (another host or
+/// process serves them). Also not here: overlay (the file system below is not known), and whatever is unknown.
 const SAFE_FOR_MAPPING: [(u32, &str); 4] =
     [(0xEF53, "ext2/3/4"), (0x5846_5342, "xfs"), (TMPFS, "tmpfs"), (0xF2F5_2010, "f2fs")];
 
 const TMPFS: u32 = 0x0102_1994;
 
-/// Whether reading a hole through a mapping takes a page of the file system, which may be full: SIGBUS. Others show zeros of the cache.
+/// Whether reading a hole through a mapping takes a page of the file system, which may be full: SIGBUS. Other file
+/// systems show zeros of the cache.
 pub(super) fn has_costly_holes(magic: u32) -> bool {
     magic == TMPFS
 }

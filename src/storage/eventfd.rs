@@ -8,8 +8,9 @@ use std::os::fd::BorrowedFd;
 
 /// An eventfd: close-on-exec, never blocking, at least 3.
 ///
-/// A host that closes descriptors it does not know may have given its number to a file: that is not touched. (The kernel gives all
-/// descriptors that are no files the same inode, so another eventfd cannot be told apart.)
+/// A host that closes descriptors it does not know may have given the eventfd's number to a file: that file is not
+/// touched. (The kernel gives all descriptors that are no files the same inode, so another eventfd cannot be
+/// distinguished.)
 #[derive(Debug)]
 pub struct EventFd(Descriptor);
 

@@ -32,7 +32,8 @@ pub(super) struct OpenFile {
     name: CName,
     /// Whether it can be read, written or both: a flag of `open`.
     access: i32,
-    /// The file is known to be this long as far as this handle changed it: room beyond it, made before a cut, is gone.
+    /// How long the file is known to be, as far as this handle changed it: room beyond this, made before a cut, is
+    /// gone.
     reach_bytes: AtomicU64,
     lock: Mutex<Option<WriterLock>>,
 }
@@ -51,7 +52,7 @@ impl RealFile {
         RealFile::opened(directory, name, access, descriptor)
     }
 
-    /// Makes `name` for who has `access`.
+    /// Makes `name`, with the access rights of `access`.
     pub(super) fn create(directory: &Arc<RealDirectory>, name: &str, access: &Access) -> io::Result<RealFile> {
         let name = CName::new(name)?;
         directory.check()?;
@@ -110,7 +111,7 @@ impl OpenFile {
         self.file.fd()
     }
 
-    /// Fails with `ESTALE` unless the descriptor leads to the file that was opened, and a name does.
+    /// Fails with `ESTALE` unless the descriptor leads to the file that was opened, and a name still leads to it.
     pub(super) fn check(&self) -> io::Result<()> {
         self.file.check()
     }
@@ -197,7 +198,7 @@ impl File for RealFile {
     }
 
     fn take_access(&self, access: &Access) -> io::Result<()> {
-        // The owner of the log may have linked a file of somebody else here, to be given that file.
+        // The owner of the log may have linked another user's file here, to be given that file.
         if descriptor::found(self.descriptor())?.links > 1 {
             return Err(sys::error(libc::EMLINK));
         }
@@ -229,7 +230,7 @@ impl File for RealFile {
     fn sync(&self) -> io::Result<()> {
         let _deferred = cancel::defer();
         self.std().sync_data()?;
-        self.check() // after it: what another file was synced for is not safe
+        self.check() // after the sync: if that synced another file, these bytes are not safe
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
@@ -262,7 +263,7 @@ impl File for RealFile {
         let is_locked = self.lock.lock().is_some()
             || match sys::lock(self.descriptor()) {
                 Ok(is_locked) => is_locked,
-                // Nobody else gets a lock, either.
+                // No other process gets a lock, either.
                 Err(refusal) => sys::has_no_locks(&refusal),
             };
         let named = sys::metadata_at(self.directory.descriptor(), &self.name)?;
@@ -281,14 +282,14 @@ impl File for RealFile {
 
     fn lock_seen(&self) -> io::Result<Lock> {
         match &*self.lock.lock() {
-            Some(_) => Ok(Lock::Free), // ours, so nobody else's
+            Some(_) => Ok(Lock::Free), // ours, so no other writer's
             None => sys::lock_seen(self.descriptor()),
         }
     }
 
     fn obstacle(&self, guess: Option<u32>) -> io::Result<Option<Obstacle>> {
         if self.lock.lock().is_some() {
-            return Ok(None); // ours, so nobody else's
+            return Ok(None); // ours, so no other writer's
         }
         let Some((is_read_lock, pid)) = sys::lock_in_the_way(self.descriptor())? else { return Ok(None) };
         let kind = if is_read_lock { "READ" } else { "WRITE" };
@@ -328,7 +329,8 @@ impl File for RealFile {
     }
 }
 
-/// The writer's lock, on an open file of its own: a mapping would keep that open, and so locked, in a forked child.
+/// The writer's lock, on an open file of its own: a mapping would keep that file open, and so locked, in a forked
+/// child.
 #[derive(Debug)]
 struct WriterLock {
     /// There until the drop.
@@ -373,7 +375,7 @@ impl Drop for WriterLock {
     }
 }
 
-/// Has `read` go on, told what it has read so far, until the buffer is full or there is no more. Returns how much it is.
+/// Calls `read` with the bytes done so far until the buffer is full or the input ends; returns the total.
 pub(super) fn fill(
     buffer: &mut [u8],
     mut read: impl FnMut(&mut [u8], usize) -> io::Result<usize>,

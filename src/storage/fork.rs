@@ -1,14 +1,15 @@
 //! What happens to the writer's locks when the host forks.
 //!
-//! A forked child shares the parent's open files, and an open-file-description lock lives as long as any descriptor of its open
-//! file: without help a child could keep a log locked long after its parent is gone. So the descriptors that carry locks are kept in
-//! a table, and a child closes its copies before it does anything else here: in the handler that `fork` runs, or else, as after `_Fork`
-//! or a `clone` of the host's own, in its first call.
+//! A forked child shares the parent's open files, and an open-file-description lock lives as long as any descriptor of
+//! its open file. Without help a child could keep a log locked long after its parent is gone. So the descriptors that
+//! carry locks are kept in a table, and a child closes its copies before it does anything else here. It does so in the
+//! handler that `fork` runs, or else, as after `_Fork` or a `clone` of the host's own, in its first call.
 //!
-//! A child knows itself by a page that the kernel fills with zeros in every copy of the process (`MADV_WIPEONFORK`, Linux 4.14). It
-//! holds a count of forks, which is how the rest of the library tells that a handle was made by another process without asking the
-//! kernel. On older kernels the handler alone makes the difference. A child that shares memory with its parent, as after `vfork`, has
-//! the parent's page and is taken for one of its threads.
+//! A child recognises itself by a page that the kernel fills with zeros in every copy of the process
+//! (`MADV_WIPEONFORK`, Linux 4.14). The page holds a count of forks. By this count the rest of the library knows that a
+//! handle was made by another process, without asking the kernel. On older kernels only the handler makes the
+//! difference. A child that shares memory with its parent, as after `vfork`, has the parent's page and is taken for one
+//! of its threads.
 #![allow(unsafe_code, reason = "pthread_atfork, the page, and close in the child")]
 
 use super::{FileId, descriptor};
@@ -25,16 +26,17 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 const SLOT_COUNT: usize = 512;
 /// What a slot's entry is without a descriptor (real ones are 3 or more).
 const EMPTY: u64 = 0;
-/// That of a slot which is being filled.
+/// The entry of a slot that is being filled.
 const TAKEN: u64 = 1;
-/// That of a slot whose descriptor the host closed.
+/// The entry of a slot whose descriptor the host closed.
 const LOST: u64 = 2;
 
-/// A descriptor in the table, and which file it leads to: a host that closes descriptors it does not know gives the number to another.
+/// A descriptor in the table, and the file it leads to: a host that closes descriptors it does not know gives the
+/// number to another file.
 #[derive(Debug)]
 struct DescriptorSlot {
-    /// [`EMPTY`], [`TAKEN`], [`LOST`], or a serial number in the upper half and the descriptor in the lower half. Serial numbers repeat after 2^32
-    /// entries.
+    /// [`EMPTY`], [`TAKEN`], [`LOST`], or a serial number in the upper half and the descriptor in the lower half.
+    /// Serial numbers repeat after 2^32 entries.
     entry: AtomicU64,
     device: AtomicU64,
     inode: AtomicU64,
@@ -68,9 +70,9 @@ impl DescriptorChunk {
 static FIRST_CHUNK: DescriptorChunk = DescriptorChunk::new();
 /// The word that the kernel zeroes in a child: the generation, once [`install`] has run.
 static WORD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
-/// The same in memory that a child inherits: what it counts on from.
+/// The same word in memory that a child inherits: the value from which the child counts on.
 static INHERITED: AtomicU64 = AtomicU64::new(0);
-/// Whether the kernel does that.
+/// Whether the kernel zeroes [`WORD`] in a child.
 static IS_WIPED: AtomicBool = AtomicBool::new(false);
 /// In place of the generation while a child takes over; no handle is of it.
 const TAKING_OVER: u64 = u64::MAX;
@@ -91,7 +93,7 @@ fn word() -> Option<&'static AtomicU64> {
     unsafe { WORD.load(Ordering::Acquire).as_ref() }
 }
 
-/// Has every child made from now on know that it is one.
+/// Makes every child that is forked from now on know that it is one.
 ///
 /// # Errors
 /// `ENOMEM` when there is no memory for it.
@@ -101,7 +103,7 @@ pub fn install() -> io::Result<()> {
         0 => {}
         number => return Err(io::Error::from_raw_os_error(number)),
     }
-    // Another thread of this child is just taking over: what is opened before it is done, it would close.
+    // Another thread of this child is just taking over. It would close whatever is opened before it is done.
     while generation() == TAKING_OVER {
         std::thread::yield_now();
     }
@@ -128,13 +130,14 @@ fn install_handler(word: &'static AtomicU64) -> i32 {
     INHERITED.store(1, Ordering::Relaxed);
     word.store(1, Ordering::Relaxed);
     WORD.store(ptr::from_ref(word).cast_mut(), Ordering::Release);
-    // SAFETY: `in_child` is a function for the life of the process (the library is linked so that it is never unloaded), and does
-    // only what a forked child of a process with threads may do.
+    // SAFETY: `in_child` is a function for the life of the process (the library is linked so that it is never
+    // unloaded). It does only what a forked child of a process with threads may do.
     unsafe { libc::pthread_atfork(None, None, Some(in_child)) }
 }
 
-/// What `fork` runs in the child, so that the locks go at once. Where the kernel does not wipe the page, this does; where it does, a handler
-/// of the host's may have used the library before this one, and what it opened is the child's own.
+/// `fork` runs this in the child, so that the locks go at once. Where the kernel does not wipe the page, this function
+/// does. Where the kernel does, a handler of the host's may have used the library before this one, and what it opened
+/// is the child's own.
 unsafe extern "C" fn in_child() {
     if let Some(word) = word().filter(|_| !IS_WIPED.load(Ordering::Relaxed)) {
         word.store(0, Ordering::Relaxed);
@@ -142,8 +145,9 @@ unsafe extern "C" fn in_child() {
     let _own = generation();
 }
 
-/// The first thing that a child does here. Only the forking thread lives on in it, with its memory in any state: atomics, `fstat`
-/// and `close`, nothing else. A second thread of the child, or a signal handler, does not wait for it: for both the parent's handles are forked.
+/// The first thing that a child does here. Only the forking thread lives on in the child, with its memory in any state:
+/// atomics, `fstat` and `close`, nothing else. A second thread of the child, or a signal handler, does not wait for the
+/// first: for both the parent's handles are forked.
 #[cold]
 fn take_over() -> u64 {
     let Some(word) = word() else { return 0 };
@@ -156,7 +160,8 @@ fn take_over() -> u64 {
     generation
 }
 
-/// Closes the child's copies of the descriptors that carry locks, but for a number that leads to another file by now: it is the host's.
+/// Closes the child's copies of the descriptors that carry locks, except a number that leads to another file by now:
+/// that number is the host's.
 fn close_inherited() {
     let mut chunk = Some(&FIRST_CHUNK);
     while let Some(piece) = chunk {
@@ -188,7 +193,8 @@ pub(super) struct ParentOnly {
 }
 
 impl ParentOnly {
-    /// Takes `descriptor`, of the file `id`, over. It must not carry a lock yet: a fork just before this call would keep it.
+    /// Takes over `descriptor`, of the file `id`. It must not carry a lock yet: a fork just before this call would keep
+    /// the lock.
     pub(super) fn new(descriptor: OwnedFd, id: FileId) -> io::Result<ParentOnly> {
         install()?;
         let (slot, entry) = take_slot(descriptor.as_raw_fd(), id)?;
@@ -201,8 +207,9 @@ impl ParentOnly {
         std::mem::forget(self);
     }
 
-    /// Marks the other entries of this file as lost. To be called after the lock was taken through this descriptor: the kernel would have refused
-    /// it while another descriptor of this process held the lock, so the host has closed those.
+    /// Marks the other entries of this file as lost. To be called after the lock was taken through this descriptor. The
+    /// kernel would have refused the lock while another descriptor of this process held it, so the host has closed
+    /// those descriptors.
     pub(super) fn supersede_others(&self) {
         let own = self.slot.descriptor(self.entry).map(|(_, id)| id);
         let mut chunk = Some(&FIRST_CHUNK);
@@ -218,7 +225,8 @@ impl ParentOnly {
         }
     }
 
-    /// Whether this process has taken the lock of the file again since, through another descriptor: the host had closed this one.
+    /// Whether this process has taken the lock of the file again since, through another descriptor: the host had closed
+    /// this descriptor.
     pub(super) fn is_superseded(&self) -> bool {
         self.generation == generation() && self.slot.entry.load(Ordering::Relaxed) != self.entry
     }
@@ -240,7 +248,7 @@ impl ParentOnly {
 }
 
 impl Drop for ParentOnly {
-    /// The slot is emptied first: the number may be somebody else's as soon as it is closed.
+    /// The slot is emptied first: the number may lead to another file of the process as soon as it is closed.
     fn drop(&mut self) {
         if self.generation == generation() {
             self.slot.entry.store(EMPTY, Ordering::Relaxed);
@@ -251,7 +259,7 @@ impl Drop for ParentOnly {
     }
 }
 
-/// Puts `descriptor`, of the file `id`, into a free slot; the slot's entry is answered, too.
+/// Puts `descriptor`, of the file `id`, into a free slot; also returns the slot's entry.
 fn take_slot(descriptor: RawFd, id: FileId) -> Result<(&'static DescriptorSlot, u64), Refused> {
     static SERIAL: AtomicU32 = AtomicU32::new(1);
     let mut chunk = &FIRST_CHUNK;

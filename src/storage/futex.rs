@@ -23,12 +23,13 @@ impl Scope {
     }
 }
 
-/// Sleeps while `word` is `expected`, at most `timeout`; whether it was the time that ended it. May return for no reason.
+/// Sleeps while `word` is `expected`, at most `timeout`; returns whether the timeout ended the sleep. May return for no
+/// reason.
 pub fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>, scope: Scope) -> bool {
     let timeout = timeout.map(timespec);
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the word is a live, aligned u32 for the whole call because it is borrowed; the timeout is null or points to a
-    // timespec on this stack; the kernel only compares the word and sleeps.
+    // SAFETY: the word is a live, aligned u32 for the whole call because it is borrowed. The timeout is null or points
+    // to a timespec on this stack. The kernel only compares the word and sleeps.
     let result =
         unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT | scope.flag(), expected, timeout) };
     result == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ETIMEDOUT)
@@ -68,8 +69,9 @@ struct FutexWaitv {
 /// `FUTEX2_SIZE_U32` of linux/futex.h; the flag for private words is that of the older calls.
 const SIZE_U32: u32 = 2;
 
-/// Sleeps while every word is what was seen of it, at most `timeout`. `false`: the kernel cannot wait for several words (it has no
-/// `futex_waitv` before 5.16, and sandboxes may forbid it), and nobody slept. May return for no reason.
+/// Sleeps while every word has the value last seen, at most `timeout`. `false`: the kernel cannot wait for several
+/// words (it has no `futex_waitv` before 5.16, and sandboxes may forbid it), and the thread did not sleep. May return
+/// for no reason.
 pub fn wait_any(watches: &[FutexWatch<'_>], timeout: Option<Duration>) -> bool {
     let mut entries = [FutexWaitv { value: 0, address: 0, flags: 0, reserved: 0 }; WATCHES_MAX];
     for (entry, watch) in entries.iter_mut().zip(watches) {
@@ -81,8 +83,9 @@ pub fn wait_any(watches: &[FutexWatch<'_>], timeout: Option<Duration>) -> bool {
     let until = until.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let count = watches.len().min(WATCHES_MAX);
     let (flags, clock) = (0_usize, libc::CLOCK_MONOTONIC as usize); // whole registers, as the C library's function reads them
-    // SAFETY: the first `count` entries are filled with words that are live and aligned for the whole call because they are borrowed;
-    // the deadline is null or points to a timespec on this stack; the kernel only compares the words and sleeps.
+    // SAFETY: the first `count` entries are filled with words that are live and aligned for the whole call because they
+    // are borrowed. The deadline is null or points to a timespec on this stack. The kernel only compares the words and
+    // sleeps.
     let result = unsafe { libc::syscall(libc::SYS_futex_waitv, entries.as_ptr(), count, flags, until, clock) };
     let expected = [libc::EAGAIN, libc::EINTR, libc::ETIMEDOUT];
     result >= 0 || std::io::Error::last_os_error().raw_os_error().is_some_and(|error| expected.contains(&error))

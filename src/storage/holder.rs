@@ -12,11 +12,11 @@ use std::os::unix::fs::MetadataExt;
 
 /// How many descriptors are looked at before the search is given up.
 const DESCRIPTORS_MAX: usize = 1 << 16;
-/// Of what is said of a descriptor; of a file, that is some hundred bytes and a line for each lock.
+/// How much is read of the text about a descriptor; about a file, that is some hundred bytes and a line for each lock.
 const TEXT_BYTES_MAX: usize = 4096;
 
-/// The process that holds a lock of `kind` (as the kernel spells it) on the file `id`; `None` when no process that this one may look into
-/// does. `guess` is looked at first, and believed no more than the others.
+/// The process that holds a lock of `kind` (as the kernel spells it) on the file `id`. `None` when no process that this
+/// one may look into holds it. `guess` is looked at first, and believed no more than the others.
 pub(super) fn find(id: FileId, kind: &str, guess: Option<u32>) -> Option<u32> {
     let mut left = DESCRIPTORS_MAX;
     let mut holds_it = |pid: u32| holds(pid, id, kind, &mut left).then_some(pid);
@@ -51,7 +51,7 @@ fn read<'a>(path: &FileName, text: &'a mut [u8]) -> Option<&'a str> {
     }
 }
 
-/// What `found` makes of the first name in `directory` of which it makes something; none where the directory cannot be read.
+/// The first result that `found` makes of a name in `directory`; none where the directory cannot be read.
 fn find_name<T>(directory: fmt::Arguments<'_>, mut found: impl FnMut(&str) -> Option<T>) -> Option<T> {
     let mut answer = None;
     let visit = |name: &str| -> io::Result<ControlFlow<()>> {

@@ -1,8 +1,8 @@
 //! The mapping engine: bytes are stored into and read from shared mappings, whose pages are made writable ahead of the stores.
 //!
-//! Mapped memory is shared with other threads and processes, so the only references made to it are to bytes that are committed and
-//! never change again; everything else is copied through pointers. Pages beyond the end of the file fault when touched:
-//! every access is checked against a size the file is known to have.
+//! Mapped memory is shared with other threads and processes, so the only references made to it are to bytes that are
+//! committed and never change again. Everything else is copied through pointers. Pages beyond the end of the file fault
+//! when touched: every access is checked against a size the file is known to have.
 #![allow(unsafe_code, reason = "mapped memory")]
 
 use super::file::RealFile;
@@ -14,7 +14,7 @@ use std::ops::Range;
 
 /// The address space of a reader's window, where the process may have it.
 const VIEW_BYTES: u64 = 64 << 20;
-/// And that of a writer's: larger, because leaving a window behind costs as much as filling it.
+/// The address space of a writer's window: larger, because giving up a window costs as much as filling it.
 const TAIL_BYTES: u64 = 256 << 20;
 /// Windows begin at multiples of this: a huge page.
 const WINDOW_ALIGNMENT_BYTES: u64 = 2 << 20;
@@ -142,7 +142,7 @@ impl Tail for MappedTail {
         if self.room.start <= from && to <= self.room_end() {
             return Ok(());
         }
-        // What was cut off since is populated no more.
+        // Bytes cut off since then are no longer populated.
         self.room.end = self.room_end();
         if self.allocated.start <= from && to <= self.allocated.end.min(self.file.reach()) {
             return self.open_room(from, to);
@@ -167,9 +167,9 @@ impl Tail for MappedTail {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         for part in parts {
-            // SAFETY: all parts lie in the room, which lies in the window and in the file and is populated. Nobody else writes there
-            // (one tail per file, one writer per log), and nobody reads it before the commit word covers it; the source is
-            // ordinary memory, never a mapping of bytes not yet committed.
+            // SAFETY: all parts lie in the room, which lies in the window and in the file and is populated. No other
+            // thread or process writes there (one tail per file, one writer per log), and none reads the bytes before
+            // the commit word covers them. The source is ordinary memory, never a mapping of bytes not yet committed.
             unsafe { window.map.as_mut_ptr().add(place).copy_from_nonoverlapping(part.as_ptr(), part.len()) };
             place += part.len();
         }
@@ -267,8 +267,9 @@ impl View for MappedView {
             debug_assert!(self.loaded.is_empty(), "what is loaded lies in a window");
             return &[];
         };
-        // SAFETY: `load` checked that the range lies in the window and in the file and that its pages are there, its caller that it is
-        // committed and so never changes again. The window stays mapped until the next `load` or the drop, which borrow the view mutably.
+        // SAFETY: `load` checked that the range lies in the window and in the file and that its pages exist. Its caller
+        // checked that the range is committed and so never changes again. The window stays mapped until the next `load`
+        // or the drop, which borrow the view mutably.
         unsafe { std::slice::from_raw_parts(window.map.as_ptr().add(self.loaded.start), self.loaded.len()) }
     }
 }

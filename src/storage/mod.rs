@@ -73,16 +73,16 @@ pub enum Standing {
 pub enum Lock {
     /// No writer holds it.
     Free,
-    /// A writer does, which is not ready yet.
+    /// A writer that is not ready yet holds it.
     Held,
-    /// A writer does that is ready: it gave one byte of the range free again, far beyond any file.
+    /// A writer that is ready holds it: this writer released one byte of the range again, far beyond any file.
     Ready,
 }
 
 /// The lock that keeps this process from taking the writer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Obstacle {
-    /// It is a read lock, which whoever may read the file can take, and no writer takes.
+    /// It is a read lock, which any process that may read the file can take, and no writer takes.
     pub is_read_lock: bool,
     /// The process that holds it, if the system says so.
     pub holder: Option<u32>,
@@ -104,8 +104,9 @@ pub trait Storage: Send + Sync + Debug {
     /// Opens the regular file `name` (no symbolic link is followed, the descriptor is close-on-exec and at least 3).
     /// Anything but a regular file is `ELOOP`, `EISDIR` or `ENXIO`.
     fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn File>>;
-    /// Makes `name`, which must not exist, to be read and written by whoever may do so with `record`, a record file: it gets owner,
-    /// group, mode and access list of that, as far as this process may give them. Nobody else can open it at any moment.
+    /// Makes `name`, which must not exist, to be read and written by the users who may do so with `record`, a record
+    /// file. It gets the owner, group, mode and access list of `record`, as far as this process may give them. No other
+    /// user can open it at any moment.
     fn create_beside(&self, record: &dyn File, name: &str) -> io::Result<Arc<dyn File>>;
     /// What is under `name` now; `None` when nothing is. Symbolic links are not followed.
     fn metadata(&self, name: &str) -> io::Result<Option<Meta>>;
@@ -144,16 +145,16 @@ pub fn remove_if_there(storage: &dyn Storage, name: &str) -> io::Result<()> {
 
 /// One open file. All methods may be called from any thread; EINTR is retried, short transfers are continued.
 ///
-/// What writes to it, cuts it, extends it or makes it durable looks first (or, of a sync, then) whether the descriptor still leads to it
-/// and a name does: otherwise it is `ESTALE`. Excepted is what every append does, where the look would cost too much: [`Tail::put`] and
-/// [`CommitWord::store`].
+/// A call that writes to the file, cuts it, extends it or makes it durable checks first (a sync: afterwards) whether
+/// descriptor and name still lead to the file. Otherwise it fails with `ESTALE`. Excepted are the calls of every
+/// append, where the check would cost too much: [`Tail::put`] and [`CommitWord::store`].
 pub trait File: Send + Sync + Debug {
     fn metadata(&self) -> io::Result<Meta>;
-    /// What became of it, of the descriptor that holds its lock, and of `name`.
+    /// What became of the file, of the descriptor that holds its lock, and of `name`.
     fn standing(&self, name: &str) -> io::Result<Standing>;
     /// Who may open it.
     fn access(&self) -> io::Result<Access>;
-    /// Has it opened by nobody but who `access` is of, as far as this process may change that.
+    /// Lets only those open the file that `access` lets, as far as this process may change that.
     fn take_access(&self, access: &Access) -> io::Result<()>;
     /// Reads at `offset` until `buffer` is full or the file ends; returns the bytes read.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
@@ -175,17 +176,20 @@ pub trait File: Send + Sync + Debug {
     /// Takes the writer's lock (an open-file-description write lock over the whole file) without waiting; `false`: held elsewhere.
     /// It is held until the last reference to this file is dropped, and never by a forked child.
     fn try_lock(&self) -> io::Result<bool>;
-    /// Removes this file, which was just made and which [`File::try_lock`] could not lock, unless somebody else has begun to use it.
+    /// Removes this file, which was just made and which [`File::try_lock`] could not lock, unless another process has
+    /// begun to use it.
     fn remove_unused(&self) -> io::Result<()>;
     /// Says to other processes, as long as this file holds the lock, that the writer is ready.
     fn set_ready(&self) -> io::Result<()>;
-    /// What a writer's lock that was taken through another open file says. A read lock is none: whoever may read the file can take one.
+    /// What a writer's lock says that was taken through another open file. A read lock does not count: any process that
+    /// may read the file can take one.
     fn lock_seen(&self) -> io::Result<Lock>;
     /// Whether a writer's lock was taken through another open file.
     fn is_locked(&self) -> io::Result<bool> {
         Ok(self.lock_seen()? != Lock::Free)
     }
-    /// The lock that stands in the way of a writer's lock here; `None` when there is none (any more). `guess`: who may hold it.
+    /// The lock that stands in the way of a writer's lock here; `None` when there is none (any more). `guess`: the
+    /// process that may hold it.
     fn obstacle(&self, guess: Option<u32>) -> io::Result<Option<Obstacle>>;
     /// The writer's place at the end of the file. One at a time.
     fn tail(&self) -> io::Result<Box<dyn Tail>>;
@@ -201,7 +205,7 @@ pub trait File: Send + Sync + Debug {
 #[allow(unsafe_code, reason = "one type seen as another")]
 impl<F: File + 'static> From<Arc<F>> for Arc<dyn File> {
     fn from(file: Arc<F>) -> Arc<dyn File> {
-        // SAFETY: the pointer is answered as it is.
+        // SAFETY: the closure returns the pointer as it is.
         unsafe { file.unsize(|counted| counted) }
     }
 }
@@ -209,16 +213,17 @@ impl<F: File + 'static> From<Arc<F>> for Arc<dyn File> {
 #[allow(unsafe_code, reason = "one type seen as another")]
 impl<S: Storage + 'static> From<Arc<S>> for Arc<dyn Storage> {
     fn from(storage: Arc<S>) -> Arc<dyn Storage> {
-        // SAFETY: the pointer is answered as it is.
+        // SAFETY: the closure returns the pointer as it is.
         unsafe { storage.unsize(|counted| counted) }
     }
 }
 
 /// The end of a file, where one writer puts bytes into room made before.
 pub trait Tail: Send + Debug {
-    /// Makes `from..to` writable by [`Tail::put`] without a possible failure for lack of room, extending the file ahead of `to`
-    /// to a multiple of 64 KiB. `from` is the first byte not yet written. On failure the size of the file is what it was before
-    /// (a partial extension is cut back; that this failed too is told by the error), and room made earlier stays.
+    /// Makes `from..to` writable by [`Tail::put`] without a possible failure for lack of room, extending the file ahead
+    /// of `to` to a multiple of 64 KiB. `from` is the first byte not yet written. On failure the size of the file is
+    /// what it was before, and room made earlier stays. A partial extension is cut back; if that fails too, the error
+    /// says so.
     fn make_room(&mut self, from: u64, to: u64) -> io::Result<()>;
     /// The end of the room: bytes below it, from the last `make_room`'s `from` on, can be put.
     fn room_end(&self) -> u64;

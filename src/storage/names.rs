@@ -30,7 +30,8 @@ pub(super) fn c_path(path: &Path) -> io::Result<CString> {
     if bytes.contains(&0) { Err(error(libc::EINVAL)) } else { Ok(memory::c_string(bytes)?) }
 }
 
-/// A name as the kernel takes it, in no memory of its own, which an open log may not get, nor what cleans up after a refusal.
+/// A name as the kernel takes it, in no memory of its own: an open log may get no memory, and neither may the cleanup
+/// after a refusal.
 #[derive(Clone, Debug)]
 pub(super) struct CName([u8; NAME_BYTES_MAX + 1]);
 
@@ -84,7 +85,7 @@ pub(super) fn visit_names(
     let stream = DirectoryStream(stream);
     let _owned_by_the_stream = own.into_raw_fd();
     loop {
-        // SAFETY: errno is this thread's own; it must be zero to tell the end from a failure.
+        // SAFETY: errno is this thread's own; it must be zero to distinguish the end from a failure.
         unsafe { *libc::__errno_location() = 0 };
         // SAFETY: the stream is open and only this thread uses it.
         let entry = unsafe { libc::readdir64(stream.0) };

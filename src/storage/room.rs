@@ -74,7 +74,8 @@ fn extend_to(file: &RealFile, old_bytes: u64, from: u64, end: u64) -> io::Result
     Ok(end)
 }
 
-/// Gives the file its old size again after `refusal`, which is what the caller hears, unless this fails too: then something did change.
+/// Gives the file its old size again after `refusal`, which the caller gets, unless this fails too: then something did
+/// change.
 pub(super) fn cut_back(file: &RealFile, old_bytes: u64, refusal: io::Error) -> io::Error {
     match file.cut(old_bytes) {
         Ok(()) => refusal,

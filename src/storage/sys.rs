@@ -73,7 +73,7 @@ fn open_or_create_at(directory: BorrowedFd<'_>, name: &CStr, flags: i32, mode: l
 pub(super) fn access_list(file: BorrowedFd<'_>) -> io::Result<Option<Vec<u8>>> {
     let mut list: Vec<u8> = Vec::new();
     loop {
-        // SAFETY: the name is a constant C string; the buffer is writable for as many bytes as the call is told.
+        // SAFETY: the name is a constant C string; the buffer is writable for as many bytes as the call is given.
         let asked = retried(|| unsafe {
             libc::fgetxattr(file.as_raw_fd(), ACCESS_LIST.as_ptr(), list.as_mut_ptr().cast(), list.len())
         });
@@ -82,7 +82,7 @@ pub(super) fn access_list(file: BorrowedFd<'_>) -> io::Result<Option<Vec<u8>>> {
                 return Ok(None);
             }
             Err(failure) if failure.raw_os_error() == Some(libc::ERANGE) => 0, // it grew: asked for its size again
-            // A file system may answer so that has no lists.
+            // A file system that has no lists may answer so.
             Ok(0) => return Ok(None),
             asked => asked?.unsigned_abs(),
         };
@@ -112,7 +112,7 @@ pub(super) fn remove_access_list(file: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// Whose rights the process has.
+/// The user whose rights the process has.
 pub(super) fn user() -> u32 {
     // SAFETY: touches no memory, and cannot fail.
     unsafe { libc::geteuid() }
@@ -142,7 +142,7 @@ pub(super) fn memory_file() -> io::Result<OwnedFd> {
     above_standard(unsafe { OwnedFd::from_raw_fd(made) })
 }
 
-/// A counter that wakes whoever polls it: reading takes it to zero, and neither reading nor writing waits.
+/// A counter that wakes the threads that poll it: reading takes it to zero, and neither reading nor writing waits.
 pub(super) fn event_counter() -> io::Result<OwnedFd> {
     // SAFETY: takes integers only.
     let made = retried(|| unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
@@ -242,8 +242,8 @@ fn seek(file: BorrowedFd<'_>, offset: u64, whence: i32) -> io::Result<Option<u64
     }
 }
 
-/// Writes all of `parts`, one after the other, at `offset`. Beyond the process's limit nothing is written, so that no signal is sent; that,
-/// and nothing else, is `EFBIG`.
+/// Writes all of `parts`, one after the other, at `offset`. Beyond the process's limit nothing is written, so that no
+/// signal is sent; that, and nothing else, is `EFBIG`.
 pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
     let _deferred = cancel::defer();
     let mut at = offset;
@@ -281,15 +281,15 @@ fn write_once(file: BorrowedFd<'_>, offset: u64, slices: &[IoSlice<'_>]) -> io::
     Ok(written.unsigned_abs())
 }
 
-/// The largest size this process may give a file; going beyond raises SIGXFSZ in the host, so everything that grows a file asks first.
-/// Where a sandbox does not let it ask there is no limit to know of.
+/// The largest size this process may give a file; going beyond raises SIGXFSZ in the host, so everything that grows a
+/// file asks first. Where a sandbox does not let it ask, no limit is known.
 pub(super) fn file_size_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is writable and of the right type.
     retried(|| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) }).map_or(u64::MAX, |_| limit.rlim_cur)
 }
 
-/// What a call answered that only asks; `None` where a sandbox does not let it ask.
+/// The answer of a call that only asks; `None` where a sandbox does not let it ask.
 fn unless_forbidden<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
     match answer {
         Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => Ok(None),
@@ -297,7 +297,7 @@ fn unless_forbidden<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// The kernel's magic number for the file system that `file` is on; 0 where it is not to be learnt.
+/// The kernel's magic number for the file system that `file` is on; 0 where it cannot be learnt.
 pub(super) fn file_system_magic(file: BorrowedFd<'_>) -> io::Result<u32> {
     let mut found = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: `found` is writable and large enough for a `statfs`.
@@ -376,20 +376,21 @@ fn conflicting_lock(file: BorrowedFd<'_>, kind: i32) -> io::Result<Option<libc::
 pub(super) fn lock_seen(file: BorrowedFd<'_>) -> io::Result<Lock> {
     Ok(match conflicting_lock(file, libc::F_RDLCK)? {
         None => Lock::Free,
-        // What is found first of a lock in two parts is the lower one.
+        // Of a lock in two parts, the lower part is found first.
         Some(found) if found.l_start == 0 && found.l_len == READY_AT => Lock::Ready,
         Some(_) => Lock::Held,
     })
 }
 
-/// Gives the byte free, of the lock taken by [`lock`] through the same open file, that a writer which is ready does not hold.
+/// Releases the byte that a ready writer does not hold, of the lock taken by [`lock`] through the same open file.
 pub(super) fn leave_ready_byte(file: BorrowedFd<'_>) -> io::Result<()> {
     let request = libc::flock { l_start: READY_AT, l_len: 1, ..whole_file(libc::F_UNLCK) };
     // SAFETY: `request` is a valid `flock` that outlives the call.
     retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
 }
 
-/// The lock that would refuse a write lock: whether it is a read lock, and its process, which the kernel knows of the older kind of locks.
+/// The lock that would refuse a write lock: whether it is a read lock, and its process, which the kernel knows for the
+/// older kind of locks.
 pub(super) fn lock_in_the_way(file: BorrowedFd<'_>) -> io::Result<Option<(bool, Option<u32>)>> {
     let found = conflicting_lock(file, libc::F_WRLCK)?;
     // -1: an open file's; 0: of a process that this one cannot see.

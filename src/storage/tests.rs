@@ -21,7 +21,8 @@ fn open(path: &Path, io: Io) -> io::Result<Arc<dyn Storage>> {
     open_directory(path, io, true).map_err(io::Error::other)
 }
 
-/// Says that this machine does not allow a test or a part of it, for `tests/run` to count: past the harness, which hides what a test prints.
+/// Prints that this machine does not allow a test or a part of it, for `tests/run` to count. The line bypasses the
+/// harness, which hides what a test prints.
 fn skipped(what: &str, why: impl Display) {
     let _ = writeln!(io::stdout(), "SKIPPED: {what}: {why}");
 }

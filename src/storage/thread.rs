@@ -1,5 +1,6 @@
-//! Threads of the library: named, with every signal blocked, so that the host's handlers never run on them, and started with memory that
-//! was taken before: those of the standard library end the process where memory is refused.
+//! Threads of the library. They are named, with every signal blocked, so that the host's handlers never run on them.
+//! They are started with memory that was taken before: the threads of the standard library end the process where memory
+//! is refused.
 
 #![allow(unsafe_code, reason = "threads of the C library, and the signal mask of a new one")]
 
@@ -10,7 +11,7 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 
-/// What a thread does, and what it shares with those who talk to it.
+/// What a thread does, and what it shares with the threads that talk to it.
 pub trait Body: Send + Sync + 'static {
     /// At most 15 bytes, as the system wants it.
     const NAME: &'static CStr;
@@ -30,9 +31,10 @@ impl Thread {
     pub fn start<B: Body>(body: &Arc<B>) -> io::Result<Thread> {
         let body = Arc::clone(body).into_raw();
         let (mut thread, mut attributes) = (0, MaybeUninit::uninit());
-        // SAFETY: the attributes and both sets are plain memory of this stack, filled before they are read; a new thread inherits the
-        // mask of the one that makes it, so no signal can reach it before it is blocked; the caller's mask is put back right after. The
-        // new thread takes over the ownership that is its argument.
+        // SAFETY: the attributes and both sets are plain memory of this stack, filled before they are read. A new
+        // thread inherits the mask of the thread that makes it, so no signal can reach the new thread before it is
+        // blocked. The caller's mask is put back right after. The new thread takes over the ownership that is its
+        // argument.
         let refusal = unsafe {
             let mut all = std::mem::zeroed::<libc::sigset_t>();
             let mut before = std::mem::zeroed::<libc::sigset_t>();
@@ -65,7 +67,7 @@ extern "C" fn run<B: Body>(body: *mut c_void) -> *mut c_void {
     let body = unsafe { Arc::<B>::from_raw(body.cast()) };
     // SAFETY: the name is a string that lives for ever.
     unsafe { libc::pthread_setname_np(libc::pthread_self(), B::NAME.as_ptr()) };
-    // A panic has poisoned what it touched; there is nothing more to tell here.
+    // A panic has poisoned what it touched; there is nothing more to report here.
     let _ = catch_unwind(AssertUnwindSafe(|| body.run()));
     null_mut()
 }

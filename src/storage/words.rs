@@ -87,7 +87,8 @@ impl SharedPage {
     /// When `offset` is not a multiple of 4 within the page: offsets are constants of the format.
     #[must_use]
     pub fn u32_at(&self, offset: usize) -> &AtomicU32 {
-        // SAFETY: aligned, within the page, mapped writable as long as `self`; everybody accesses these words atomically.
+        // SAFETY: aligned, within the page, mapped writable as long as `self`; every thread and process accesses these
+        // words atomically.
         unsafe { AtomicU32::from_ptr(self.0.word(offset)) }
     }
 

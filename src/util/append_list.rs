@@ -1,4 +1,4 @@
-//! A list that only grows: whoever reads it takes no lock, and what is in it stays where it is.
+//! A list that only grows: its readers take no lock, and its elements stay where they are.
 
 use crate::util::memory::{self, Refused};
 use std::sync::OnceLock;

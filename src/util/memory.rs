@@ -1,5 +1,6 @@
-//! Memory that the system may refuse: an error then, and not the end of the process. Whatever a running program calls takes all of its
-//! memory through these functions and `sync::Arc`; `tests/refusable.rs` refuses what would end the process instead.
+//! Memory that the system may refuse: an error then, and not the end of the process. Every function that a running
+//! program calls takes all of its memory through these functions and `sync::Arc`; `tests/refusable.rs` refuses what
+//! would end the process instead.
 
 #![allow(unsafe_code, reason = "the standard library has no box that can be refused")]
 
@@ -72,7 +73,7 @@ pub fn list<T>(items: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>, Refuse
     Ok(list)
 }
 
-/// The same bytes in memory of their size, if there is some and much would be wasted otherwise.
+/// The same bytes in memory of their size, if such memory is available and much would be wasted otherwise.
 pub fn fitted(bytes: Vec<u8>) -> Vec<u8> {
     let mut fitted = Vec::new();
     if bytes.capacity() - bytes.len() <= bytes.len() / 8 || fitted.try_reserve_exact(bytes.len()).is_err() {

@@ -1,4 +1,4 @@
-//! Telling the caller of something long how far it is, and hearing whether to go on.
+//! Reports to the caller of a long operation how far it is, and learns whether to continue.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::cell::{Cell, RefCell};
@@ -7,20 +7,21 @@ use std::cell::{Cell, RefCell};
 const STEPS: u64 = 1024;
 const STEP_BYTES: u64 = 16 << 10;
 
-/// Is told of the work done by whoever reads files, however far down. Each call answers `E_CANCELLED` if that is to end.
+/// Receives reports of work from the code that reads files, however far down. Each call returns `E_CANCELLED` if that
+/// work is to end.
 pub trait Watch {
     /// `read_bytes` were read.
     fn worked(&self, read_bytes: u64) -> Result<()>;
-    /// Record `done` of `total` comes next: now and then the callback hears of it.
+    /// Record `done` of `total` comes next; the callback is called with this now and then.
     fn step(&self, done: u64, total: u64) -> Result<()>;
-    /// `done` of `total` is done, which the callback hears.
+    /// `done` of `total` is done; the callback is called with this.
     fn tell(&self, done: u64, total: u64) -> Result<()>;
 }
 
-/// A callback that is told what is done and what there is in all, and answers whether to go on.
+/// A callback that gets the work done and the total, and returns whether to continue.
 pub struct Progress<'a> {
     callback: RefCell<&'a mut dyn FnMut(u64, u64) -> bool>,
-    /// What is done, and what there is in all; nothing of which is known yet while it is looked what there is.
+    /// The work done, and the total; neither is known yet while the total is being determined.
     at: Cell<(u64, u64)>,
     steps: Cell<u64>,
 }

@@ -1,7 +1,9 @@
-//! Locks, atomics and cells, for which the models have stand-ins. The locks are those of the standard library: a futex word each,
-//! and no table that all locks of the process share, which a forked child would inherit with threads in it that are gone, and wait for.
+//! Locks, atomics and cells, for which the models have stand-ins. The locks are those of the standard library: a futex
+//! word each, and no table that all locks of the process share. A forked child would inherit such a table with threads
+//! in it that are gone, and wait for them.
 //!
-//! Their poison is passed over: a panic is contained at the boundary, and what it left half done the namespace's own poison tells.
+//! Their poison is ignored: a panic is contained at the boundary, and the namespace's own poison marks what the panic
+//! left half done.
 
 mod arc;
 
@@ -71,7 +73,7 @@ impl Condvar {
     }
 }
 
-/// A place that whoever uses it knows to have for itself; the models' stand-in notices when that is wrong.
+/// A place that its user knows to have exclusively; the models' stand-in notices when that is wrong.
 #[derive(Debug)]
 pub struct UnsafeCell<T>(cell::UnsafeCell<T>);
 
@@ -80,7 +82,7 @@ impl<T> UnsafeCell<T> {
         UnsafeCell(cell::UnsafeCell::new(value))
     }
 
-    /// Calls `act` with where the value is: the caller argues that nothing else touches it meanwhile.
+    /// Calls `act` with the place of the value: the caller argues that nothing else touches it meanwhile.
     pub fn with_mut<R>(&self, act: impl FnOnce(*mut T) -> R) -> R {
         act(self.0.get())
     }

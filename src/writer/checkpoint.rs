@@ -27,8 +27,8 @@ impl Checkpoints {
 }
 
 impl Writer {
-    /// Tells those who wait for the journal, and leaves a note on disk, as well as that can be done, without endangering the last
-    /// synced checkpoint.
+    /// Wakes the threads that wait for the journal. Marks the namespace as poisoned on disk, as well as that can be
+    /// done without endangering the last synced checkpoint.
     pub(super) fn mark_poisoned(&self) {
         self.groups.notify(self.groups.lock());
         let mut checkpoints = self.sync.lock();
@@ -92,7 +92,7 @@ impl Writer {
         let next = Checkpoint { seq: checkpoints.last.seq + 1, count, end, state: State::Open, ..checkpoints.last };
         let slot = 1 - checkpoints.slot;
         if let Err(error) = self.index.file.write_at(CHECKPOINT_OFFSETS[slot], &next.encode(&self.index.log_id)) {
-            // The one before was synced just now, so it stands whatever became of this one.
+            // The checkpoint before this one was synced just now, so it stands whatever became of this one.
             return Err(self.poison("writing a checkpoint", &error));
         }
         (checkpoints.last, checkpoints.slot, checkpoints.synced) = (next, slot, false);
@@ -108,7 +108,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Syncs the index file, in which entries of an append that failed were zeroed, and locks `guard` anew.
+    /// Syncs the index file, in which entries of an append that failed were zeroed, and takes the lock of `guard`
+    /// again.
     pub(super) fn sync_zeros<'a>(&'a self, guard: StagingGuard<'a>) -> Result<StagingGuard<'a>> {
         drop(guard);
         let mut checkpoints = self.sync.lock();
@@ -125,7 +126,7 @@ impl Writer {
         Ok(guard)
     }
 
-    /// Ends appending and leaves the files as exactly the records; repeatable, with the first answer.
+    /// Ends appending and leaves files that hold exactly the records; repeatable, with the first answer.
     pub fn close(&self) -> Result<()> {
         self.refuse_appends();
         let mut checkpoints = self.sync.lock();
@@ -141,7 +142,7 @@ impl Writer {
         };
         checkpoints.closed = Some(outcome.as_ref().copied().map_err(|error| error.kind));
         drop(checkpoints);
-        // Readers of other processes go by the files from here on.
+        // Readers of other processes use the files from here on.
         if let Some(live) = &self.live {
             let _ = live.set_ready_epoch(0);
         }
@@ -150,7 +151,7 @@ impl Writer {
         outcome
     }
 
-    /// Lets commits in flight come to an end, and no more begin.
+    /// Waits until commits in flight have ended, and lets no more begin.
     fn refuse_appends(&self) {
         let mut guard = self.groups.lock();
         if let Some(staging) = guard.state.as_mut() {
@@ -181,7 +182,7 @@ impl Writer {
             self.index.file.sync()
         })?;
         if self.journal.is_some() {
-            // One that stays is ignored beside a clean checkpoint, and removed by the next writer.
+            // A journal that stays is ignored beside a clean checkpoint, and removed by the next writer.
             let _ = journal::remove(self.namespace.storage.as_ref(), &self.namespace.name);
         }
         Ok(())

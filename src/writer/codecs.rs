@@ -1,7 +1,8 @@
 //! The codecs an append goes through, and how the index file of an adopted log learns of them.
 //!
-//! Page 0 of such a log was written when nobody knew its chain; page 3 gets it, and is synced, before the first append. Each writer does so
-//! anew, with the same bytes: what an earlier one wrote may have been lost by a failed sync.
+//! Page 0 of such a log was written when its chain was not known. Page 3 gets the chain, and is synced, before the
+//! first append. Each writer writes page 3 again, with the same bytes: what an earlier writer wrote may have been lost
+//! by a failed sync.
 
 use super::Writer;
 use super::put::is_lack_of_room;
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug)]
 pub struct Codecs {
     chain: Chain,
-    /// Where the index file had it when the log was opened.
+    /// Where the index file had the chain when the log was opened.
     found_in: CodecsIn,
     /// Whether nothing is left to be written down.
     is_recorded: AtomicBool,
@@ -59,7 +60,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Records that were appended say that the chain was recorded: if it cannot be read any more, it must not be guessed.
+    /// An appended record proves that the chain was recorded: if the chain cannot be read any more, it must not be
+    /// guessed.
     fn refuse_lost_codecs(&self) -> Result<()> {
         let count = self.namespace.visible.count();
         let is_lost = self.codecs.found_in == CodecsIn::Nowhere;

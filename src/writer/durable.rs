@@ -35,7 +35,7 @@ impl Writer {
         Ok(place)
     }
 
-    /// Tells those who wait for the journal that a synced checkpoint covers `count` records.
+    /// Notes that a synced checkpoint covers `count` records, and wakes the threads that wait for the journal.
     pub(super) fn covered(&self, count: u64) {
         let mut guard = self.groups.lock();
         if let Some(staging) = guard.state.as_mut() {
@@ -48,7 +48,8 @@ impl Writer {
 
     fn sync_in_place(&self) -> Result<()> {
         let _one_at_a_time = self.sync.lock();
-        // A checkpoint that failed meanwhile leaves a kernel that forgot what it had to write: the next sync would lie.
+        // After a checkpoint that failed meanwhile the kernel has forgotten what it had to write: the next sync would
+        // lie.
         self.refuse()?;
         let synced = self.log.sync().and_then(|()| self.index.file.sync());
         synced.map_err(|error| self.poison("syncing", &error))

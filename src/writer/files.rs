@@ -21,7 +21,7 @@ struct Named {
     file: Arc<dyn File>,
 }
 
-/// One that is not what it was.
+/// A file, or the directory, that is not what it was.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lost {
     /// Which file, in the order given; `None`: the directory.
@@ -41,7 +41,7 @@ impl WriterFiles {
         Ok(WriterFiles { storage: Arc::clone(storage), files: all })
     }
 
-    /// The first that is not what it was; `lock` is the one that holds the lock of the first.
+    /// The first file that is not what it was; `lock` is the open file that holds the lock of the first one.
     ///
     /// # Errors
     /// The system does not say.
@@ -52,7 +52,7 @@ impl WriterFiles {
             let standing = file.standing(name).map_err(|error| failed(path, error))?;
             Ok::<_, Error>((standing != Standing::Kept).then_some(Lost { place: Some(place), standing }))
         };
-        // The lock first: if this process has taken it again, all numbers may be those of the newer handle.
+        // The lock first: if this process has taken it again, all descriptor numbers may be those of the newer handle.
         let of_lock = lock.map_or(Ok(None), |lock| lost_at(0, lock.as_ref()))?;
         if of_lock.as_ref().is_some_and(|lost| lost.standing == Standing::Closed) {
             return Ok(of_lock);

@@ -1,6 +1,7 @@
 //! The one background thread of a log: makes checkpoints after the flush interval, or sooner when much was appended.
 //!
-//! It sleeps without a timeout while nothing is to be flushed, so an idle log costs nothing; an append tells it once.
+//! It sleeps without a timeout while nothing is to be flushed, so an idle log costs nothing; an append notifies it
+//! once.
 
 use crate::error::{Error, Result};
 use crate::storage::thread::{self, Thread};
@@ -10,7 +11,7 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::time::{Duration, Instant};
 
-/// What the thread is wanted for; more is larger.
+/// What the thread is wanted for; a more urgent value is larger.
 const NOTHING: u8 = 0;
 const IN_TIME: u8 = 1;
 const NOW: u8 = 2;
@@ -60,7 +61,7 @@ impl<W: Writers> Flusher<W> {
         Ok(())
     }
 
-    /// Told after every append; nothing but a load unless the thread has to know.
+    /// Called after every append; nothing but a load unless the thread has to know.
     pub fn appended(&self, need: FlushNeed) {
         let wanted = match need {
             FlushNeed::Nothing => NOTHING,
@@ -128,7 +129,7 @@ impl<W> FlusherShared<W> {
                 break;
             }
         }
-        // Whatever is appended from here on asks again.
+        // An append from here on asks again.
         let seen = self.wanted.swap(NOTHING, Ordering::Relaxed);
         // Pairs with the fence of an append's wake: either it sees NOTHING and asks again, or its bytes are seen here.
         fence(Ordering::SeqCst);

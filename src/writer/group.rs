@@ -1,22 +1,24 @@
-//! Group commit: of the threads whose commits wait for the same disk one leads, and writes for all that are staged.
+//! Group commit: of the threads whose commits wait for the same disk one leads, and writes for all commits that are
+//! staged.
 //!
 //! ```text
 //!   every thread, under the lock:   stage (bytes, entries, frame), take a ticket
 //!   the first without a leader:     take all that is staged; unlock; write and sync; lock; publish; wake; give up the lead
-//!   the others:                     sleep until their ticket is committed, or nobody leads
+//!   the others:                     sleep until their ticket is committed, or no thread leads
 //! ```
 //!
 //! Groups are taken in the order of their tickets, and the lead passes only after the publish: what is published never goes back.
-//! No thread is created for it. Once a group has failed nothing is committed any more, and everybody gets its error.
+//! No thread is created for group commit. Once a group has failed, nothing is committed any more, and every caller gets
+//! the error of that group.
 
 use crate::error::{Error, Result};
 use crate::util::sync::{Condvar, Mutex, MutexGuard};
 
-/// What is staged, and whose turn it is.
+/// The commit queue, and a condition to wait for its changes.
 #[derive(Debug)]
 pub struct Groups<S> {
     queue: Mutex<Queue<S>>,
-    /// A group was committed or has failed, or something else happened that somebody waits for.
+    /// A group was committed or has failed, or something else happened that a thread waits for.
     changed: Condvar,
 }
 
@@ -58,7 +60,7 @@ impl<S> Groups<S> {
         self.changed.wait_until(queue, None).0
     }
 
-    /// Wakes everybody who waits here, after the caller changed something under the lock that is `queue`.
+    /// Wakes all threads that wait here, after the caller changed something under the lock that is `queue`.
     pub fn notify(&self, queue: MutexGuard<'_, Queue<S>>) {
         drop(queue);
         self.changed.notify_all();
@@ -108,7 +110,7 @@ impl<S> Groups<S> {
     }
 }
 
-/// Gives the lead up when a panic unwinds through the leader, so that nobody waits for it.
+/// Gives the lead up when a panic unwinds through the leader, so that no thread waits for that leader.
 struct Lead<'a, S>(&'a Groups<S>);
 
 impl<S> Drop for Lead<'_, S> {
@@ -129,7 +131,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// Counts what is staged; the group is how far.
+    /// Counts what is staged; a group is the count at which it was taken.
     #[derive(Default)]
     struct Counting {
         published: AtomicU64,
@@ -222,7 +224,7 @@ mod tests {
     #[test]
     fn nothing_is_settled_between_two_leaders() {
         let (groups, how) = (Groups::new(0), Counting::default());
-        // Somebody has staged and does not lead yet.
+        // A thread has staged and does not lead yet.
         let mut queue = groups.lock();
         queue.state += 1;
         queue.staged += 1;
@@ -235,7 +237,7 @@ mod tests {
                 let queue = groups.settled(queue);
                 (queue.staged, queue.committed)
             });
-            // It has the lock until it has decided.
+            // The settling thread has the lock until it has decided.
             looked.recv().unwrap();
             append(&groups, &how).unwrap();
             assert_eq!(settling.join().unwrap(), (2, 2));

@@ -1,5 +1,6 @@
-//! The one writer of a namespace: `put` stages a commit in both files, `durable` makes it so through the journal, `checkpoint` covers
-//! what was published and closes cleanly. Here is the order they go in, and what happens when any of it fails.
+//! The one writer of a namespace: `put` stages a commit in both files, `durable` makes it durable through the journal,
+//! `checkpoint` covers what was published and closes cleanly. This module holds the order of these steps, and what
+//! happens when any of them fails.
 //!
 //! Lock order: `sync` (one checkpoint, sync or close at a time), then `groups` (one commit at a time).
 
@@ -32,7 +33,8 @@ use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The ends of both files, and what is staged there. Only the thread that holds the lock of `groups` touches it.
+/// The staging: the ends of both files, and what is staged there. Only the thread that holds the lock of `groups`
+/// touches it.
 #[derive(Debug)]
 struct Staging {
     log: Box<dyn Tail>,
@@ -43,7 +45,7 @@ struct Staging {
     end: u64,
     time_ns: i64,
     commits: u64,
-    /// Published so far: in fast mode the same.
+    /// Count and end published so far; in fast mode the same as those staged.
     published: (u64, u64),
     /// Of a durable writer.
     journal: Option<Journal>,
@@ -73,14 +75,15 @@ pub struct Writer {
     live: Option<Live>,
     /// Of a durable writer.
     journal: Option<Arc<dyn File>>,
-    /// What is staged; `None` once closed, and the ends of both files are let go with it, the lock with the last use of the file.
+    /// The staging; `None` once closed. The ends of both files are dropped with it. The lock is released with the last
+    /// use of the file.
     groups: Groups<Option<Staging>>,
     sync: Mutex<Checkpoints>,
     lock: Mutex<Option<Arc<dyn File>>>,
     files: WriterFiles,
     /// Why the namespace is poisoned, if it is because one of the files is not what it was.
     lost: OnceLock<Lost>,
-    /// Where the record file's last checkpoint ends.
+    /// The end of the records that the last checkpoint covers.
     covered_end: AtomicU64,
     /// Whether a half of the journal waits for a checkpoint.
     half_waits: AtomicBool,
@@ -148,7 +151,7 @@ impl Writer {
     pub fn append(&self, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
         let stored_size = payloads.check_sizes(self.namespace.max_record_size_bytes)?;
         let count = payloads.count();
-        // Before the lock, so that a panic gives that back first.
+        // Made before the lock is taken, so that a panic releases the lock first.
         let unfinished = Unfinished(self);
         if count > 0 {
             self.record_codecs()?;
@@ -196,7 +199,8 @@ impl Writer {
                 FrameRoom::Here => return Ok((guard, appended)),
                 FrameRoom::AfterPending => {}
                 FrameRoom::AfterCheckpoint => {
-                    // What refuses a checkpoint may last: the append returns the first such error and waits for no second checkpoint.
+                    // What refuses a checkpoint may last, so the append returns the first such error and waits for no
+                    // second checkpoint.
                     let before = *failed_before.get_or_insert(staging.failed_checkpoints);
                     if let Some(error) =
                         staging.checkpoint_error.as_ref().filter(|_| staging.failed_checkpoints > before)
@@ -221,7 +225,8 @@ impl Writer {
         let (end, count) = (end_of(appended)?, appended.count);
         match self.make_room(staging, end, count).and_then(|()| self.put(staging, payloads, end, count)) {
             Ok(()) => Ok(guard),
-            // The error says that there is no trace: not even after a loss of power, and none that a later append could be mixed with.
+            // The error says that the append left no trace: not even after a loss of power, and none that a later
+            // append could be mixed with.
             Err(error) if staging.zeros_unsynced => self.sync_zeros(guard).and(Err(error)),
             Err(error) => Err(error),
         }
@@ -230,7 +235,8 @@ impl Writer {
     /// Makes what is staged durable, if that is the mode, and shows it.
     #[inline]
     fn commit(&self, mut guard: StagingGuard<'_>) -> Result<()> {
-        // What is staged is not refused any more, whatever became of the namespace meanwhile: an error would say that it is not there.
+        // What is staged is not refused any more, whatever became of the namespace meanwhile: an error would say that
+        // the records are not there.
         let staging = guard.state.as_mut().expect("invariant: a writer is not closed while its lock is held");
         if staging.journal.is_some() {
             return self.groups.commit(guard, self);
@@ -263,7 +269,7 @@ impl Writer {
         }
     }
 
-    /// The ends, unless the writer is closed or poisoned.
+    /// The staging, unless the writer is closed or poisoned.
     #[inline]
     fn open_staging<'a>(&self, guard: &'a mut StagingGuard<'_>) -> Result<&'a mut Staging> {
         match guard.state.as_mut() {
@@ -330,10 +336,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Looks whether everything that is open is what it was, and has its name.
+    /// Checks that everything that is open is what it was, and has its name.
     ///
     /// # Errors
-    /// It is not, which poisons the namespace. The system does not say, which does not.
+    /// Something is not what it was: this poisons the namespace. The system does not say: this does not.
     #[cold]
     fn check_files(&self) -> Result<()> {
         match self.look_at_files()? {
@@ -342,8 +348,9 @@ impl Writer {
         }
     }
 
-    /// To be called before any descriptor of the log is closed: the look finds out whether their numbers may be those of a newer handle, and has
-    /// them left open then. What it finds wrong, [`Writer::close`] answers.
+    /// To be called before any descriptor of the log is closed. The look finds out whether the numbers of the
+    /// descriptors may be those of a newer handle; if so, they are left open. [`Writer::close`] returns what the look
+    /// finds wrong.
     pub fn look_before_closing(&self) {
         let _ = self.look_at_files();
     }
@@ -353,7 +360,7 @@ impl Writer {
         self.files.look(lock.as_ref())
     }
 
-    /// Has nothing more written: what is open is not what it was.
+    /// Poisons the namespace, so that nothing more is written: what is open is not what it was.
     fn lose(&self, lost: Lost) -> Error {
         let lost = *self.lost.get_or_init(|| lost);
         self.namespace.poisoned.store(true, Ordering::Release);
@@ -375,7 +382,7 @@ impl Writer {
             "{doing}: {}; the namespace is poisoned: an append in flight may or may not be there when the log is opened again, reads go on",
             Reason(error)
         );
-        // Whatever the cause: to try again, as after a lack of room, is not the way on.
+        // `Io` whatever the cause: trying again, as after a lack of room, is not the way on.
         let mut made = Error::new(ErrorKind::Io, message).of(self.namespace.log_path());
         made.os_error = error.raw_os_error().unwrap_or(0);
         made
@@ -391,7 +398,7 @@ fn end_of(appended: Appended) -> Result<u64> {
     end.ok_or_else(|| too_large("the record file would pass 2^47 bytes"))
 }
 
-/// Poisons the namespace when a panic unwinds through a commit or a checkpoint: nobody knows how far it came.
+/// Poisons the namespace when a panic unwinds through a commit or a checkpoint: it is not known how far that came.
 struct Unfinished<'a>(&'a Writer);
 
 impl Drop for Unfinished<'_> {

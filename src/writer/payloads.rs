@@ -1,4 +1,4 @@
-//! What an append is given, what is stored of it, and what it answers.
+//! What an append is given, what is stored of it, and what it returns.
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result, no_memory};
@@ -44,7 +44,7 @@ impl Payloads<'_> {
         Ok(sum)
     }
 
-    /// What `chain` makes of each payload; before and after it none is over the limit.
+    /// The payloads as `chain` encodes them; none is over the limit, before or after.
     pub(crate) fn encode(&self, chain: &Chain, limit_bytes: u64) -> Result<Vec<Vec<u8>>> {
         self.check_sizes(limit_bytes)?;
         let mut encoded = Vec::new();
@@ -84,9 +84,9 @@ fn join(parts: &[&[u8]]) -> Result<Vec<u8>> {
 /// Where an append went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Of the first record.
+    /// Number of the first record.
     pub number: u64,
-    /// Of the first record's size word, in bytes.
+    /// Offset of the first record's size word, in bytes.
     pub offset: u64,
     /// Payload bytes of all records as stored.
     pub stored_size: u64,

@@ -84,7 +84,7 @@ impl Writer {
 
     /// Entries beyond the count could be taken for records after a crash: they are zeroed, or the namespace is poisoned.
     #[cold]
-    #[inline(never)] // its zeros would have every append probe the stack
+    #[inline(never)] // its zeros would make every append probe the stack
     fn failed_entries(&self, staging: &mut Staging, at: u64, size: usize, error: &io::Error) -> Error {
         if error.raw_os_error() == Some(libc::EFBIG) {
             return Error::os("writing its index file", error).of(self.namespace.log_path()); // nothing was stored

@@ -1,4 +1,4 @@
-//! Verifying: every record once, what is there of it.
+//! Verifying reads every record once, and of it only the bytes that exist.
 
 use crate::forged::{empty_records, index_file};
 use crate::layout::{ENTRIES_AT, ENTRY_BYTES, entry, put};
@@ -6,7 +6,7 @@ use crate::{BUFFER_BYTES, cost, options};
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Result, verify_on};
 
-/// Of an entry, by its number: the record it claims to be, and where that lies.
+/// The record that an entry, given by its number, claims to be, and the offset of that record.
 type Place<'a> = &'a dyn Fn(usize) -> (usize, usize);
 
 fn verify(disk: &Simulated) -> Result<immuta::Report> {
@@ -42,7 +42,8 @@ fn a_verification_reads_no_byte_twice_for_entries_that_overlap() {
     log.extend((SIZE as u64).to_le_bytes());
     log.resize(16 + SIZE, 7);
     let end = log.len() as u64;
-    // All of them the same record; every other one back before it; one behind the other, each to the end by its own word.
+    // All of them the same record; every other one back before it; one after the other, each with a size that leads to
+    // the end.
     let same = |number: usize| (number, 8);
     let back_and_forth = |number: usize| (number, if number.is_multiple_of(2) { 8 } else { 1 << 19 });
     let nested = |number: usize| (number, 8 + 8 * number);

@@ -20,7 +20,8 @@ pub fn closed(payloads: &[&[u8]]) -> Simulated {
     disk
 }
 
-/// A record file of `count` empty records, which lie in a hole but for the first, and of one more with `last`, unless that is empty.
+/// A record file of `count` empty records, of which all but the first lie in a hole, and one more with `last`, unless
+/// that is empty.
 pub fn empty_records(count: u64, last: &[u8]) -> Vec<u8> {
     let all = count + u64::from(!last.is_empty());
     let mut file = all.to_le_bytes().to_vec();

@@ -1,4 +1,4 @@
-//! How much memory it takes: no more than some buffers, whatever files claim and however much is damaged.
+//! How much memory calls take: no more than some buffers, whatever files claim and however much is damaged.
 
 use crate::forged::{empty_records, index_file};
 use crate::layout::{ENTRIES_AT, entry, put};

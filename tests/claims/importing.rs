@@ -1,4 +1,4 @@
-//! Importing: holes are neither read nor copied, and what lies in one is no record unless something else says so.
+//! Importing: holes are neither read nor copied, and zeros in a hole are no record unless something else says so.
 
 use crate::forged::{empty_records, image_of, sparse_records};
 use crate::{BUFFER_BYTES, cost, options};

@@ -1,4 +1,5 @@
-//! Repairing: in little memory, by what is there, with one file for whatever is kept; and a dry run that says what the real one does.
+//! Repairing takes little memory, works by the data that exists, and keeps bytes in one file; a dry run says what the
+//! real one does.
 
 use crate::forged::{closed, image_of, index_file};
 use crate::layout::{ENTRIES_AT, entry, put};
@@ -11,7 +12,7 @@ const APPLY: Repair = Repair { apply: true, accept_count: false };
 const RECORDS: usize = 24_000;
 const RECORD_BYTES: usize = 8 + 9;
 
-/// A log every other record of which is damaged, none beside another.
+/// A log of which every other record is damaged, no two next to each other.
 fn damaged_all_over() -> Simulated {
     let disk = closed(&vec![b"a payload".as_slice(); RECORDS]);
     let mut log = disk.read_file("a.log").unwrap();

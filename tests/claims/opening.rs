@@ -164,7 +164,8 @@ fn records_too_many_to_be_indexed_in_memory_refuse_nothing_but_themselves() {
 fn the_advice_about_zeros_that_may_be_records_in_a_hole_leads_somewhere() {
     let disk = closed(&[b"one", b"two"]);
     disk.storage().remove("a.idx").unwrap();
-    // Given blocks that were never written, as a writer leaves it; more of the count reached the disk than of the records.
+    // The file has blocks that were never written, as a writer leaves it; the count on the disk says more records than
+    // reached it.
     extend(&disk, "a.log", 64 << 10);
     let mut log = disk.read_file("a.log").unwrap();
     log[..8].copy_from_slice(&999_u64.to_le_bytes());

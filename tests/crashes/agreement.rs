@@ -1,5 +1,6 @@
-//! Readers agree with writers: what a read-only open and a verification say of files that nobody has open is what opening them for
-//! writing says, and what they serve is what that would find in the files; what readers were shown and is no more, they are told.
+//! Readers agree with writers. For files that no process has open, a read-only open and a verification report the same
+//! as opening for writing does. They serve the records that such an opening would find in the files. Readers are told
+//! of records that they were shown and that no longer exist.
 
 use crate::disk::{CHECKPOINTS, Files, INDEX, LOG, Mode, append, append_batch, killed_after, open, records, recover};
 use crate::records::{Records, read_all};
@@ -49,7 +50,7 @@ fn readable(log: &Log) -> Records {
     records
 }
 
-/// Checks that all who open `files` agree, and answers what they say.
+/// Checks that all openers of `files` agree, and returns what they say.
 fn agreed(files: &Files, context: &str) -> Told {
     let reading = reader(&files.on_disk());
     let verified = verified(&files.on_disk());
@@ -192,7 +193,7 @@ fn of_every_file_with_a_bit_flipped_or_cut_short() {
     println!("agreement: {count} damaged logs");
 }
 
-/// Waits no longer than it has to.
+/// Waits for no longer than needed.
 const LIMIT: Timeout = Timeout::Ns(120_000_000_000);
 
 fn next(stream: &mut Stream) -> Result<Vec<u8>, Option<ErrorKind>> {
@@ -203,7 +204,8 @@ fn next(stream: &mut Stream) -> Result<Vec<u8>, Option<ErrorKind>> {
     }
 }
 
-/// A log whose file system loses its cache without a restart, under a reader that has seen 20 records: 10 are left, and a count.
+/// A log whose file system loses its cache without a restart, under a reader that has seen 20 records: 10 and a count
+/// are left.
 fn rolled_back(count: u64) -> (Simulated, Log, [Stream; 2]) {
     let disk = Simulated::new();
     let log = open(&disk, Mode::Fast).unwrap();
@@ -241,7 +243,7 @@ fn what_was_shown_and_is_no_more_is_told_to_streams_beyond_it() {
 fn a_rollback_is_told_by_a_recovery_that_is_cut_anywhere() {
     for call in 0.. {
         let (disk, _following, [mut beyond, _]) = rolled_back(20);
-        // A kill would take the reader, too; an error that does not end is as good to the writer.
+        // A kill would end the reader, too; for the writer an error that does not end has the same effect.
         disk.fail_call(disk.calls() + call, libc::EIO, true);
         let done = open(&disk, Mode::Fast).is_ok();
         disk.clear_faults();
@@ -264,7 +266,8 @@ fn a_count_older_than_what_was_shown_is_a_rollback_without_a_word() {
     assert_eq!(next(&mut at_the_end), Ok(records(100, 1, 300).remove(0)), "before it nothing is another");
 }
 
-/// What is visible suffices for long, so that no look is made; the entries that are read next are those of the next writer.
+/// The visible records suffice for long, so that the reader does not look at the files; the entries that it reads next
+/// are those of the next writer.
 #[test]
 fn a_rollback_is_noticed_where_reading_goes_on_from_what_was_read_before() {
     const READ: usize = 512;
@@ -283,7 +286,7 @@ fn a_rollback_is_noticed_where_reading_goes_on_from_what_was_read_before() {
     before.on(disk.clone());
     let log = open(&disk, Mode::Fast).unwrap();
     append_batch(&log, &records(5000, 900, 30)).unwrap();
-    // The entries that are held do not fit the bytes any more; whoever passes over these records comes to others.
+    // The held entries no longer fit the bytes; a reader that passes over these records comes to others.
     while next(&mut stream) == Err(Some(ErrorKind::Corrupt)) {
         stream.seek(stream.position() + 1).unwrap();
     }
@@ -328,7 +331,7 @@ fn what_the_journal_will_bring_back_is_not_taken_for_rolled_back() {
     assert_eq!(next(&mut stream), Ok(records(20, 1, 300).remove(0)));
 }
 
-/// A page that says ready, with the epoch of the newest checkpoint, is believed by nobody while a writer recovers.
+/// While a writer recovers, no reader believes a page that says ready with the epoch of the newest checkpoint.
 #[test]
 fn a_live_page_that_says_ready_while_a_writer_recovers_shows_nothing_that_does_not_verify() {
     let disk = Simulated::new();
@@ -397,7 +400,7 @@ fn a_reader_that_is_refused_a_call_takes_nothing_for_a_rollback_and_gives_no_wro
         let is_met = disk.faults_met() > met;
         disk.clear_faults();
         match stats {
-            // A size that cannot be asked for is 0.
+            // The size is 0 if the system does not give it.
             Ok(stats) => assert_eq!((stats.mode, stats.durable_count, stats.count), (0, 10, 10), "call {call}"),
             Err(error) => {
                 assert_eq!(error.kind, ErrorKind::Io);
@@ -431,7 +434,7 @@ fn a_lock_just_taken_beside_a_dead_writers_page_rolls_nothing_back() {
     for _ in 0..2 {
         assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(_))));
     }
-    // The next writer has the lock, and has not come to say that it is not ready.
+    // The next writer has the lock, and has not yet said that it is not ready.
     let next_writer = disk.storage().open(LOG, OpenMode::Write).unwrap();
     assert!(next_writer.try_lock().unwrap());
     let waited = stream.next(Timeout::Ns(100_000_000)).map(drop);

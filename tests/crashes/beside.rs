@@ -1,4 +1,4 @@
-//! A journal beside records without an index file: what the two together prove, and what is refused.
+//! A journal and records without an index file: what the two together prove, and what is refused.
 
 use crate::disk::{
     Files, Mode, SECTOR_BYTES, append, append_batch, cut_opening_anywhere, open, records, recover, refused,
@@ -15,7 +15,7 @@ fn without_index_file() -> Files {
     Files { index: None, ..crashed }
 }
 
-/// The same with the record file ending behind its records, and `more` behind them that only the count knows.
+/// The same with the record file ending after its records, and `more` after them that only the count includes.
 fn followed_by(more: &[Vec<u8>]) -> Files {
     let mut files = without_index_file();
     let log = files.log();

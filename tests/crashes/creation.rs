@@ -1,5 +1,5 @@
-//! Namespaces that are being made: whole, or not there for anybody. A creation that is refused leaves nothing, one that is killed what the next
-//! writer finishes; neither keeps others of the directory from being read.
+//! Namespaces that are being made exist as a whole or for no opener at all. A refused creation leaves nothing, and a
+//! killed one leaves what the next writer finishes. Neither prevents reading the other namespaces of the directory.
 
 use crate::disk::{Mode, after_kill, append, cut_anywhere, open, records};
 use crate::records::read_all;
@@ -22,7 +22,7 @@ fn read_only() -> Options {
     Options { read_only: true, ..Options::default() }
 }
 
-/// All there is, as a reader finds it that names none.
+/// All namespaces, as a reader that names none finds them.
 fn namespaces(disk: &Simulated) -> Vec<String> {
     let log = Log::open_on(disk.storage(), &read_only()).unwrap();
     (0..log.namespace_count()).map(|ns| log.namespace_name(ns).unwrap().to_owned()).collect()
@@ -34,8 +34,8 @@ fn names(disk: &Simulated) -> Vec<String> {
     names
 }
 
-/// Has the creation of namespace a on what `left` makes refused at each call in turn: nothing is made of it, and the next one succeeds. How
-/// many there were.
+/// Refuses the creation of namespace a, on the disk that `left` makes, at each call in turn: nothing is made, and the
+/// next creation succeeds. Returns how many calls there were.
 fn refusals(mode: Mode, os_error: i32, left: impl Fn() -> Simulated) -> usize {
     let mut refusals = 0;
     for call in 0.. {

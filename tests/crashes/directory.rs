@@ -1,5 +1,6 @@
-//! The directory's own name: made by an opener that was killed, or by whatever else, before it was durable. Who appends to a log there makes it
-//! so first, or a loss of power takes the log with everything that was acknowledged.
+//! The directory's own name: made by an opener that was killed before the name was durable, or by any other program. A
+//! writer makes the name durable before it appends. Otherwise a loss of power takes the log with every acknowledged
+//! record.
 
 use crate::disk::{
     Files, Mode, POWER_CUTS, after_power_loss, append_batch, cut_anywhere, killed_after, open, records, three_closed,
@@ -8,7 +9,7 @@ use crate::records::{Records, read_all};
 use immuta::storage::simulated::Simulated;
 use immuta::{Log, Options, Repair, import_on, repair_on};
 
-/// What is left of the log after losses of power: always all of it.
+/// The log after losses of power: always all of it.
 fn assert_kept(disk: &Simulated, expected: &Records, context: &str) {
     for seed in 0..POWER_CUTS {
         let log = open(&after_power_loss(disk, seed), Mode::Durable).unwrap();

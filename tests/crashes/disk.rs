@@ -13,7 +13,7 @@ pub const JOURNAL_BYTES: u64 = 64 << 10;
 pub const CHECKPOINTS: [usize; 2] = [4096, 8192];
 pub const PAGE_BYTES: usize = 4096;
 pub const SECTOR_BYTES: usize = 512;
-/// As many losses of power, each leaving something else, are tried after one and the same cut.
+/// How many losses of power, each with a different outcome, are tried after one and the same cut.
 pub const POWER_CUTS: u64 = 40;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ pub fn three_closed_then_three_more() -> (Files, Files) {
     (closed, Files::of(&disk))
 }
 
-/// What a writer left that was killed after `synced`, and `later`, of which only the cache knows in fast mode.
+/// The files of a writer that was killed after `synced` and `later`; in fast mode `later` is only in the cache.
 pub fn killed_after(mode: Mode, synced: &[Vec<u8>], later: &[Vec<u8>]) -> Simulated {
     let disk = Simulated::new();
     let log = open(&disk, mode).unwrap();
@@ -132,7 +132,7 @@ pub fn killed_after(mode: Mode, synced: &[Vec<u8>], later: &[Vec<u8>]) -> Simula
     disk
 }
 
-/// What is left on the disk when the power goes with `seed`, after whatever became of the process.
+/// The disk after the power goes with `seed`, whatever became of the process before.
 pub fn after_power_loss(disk: &Simulated, seed: u64) -> Simulated {
     let left = after_kill(disk);
     left.power_loss(seed);
@@ -156,8 +156,8 @@ pub struct Cut {
     pub context: String,
 }
 
-/// Begins anew, and kills `work` at its first call, then at its second, and so on until it meets none; `judge` is shown what each kill left,
-/// with the power on, and with the power gone in [`POWER_CUTS`] ways.
+/// Starts again for each run and kills `work` at its first call, then at its second, and so on until a run is not
+/// killed. `judge` gets what each kill left, with the power on, and with the power gone in [`POWER_CUTS`] ways.
 pub fn cut_anywhere<T>(
     begin: impl Fn() -> (Simulated, T),
     work: impl Fn(&Simulated, &T) -> bool,
@@ -179,12 +179,12 @@ pub fn cut_anywhere<T>(
     }
 }
 
-/// [`cut_anywhere`] for opening what a crash left, and closing it at once.
+/// [`cut_anywhere`] for opening the files of a crash and closing them at once.
 pub fn cut_opening_anywhere(crashed: &Simulated, mode: Mode, judge: impl Fn(&Cut)) {
     cut_anywhere(|| (crashed.copy(), ()), |disk, ()| open(disk, mode).is_ok(), judge);
 }
 
-/// What opening for writing finds, and then one more record is taken, the log closed, and opened again.
+/// Returns what opening for writing finds; then appends one more record, closes the log, and opens it again.
 pub fn recover(disk: &Simulated, mode: Mode, context: &str) -> (Report, Records) {
     let log = open(disk, mode).unwrap_or_else(|error| panic!("{context}: refused, {:?}: {error}", error.kind));
     let report = log.report(0).unwrap();

@@ -10,7 +10,8 @@ use immuta::{ErrorKind, Outcome};
 #[test]
 fn a_poison_mark_over_the_last_good_checkpoint() {
     for mode in [Mode::Fast, Mode::Durable] {
-        // One synced checkpoint or two, so that the mark has the one slot or the other to go to; each sync that follows fails once.
+        // One synced checkpoint or two, so that the mark goes to the one slot or the other; each sync that follows
+        // fails once.
         for (syncs, failing) in [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)] {
             let disk = Simulated::new();
             let log = open(&disk, mode).unwrap();
@@ -26,7 +27,8 @@ fn a_poison_mark_over_the_last_good_checkpoint() {
             let all = records(0, covered + 10, 300);
             let killed = after_kill(&disk);
             assert_eq!(recover(&killed, mode, &context).1, all, "{context}: killed");
-            // What the failed sync left in the cache only is on the disk, now that a recovery has said so.
+            // The records that the failed sync left in the cache only are on the disk, now that a recovery has reported
+            // them.
             let with_one_more = [all.as_slice(), &[b"one more".to_vec()]].concat();
             let (_, found) =
                 recover(&after_power_loss(&killed, 0), mode, &format!("{context}: killed, then the power went"));
@@ -158,7 +160,7 @@ fn no_name_to_move_a_file_aside_to_changes_nothing() {
     for number in 1..10_000 {
         disk.write_file(&format!("a.idx.bad-{number}"), b"kept");
     }
-    // Zeros behind the records would be cut.
+    // Zeros after the records would be cut.
     disk.write_file(LOG, &[files.log().clone(), vec![0; 512 - files.log().len() % 512]].concat());
     let error = refused(&disk, Mode::Fast, ErrorKind::Exists, "too many");
     assert!(error.message().contains("a.idx.bad-"), "{error}");

@@ -93,7 +93,7 @@ fn a_damaged_checkpoint_beside_a_durable_count_that_is_ahead() {
     assert_eq!(log.map_err(|error| error.kind), Err(ErrorKind::Corrupt), "in whatever mode it is opened");
 }
 
-/// A fast log of 20 records, the first ten covered by a checkpoint, as a kill left it.
+/// A fast log of 20 records as a kill left it; a checkpoint covers the first ten.
 fn ten_covered_of_twenty() -> Files {
     let disk = killed_after(Mode::Fast, &records(0, 10, 300), &records(10, 10, 300));
     Files::of(&disk)

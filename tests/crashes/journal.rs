@@ -1,4 +1,4 @@
-//! Durable appends and their journal: cut in their midst, damaged, gone, stale, or back from the dead.
+//! Durable appends and their journal: cut in the middle, damaged, missing, stale, or reappeared.
 
 use crate::disk::{
     CHECKPOINTS, Files, JOURNAL, Mode, PAGE_BYTES, POWER_CUTS, after_power_loss, append, append_batch, cut_anywhere,
@@ -48,7 +48,7 @@ fn a_lost_newest_checkpoint_while_a_half_was_begun_anew() {
     let log = open(&disk, Mode::Durable).unwrap();
     for (number, record) in sent.iter().enumerate() {
         if number == 5 {
-            // Covers what the half holds that the seventh needs.
+            // The checkpoint covers the frames of the half that the seventh record needs.
             log.sync(0).unwrap();
         }
         append(&log, record).unwrap();
@@ -96,7 +96,8 @@ fn the_journal_missing_after_a_kill() {
     assert_eq!(found, records(0, 5, 300));
     assert_eq!(report.finding, Some(ErrorKind::Missing), "it is told");
 
-    // After a power loss that left the count and not the records it is seen that acknowledged ones are missing.
+    // After a power loss that left the count and not the records, the opening notices that acknowledged records are
+    // missing.
     let left = after_power_loss(&opened_and_synced, 0);
     let mut files = Files { journal: None, ..Files::of(&left) };
     files.log()[..8].copy_from_slice(&5_u64.to_le_bytes());
@@ -111,7 +112,7 @@ fn a_stale_journal_beside_a_restored_log() {
     let (report, found) = recover(&restored.on_disk(), Mode::Durable, "of another epoch");
     assert_eq!((report.outcome, found), (Outcome::Clean, records(0, 3, 300)));
 
-    // Without the index file the journal is all that tells.
+    // Without the index file only the journal says that there are more records.
     let continued = Files { index: None, ..restored.clone() };
     let (report, found) = recover(&continued.on_disk(), Mode::Durable, "it continues the records");
     assert_eq!((report.outcome, report.adopted, found), (Outcome::Adopted, 6, records(0, 6, 300)));
@@ -165,12 +166,12 @@ fn a_journal_that_came_back_makes_no_fast_writer_a_durable_one() {
     assert_eq!((report.header_count, found), (6, records(0, 3, 300)));
 }
 
-/// The checkpoint that says whose journal it is cannot be read, and the record is damaged that goes before its frames.
+/// The checkpoint that says whose journal it is cannot be read, and the record before its frames is damaged.
 #[test]
 fn a_later_writers_journal_that_does_not_go_on_is_not_given_up() {
     let disk = three_closed().on_disk();
     let log = open(&disk, Mode::Durable).unwrap();
-    // Larger than a half, so its frame says only that it is in its place.
+    // The record is larger than a half, so its frame says only that it is in its place.
     append(&log, &records(3, 1, 40 << 10)[0]).unwrap();
     (4..14).for_each(|number| append(&log, &records(number, 1, 300)[0]).unwrap());
     disk.kill();

@@ -39,7 +39,7 @@ fn the_original_appending_beside_a_damaged_checkpoint() {
     for fill in [15, 720] {
         let mut files = three_closed();
         let newest = files.newest_checkpoint();
-        // Of two that say the same the other one was written by closing, too.
+        // Where both checkpoints say the same, closing wrote both.
         let clean = files.index()[newest..newest + PAGE_BYTES].to_vec();
         let other = CHECKPOINTS[0] + CHECKPOINTS[1] - newest;
         files.index()[other..other + PAGE_BYTES].copy_from_slice(&clean);

@@ -1,4 +1,5 @@
-//! Losses of power: what a writer that syncs now and then leaves, what recovery keeps of it, and closing and recovery cut in their midst.
+//! Losses of power: what a writer that syncs now and then leaves, what recovery keeps of it, and cuts during closing
+//! and recovery.
 
 use crate::disk::{
     Cut, Files, Mode, PAGE_BYTES, SECTOR_BYTES, after_power_loss, append, append_batch, cut_anywhere,
@@ -79,7 +80,7 @@ fn entry_at(number: usize) -> usize {
     16_384 + number * 24
 }
 
-/// The first page holds the count, too: without it the count says nothing of what is behind.
+/// The first page holds the count, too: without the page the count says nothing about the records after it.
 #[test]
 fn whole_records_behind_a_page_that_was_not_written_back_are_kept_and_said() {
     const SIZE: usize = 100;
@@ -102,7 +103,7 @@ fn whole_records_behind_a_page_that_was_not_written_back_are_kept_and_said() {
     let mut second_page_lost = after.clone();
     second_page_lost.log()[PAGE_BYTES..2 * PAGE_BYTES].fill(0);
     second_page_lost.log()[..8].fill(0);
-    // The record behind the gap is the last of which anything was written.
+    // The record after the gap is the last one of which anything was written.
     let mut one_survives = first_page_lost.clone();
     one_survives.log()[PAGE_BYTES..end(119)].fill(0);
     for (context, files, count) in [
@@ -125,7 +126,7 @@ fn whole_records_behind_a_page_that_was_not_written_back_are_kept_and_said() {
         let kept = disk.read_file("a.salvage-1").unwrap();
         assert_eq!(kept, files.log.as_ref().unwrap()[end(count)..], "{context}: whole");
     }
-    // What nothing proves is what a commit in flight leaves.
+    // Bytes that nothing proves are those of a commit in flight.
     let mut without_entries = first_page_lost.clone();
     without_entries.index()[entry_at(0)..].fill(0);
     let disk = without_entries.on_disk();
@@ -153,7 +154,8 @@ fn a_commit_that_a_kill_cut_leaves_no_copy() {
     }
 }
 
-/// In durable mode nothing acknowledged is behind a gap that the journal leaves, so nothing is missing; what proves itself is kept all the same.
+/// In durable mode no acknowledged record is after a gap that the journal leaves, so nothing is missing. Records after
+/// it that verify are kept all the same.
 #[test]
 fn whole_records_behind_a_commit_that_never_was_are_kept_in_durable_mode_too() {
     let disk = Simulated::new();
@@ -234,7 +236,7 @@ fn closing_and_recovery_cut_between_any_two_of_their_steps() {
             append_batch(&log, &sent[10..]).unwrap();
             (disk, log)
         };
-        // What was not synced may go with the power, unless closing has succeeded.
+        // Records that were not synced may be lost with the power, unless closing has succeeded.
         let is_right = |found: &Records, cut: &Cut| {
             let may_miss = mode == Mode::Fast && !cut.is_done && cut.lost_power;
             *found == sent || may_miss && *found == sent[..10]

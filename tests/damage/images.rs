@@ -20,7 +20,7 @@ pub type Records = Vec<Vec<u8>>;
 pub struct Image {
     pub files: Vec<(&'static str, Vec<u8>)>,
     pub records: Records,
-    /// Records that a checkpoint covers: damage to one of them is told by its number.
+    /// Records that a checkpoint covers: damage to one of them is reported by its number.
     pub covered: usize,
     pub is_closed: bool,
     pub fast_write: bool,
@@ -128,8 +128,8 @@ pub fn image(fast_write: bool, is_closed: bool) -> Image {
     image
 }
 
-/// What a power cut may leave of a durable writer: frames in both halves of the journal, the checkpoint made when the second was begun lost,
-/// and of the records behind the checkpoint before it nothing but the count.
+/// What a power cut may leave of a durable writer: frames in both halves of the journal. The checkpoint made when the
+/// second half was begun is lost. Of the records after the checkpoint before it only the count is left.
 pub fn journal_image() -> Image {
     let (disk, records) = (Simulated::new(), records(|number| number % 10 == 7));
     let log = Log::open_on(disk.storage(), &options(false, false)).unwrap();

@@ -2,9 +2,9 @@
 
 /// The unit that a disk writes whole.
 const BLOCK_BYTES: usize = 512;
-/// Of a longer run of zeros only the ends are tried at every place.
+/// In a longer run of zeros only the ends are tried at every place.
 const ZEROS_BYTES: usize = 48;
-/// And between them one place in so many, one bit of a byte.
+/// Between the ends one place in this many is tried, one bit of a byte.
 const ZEROS_STEP: usize = 29;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,8 +48,8 @@ impl Damage {
     }
 }
 
-/// Every damage to a file. Unless `is_long` long runs of zeros are left out but for their ends and some places between: nothing there tells
-/// one place from the next.
+/// Every damage to a file. Unless `is_long`, long runs of zeros are left out except for their ends and some places
+/// between: no place there differs from the next.
 pub fn all(bytes: &[u8], is_long: bool) -> Vec<Damage> {
     let is_tried = tried(bytes, is_long);
     let flips = (0..bytes.len() * 8).filter(|bit| match is_tried[bit / 8] {

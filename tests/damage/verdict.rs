@@ -1,4 +1,5 @@
-//! What becomes of a damaged log: it is opened read-only, verified and opened for writing, and each time nothing may be wrong without a word.
+//! What becomes of a damaged log: it is opened read-only, verified and opened for writing, and each time nothing may be
+//! wrong without a report.
 
 use crate::heap::most_held;
 use crate::images::{Image, options};
@@ -11,9 +12,9 @@ const HEAP_BYTES: usize = 256 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// Whoever opens it for writing has every record, and reads it right.
+    /// An opener for writing has every record, and reads it right.
     Harmless,
-    /// Somebody is told: an error, a finding, or the report of what recovery did.
+    /// The damage is reported: by an error, a finding, or the report of what recovery did.
     Told,
 }
 
@@ -30,7 +31,7 @@ impl Reading {
         self.good == image.records.len() && self.bad.is_empty()
     }
 
-    /// Whether whoever opened the log can know that it is not whole.
+    /// Whether the opener of the log can know that it is not whole.
     fn is_told(&self) -> bool {
         let Report { finding, header_count, count, .. } = self.report;
         !self.bad.is_empty() || finding.is_some() || header_count > count
@@ -76,7 +77,7 @@ impl Case<'_> {
         done
     }
 
-    /// Reads everything, passing over what is refused; nothing that is served is anything but what was written.
+    /// Reads everything and passes over refused records; checks that every served record is one that was written.
     fn read(&self, log: &Log) -> Reading {
         let (mut stream, mut good, mut bad) = (log.stream(0, 0).unwrap(), 0, Vec::new());
         loop {
@@ -154,7 +155,7 @@ impl Case<'_> {
         assert!(is_told || rest.iter().all(|byte| *byte == 0), "{}: the rest is gone", self.what());
     }
 
-    /// A verification finds whatever readers stumble over, and both say where it is.
+    /// A verification finds every damage that readers meet, and both say where it is.
     fn assert_agree(&self, read: &Result<Reading, Error>, verified: &Result<Report, Error>) {
         let what = self.what();
         let finding = verified.as_ref().map(|report| report.finding);

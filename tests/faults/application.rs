@@ -1,4 +1,5 @@
-//! An application on the simulated engine: how it opens its log, what it knows of its records, and what it must find again.
+//! An application on the simulated engine: how it opens its log, what it knows about its records, and what it must find
+//! again.
 
 use crate::fault::{After, Strike};
 use crate::records::{Records, read_all};
@@ -70,7 +71,7 @@ pub struct Application {
     made: usize,
     pub open: Open,
     pub log: Option<Arc<Log>>,
-    /// What may fail, and whether it is over as soon as it did.
+    /// What may fail, and whether the fault is over once it has struck.
     pub strikes: Vec<Strike>,
     pub ends_with_failure: bool,
 }
@@ -122,7 +123,7 @@ impl Application {
         outcome.map_err(|error| self.accept(&error)).ok()
     }
 
-    /// Opens the log and reads what is there; what was acknowledged is, and from now on it is safe.
+    /// Opens the log and reads its records. Every acknowledged one is there, and from now on it is safe.
     pub fn open_log(&mut self, disk: &Simulated) {
         self.log = None;
         let opened = (self.open)(disk);
@@ -131,7 +132,7 @@ impl Application {
         self.read();
     }
 
-    /// Reads everything; it is what it must be.
+    /// Reads everything and checks it.
     pub fn read(&mut self) {
         let Some(log) = self.log.clone() else { return };
         if let Some(found) = self.succeeds(read_all(&log)) {
@@ -154,8 +155,8 @@ impl Application {
         });
     }
 
-    /// Appends the next `count` records by `commit`. One that failed and left nothing unknown has left no entry, either, and succeeds
-    /// as soon as nothing is in its way.
+    /// Appends the next `count` records by `commit`. A commit that failed without an unknown outcome has left no entry,
+    /// either, and succeeds as soon as no fault strikes.
     fn commit(&mut self, disk: &Simulated, count: usize, commit: fn(&Arc<Log>, &[Vec<u8>]) -> Result<u64>) {
         let Some(log) = self.log.clone() else { return };
         let records: Records = (self.made..self.made + count).map(payload).collect();
@@ -204,7 +205,8 @@ impl Application {
         self.log = None;
     }
 
-    /// `found` is everything acknowledged, or after a loss of power at least `safe` of it, and of the commit in flight all or nothing.
+    /// Checks that `found` is every acknowledged record, or after a loss of power at least `safe` of them, and all or
+    /// nothing of the commit in flight.
     fn learn(&mut self, found: Records, safe: usize) {
         let mut whole = self.acknowledged.clone();
         whole.append(&mut self.in_flight);
@@ -219,7 +221,7 @@ impl Application {
         self.acknowledged = found;
     }
 
-    /// Goes through `after`, with nothing in the way any more.
+    /// Goes through `after`, without any more faults.
     pub fn end(&mut self, disk: &Simulated, after: After, seed: u64) {
         disk.clear_faults();
         match after {

@@ -1,4 +1,4 @@
-//! What can strike a run: faults at calls, and what comes over the process afterwards.
+//! What can strike a run: faults at calls, and the fate of the process afterwards.
 
 use immuta::storage::simulated::{Fault, Part, Simulated};
 use immuta::{Error, ErrorKind};
@@ -14,7 +14,7 @@ pub enum After {
 
 pub const AFTERS: [After; 3] = [After::Close, After::Kill, After::PowerLoss];
 
-/// One fault at one call, or from there on.
+/// One fault at one call, or at all calls from it on.
 #[derive(Clone, Copy, Debug)]
 pub struct Strike {
     /// Counted from the beginning of the run.
@@ -41,7 +41,7 @@ pub fn all_faults() -> Vec<(Fault, bool)> {
     let once = refusals.iter().chain(&shorts).chain(&[Fault::Interrupt]).map(|fault| (*fault, false));
     let sticky = refusals.iter().chain(&[Fault::Shorten(Part::Half), Fault::Interrupt]).map(|fault| (*fault, true));
     let all = once.chain(sticky);
-    // With debug assertions each run takes ten times as long: those few that lead everywhere.
+    // With debug assertions each run takes ten times as long, so only the few faults that reach every path are used.
     let is_wanted = |(fault, sticky): &(Fault, bool)| {
         !cfg!(debug_assertions)
             || !sticky && matches!(fault, Fault::Refuse(libc::EIO | libc::ENOSPC) | Fault::Shorten(Part::Half))
@@ -54,8 +54,8 @@ impl Strike {
         disk.strike_call(disk.calls() + self.call, self.fault, self.sticky);
     }
 
-    /// Whether `error` is what this fault must come out as: a signal or a short transfer as none, a refusal with its number, and its kind
-    /// unless the namespace is poisoned now.
+    /// Whether `error` is what this fault must come out as: no error for a signal or a short transfer. A refusal must
+    /// come with its number, and with its kind unless the namespace is poisoned now.
     pub fn explains(self, error: &Error, is_poisoned: bool) -> bool {
         let Fault::Refuse(number) = self.fault else { return false };
         let kind = REFUSALS.iter().find(|(refused, _)| *refused == number).map(|(_, kind)| *kind);

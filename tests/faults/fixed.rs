@@ -10,7 +10,7 @@ const BLOCK_BYTES: u64 = 4096;
 #[test]
 fn a_failed_sync_poisons_until_the_log_is_opened_again() {
     let records = payloads(7);
-    // A look whether the files are in place comes first.
+    // The check whether the files are in place comes first.
     for (call, what) in (1..).zip(["syncing the record file", "syncing the index file", "writing the checkpoint"]) {
         let disk = Simulated::new();
         let log = open(&disk).unwrap();
@@ -26,7 +26,7 @@ fn a_failed_sync_poisons_until_the_log_is_opened_again() {
         assert_eq!(disk.calls(), calls, "{what}: nothing is tried again");
         assert!(read_all(&log).unwrap() == records, "{what}: reads go on");
         assert_eq!(log.shutdown().unwrap_err().kind, ErrorKind::Poisoned, "{what}");
-        // What a failed sync forgot is written once more: from here on a loss of power takes nothing.
+        // The bytes that a failed sync forgot are written once more: from here on a loss of power takes nothing.
         open(&disk).unwrap();
         disk.power_loss(call);
         Application::knowing(&records).heal(&disk, what);

@@ -1,4 +1,4 @@
-//! Repair and import while calls fail: afterwards the same succeeds, and nothing good is lost.
+//! Repair and import while calls fail: afterwards the same call succeeds, and nothing good is lost.
 
 use crate::application::{Application, file_of, open, open_durable, payloads};
 use crate::scenarios::{left_by, written};
@@ -7,7 +7,7 @@ use immuta::{Error, ErrorKind, Log, Options, Outcome, Repair, Report, Result, im
 
 const SOURCE: &str = "old";
 const NAMES: [&str; 3] = ["a.log", "a.idx", "a.wal"];
-/// Where an entry of the index file begins whose neighbours stay right.
+/// The start of an entry of the index file whose neighbours stay right.
 const ENTRY_AT: usize = 16_384 + 4 * 24;
 
 fn repair(disk: &Simulated, apply: bool) -> Result<Report> {
@@ -21,7 +21,7 @@ fn import(disk: &Simulated) -> Result<Report> {
     import_on(storage.as_ref(), SOURCE, storage.as_ref(), "a", &Options::default(), &mut |_, _| true)
 }
 
-/// Repairs what is there, whatever a repair before it left, and opens it.
+/// Repairs the log, whatever an earlier repair left, and opens it.
 pub fn open_repaired(disk: &Simulated) -> Result<Log> {
     repair(disk, true)?;
     open(disk)
@@ -80,7 +80,8 @@ pub fn source(app: &mut Application, disk: &Simulated) {
     disk.write_file(SOURCE, &[&file[..8], &last.to_le_bytes(), &file[8..]].concat());
 }
 
-/// Whether `outcome` is a success; else an error that the faults explain, also by a writer within that they poisoned.
+/// Whether `outcome` is a success; otherwise it must be an error that the faults explain, also through an inner writer
+/// that they poisoned.
 fn succeeds(app: &Application, outcome: Result<Report>) -> Option<Report> {
     let explain = |error: &Error| app.strikes.iter().any(|strike| strike.explains(error, true));
     outcome.map_err(|error| assert!(explain(&error), "{:?}, os error {}: {error}", error.kind, error.os_error)).ok()

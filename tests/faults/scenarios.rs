@@ -1,4 +1,5 @@
-//! What is done while calls fail: each scenario is a disk as somebody left it, and an application that goes on from there.
+//! What is done while calls fail: each scenario is a disk that an earlier program left, and an application that
+//! continues from there.
 
 use crate::application::{Application, Open, file_of, open, open_durable, open_named, options, payloads};
 use crate::maintenance::{
@@ -121,7 +122,7 @@ pub fn written(app: &mut Application, disk: &Simulated) {
     app.append(disk, 3);
 }
 
-/// What a writer leaves that comes to `its_end` after `act`: not closed.
+/// What a writer that comes to `its_end` after `act` leaves: a log that is not closed.
 pub fn left_by(
     app: &mut Application,
     disk: &Simulated,
@@ -150,7 +151,7 @@ fn unplugged_durable(app: &mut Application, disk: &Simulated) {
     });
 }
 
-/// Records of which no index file knows.
+/// Records that no index file includes.
 fn bare(app: &mut Application, disk: &Simulated) {
     *app = Application::knowing(&payloads(12)).opened_by(app.open);
     disk.write_file("a.log", &file_of(&payloads(12)));
@@ -163,7 +164,7 @@ fn bare_with_zeros(app: &mut Application, disk: &Simulated) {
     disk.write_file("a.log", &file);
 }
 
-/// A clean close, and more records that only the count knows: the original appended them.
+/// A clean close, and more records that only the count includes: the original appended them.
 fn appended_to(app: &mut Application, disk: &Simulated) {
     closed(app, disk);
     *app = Application::knowing(&payloads(12)).opened_by(app.open);
@@ -175,7 +176,7 @@ fn damaged(app: &mut Application, disk: &Simulated) {
     disk.write_file("a.idx", &[7; 9_000]);
 }
 
-/// Bytes behind the records that nobody can explain.
+/// Unexplained bytes after the records.
 fn with_garbage(app: &mut Application, disk: &Simulated) {
     closed(app, disk);
     let file = disk.read_file("a.log").unwrap();
@@ -206,7 +207,7 @@ fn flush(app: &mut Application, disk: &Simulated) {
         app.append(disk, 1);
         let Some(log) = app.log.clone() else { return };
         let is_settled = || log.stats(0).is_ok_and(|stats| stats.durable_count == stats.count || stats.poisoned == 1);
-        // A refusal that lasts may be of the look at the files that comes first; the flusher goes on trying.
+        // A lasting refusal may hit the check of the files that comes first; the flusher keeps trying.
         let lasts = app.strikes.iter().any(|strike| strike.sticky && matches!(strike.fault, Fault::Refuse(_)));
         let is_refused_again = || lasts && disk.faults_met() > app.strikes.len() as u64;
         while !is_settled() && !is_refused_again() {
@@ -253,7 +254,7 @@ fn change_mode(app: &mut Application, disk: &Simulated, open: Open) {
     session(app, disk);
 }
 
-/// A reader beside the writer gets everything in the end: where an error came, the next look goes on.
+/// A reader beside the writer gets everything in the end: after an error, its next look continues.
 fn follow(app: &mut Application, disk: &Simulated) {
     let Some(reader) = app.succeeds(open_to_read(disk)) else { return };
     let Some(mut stream) = app.succeeds(reader.stream(0, 0)) else { return };

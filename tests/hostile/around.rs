@@ -49,7 +49,7 @@ fn hostile_39_cut_to_nothing_while_it_is_read_and_written() {
             scope.spawn(move || {
                 let patience = Timeout::Ns(5_000_000_000);
                 let read_whole = (0..WHOLE).take_while(|_| is_right(&mut stream, patience) == Some(true)).count();
-                about_to_be_cut.wait(); // before it is judged: who fails must not leave the others waiting
+                about_to_be_cut.wait(); // before it is judged: a thread that fails must not leave the others waiting
                 assert_eq!(read_whole as u64, WHOLE, "read before the first cut");
                 for number in (0..500).cycle() {
                     match is_right(&mut stream, Timeout::Ns(0)) {
@@ -74,7 +74,7 @@ fn hostile_39_cut_to_nothing_while_it_is_read_and_written() {
         assert_eq!(appended_whole as u64, WHOLE, "appended before the first cut");
     });
     drop((writer, reader));
-    // Whatever is left of it, nothing wrong is served.
+    // Nothing wrong is served of what is left.
     if let Ok(log) = open_read_only(directory.path()) {
         for (number, data) in read_all(&log).0 {
             assert_eq!(data, number.to_le_bytes());
@@ -93,7 +93,7 @@ fn hostile_40_replaced_while_it_is_open() {
             std::fs::copy(other.path().join(name), directory.path().join("new")).unwrap();
             std::fs::rename(directory.path().join("new"), directory.path().join(name)).unwrap();
         }
-        // What is on loan of the old files may be served until the next look at the paths, nothing of the new ones.
+        // Loans of the old files may be served until the next look at the paths, nothing of the new files.
         stream.seek(5).unwrap();
         let ended = stream.next(Timeout::Ns(5_000_000_000)).unwrap_err();
         assert_eq!(ended.kind, ErrorKind::Replaced);
@@ -138,7 +138,7 @@ fn hostile_42_sparse_file_as_large_as_there_can_be() {
         let size = sizes.into_iter().find(|size| file.set_len(*size).is_ok()).unwrap();
         println!("{size} bytes");
         verified(directory.path());
-        // Zeros, found without reading them, and cut: the last record is not empty, so they are none.
+        // Zeros, found without reading them, and cut: the last record is not empty, so they are no records.
         assert_good_but(&open(directory.path()).unwrap(), &five(), &[]);
         assert_eq!(file.metadata().unwrap().len(), image["a.log"].len() as u64);
     }
@@ -158,7 +158,7 @@ fn hostile_43_offsets_at_the_limit() {
     }
 }
 
-/// The size word of a record lays claim to a hole: nobody reads terabytes of zeros to find that out.
+/// The size word of a record claims a hole: no call reads terabytes of zeros to find that out.
 #[test]
 fn hostile_43_a_hole_for_a_record() {
     let lay_hole = |header_count: u64, files: &[(&str, &Vec<u8>)]| {
@@ -201,7 +201,7 @@ fn hostile_44_unreadable_sectors() {
     assert_eq!((error.kind, error.number, error.os_error), (ErrorKind::Io, 1, libc::EIO));
     disk.clear_faults();
     assert_eq!(stream.position(), 1, "the position stays");
-    // The sector of one record only: those around it are served, and it is, once it can be read.
+    // Only the sector of one record fails: the records around it are served, and so is this one once it can be read.
     disk.fail_call(disk.calls(), libc::EIO, false);
     assert_eq!(stream.next(Timeout::Ns(0)).map(drop).unwrap_err().number, 1);
     stream.seek(2).unwrap();

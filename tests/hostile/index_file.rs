@@ -27,7 +27,7 @@ fn hostile_18_bit_flipped_in_each_header_page() {
             assert_served_but(directory.path(), &five(), &[]);
             let log = open(directory.path()).unwrap();
             assert_good_but(&log, &five(), &[]);
-            // Without an identity it is no index file: the records are indexed anew, and it is kept.
+            // Without an identity it is no index file: the records are indexed again, and the file is kept.
             let is_adopted = log.report(0).unwrap().outcome == Outcome::Adopted;
             assert_eq!(is_adopted, page == 0);
             assert_eq!(directory.path().join("a.idx.bad-1").exists(), page == 0);
@@ -85,7 +85,7 @@ fn hostile_24_entries_swapped_duplicated_shifted() {
     }
 }
 
-/// A closed log of which everything but `change` is as a writer would have left it, checksums and all.
+/// A closed log that is as a writer would have left it, checksums included, except for `change`.
 fn forged(codecs: &[u32], records: &Records, change: impl FnOnce(&mut Vec<u8>)) -> Image {
     let file = file_of(records);
     let end = file.len() as u64;

@@ -55,7 +55,7 @@ fn hostile_30_append_behind_a_torn_one() {
     let kind = verified(directory.path()).finding.unwrap();
     assert!(matches!(kind, ErrorKind::Corrupt | ErrorKind::Ambiguous), "{kind:?}");
     assert_refused_by_all(directory.path(), kind);
-    // With an index file from before it, what that knows is served, and nothing behind.
+    // With an index file from before it, the records that the index file includes are served, and none after them.
     let image = log_image(&five()[..2], &[], true);
     let directory = lay(&[("a.log", &file), ("a.idx", &image["a.idx"])]);
     assert_served_but(directory.path(), &five()[..2].to_vec(), &[]);

@@ -19,7 +19,7 @@ fn hostile_01_main_empty() {
 fn hostile_02_main_1_to_7_bytes() {
     for size in 1..8 {
         let directory = lay(&[("a.log", &vec![7; size])]);
-        // No file knows a record of it: it is being created, or a crash cut that.
+        // No file has a record of the log: it is being created, or a crash cut its creation.
         let refused = verify(directory.path(), "a", &options(true), &mut |_, _| true).unwrap_err();
         assert_eq!(refused.kind, ErrorKind::NotFound);
         assert_eq!(open(directory.path()).unwrap().report(0).unwrap().outcome, Outcome::Created);
@@ -50,14 +50,15 @@ fn hostile_05_count_of_2_to_the_63_beside_a_good_index_file() {
     assert!(verified(directory.path()).finding.is_some());
     assert_served_but(directory.path(), &five(), &[]);
     assert_refused(directory.path(), ErrorKind::Mismatch);
-    // After a crash the count is never trusted: what verifies is the log, and the report has the count that was found.
+    // After a crash the count is never trusted: the records that verify are the log, and the report has the count that
+    // was found.
     let directory = lay_image(&patched(log_image(&five()[..2], &five()[2..], false), "a.log", 0, &count));
     let log = open(directory.path()).unwrap();
     assert_good_but(&log, &five(), &[]);
     assert_eq!(log.report(0).unwrap().header_count, 1 << 63);
 }
 
-/// The size of record 1 is `size`: told by number with an index file, refused at its offset without one.
+/// The size of record 1 is `size`: reported by number with an index file, refused at its offset without one.
 fn wrong_size(size: u64) {
     let image = patched(closed(), "a.log", offset_of(1), &size.to_le_bytes());
     assert_only_bad(&image, 1);
@@ -118,7 +119,8 @@ fn hostile_12_zeros_at_the_end_without_index_file() {
     assert_refused_by_all(lay(&[("a.log", &file)]).path(), ErrorKind::Ambiguous);
 }
 
-/// A million of them here; that memory does not grow with them is `a_million_empty_records_are_walked_in_one_step`'s to show without an index file.
+/// A million of them here. Without an index file `a_million_empty_records_are_walked_in_one_step` shows that memory
+/// does not grow with them.
 #[test]
 fn hostile_13_many_empty_records() {
     const EMPTY: usize = 1_000_000;
@@ -152,7 +154,7 @@ fn hostile_16_bit_flipped_in_the_count() {
         let (at, bit) = (bit / 8, bit % 8);
         let directory = lay_image(&flipped(closed(), "a.log", at, bit));
         assert!(verified(directory.path()).finding.is_some());
-        // A record fewer is missing; a record more is another time's.
+        // A record fewer is missing; a record more belongs to another time.
         let fewer = at == 0 && 5_u8 & (1 << bit) != 0;
         assert_refused(directory.path(), if fewer { ErrorKind::Corrupt } else { ErrorKind::Mismatch });
         // After a crash it is repaired, unless it says that synced records are gone.
@@ -167,7 +169,7 @@ fn hostile_27_payloads_that_look_like_a_log() {
     let written = vec![image["a.log"].clone(), image["a.idx"].clone(), bytes(&[1, 5], b"hello")];
     let directory = lay_image(&log_image(&written, &[], true));
     assert_served_but(directory.path(), &written, &[]);
-    // Nobody looks for records inside: behind a size that is wrong there is nothing without an index file.
+    // No call searches for records inside: without an index file there is nothing after a wrong size.
     let mut file = file_of(&written);
     file[8..16].copy_from_slice(&1_u64.to_le_bytes());
     let directory = lay(&[("a.log", &file)]);

@@ -1,4 +1,4 @@
-//! What the hostile tests share: logs to spoil, and expectations of who is refused and who is served what.
+//! What the hostile tests share: logs to spoil, and checks of who is refused and who is served what.
 
 use crate::image::{
     Image, Records, all_of, engines, lay, log_image, open, open_read_only, options, read_all, records_and_index,
@@ -42,7 +42,7 @@ pub fn verified(directory: &Path) -> Report {
     verify(directory, "a", &options(true), &mut |_, _| true).unwrap()
 }
 
-/// A writer is refused, and every byte stays.
+/// Checks that a writer is refused, and that every byte stays.
 pub fn assert_refused(directory: &Path, kind: ErrorKind) {
     let before = records_and_index(directory);
     let error = open(directory).expect_err("refused");
@@ -50,7 +50,7 @@ pub fn assert_refused(directory: &Path, kind: ErrorKind) {
     assert!(records_and_index(directory) == before, "refused, but something was changed: {error}");
 }
 
-/// Read-only, with both engines: all of `written` is served but `bad`, and nothing is changed.
+/// Read-only, with both engines: all of `written` except `bad` is served, and nothing is changed.
 pub fn assert_served_but(directory: &Path, written: &Records, bad: &[u64]) {
     let before = records_and_index(directory);
     for options in engines() {
@@ -60,14 +60,15 @@ pub fn assert_served_but(directory: &Path, written: &Records, bad: &[u64]) {
     assert!(records_and_index(directory) == before, "reading changed something");
 }
 
-/// What is read is all of `written` but `bad`.
+/// Checks that all of `written` except `bad` is read.
 pub fn assert_good_but(log: &Log, written: &Records, bad: &[u64]) {
     let (mut wanted, _) = all_of(written);
     wanted.retain(|number, _| !bad.contains(number));
     assert_eq!(read_all(log), (wanted, bad.len() as u64));
 }
 
-/// One damaged record below the checkpoint: it is told by number to whoever reads or verifies, the others are served, and a writer opens.
+/// One damaged record below the checkpoint: readers and verifications report it by number, the others are served, and a
+/// writer opens.
 pub fn assert_only_bad(image: &Image, number: u64) {
     let directory = lay_image(image);
     let report = verified(directory.path());

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::null_mut;
 
-/// What is smaller than this may be taken for granted.
+/// Allocations smaller than this are never refused.
 const LARGE_BYTES: usize = 16 << 10;
 
 struct Refusing;

@@ -51,7 +51,7 @@ pub fn image_of(directory: &Path) -> Image {
     entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())).collect()
 }
 
-/// What is in `directory` but the page for waiting.
+/// The files in `directory` except the page for waiting.
 pub fn records_and_index(directory: &Path) -> Image {
     let mut image = image_of(directory);
     image.remove("a.live");
@@ -107,7 +107,7 @@ pub fn all_of(records: &[Vec<u8>]) -> (BTreeMap<u64, Vec<u8>>, u64) {
     ((0..).zip(records.iter().cloned()).collect(), 0)
 }
 
-/// A directory in memory where there is one: what is tried thousands of times waits for no disk.
+/// A directory in memory where there is one, so that thousands of trials do not wait for a disk.
 fn scratch() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }

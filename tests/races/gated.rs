@@ -15,11 +15,11 @@ pub struct Gates {
     changed: Condvar,
 }
 
-/// The gate of one file, and what went on there.
+/// The gate of one file, and what happened there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gate {
     is_shut: bool,
-    /// How many may pass though it is shut.
+    /// How many syncs may pass although the gate is shut.
     passes: usize,
     /// Syncs held still.
     pub waiting: usize,

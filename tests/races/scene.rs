@@ -1,7 +1,8 @@
 //! A durable log on the gated engine, and threads that go on one at a time: after each step of a test everything has come to rest.
 //!
-//! At rest every other thread of the process sleeps: at a gate, behind a lock, or until another one wakes it. So what a test does next is
-//! the only thing that happens, and who still waits when nothing is held waits for good: a hang is a failure at once.
+//! At rest every other thread of the process sleeps: at a gate, at a lock, or until another one wakes it. So the next
+//! step of a test is the only thing that happens. A thread that still waits when nothing is held waits for good: a hang
+//! is a failure at once.
 
 use crate::gated::{Gated, Gates};
 use crate::records::{Records, read_all};
@@ -20,7 +21,7 @@ const JOURNAL_BYTES: u64 = 64 << 10;
 /// Three frames with as much fill a half of the journal.
 const THIRD_OF_HALF_BYTES: usize = 9000;
 const POWER_CUTS: u64 = 100;
-/// Far beyond what anything here takes; what is not at rest by then never will be.
+/// Far beyond what anything here takes; a thread that is not at rest by then never will be.
 const HANG_LIMIT: Duration = Duration::from_mins(2);
 
 /// The tests of a process go one after the other, since each looks at all threads.
@@ -95,7 +96,7 @@ impl Scene {
 
     /// Lets one sync of `file` fail.
     pub fn fail(&self, file: &str) {
-        // Nobody else makes a call before it.
+        // No other thread makes a call before it.
         self.disk.fail_call(self.disk.calls(), libc::EIO, false);
         self.release(file);
     }
@@ -118,7 +119,7 @@ impl Drop for Scene {
     fn drop(&mut self) {
         self.gates.open_all();
         if std::thread::panicking() {
-            // Then nobody waits for that, and it is never dropped.
+            // After a panic nothing waits for the closing, and the log is never dropped.
             std::mem::forget(Arc::clone(&self.log));
         } else {
             let _ = outcome(self.start(Log::shutdown));
@@ -146,7 +147,7 @@ pub fn thirds_of_half(count: u8) -> Records {
     (0..count).map(|number| vec![number; THIRD_OF_HALF_BYTES]).collect()
 }
 
-/// What a thread came back with, once everything is at rest.
+/// The result of a thread, once everything is at rest.
 pub fn outcome<T>(thread: JoinHandle<T>) -> T {
     assert!(thread.is_finished(), "it still waits");
     thread.join().unwrap()
@@ -156,7 +157,7 @@ pub fn outcome<T>(thread: JoinHandle<T>) -> T {
 fn until_at_rest() {
     let started = Instant::now();
     loop {
-        // Whoever slept, with as many sleeps behind it, at both looks, slept between them.
+        // A thread that slept at both looks, with the same number of sleeps so far, slept between them.
         let (before, now) = (sleeps(), sleeps());
         if before.is_some() && before == now {
             return;
@@ -176,7 +177,7 @@ fn sleeps() -> Option<BTreeMap<OsString, String>> {
         if own.file_name() == Some(&name) {
             continue;
         }
-        // One that has just ended has none.
+        // A thread that has just ended has no such file.
         let status = fs::read_to_string(task.path().join("status")).ok()?;
         let field = |key| status.lines().find_map(|line: &str| line.strip_prefix(key)).map(str::trim_start);
         if !field("State:")?.starts_with('S') {

@@ -20,7 +20,7 @@ pub struct Scene {
     pub name: &'static str,
     pub disk: Simulated,
     pub how: Repair,
-    /// Why it is not as it should be; `None`: open or repaired, both will do.
+    /// Why it is not as it should be; `None`: the log may open or be repaired.
     pub finding: ErrorKind,
     /// What a repair leaves.
     pub left: Found,
@@ -106,7 +106,7 @@ fn edit(disk: &Simulated, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
     disk.write_file(name, &bytes);
 }
 
-/// Makes everything safe that a killed writer left in the cache: what a loss of power takes is to be the repair's.
+/// Syncs everything that a killed writer left in the cache: a loss of power is to take only what the repair writes.
 fn settle(disk: &Simulated) {
     for (name, bytes) in image_of(disk) {
         disk.write_file(&name, &bytes);
@@ -158,8 +158,8 @@ fn bare(name: &'static str, finding: ErrorKind, left: Found, accept_count: bool,
     Scene { name, disk, how, finding, left, kept: kept.to_vec() }
 }
 
-/// A durable log whose journal has `appended` records, a byte at `damaged_at` of which is wrong, and nothing of them in its files but the
-/// count.
+/// A durable log whose journal has `appended` records, with a wrong byte at `damaged_at`. Its files have only the count
+/// of them.
 fn damaged_journal(name: &'static str, appended: u64, damaged_at: usize, left: usize) -> Scene {
     let disk = Simulated::new();
     let log = Log::open_on(disk.storage(), &options(false)).unwrap();
@@ -242,7 +242,7 @@ fn damaged_scenes() -> Vec<Scene> {
     ]
 }
 
-/// Logs whose index file is of no use, or not there.
+/// Logs whose index file is useless or missing.
 fn bare_scenes() -> Vec<Scene> {
     use ErrorKind::{Ambiguous, Corrupt, Mismatch};
     let mut zeros = file_of_all();
@@ -287,8 +287,8 @@ fn killed(name: &'static str, fast_write: bool, synced: bool, left: Found) -> Sc
     Scene { name, disk, how: Repair::default(), finding: ErrorKind::Corrupt, left, kept }
 }
 
-/// A log that was closed with four records, to which a durable writer that was killed appended the others in one batch: a byte each of
-/// record 2, of which the journal has nothing, and of record 6 is damaged.
+/// A log that was closed with four records. A durable writer appended the others in one batch and was killed. Of record
+/// 2, of which the journal has nothing, and of record 6 one byte each is damaged.
 fn in_a_batch() -> Scene {
     let disk = Simulated::new();
     let log = open(&disk).unwrap();
@@ -309,7 +309,8 @@ fn in_a_batch() -> Scene {
     Scene { name, disk, how: Repair::default(), finding: ErrorKind::Corrupt, left: all_but(&[2]), kept }
 }
 
-/// A killed durable log whose last record, longer than half a journal, is damaged: its frame says only that it was there.
+/// A killed durable log whose last record, longer than half a journal, is damaged: its frame says only that the record
+/// existed.
 fn in_place() -> Scene {
     let disk = Simulated::new();
     let log = Log::open_on(disk.storage(), &options(false)).unwrap();
@@ -348,7 +349,7 @@ pub fn scenes() -> Vec<Scene> {
         in_a_batch(),
         appended_with_header16(),
         damaged_journal("a hole in the journal", 40, 4096 + 5000, 4),
-        // Nothing behind it counts as a frame, and yet may be of use.
+        // Bytes after it do not count as frames, and may still be of use.
         damaged_journal("a damaged frame in the half written last", 5, 4096 + 2500, 2),
         damaged_journal("the first frame damaged", 5, 4096 + 100, 0),
         journal_without_a_index_file(),

@@ -1,5 +1,5 @@
-//! Every combination of damaged parts, and which records a repair leaves of each: what proves most is kept, and never less where less is
-//! damaged.
+//! Every combination of damaged parts, and which records a repair leaves of each. The repair keeps the most that can be
+//! proven, and never less where less is damaged.
 
 use crate::scene::{ENTRIES_AT, ENTRY_BYTES, Found, append, open, options, read_all, repair};
 use immuta::storage::simulated::Simulated;
@@ -34,7 +34,7 @@ enum Part {
     Payload(usize),
     Size(usize),
     Entry(usize),
-    /// The frame of this record, so that those after it do not count either.
+    /// The frame of this record; the frames after it do not count then, either.
     Frame(usize),
 }
 
@@ -99,7 +99,7 @@ fn damage(files: &BTreeMap<&'static str, Vec<u8>>, parts: &[Part]) -> BTreeMap<&
     damaged
 }
 
-/// Which records are left where `parts` are damaged: those whose bytes are somewhere, in the record file or in the journal.
+/// Which records are left where `parts` are damaged: those whose bytes exist in the record file or in the journal.
 fn expected(fast_write: bool, parts: &[Part]) -> Found {
     let has = |part| parts.contains(&part);
     let frames = if fast_write {
@@ -111,7 +111,7 @@ fn expected(fast_write: bool, parts: &[Part]) -> Found {
     };
     let is_good = |number: usize| !has(Part::Payload(number)) || number < frames;
     let mut left: Found = (0..RECORDS).map(|number| is_good(number).then(|| payload(number))).collect();
-    // Nothing says where the last one ends that no checkpoint covers.
+    // Nothing says where the last record ends if no checkpoint covers it.
     while left.last() == Some(&None) {
         left.pop();
     }
@@ -221,7 +221,7 @@ fn every_combination_of_damaged_parts_of_records_that_the_journal_has() {
 enum Writer {
     /// Writes the count alone.
     Header8,
-    /// Writes the offset of the last record behind it, over the size of record 0.
+    /// Writes the offset of the last record after the count, over the size of record 0.
     Header16,
 }
 
@@ -260,11 +260,11 @@ fn every_combination_of_damaged_parts_of_a_log_that_another_writer_appended_to()
             if chosen.contains(&Part::Payload(5)) {
                 all[5] = None;
             }
-            // What the size of the first record was, only its entry tells.
+            // Only its entry says what the size of the first record was.
             if writer == Writer::Header16 && chosen.contains(&Part::Entry(0)) {
                 all[0] = None;
             }
-            // With its entry gone, its size is all there is to say where it ends; two such damages in a row are two records lost.
+            // Without its entry only its size says where it ends; two such damages in a row lose two records.
             if chosen.contains(&Part::Size(3)) && chosen.contains(&Part::Entry(4)) {
                 all[3] = None;
                 all[4] = None;
@@ -296,7 +296,7 @@ fn a_log_that_a_writer_of_the_16_byte_layout_appended_to_is_recognised_and_every
             assert_eq!(repaired(&disk, &context), all, "{context}");
         }
     }
-    // Killed in the midst of one more, whose beginning is kept.
+    // Killed while it wrote one more record, whose beginning is kept.
     let mut files = closed(4);
     append_as(Writer::Header16, files.get_mut("a.log").unwrap(), THEIRS[0]);
     files.get_mut("a.log").unwrap().extend(b"\0\0\0\0\0\0\0\0half a rec");

@@ -47,13 +47,14 @@ def rust_debug(run: Run) -> str:
 
 
 def judge(exported: dict) -> str:
-    """Holds what was reached against the list of what need not be."""
+    """Compares the lines that were reached with the list of those that need not be."""
     files = [file for file in exported["files"] if not Path(file["filename"]).stem.endswith("tests")]
     missed = Counter(stretch for file in files for stretch in missed_stretches(file))
     excused = Counter((name, text) for name, text, _reason in excuses())
     listing = "\n".join(f"{name} | {text}" for name, text in sorted((missed - excused).elements()))
     expect(missed <= excused, f"reached by no test, and not in {UNCOVERED.name}:\n{listing}")
-    # Some are reached now and then, as threads happen to meet: only what is gone must leave the list.
+    # Some lines are reached only now and then, depending on thread timing: only lines that no longer exist must leave
+    # the list.
     gone = "\n".join(f"{name} | {text}" for name, text in sorted(excused) if text not in one_line((ROOT / name).read_text()))
     expect(not gone, f"in {UNCOVERED.name}, but not in the source:\n{gone}")
     regions = [file["summary"]["regions"] for file in files]
@@ -68,7 +69,7 @@ def one_line(text: str) -> str:
 
 
 def missed_stretches(file: dict) -> list[tuple[str, str]]:
-    """The lines that only code lies on which never ran, those that follow each other as one: (file, text)."""
+    """The lines whose code never ran, consecutive ones as one: (file, text)."""
     path = Path(file["filename"])
     source = path.read_text().splitlines()
     counts: dict[int, int] = {}
@@ -87,7 +88,7 @@ def missed_stretches(file: dict) -> list[tuple[str, str]]:
 
 
 def telling(source: list[str], first: int, last: int) -> str:
-    """The text of these lines, and of those before them that are needed to know it from any other brace or break."""
+    """The text of these lines, with as many lines before as are needed to tell it from any other brace or break."""
     text = one_line(" ".join(source[first - 1:last]))
     return telling(source, first - 1, last) if len(text) < TELLING_LENGTH and first > 1 else text
 

@@ -55,7 +55,7 @@ def faults(run: Run) -> str:
 
 
 def models(run: Run) -> str:
-    """What each model found out is shown; a mutant that no model notices is a failure."""
+    """Shows what each model found out; a mutant that no model notices is a failure."""
     output = run.command("cargo", "test", "--locked", "--package", "immuta-models", "--test", "models", env=UNOPTIMISED)
     results = [line for line in output.splitlines() if "..." in line]
     caught = [line for line in results if "caught by" in line]

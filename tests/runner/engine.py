@@ -28,7 +28,7 @@ SHOWN_LINES = 60
 LIBRARY = "library"
 PRINTING = threading.Lock()
 PROCESSES: set[subprocess.Popen] = set()
-COMMAND_LIMIT_S = 1800  # a hang must end the run, not the patience of whoever waits for it
+COMMAND_LIMIT_S = 1800  # a hang must end the run, not the patience of the person who waits for it
 # Begins what a test program prints about a part that this machine does not allow: a line of its output that the engine counts.
 SKIPPED = "SKIPPED: "
 SKIPPED_INSIDE = "skipped inside a step"
@@ -54,9 +54,9 @@ class Step:
     function: Callable[["Run"], str | None]
     # Of steps that share something only one runs at a time.
     shares: str | None = None
-    # It measures, and so has the machine for itself, when all others are done.
+    # It measures, so it runs alone, when all others are done.
     alone: bool = False
-    # It takes very long, and so runs when it is named or its flag is given.
+    # It takes very long, so it runs only when it is named or its flag is given.
     only_when_asked: bool = False
 
 
@@ -66,7 +66,7 @@ class Run:
     def __init__(self, log_path: Path, scratch: Path, minutes: int | None):
         self.log_path, self.scratch, self.minutes = log_path, scratch, minutes
         self.log = log_path.open("wb", buffering=0)
-        # What is built first, is done once, or was begun when the minutes were over comes on top of them.
+        # Builds, one-time work, and work begun before the minutes were over are not counted.
         self.limit_s = COMMAND_LIMIT_S + 60 * (minutes or 0)
         self.skipped: list[str] = []
 
@@ -82,7 +82,7 @@ class Run:
 
     def outcome(self, *words, cwd: Path = ROOT, env: dict[str, str] | None = None,
                 limit_s: int | None = None) -> tuple[str, int | None]:
-        """As `command`, whatever the end: the exit status is None for a program that had to be killed."""
+        """As `command`, however the program ends: the exit status is None for one that had to be killed."""
         words = [str(word) for word in words]
         self.write(f"$ {' '.join(words)}\n")
         process = subprocess.Popen(

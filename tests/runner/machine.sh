@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs a command in a Debian root as on a machine that has Rust besides: machine.sh ROOT USER HOME TOOLCHAIN REGISTRY COMMAND...
+# Runs a command in a Debian root as on a machine that also has Rust:
+#   machine.sh ROOT USER HOME TOOLCHAIN REGISTRY COMMAND...
 #
 # It needs a mount namespace of its own (unshare --mount). The Rust toolchain and cargo's registry are mounted read-only, so cargo works
 # offline; of the environment nothing is passed on.

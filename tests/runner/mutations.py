@@ -1,4 +1,4 @@
-"""Plants a bug at a time, from the patches of tests/mutations/, and has the test that is meant for it notice.
+"""Plants one bug at a time, from the patches of tests/mutations/, and checks that the test meant for it notices.
 
 A patch begins with what it breaks and who notices: `Caught by: PROGRAM TEST`, PROGRAM being one of tests/*.rs or `--lib`.
 """
@@ -13,7 +13,7 @@ from .engine import ROOT, TARGET_DIR, Run, Step, expect
 from .tools import need
 
 PATCHES = ROOT / "tests" / "mutations"
-# Of the quick form: what power takes, and what a thread does meanwhile.
+# The patches of the quick form: one about a loss of power, one about a concurrent thread.
 QUICK = ["header-trusted", "half-reused-before-it-is-covered"]
 # What a test of the crate is built from.
 SOURCES = {"Cargo.toml", "Cargo.lock", "build.rs", "src", "tests", "include", "c-tests", "models", "fuzz"}
@@ -41,7 +41,7 @@ def applied(run: Run, tree: Path, mutation: Mutation, *flags: str) -> None:
 
 
 def fits(run: Run, tree: Path, mutation: Mutation) -> bool:
-    """Its context must be there to the letter, if some lines away; that it breaks something shows only where it is run."""
+    """Its context must match to the letter, perhaps some lines away; only a run shows that it breaks something."""
     _output, status = run.outcome("git", "apply", "--check", mutation.patch, cwd=tree)
     return status == 0
 
@@ -51,7 +51,7 @@ def mutations(run: Run) -> str:
     need("git")
     known = [Mutation.read(patch) for patch in sorted(PATCHES.glob("*.patch"))]
     tree = run.scratch / "tree"
-    # Times are not copied: what was built last may have a bug in it, and cargo would take it for newer than these sources.
+    # Times are not copied: the last build may have a bug in it, and cargo would take it for newer than these sources.
     shutil.copytree(ROOT, tree, copy_function=shutil.copyfile,
                     ignore=lambda folder, names: set(names) - SOURCES if Path(folder) == ROOT else set())
     misfits = [mutation.patch.name for mutation in known if not fits(run, tree, mutation)]
@@ -80,7 +80,7 @@ def results(output: str, result: str) -> list[str]:
 
 
 def expect_to_pass(run: Run, tree: Path, chosen: list[Mutation]) -> None:
-    """A test that is not there, or fails anyway, notices nothing."""
+    """A test that does not exist, or fails anyway, notices nothing."""
     programs = {" ".join(mutation.program): mutation.program for mutation in chosen}
     words = [word for program in programs.values() for word in program]
     output, status = cargo_test(run, tree, [*words, "--", *sorted({mutation.test for mutation in chosen})])

@@ -6,7 +6,7 @@ from .engine import LIBRARY, SKIPPED, Run, Skip, Step
 from .tools import c_compiler, need, need_std_source
 
 
-# What an engine's buffers, threads and descriptors come together in.
+# The suites in which an engine's buffers, threads and descriptors meet.
 ENGINE_SUITES = ["append_threads", "durable", "fd_pool", "fork", "record", "stream", "txn", "wait_process"]
 
 
@@ -44,7 +44,7 @@ def sanitizer(run: Run, name: str) -> str:
 
 
 def process(run: Run, name: str, within: tuple[str, ...] = ()) -> str:
-    """One of the process tests. What it prints is what it found out, so all of it is shown."""
+    """One of the process tests. Its output is its findings, so all of it is shown."""
     output = c_tests(run, "process", name, *(["--minutes", run.minutes] if run.minutes else []), within=within)
     skipped = [line for line in output.splitlines() if line.startswith(SKIPPED)]
     if skipped:
@@ -53,7 +53,7 @@ def process(run: Run, name: str, within: tuple[str, ...] = ()) -> str:
 
 
 def loop(run: Run) -> str:
-    """What is mounted in a namespace of one's own is gone with it, however the test ends. Where nothing may be mounted the test says so."""
+    """Mounts in a private namespace vanish with it, however the test ends. The test says so where it may not mount."""
     own_mounts = ("unshare", "--mount")
     _, refused = run.outcome(*own_mounts, "true") if shutil.which("unshare") else ("", 1)
     return process(run, "loop", () if refused else own_mounts)

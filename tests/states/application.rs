@@ -8,8 +8,8 @@ use immuta::{Log, Options, Payloads, Result};
 use std::time::Duration;
 
 const JOURNAL_BYTES: u64 = 64 << 10;
-/// The trouble comes at one of so many calls, and whoever survives it goes on for a few more: what it did to the files is still there
-/// when the power goes.
+/// The trouble comes at one of this many calls. A process that survives it makes a few more, so that the effect on the
+/// files is still there when the power goes.
 const CALLS_BEFORE: u64 = 300;
 const CALLS_BEHIND: u64 = 60;
 
@@ -55,7 +55,8 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Chooses where it comes; answers at which call the process ends if it can, and whether the cache keeps what it was given.
+    /// Chooses where the trouble comes. Returns at which call the process may end, and whether the cache keeps what it
+    /// was given.
     pub fn strike(self, disk: &Simulated, random: &mut Random) -> (u64, bool) {
         let call = disk.calls() + 1 + random.below(CALLS_BEFORE);
         let end = call + 1 + random.below(CALLS_BEHIND);
@@ -103,7 +104,7 @@ pub fn append(log: &Log, records: &[Vec<u8>]) -> Result<u64> {
 pub struct Known {
     /// Every record sent, in order; those of a commit whose outcome is unknown too.
     pub sent: Records,
-    /// Where commits end, and nothing else may: at so many records.
+    /// The record counts at which commits end; a log may end only there.
     bounds: Vec<usize>,
     /// How many of them were acknowledged.
     pub acknowledged: usize,
@@ -115,7 +116,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Nothing, of a log that is not there yet.
+    /// Nothing, since the log does not exist yet.
     pub fn new(namespace: &'static str) -> Known {
         Known { sent: Vec::new(), bounds: vec![0], acknowledged: 0, safe: 0, cache_is_whole: true, namespace }
     }
@@ -155,7 +156,7 @@ impl Known {
         }
     }
 
-    /// Opens, and takes what is there for all there is from now on; `None` when there was trouble.
+    /// Opens the log; the records found are all that there are from now on. `None` when there was trouble.
     pub fn open_again(&mut self, process: &Arc<dyn Storage>, fast_write: bool) -> Option<Log> {
         let log = open(Arc::clone(process), self.namespace, fast_write).ok()?;
         let found = read_all(&log).ok()?;
@@ -209,12 +210,12 @@ impl Known {
         self.bounds.push(self.sent.len());
     }
 
-    /// From now on only what is safe must be there.
+    /// From now on only the safe records must be there.
     pub fn lose_power(&mut self) {
         self.cache_is_whole = false;
     }
 
-    /// What the next process finds is what there is from now on.
+    /// The records that the next process finds are the log from now on.
     pub fn learn(&mut self, found: Records) {
         self.check(&found);
         self.bounds.retain(|bound| *bound <= found.len());

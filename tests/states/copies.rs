@@ -1,5 +1,5 @@
-//! Files that do not belong together: of one log at different moments, or of two namespaces. Either what is found is right, or the log is
-//! refused and every byte stays.
+//! Files that do not belong together: of one log at different moments, or of two namespaces. Either the records found
+//! are right, or the log is refused and every byte stays.
 
 use crate::application::{Known, Modes, Trouble, open};
 use crate::figures::Counted;
@@ -20,7 +20,7 @@ const REFUSALS: [ErrorKind; 6] = [
     ErrorKind::Truncated,
 ];
 
-/// The files of a namespace, as far as they are there.
+/// The files of a namespace that exist.
 type Files = [Option<Vec<u8>>; 3];
 
 fn files_of(disk: &Simulated, namespace: &str) -> Files {
@@ -35,7 +35,7 @@ fn place(disk: &Simulated, namespace: &str, files: &Files) {
     }
 }
 
-/// Opens `namespace`: right, which `is_right` tells, or refused.
+/// Opens `namespace`: its records are right according to `is_right`, or it is refused.
 fn open_or_be_refused(
     disk: &Simulated,
     namespace: &str,
@@ -99,7 +99,8 @@ impl Copied {
         Copied { known, moments }
     }
 
-    /// Every file of some moment; mostly all of one but for one older or newer. Those of one moment alone are what a kill leaves.
+    /// Every file of some moment, mostly all of the same one except for one older or newer file. Files of one moment
+    /// alone are what a kill leaves.
     pub fn mix(&self, random: &mut Random, counted: &mut Counted) {
         counted.state();
         let moment =
@@ -158,7 +159,7 @@ impl Swapped {
         }
         let (mut a, mut b) = (files_of(&disk, "a"), files_of(&disk, "b"));
         let chosen = 1 + random.below(6);
-        // Nobody can tell records from what a power cut left of them where there is no index file at all.
+        // Without any index file, no reader can tell records from what a power cut left of them.
         let both_have_index_files = a[1].is_some() && b[1].is_some();
         for (bit, (a, b)) in a.iter_mut().zip(&mut b).enumerate().filter(|_| both_have_index_files) {
             if chosen >> bit & 1 == 1 && a.is_some() && b.is_some() {

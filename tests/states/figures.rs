@@ -4,7 +4,7 @@ use immuta::storage::simulated::Mood;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What was seen in states of one kind.
+/// The results of the states of one kind.
 #[derive(Debug, Default)]
 pub struct Counted {
     states: u64,

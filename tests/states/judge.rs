@@ -1,4 +1,5 @@
-//! What is found in a state: compared with what the application knows, with the report, and with a walk that is not the library's.
+//! The records found in a state, compared with what the application knows, with the report, and with a walk that is not
+//! the library's.
 
 use crate::application::{Known, append, open};
 use crate::figures::Counted;
@@ -12,7 +13,8 @@ use std::collections::BTreeMap;
 const INDEX_HEADER_BYTES: usize = 16 << 10;
 const ENTRY_BYTES: usize = 24;
 
-/// Cuts the power, and while the log recovers, in either mode, perhaps again and again; then it must be whole, and take more.
+/// Cuts the power, perhaps again and again while the log recovers, in either mode. Then the log must be whole and take
+/// more records.
 pub fn cut_power(disk: &Simulated, known: &Known, random: &mut Random, counted: &mut Counted) {
     let loss = disk.power_loss(random.next());
     counted.state();
@@ -33,7 +35,7 @@ enum Event {
     LostPower,
 }
 
-/// Kills recoveries in their midst, none mostly, and perhaps the power goes again.
+/// Kills some recoveries (mostly none) while they run, and perhaps cuts the power again.
 fn cut_recoveries(
     disk: &Simulated,
     namespace: &str,
@@ -57,7 +59,7 @@ fn cut_recoveries(
     disk.clear_faults();
 }
 
-/// As [`cut_power`], of a log of many threads that were told `acknowledged`, by number.
+/// As [`cut_power`], for a log of many threads to which `acknowledged` was reported, by number.
 pub fn cut_power_of_many(
     disk: &Simulated,
     acknowledged: &BTreeMap<u64, Vec<u8>>,
@@ -82,7 +84,7 @@ pub fn cut_power_of_many(
     go_on(disk, "a", &log, found, random);
 }
 
-/// Opens what a power cut or a kill left, which no log may refuse, and reads all.
+/// Opens what a power cut or a kill left, which must not be refused, and reads all.
 pub fn reopen(disk: &Simulated, namespace: &str, random: &mut Random, counted: &mut Counted) -> (Log, Records) {
     let before = ["log", "idx"].map(|suffix| disk.read_file(&format!("{namespace}.{suffix}")).unwrap_or_default());
     match open(disk.storage(), namespace, random.one_in(3)) {
@@ -130,8 +132,8 @@ pub fn look(
     found
 }
 
-/// Records that are missing are told, by the count or by what lies behind a gap, and what lies behind the records is kept, if it is
-/// anything.
+/// Checks that missing records are reported, by the count or by the bytes after a gap, and that the bytes after the
+/// records are kept, if there are any.
 fn check_finding(disk: &Simulated, report: &Report, before: &[u8], end: usize) {
     let is_ahead = report.header_count > report.count;
     if is_ahead {
@@ -151,8 +153,8 @@ fn check_finding(disk: &Simulated, report: &Report, before: &[u8], end: usize) {
     assert!(!is_worth_keeping || report.salvage.is_some(), "what lay behind the records is gone");
 }
 
-/// Whether some entry behind the first `count` records, which end at `end`, is one of this log, and its record is as it says; those that go
-/// on from there without a gap are not asked for.
+/// Whether some entry after the first `count` records, which end at `end`, is one of this log, and its record matches
+/// it. Entries that continue from there without a gap do not count.
 fn is_proven_after_gap(log: &[u8], index: &[u8], count: usize, mut end: usize) -> bool {
     let Some(log_id) = index.get(40..56) else { return false };
     let crc_at = |bytes: &[u8], at: usize| u32::from_le_bytes(*bytes[at..].first_chunk().unwrap());

@@ -1,4 +1,4 @@
-//! An application of many threads: what each was told, and what its batches must look like whatever happens.
+//! An application of many threads: the results that each got, and what its batches must look like whatever happens.
 
 use crate::application::{Trouble, append, open, payload};
 use crate::random::Random;
@@ -28,17 +28,17 @@ pub fn live(disk: &Simulated, random: &mut Random, trouble: Trouble) -> BTreeMap
                 })
             })
             .collect();
-        // A log that nobody appends to has nothing to sync, so no sync of it fails.
+        // A log without appends has nothing to sync, so no sync of it fails.
         while !appending.iter().all(ScopedJoinHandle::is_finished) && log.sync(0).is_ok() {}
     });
     if random.one_in(2) {
-        // Else it is closed as well as that can be done.
+        // Otherwise it is closed as well as possible.
         disk.kill();
     }
     acknowledged.into_inner().unwrap()
 }
 
-/// Each record tells its batch, its place in it and how many belong to it.
+/// Each record names its batch, its place in it and how many belong to it.
 fn batch(thread: u8, round: u64, random: &mut Random) -> Records {
     let count = 1 + random.below(4);
     let tagged = |place: u64| {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 pub struct Budget {
     rounds_left: u64,
-    /// Goes on to here whatever was done.
+    /// Continues until this time, however many rounds were done.
     until: Option<Instant>,
 }
 

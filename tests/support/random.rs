@@ -23,7 +23,7 @@ impl Random {
         self.below(count) == 0
     }
 
-    /// Bytes that tell from others of the same size.
+    /// Bytes that differ from others of the same size.
     pub fn bytes(&mut self, size: u64) -> Vec<u8> {
         let first = self.next();
         (0..size).map(|at| first.wrapping_add(at).to_le_bytes()[0]).collect()

@@ -56,7 +56,7 @@ impl Disk {
         &self.place
     }
 
-    /// The device as it is at this moment: what is read twice without a change in between was there between the two.
+    /// The device as it is at this moment. If two reads give the same bytes, the device held them between the two.
     pub fn picture(&self) -> Result<Vec<u8>, String> {
         let read = || std::fs::read(&self.image).map_err(|e| format!("{}: {e}", self.image.display()));
         let mut before = read()?;
@@ -100,7 +100,7 @@ impl Drop for Disk {
     }
 }
 
-/// A new file, so that nothing which still knows the one before can change it.
+/// A new file, so that no process that still has the old one open can change it.
 fn write_sparse(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::remove_file(path)?;
     let mut file = File::create(path)?;

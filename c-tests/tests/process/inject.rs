@@ -1,6 +1,7 @@
-//! System calls of a host of the real library that fail, or are its last: strace refuses the N-th of a kind, once or from then on, or kills
-//! the process at it, for every N until a run meets nothing. What was acknowledged is there afterwards, what was refused is not, and in between all or nothing; and
-//! the walker finds as many records in the closed file as the host did.
+//! System calls of a host of the real library that fail, or are its last. Strace refuses the N-th call of a kind, once
+//! or from then on, or kills the process at it, for every N until a run meets no fault. Afterwards acknowledged records
+//! exist and refused ones do not; a commit with an unknown outcome exists as a whole or not at all. The walker finds as
+//! many records in the closed file as the host did.
 //!
 //! The program is `process/inject.c`.
 
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
-/// Calls, and what befalls them, as strace has it. A signal that only interrupts must come out as nothing at all.
+/// Calls and their faults, as strace writes them. A signal that only interrupts must come out as nothing at all.
 const FAULTS: [(&str, &[&str]); 20] = [
     ("fdatasync", &["error=EIO", "error=ENOSPC", "error=EINTR", "signal=SIGKILL"]),
     ("fsync", &["error=EIO", "error=EINTR", "signal=SIGKILL"]),
@@ -38,8 +39,8 @@ const FAULTS: [(&str, &[&str]); 20] = [
 ];
 const ENGINES: [&str; 2] = ["auto", "syscall"];
 
-/// How long a fault lasts, as strace has it behind the index of the call: this one, or all from then on. Who is interrupted tries again, without
-/// end; and who is killed makes no more calls.
+/// How long a fault lasts, as strace writes it after the index of the call: this call, or all from then on. An
+/// interrupted process would try again without end, and a killed one makes no more calls.
 fn forms(fault: &str) -> &'static [&'static str] {
     if ["error=EINTR", "signal=SIGKILL"].contains(&fault) { &[""] } else { &["", "+"] }
 }
@@ -206,7 +207,7 @@ impl Injector {
         Ok((output, String::from_utf8_lossy(&text).into_owned()))
     }
 
-    /// The commits that a host finds to whom nothing happens.
+    /// The commits that a host without faults finds.
     fn check(&self, engine: &str) -> Result<Vec<u64>, String> {
         let log: &Path = &self.directory.path().join("log");
         let mut command = Command::new(&self.program);
@@ -230,13 +231,13 @@ fn numbers(told: &[u8]) -> impl Iterator<Item = u64> + '_ {
     told.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap_or_default()))
 }
 
-/// The last that was told of each commit.
+/// The last report about each commit.
 fn outcomes(told: &[u8]) -> BTreeMap<u64, Outcome> {
     let kinds = [Outcome::Begun, Outcome::Acknowledged, Outcome::Refused, Outcome::Unknown];
     numbers(told).map(|number| (number >> 2, kinds[usize::from(number.to_le_bytes()[0] & 3)])).collect()
 }
 
-/// Everything acknowledged is there, nothing refused is, and all in order.
+/// Every acknowledged commit is there, no refused one is, and all are in order.
 fn judge(outcomes: &BTreeMap<u64, Outcome>, found: &[u64]) -> Result<(), String> {
     if !found.is_sorted_by(|left, right| left < right) {
         return Err(format!("out of order: {found:?}"));

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const KILLS: u64 = 200;
-/// One kill in so many comes at a moment counted from the start of the process: while it opens and recovers, mostly.
+/// One kill in this many comes at a moment counted from the start of the process, mostly while it opens and recovers.
 const EARLY_ONE_IN: u64 = 4;
 const EARLY_WITHIN_US: u64 = 4000;
 const LATE_WITHIN_US: u64 = 20_000;
@@ -145,7 +145,7 @@ impl Books {
         self.count(told.first, told.last)
     }
 
-    /// A writer finds everything that was acknowledged; what it acknowledged is added.
+    /// Checks that a writer found every acknowledged record, and adds the records that it acknowledged.
     fn count(&mut self, found: Option<u64>, acknowledged: Option<u64>) -> Result<(), String> {
         let (Some(found), Some(acknowledged)) = (found, acknowledged) else { return Ok(()) };
         if found < self.acknowledged {

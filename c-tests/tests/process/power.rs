@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 
 /// Cuts of one disk; each host goes on with what the one before it lost or kept.
 const CUTS: u64 = 4;
-/// One cut in so many comes at a moment counted from the start of the process: while it opens and recovers, mostly.
+/// One cut in this many comes at a moment counted from the start of the process, mostly while it opens and recovers.
 const EARLY_ONE_IN: u64 = 4;
 const EARLY_WITHIN_US: u64 = 8000;
-/// Other cuts come after so many more records.
+/// Other cuts come after this many more records.
 const LATE_WITHIN_RECORDS: u64 = 1500;
-/// After one cut in so many, the log is closed and its file looked at; else the next host goes on at once.
+/// After one cut in this many, the log is closed and its file is checked; after the others the next host starts at
+/// once.
 const CLOSE_ONE_IN: u64 = 2;
 const JOURNAL_BYTES: &str = "131072";
 
@@ -162,7 +163,7 @@ impl Books<'_> {
         Ok(())
     }
 
-    /// What a host found is everything that had to be there; what it appended is added.
+    /// Checks that a host found every record that had to be there, and adds the records that it appended.
     fn count(&mut self, host: Teller, is_closed: bool) -> Result<(), String> {
         let (told, status) = host.finish()?;
         if status.success() != is_closed || status.code().is_some_and(|code| code != 0) {
@@ -175,7 +176,7 @@ impl Books<'_> {
         self.figures.lost += self.acknowledged.saturating_sub(found);
         self.figures.appended += acknowledged - found;
         self.acknowledged = acknowledged;
-        // Opening makes everything safe that it finds.
+        // Opening makes every record that it finds safe.
         self.safe =
             if self.variant.durable || is_closed { acknowledged } else { told.safe.unwrap_or(found).max(found) };
         Ok(())

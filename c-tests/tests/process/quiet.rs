@@ -1,5 +1,5 @@
-//! Appends with nobody asleep and no event loop armed make no system call but those that make room, about one step per MiB of either file: strace counts
-//! what the appending thread does between two marks of `process/quiet.c`.
+//! Appends while no thread is asleep and no event loop is armed make only the system calls that make room, about one
+//! step per MiB of either file. Strace counts the calls of the appending thread between two marks of `process/quiet.c`.
 
 use crate::support::{OwnDir, compile};
 use crate::{Length, Verdict};
@@ -64,7 +64,7 @@ pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
     judge(&calls_between_marks(&text)?, appends, &[bytes(log_bytes)?, bytes(index_bytes)?])
 }
 
-/// How often the marking thread called what between the marks.
+/// The calls of the marking thread between the marks, and how often it made each.
 fn calls_between_marks(trace: &str) -> Result<BTreeMap<&str, u64>, String> {
     let mut lines = trace.lines().skip_while(|line| !line.contains("quiet begins"));
     let mark = lines.next().ok_or("the first mark is not in the trace")?;

@@ -1,4 +1,5 @@
-//! What the process tests share: a directory of their own, random numbers with a seed, and processes that tell numbers.
+//! What the process tests share: a directory of their own, random numbers with a seed, and processes that report
+//! numbers.
 
 use immuta_c_tests::{Toolbox, project_dir};
 use std::io::Read;
@@ -8,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A program that tells nothing for so long hangs.
+/// A program that reports nothing for this long hangs.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Compiles `process/NAME.c`.
@@ -68,10 +69,10 @@ impl Random {
     }
 }
 
-/// A number with this bit tells what the process knows to be on disk.
+/// A number with this bit says up to which record the process knows the log to be on disk.
 const SAFE: u64 = 1 << 63;
 
-/// What a process has told so far: its first number, its last, and whether it has ended.
+/// What a process has reported so far: its first number, its last, and whether it has ended.
 #[derive(Clone, Copy, Default)]
 pub struct Told {
     pub first: Option<u64>,
@@ -104,7 +105,7 @@ impl Teller {
         Ok(Self { child, told, listener: Some(listener) })
     }
 
-    /// Waits until what was told satisfies `enough`, or the process has ended.
+    /// Waits until the reports satisfy `enough`, or the process has ended.
     pub fn wait_for(&self, enough: impl Fn(&Told) -> bool) -> Result<Told, String> {
         let deadline = Instant::now() + PATIENCE;
         let (lock, changed) = &*self.told;
@@ -128,12 +129,12 @@ impl Teller {
         self.child.kill().map_err(|e| e.to_string())
     }
 
-    /// Closes the process's standard input, which tells it to end.
+    /// Closes the standard input of the process, which then ends.
     pub fn ask_to_end(&mut self) {
         drop(self.child.stdin.take());
     }
 
-    /// Waits for the end: everything that was told, including what was still in the pipe.
+    /// Waits for the end; returns all reports, including those still in the pipe.
     pub fn finish(mut self) -> Result<(Told, ExitStatus), String> {
         self.wait_for(|told| told.ended)?;
         let status = self.child.wait().map_err(|e| e.to_string())?;

@@ -32,7 +32,7 @@ pub fn walk_closed(file: &[u8]) -> Result<Walked, String> {
     walk(file, true)
 }
 
-/// Walks over the records that the count of a file says there are; behind them it may go on.
+/// Walks over the number of records that the count of a file says; the file may continue after them.
 ///
 /// # Errors
 /// What is wrong with it.

@@ -1,4 +1,5 @@
-//! Target: payloads that no codec made are decoded, within the largest record size; what a codec made comes back.
+//! Target: payloads that no codec made are decoded, within the largest record size; payloads that a codec made come
+//! back.
 
 use crate::forge::Files;
 use crate::judge::{contained, options};

@@ -23,7 +23,7 @@ pub struct Forgery {
     pub files: Files,
     /// What its writer appended.
     pub records: Vec<Vec<u8>>,
-    /// Whether what was changed has right checksums: then nobody can know what is right.
+    /// Whether the changed bytes have right checksums: then no reader can know what is right.
     pub is_sealed: bool,
 }
 
@@ -82,7 +82,7 @@ impl History {
 
     fn files(&self, u: &mut Unstructured<'_>) -> Result<Files> {
         let count = self.records.len();
-        // What a power cut took of what lies behind the checkpoint.
+        // A power cut took a part of the bytes after the checkpoint.
         let written = if self.is_closed { count } else { u.int_in_range(self.covered..=count)? };
         let counted = if u.arbitrary()? { written } else { count };
         let mut log = (counted as u64).to_le_bytes().to_vec();
@@ -138,7 +138,7 @@ impl History {
     }
 }
 
-/// One change to one file, at a place that matters more often than not.
+/// One change to one file, mostly at a place that matters.
 fn change(u: &mut Unstructured<'_>, files: &mut Files) -> Result<()> {
     let name = *u.choose(&files.keys().copied().collect::<Vec<_>>())?;
     let file = files.get_mut(name).unwrap();

@@ -168,7 +168,7 @@ impl Program {
         &raw mut self.error
     }
 
-    /// What every call promises of its answer.
+    /// What every call promises about its answer.
     fn check(&self, status: i32) -> bool {
         assert!((E_LEAST..=9).contains(&status) && status != E_PANIC, "status {status}");
         let name = unsafe { CStr::from_ptr(immuta_status_name(status)) };

@@ -1,4 +1,5 @@
-//! What holds for any files whatever: no panic, refusals change nothing, what is served is what is there, and a second open finds the same.
+//! What holds for any files at all: no panic, refusals change nothing, only records in the files are served, and a
+//! second open finds the same.
 
 use crate::forge::Files;
 use crate::layout::walk;
@@ -65,7 +66,7 @@ pub fn read_all(log: &Log) -> Reading {
     }
 }
 
-/// Opens the files in every way. `written`: what alone may be served, where that is known.
+/// Opens the files in every way. `written`: the only records that may be served, where they are known.
 pub fn judge(files: &Files, written: Option<&[Vec<u8>]>) {
     let disk = Simulated::new();
     for (name, bytes) in files {
@@ -118,7 +119,7 @@ fn check_opened(
     assert_eq!(read_all(&again), reading, "a second open finds the same");
 }
 
-/// Nothing is served but what was written. Records that were adopted have no other witness than their bytes.
+/// Only written records are served. For adopted records the only evidence is their bytes.
 fn check_written(reading: &Reading, written: Option<&[Vec<u8>]>) {
     let Some(written) = written else { return };
     for (number, data) in reading.good.iter().filter(|(number, _)| !reading.adopted.contains(number)) {

@@ -1,4 +1,4 @@
-//! The files once more, written from docs/format.md and not from the library: what it says is what is forged here.
+//! The files once more, written from docs/format.md and not from the library; the forged files follow that document.
 
 /// Of every forged log.
 pub const LOG_ID: [u8; 16] = *b"a log to fuzz...";

@@ -39,7 +39,8 @@ struct Life {
     safe: usize,
     /// Whether the last writer that opened the log appends in durable mode.
     is_durable: bool,
-    /// How many records the last opening found and could not read, since calls are refused, or the process is killed.
+    /// How many records the last opening found but could not read, because calls were refused or the process was
+    /// killed.
     unread: usize,
     numbers: u64,
 }
@@ -117,7 +118,7 @@ impl Life {
         let before = self.disk.calls();
         let mut opened = contained(Log::open_on(self.disk.storage(), &options));
         if opened.is_err() {
-            // Whatever was refused, or killed, is over now.
+            // The refusal or the kill is over now.
             self.disk.clear_faults();
             self.disk.kill_at_call(u64::MAX);
             self.disk.kill();
@@ -129,7 +130,7 @@ impl Life {
         self.log = Some(log);
     }
 
-    /// What is found is what there is from now on: everything acknowledged, of the rest whole commits in their order.
+    /// The records found are the log from now on: every acknowledged one, and of the rest whole commits in their order.
     fn learn(&mut self, log: &Log) {
         let Ok(stats) = log.stats(0) else { return };
         let mut count = self.commits[..self.acknowledged].iter().map(|commit| commit.len() as u64).sum::<u64>();

@@ -3,7 +3,7 @@
 use crate::forge::Files;
 use crate::judge::judge;
 
-/// The first byte says to what the rest is filled up with zeros, as files that a writer extended are.
+/// The first byte says to which size the rest is filled up with zeros, as in files that a writer extended.
 pub fn run(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
     let mut file = rest.to_vec();

@@ -1,4 +1,5 @@
-//! Group commit: whoever returns was published, in order; after a failure or a poison nothing is, and nobody waits for ever.
+//! Group commit: when an append returns, its records were published, in order. After a failure or a poison nothing is
+//! published, and no thread waits for ever.
 
 use super::super::group::{Commit, Groups};
 use super::waiting::spawn;
@@ -6,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::util::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
-/// What is staged is a count; a group is how far it reaches.
+/// Staged records are a count; a group is the count that it reaches.
 struct Writer {
     groups: Groups<Staged>,
     poisoned: AtomicBool,
@@ -18,7 +19,7 @@ struct Writer {
 struct Staged {
     count: u64,
     has_room: bool,
-    /// Everybody who takes the lock from now on can know of the poison.
+    /// Every thread that takes the lock from now on can see the poison.
     is_poison_told: bool,
 }
 
@@ -117,7 +118,7 @@ pub fn order() {
     drop(writer.groups.settled(writer.groups.lock()));
 }
 
-/// The disk refuses: everybody is told.
+/// The disk refuses: every thread gets the error.
 pub fn failure() {
     let writer = Writer::new(true, true);
     let other = append_from(&writer);

@@ -1,6 +1,7 @@
 //! The table of loans: every loan has a slot to itself while it is lent, and a token leads to its own loan, once.
 //!
-//! A token goes from thread to thread by relaxed stores here: what it leads to must be seen without the help of who hands it over.
+//! A token goes from thread to thread by relaxed stores here. The receiving thread must see the loan without the help
+//! of the thread that hands the token over.
 
 use super::super::token::{Loans, ReturnedLoan};
 use super::waiting::spawn;
@@ -48,7 +49,7 @@ pub fn grow() {
 /// One thread lends twice, another takes back what it sees: the slot may be used again at once.
 pub fn hand_over() {
     let (loans, token) = (table(), Arc::new(AtomicU64::new(NONE)));
-    // Whoever does not see the chunk yet finds no loan in it.
+    // A thread that does not see the chunk yet finds no loan in it.
     let before = lend(&loans, 0);
     assert_eq!(take_back(&loans, before), Some(0));
     let (theirs, mailbox) = (Arc::clone(&loans), Arc::clone(&token));

@@ -1,4 +1,5 @@
-//! Event loops: the eventfd of a stream that was armed is set for whatever it waits for. A lost edge is a deadlock here.
+//! Event loops: the eventfd of an armed stream is set for every event that the stream waits for. A lost edge is a
+//! deadlock here.
 
 use super::super::wait::{Interrupt, PollEvent};
 use super::waiting::{Namespace, spawn};

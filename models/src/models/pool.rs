@@ -1,4 +1,5 @@
-//! The pool: whoever waits for a reader gets one that is given back, or is told that the pool was closed; no reader is lost.
+//! The pool: a thread that waits for a reader gets one that is given back, or learns that the pool was closed. No
+//! reader is lost.
 
 use super::super::pool::Pool;
 use super::waiting::spawn;

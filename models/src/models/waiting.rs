@@ -1,5 +1,5 @@
-//! Publish, sleep, interrupt and close: whoever sleeps is woken by whatever it waits for. A lost wake-up is a deadlock here, since no
-//! time passes that could end a sleep.
+//! Publish, sleep, interrupt and close: every event that a sleeping thread waits for wakes it. A lost wake-up is a
+//! deadlock here, since no time passes that could end a sleep.
 
 use super::super::wait::{EventCount, Interrupt, Visible};
 use crate::format::live::SLEEPERS;
@@ -60,7 +60,7 @@ impl Namespace {
         }
     }
 
-    /// As a log does it that is shut down.
+    /// As a log that is shut down does it.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.events.notify_all();
@@ -116,7 +116,8 @@ pub fn sleep_outside_and_publish() {
     sleeping.join().unwrap();
 }
 
-/// The one that is content earlier, be it the one that sleeps on the shared words or not, has to leave before the other can.
+/// The thread whose record comes earlier has to leave before the other can, whether it sleeps on the shared words or
+/// not.
 pub fn sleep_outside_and_hand_over() {
     let (writer, reader) = Namespace::in_two_processes();
     let (other, later) = (reader.clone(), writer.clone());

@@ -33,7 +33,7 @@ impl Condvar {
         Condvar(sync::Condvar::new())
     }
 
-    /// No deadline ever comes in a model: whoever is not woken sleeps for ever, which loom reports.
+    /// No deadline ever comes in a model: a thread that is not woken sleeps for ever, which loom reports.
     pub fn wait_until<'a, T>(&self, guard: MutexGuard<'a, T>, _deadline: Option<Instant>) -> (MutexGuard<'a, T>, bool) {
         (self.0.wait(guard).unwrap_or_else(PoisonError::into_inner), false)
     }

@@ -1,4 +1,4 @@
-//! A bug anywhere behind any exported function ends at the boundary.
+//! A bug anywhere below an exported function ends at the boundary.
 
 use super::exported::assert_named;
 use super::*;

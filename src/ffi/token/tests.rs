@@ -145,7 +145,7 @@ fn a_forked_child_lends_anew_and_leaves_the_parents_loans_alone() {
     let loans = Loans::new();
     let token = lend(&loans, 1);
     let claimed = loans.slot(1).unwrap();
-    let filling = claimed.claim(FREE).unwrap(); // nobody ends this in the child
+    let filling = claimed.claim(FREE).unwrap(); // no thread ends this in the child
     // SAFETY: the child uses atomics only.
     let child = unsafe { libc::fork() };
     assert!(child >= 0);

@@ -6,11 +6,11 @@ use crate::files::new_file::NewFile;
 use crate::storage::{File, Storage, temporary_name};
 use std::io;
 
-/// What is written by one call.
+/// The most that one call writes.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// Makes an empty journal of `size_bytes` for `namespace`, whose record file is `log`, without touching the one that may be there: all of its
-/// bytes are zeros on disk.
+/// Makes an empty journal of `size_bytes` for `namespace`, whose record file is `log`: all bytes of the new journal are
+/// zeros on disk. A journal that may be there already is not touched.
 ///
 /// # Errors
 /// No room for it: nothing is left of it.
@@ -32,8 +32,8 @@ pub fn prepare(storage: &dyn Storage, namespace: &str, log: &dyn File, size_byte
     })
 }
 
-/// Removes the journal of `namespace`, and a half-made one, if they are there. It does not come back with the power. What is no file at
-/// all, and so never was a journal, stands in nobody's way.
+/// Removes the journal of `namespace`, and a half-made one, if they are there. A removed journal does not come back
+/// after a loss of power. A directory of that name never was a journal, and stays without an error.
 pub fn remove(storage: &dyn Storage, namespace: &str) -> io::Result<()> {
     let _ = storage.remove(&temporary_name(&file_name(namespace)));
     match storage.remove(&file_name(namespace)) {

@@ -1,7 +1,8 @@
 //! The redo journal of a durable writer: what makes a commit durable with one write and one sync.
 //!
-//! `write` fills the two halves in turn while appends are staged; `read` finds what a crash left of them, and `records` single records in
-//! that; `create` makes the file, whose every byte is on disk before the first commit, so that syncing one changes no metadata.
+//! `write` fills the two halves in turn while appends are staged. `read` finds what a crash left of them, and `records`
+//! finds single records in that. `create` makes the file: every byte of it is on disk before the first commit, so that
+//! syncing a commit changes no metadata.
 
 mod create;
 mod read;

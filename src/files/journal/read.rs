@@ -53,7 +53,7 @@ pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<FoundJourna
     let mut found = FoundJournal { file, path, halves: Vec::new() };
     let file_size = found.file.metadata().map_err(|error| Error::os("looking at", &error).of(&found.path))?;
     let file_size = file_size.size_bytes;
-    // The first header says how long the journal is; where it is torn, the file does.
+    // The first header says how long the journal is; where that header is torn, the size of the file does.
     let first = found.header_at(0)?;
     let size = first.map_or(file_size - file_size % GRAIN_BYTES, |header| header.journal_size_bytes);
     for (start, header) in half_offsets(size).into_iter().zip([first, found.header_at(size / 2)?]) {
@@ -66,7 +66,8 @@ pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<FoundJourna
     Ok(Some(found))
 }
 
-/// What the journal of `namespace` has of log `log_id`, and of the writer with `epoch` if one is given; `None` when that is no frame.
+/// What the journal of `namespace` has of log `log_id`, and of the writer with `epoch` if one is given; `None` when it
+/// has no such frame.
 pub fn find_of(
     storage: &dyn Storage,
     namespace: &str,
@@ -79,7 +80,7 @@ pub fn find_of(
 }
 
 impl FoundJournal {
-    /// Whether all of it is the writer's with this epoch.
+    /// Whether all of it is from the writer with this epoch.
     pub fn is_of(&self, epoch: u64) -> bool {
         self.halves.iter().all(|half| half.header.epoch == epoch)
     }
@@ -89,7 +90,7 @@ impl FoundJournal {
         self.reaches_beyond(0)
     }
 
-    /// Whether there is a frame with a record behind the first `count`.
+    /// Whether there is a frame with a record after the first `count`.
     pub fn reaches_beyond(&self, count: u64) -> Result<bool> {
         for half in &self.halves {
             let mut frames = self.frames(half);
@@ -148,7 +149,7 @@ pub struct FrameBody<'a> {
     pub(super) found: &'a FoundJournal,
     pub(super) at: u64,
     pub(super) size_bytes: u64,
-    /// All of them, or none.
+    /// All of the bytes, or none.
     pub(super) loaded: &'a [u8],
 }
 
@@ -157,7 +158,8 @@ impl FrameBody<'_> {
         self.size_bytes
     }
 
-    /// Calls `each` with where in the body bytes are, and these, piece by piece, for as long as it says so; whether it always did.
+    /// Calls `each` piece by piece, with the offset of the piece in the body and its bytes, for as long as `each`
+    /// returns `true`. Returns whether it always did.
     pub fn pieces(&self, mut each: impl FnMut(u64, &[u8]) -> Result<bool>) -> Result<bool> {
         if self.loaded.len() as u64 == self.size_bytes {
             return each(0, self.loaded);
@@ -177,7 +179,7 @@ impl FrameBody<'_> {
         Ok(true)
     }
 
-    /// Calls `each` with every record; whether `count` of them fill the body exactly.
+    /// Calls `each` with every record; returns whether `count` of them fill the body exactly.
     pub fn records(&self, count: u64, mut each: impl FnMut(BodyRecord) -> Result<()>) -> Result<bool> {
         let mut walk = BodyWalk::default();
         let goes_on = self.pieces(|_, piece| {
@@ -198,7 +200,7 @@ impl FrameBody<'_> {
 /// A record in a frame's body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyRecord {
-    /// Which of them, from 0.
+    /// Which record of the body, from 0.
     pub index: u64,
     /// Where in the body it begins.
     pub start: u64,
@@ -210,7 +212,7 @@ pub struct BodyRecord {
 struct BodyWalk {
     index: u64,
     start: u64,
-    /// Bytes of it met so far.
+    /// Bytes of the current record met so far.
     met: u64,
     word: [u8; in_memory(SIZE_WORD_BYTES)],
     checksum: Checksum,
@@ -221,7 +223,7 @@ impl BodyWalk {
         self.met == 0
     }
 
-    /// Takes from `rest` what belongs to the record that was begun, at most; the record, if it ends there.
+    /// Takes from `rest` at most what belongs to the record that was begun; returns the record if it ends there.
     fn go_over(&mut self, rest: &mut &[u8]) -> Option<BodyRecord> {
         if self.met < SIZE_WORD_BYTES {
             let from = in_memory(self.met);
@@ -257,7 +259,7 @@ pub struct Frames<'a> {
     salt: u64,
     at: u64,
     end: u64,
-    /// What the next frame's must be, after the first.
+    /// What the sequence of the next frame must be, after the first.
     sequence: Option<u64>,
     /// The piece read last.
     piece: Vec<u8>,
@@ -285,7 +287,7 @@ impl Frames<'_> {
         Ok(Some((frame, FrameBody { found: self.found, at: body_at, size_bytes: body_bytes, loaded })))
     }
 
-    /// Whether `head` and the body behind it are what was written, read piece by piece.
+    /// Whether `head` and the body after it are what was written, read piece by piece.
     fn verify(&mut self, head: &[u8; FRAME_HEADER_BYTES], body_at: u64, body_bytes: u64) -> Result<bool> {
         let mut checksum = Frame::checksum(self.salt, head);
         let mut done = 0;

@@ -23,7 +23,8 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// The offset and the bytes of record `number`, size word included; `None` when no frame has them. Each call must ask for a later one.
+    /// The offset and the bytes of record `number`, size word included; `None` when no frame has them. Each call must
+    /// ask for a later record.
     pub fn get(&mut self, number: u64) -> Result<Option<(u64, FrameBody<'a>)>> {
         while let Some((frame, body_at, this, at)) =
             self.frame_to(number + 1)?.filter(|(_, _, next, _)| *next <= number)
@@ -37,8 +38,8 @@ impl<'a> Records<'a> {
         Ok(None)
     }
 
-    /// The first record from `number` on of which a frame says where it begins, and where that is; the end of a frame is such a place,
-    /// too. Each call must ask for a later one.
+    /// The first record from `number` on of which a frame says where it begins, and where that is. The end of a frame
+    /// counts as such a beginning, too. Each call must ask for a later record.
     pub fn place(&mut self, number: u64) -> Result<Option<(u64, u64)>> {
         while let Some((frame, body_at, next, at)) = self.frame_to(number)? {
             if next >= number {

@@ -16,7 +16,7 @@ pub struct Journal {
     size_bytes: u64,
     log_id: LogId,
     epoch: u64,
-    /// Of the half being filled; 0 before the first.
+    /// Generation of the half being filled; 0 before the first.
     generation: u64,
     salt: u64,
     /// Where in the file the next frame goes, and where its half ends.
@@ -34,7 +34,7 @@ pub struct Journal {
 /// Where a frame finds room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameRoom {
-    /// Behind the frames pushed before.
+    /// After the frames pushed before.
     Here,
     /// In the other half, once the pending frames are taken.
     AfterPending,
@@ -78,8 +78,9 @@ impl Journal {
         length_bytes > body_bytes_max(self.size_bytes) as u64
     }
 
-    /// Finds room for a frame with a body of `body_bytes` (not too long) whose records begin at `number` and `offset`, beginning the
-    /// other half if `covered_count`, which a synced checkpoint covers, allows. After [`FrameRoom::Here`] the frame can be pushed.
+    /// Finds room for a frame with a body of `body_bytes` (not too long) whose records begin at `number` and `offset`.
+    /// Begins the other half if `covered_count`, which a synced checkpoint covers, allows it. After [`FrameRoom::Here`]
+    /// the frame can be pushed.
     pub fn find_room(&mut self, body_bytes: usize, number: u64, offset: u64, covered_count: u64) -> Result<FrameRoom> {
         if self.position + FRAME_HEADER_SIZE_BYTES + body_bytes as u64 > self.half_end {
             if self.pending_frames > 0 {

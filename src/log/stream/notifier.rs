@@ -1,4 +1,5 @@
-//! The one background thread of a read-only log: waits for the writers of other processes in place of the streams whose eventfds are armed.
+//! The one background thread of a read-only log: waits for the writers of other processes in place of the streams whose
+//! eventfds are armed.
 //!
 //! It sleeps without a timeout while nothing is armed. Otherwise it is a sleeper like any thread in a waiting call: it watches the
 //! wake counters of all namespaces with armed eventfds at once, and looks at the files when the last look is too long ago.
@@ -22,7 +23,7 @@ pub struct Notifier {
 
 #[derive(Debug, Default)]
 struct NotifierShared {
-    /// Those of the namespaces that may have armed eventfds. They are let go when the notifier is stopped.
+    /// The followers of the namespaces that may have armed eventfds. They are dropped when the notifier is stopped.
     served: Mutex<Vec<Arc<Follower>>>,
     /// Changed after anything the thread has to know.
     changes: AtomicU32,
@@ -37,7 +38,7 @@ impl Notifier {
     /// Serves the streams of `follower` from now on; starts the thread unless it runs.
     ///
     /// # Errors
-    /// No thread or memory to be had; stopped.
+    /// No thread or memory is available, or the notifier was stopped.
     pub fn serve(&self, follower: &Arc<Follower>) -> Result<()> {
         let mut thread = self.thread.lock();
         if self.shared.is_stopped.load(Ordering::Relaxed) {
@@ -55,7 +56,7 @@ impl Notifier {
         Ok(())
     }
 
-    /// Has the thread look which eventfds are armed.
+    /// Makes the thread check which eventfds are armed.
     pub fn tell(&self) {
         self.shared.tell();
     }
@@ -126,7 +127,8 @@ fn watch_and_sleep(own: FutexWatch<'_>, armed: &[Arc<Follower>]) {
     }
     let slept = count <= WATCHES_MAX && futex::wait_any(&watches[..count], longest);
     if !slept {
-        // Several words at once are more than this kernel can, or more than it takes: the own one, and short looks at the others.
+        // This kernel cannot wait on several words at once, or not on this many: sleep on the own word, with short
+        // looks at the others.
         let slice = longest.map(|longest| longest.min(POLL_INTERVAL));
         futex::wait(own.word, own.seen, slice, own.scope);
     }

@@ -20,12 +20,14 @@ impl Stream {
     /// The descriptor for event loops to poll, the same one each time, open as long as the stream and its interrupters.
     ///
     /// # Errors
-    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) without a descriptor or a thread to be had; [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) when no descriptor or no thread is available;
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
     pub fn poll_fd(&mut self) -> Result<BorrowedFd<'_>> {
         Ok(self.poll_event()?.event().descriptor())
     }
 
-    /// Has the descriptor become readable, once, when the record at the position is there, on an interrupt, and at the end of the log.
+    /// Arms the descriptor: it becomes readable, once, when the record at the position is visible, on an interrupt, and
+    /// at the end of the log.
     ///
     /// # Errors
     /// As [`Stream::poll_fd`], which need not be called before.
@@ -39,7 +41,7 @@ impl Stream {
         if let Some(Following { notifier, .. }) = self.following.as_ref().filter(|_| is_first) {
             notifier.tell();
         }
-        // What fails here fails again in the next call, which tells.
+        // What fails here fails again in the next call, which reports the error.
         let looked = self.look_if_due().is_ok();
         let is_record_there = !looked || self.has_record().unwrap_or(true);
         let is_ready = is_record_there || self.interrupt.is_raised() || self.namespace.is_closed();
@@ -65,7 +67,7 @@ impl Stream {
         Ok(PollEvent::new(event))
     }
 
-    /// Has the eventfd of this stream set by nothing but interrupts.
+    /// Disarms the eventfd of this stream: only an interrupt sets it after this.
     pub(super) fn disarm(&self) {
         if let Some(poll_event) = self.interrupt.poll_event() {
             self.namespace.events.disarm(poll_event);

@@ -33,8 +33,9 @@ impl Stream {
         Error::new(ErrorKind::Replaced, message)
     }
 
-    /// Reads entries up to `limit`, from the one before `number` on, and compares the last entry that was read before with what is there now.
-    /// No look may have noticed a rollback yet, and once the older entries are gone none could.
+    /// Reads entries up to `limit`, from the one before `number` on. Compares the last entry that was read before with
+    /// the entry there now. It may be that no look has noticed a rollback yet, and once the older entries are gone no
+    /// look could.
     ///
     /// # Errors
     /// `E_REPLACED` when that entry is of another record now.
@@ -65,12 +66,12 @@ impl Stream {
         self.kept = None;
         let count = self.namespace.visible.count();
         if let Some(before) = self.position.checked_sub(1).filter(|before| *before < count) {
-            // What keeps it from being read, the next call meets.
+            // If the entry cannot be read, the next call meets the same error.
             let _ = self.run.entry(&self.index.index, before, count);
         }
     }
 
-    /// Forgets what was read of files that are others now, but what is to be compared after a rollback.
+    /// Forgets what was read of files that are others now, except the entry to compare after a rollback.
     #[cold]
     fn forget_files(&mut self) {
         self.kept = self.seen();
@@ -78,7 +79,8 @@ impl Stream {
         self.visible = (0, 0);
     }
 
-    /// The entry of the record before the position, or of the one there, which is the same only after the same; as it was when it was read.
+    /// The entry of the record before the position, or else of the one at the position, as it was when it was read. The
+    /// record at the position is the same only if the record before it is.
     fn seen(&self) -> Option<(u64, Entry)> {
         let numbers = [self.position.checked_sub(1)?, self.position];
         numbers.into_iter().find_map(|number| Some((number, self.seen_of(number)?)))
@@ -90,7 +92,7 @@ impl Stream {
         self.run.seen(&self.index.index, number).or_else(kept)
     }
 
-    /// Whether records before the position are others now, or none, or it is not known that they are not.
+    /// Whether records before the position are others now, or are gone, or it is not known that they are unchanged.
     #[cold]
     fn is_rolled_back(&self) -> Result<bool> {
         if self.position == 0 {

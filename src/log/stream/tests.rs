@@ -14,14 +14,14 @@ fn options(read_only: bool) -> Options {
     options
 }
 
-/// A stream at the end of a log that nobody writes, which has just looked.
+/// A stream that has just looked, at the end of a log that no process writes.
 fn waiting_stream(following: &Log) -> Stream {
     let mut stream = following.stream(0, 0).unwrap();
     assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Timeout)));
     stream
 }
 
-/// What sleeping without a deadline comes back with.
+/// Why a sleep without a deadline ends.
 fn sleep(stream: &Stream) -> Woken {
     stream.sleep(&mut stream.namespace.events.waiter(), None)
 }

@@ -41,9 +41,9 @@ impl Source {
         Error::os("reading", error).of(&self.path)
     }
 
-    /// The refusal of a source that is not what it was.
+    /// The refusal of a source that has changed.
     pub fn changed(&self) -> Error {
-        let message = "it changed while it was imported; nothing was imported: stop whoever writes it";
+        let message = "it changed while it was imported; nothing was imported: stop the process that writes it";
         Error::new(ErrorKind::Corrupt, message).of(&self.path)
     }
 
@@ -86,7 +86,8 @@ pub fn compare(source: &Source, log: &dyn File, progress: &dyn Watch) -> Result<
     progress.tell(2 * total, 2 * total)
 }
 
-/// Every record must be what the codecs named make: the chain is recorded, and nobody could read the log with another one then.
+/// Every record must be what the codecs named make: the chain is recorded, and then no process could read the log with
+/// another one.
 pub fn decode_all(
     source: &Source,
     log: &dyn File,

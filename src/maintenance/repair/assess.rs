@@ -1,8 +1,10 @@
-//! What is wrong with a log that has an index file of its own: every record checked, and for each that is bad what can be done. Reads only.
+//! What is wrong with a log that has its own index file: every record is checked, and for each bad record what can be
+//! done is found. Reads only.
 //!
-//! A valid entry says where its record begins, so the records between two of them lie in a known stretch of the file, whatever else is
-//! damaged, and keep their numbers. Beyond the checkpoint nothing is certain but what verifies, as in every recovery, and what lies
-//! between that and a later record which its entry and its bytes prove, or which the journal tells.
+//! A valid entry says where its record begins. So the records between two valid entries lie in a known stretch of the
+//! file, whatever else is damaged, and keep their numbers. Beyond the checkpoint, the records that verify are certain,
+//! as in every recovery. So are the bytes between them and a later record, if the record's entry and bytes prove it or
+//! the journal gives its place. Nothing else is certain there.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{Index, Run};
@@ -22,9 +24,10 @@ use std::path::Path;
 /// What is wrong with a record, and so what is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DamagedPart {
-    /// Only its size word: with the one that the entries tell, the checksum is right.
+    /// Only its size word: with the one that the entries give, the checksum is right.
     Size,
-    /// Only its entry: the sizes lead from the record before to the one behind, and the journal has no other bytes of it.
+    /// Only its entry: the sizes lead from the record before to the record after, and the journal has no other bytes of
+    /// it.
     Entry,
     /// Its bytes, which the journal has as they were.
     Replayed,
@@ -51,7 +54,7 @@ impl Damage<'_> {
     }
 }
 
-/// A point whose place an entry, the journal or the checkpoint tells.
+/// A point whose place an entry, the journal or the checkpoint gives.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     number: u64,
@@ -61,7 +64,7 @@ struct Known {
 }
 
 impl Known {
-    /// Whether it leaves room for the records between `before` and itself.
+    /// Whether this point leaves room for the records between `before` and itself.
     fn follows(&self, before: &Known) -> bool {
         self.offset.saturating_sub(before.offset) / SIZE_WORD_BYTES >= self.number - before.number
     }
@@ -82,17 +85,17 @@ pub struct Assessment {
     pub verified: u64,
     /// Records that an earlier repair quarantined.
     pub known_bad: u64,
-    /// What has to be kept of those that are to be quarantined.
+    /// The bytes to keep of the records that are to be quarantined.
     pub stretches: Stretches,
-    /// Up to where the file has them.
+    /// How far the file has the records.
     pub base: Point,
 }
 
-/// Records of which it is known where they begin and where they end.
+/// Records whose beginning and end are known.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     pub start: Point,
-    /// What a checkpoint, the journal or the last of them tells.
+    /// The end, which a checkpoint, the journal or the last of the records gives.
     pub to: Point,
 }
 
@@ -103,15 +106,17 @@ pub struct Sources<'a> {
     /// How many entries the index file has room for.
     pub entries: u64,
     pub journal: Option<&'a FoundJournal>,
-    /// How much room there is for a new index file, where that is still to be looked at.
+    /// How much room there is for a new index file, where that must still be checked.
     pub room_bytes: Option<u64>,
 }
 
-/// Checks the records of `spans`, of each those up to where the file ends, on top of what was `found` before, and calls `each` with every
-/// damage, in order: they are found again rather than remembered, since there may be as many as records.
+/// Checks the records of `spans`, of each span those up to where the file ends, on top of what was `found` before.
+/// Calls `each` with every damage, in order. Damage is found again rather than remembered, since there may be as many
+/// as records.
 ///
 /// # Errors
-/// `E_AMBIGUOUS` for records without entries that lie in a hole, unless the count holds; `E_NO_SPACE` if it does, without room for these.
+/// `E_AMBIGUOUS` for records without entries that lie in a hole, unless the count holds. `E_NO_SPACE` if it holds, but
+/// there is no room for these entries.
 pub fn assess(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -139,7 +144,7 @@ struct Assessor<'a, 'b> {
     each: &'a mut dyn FnMut(&Damage<'_>) -> Result<()>,
     found: Assessment,
     journal: Option<Records<'a>>,
-    /// The same, looked up ahead of it.
+    /// The same journal, looked up ahead of `journal`.
     places: Option<Records<'a>>,
     room_bytes: Option<u64>,
 }
@@ -155,7 +160,7 @@ impl Assessor<'_, '_> {
         let end = Known { number: to.count, offset: to.end, entry: None };
         let mut number = start.count + 1;
         while number <= to.count {
-            // Behind the last entry that is there, only the end of the span is a place that is known.
+            // After the last existing entry, the end of the span is the only known place.
             let next = match run.next_valid(index, number..to.count.min(entries), self.site.watch)? {
                 Some((number, entry)) => Known { number, offset: entry.offset, entry: Some(entry) },
                 None => end,
@@ -175,8 +180,8 @@ impl Assessor<'_, '_> {
         Ok(())
     }
 
-    /// Checks the records from `known` on up to `next`, between which there is no entry. Where their sizes do not lead there, the places
-    /// that the journal tells cut them into shorter stretches.
+    /// Checks the records from `known` on up to `next`, between which there is no entry. Where their sizes do not lead
+    /// to `next`, the places that the journal gives cut them into shorter stretches.
     fn check_between(&mut self, mut known: Known, next: &Known) -> Result<()> {
         let goes_by_journal = self.places.is_some() && !self.lead(known, next)?;
         let mut number = known.number + 1;
@@ -190,19 +195,19 @@ impl Assessor<'_, '_> {
         self.check_stretch(known, next)
     }
 
-    /// The first place that the journal tells, from record `number` on.
+    /// The first place that the journal gives, from record `number` on.
     fn place(&mut self, number: u64) -> Result<Option<Known>> {
         let Some(places) = &mut self.places else { return Ok(None) };
         Ok(places.place(number)?.map(|(number, offset)| Known { number, offset, entry: None }))
     }
 
-    /// Checks the records from `known` on up to `next`: of the first there may be an entry, of the others there is none.
+    /// Checks the records from `known` on up to `next`: the first may have an entry, the others have none.
     fn check_stretch(&mut self, known: Known, next: &Known) -> Result<()> {
         let sizes_lead_there = self.lead(known, next)?;
         let (mut start, mut entry) = (known.offset, known.entry);
         for number in known.number..next.number {
             self.site.watch.map_or(Ok(()), |watch| watch.step(number, self.total))?;
-            // At least a size word is left for each record behind it; the last one takes what is left.
+            // At least a size word is left for each record after it; the last one takes the rest.
             let behind = (next.number - number - 1) * SIZE_WORD_BYTES;
             let own_end = self.bytes.record_end(start)?;
             let end = match own_end {
@@ -224,7 +229,7 @@ impl Assessor<'_, '_> {
                 }
                 _ => None,
             };
-            // Of one that only lost its entry the journal says whether the bytes in the file are right.
+            // For a record that only lost its entry, the journal shows whether the bytes in the file are right.
             let replayed = replayed.filter(|(_, right)| fault != Some(DamagedPart::Entry) || *right != crc);
             let (fault, crc) = match replayed {
                 Some((_, crc)) => (Some(DamagedPart::Replayed), crc),
@@ -236,7 +241,7 @@ impl Assessor<'_, '_> {
             found.verified += u64::from(matches!(fault, None | Some(DamagedPart::Entry | DamagedPart::Replayed)));
             found.base.time_ns = known_entry.map_or(found.base.time_ns, |entry| entry.time_ns.max(found.base.time_ns));
             if let Some(fault) = fault {
-                // A record that lost its entry was not appended before the one in front of it.
+                // A record that lost its entry was not appended before the record that precedes it.
                 let lost = Entry {
                     offset: start,
                     time_ns: found.base.time_ns,
@@ -257,17 +262,18 @@ impl Assessor<'_, '_> {
         Ok(())
     }
 
-    /// Whether the sizes of the records from `known` on lead to `next`; one alone ends there, whatever its size word says.
+    /// Whether the sizes of the records from `known` on lead to `next`; a single record ends there, whatever its size
+    /// word says.
     ///
     /// # Errors
-    /// `E_AMBIGUOUS` when there is nothing in the file of those between, neither entries nor size words.
+    /// `E_AMBIGUOUS` when the file holds nothing of the records between, neither entries nor size words.
     fn lead(&mut self, known: Known, next: &Known) -> Result<bool> {
         let Known { number, offset, entry } = known;
         if next.number == number + 1 {
             return Ok(true);
         }
         let begin = Point { count: number, end: offset, time_ns: 0 };
-        // Of one with an entry that is enough to know that it is there.
+        // For a record with an entry, the entry is enough to know that the record exists.
         let begin = match entry {
             Some(_) => self.bytes.record_end(offset)?.map(|end| Point { count: number + 1, end, ..begin }),
             None => Some(begin),
@@ -287,8 +293,8 @@ impl Assessor<'_, '_> {
         self.weigh(Led { to: Point::START, in_hole }, next.number).map(|()| false)
     }
 
-    /// Refuses records without entries that lie in a hole, up to record `count`, unless the count holds and there is room for their entries:
-    /// otherwise they would be gone over one by one before that is looked at.
+    /// Refuses records without entries that lie in a hole, up to record `count`, unless the count holds and there is
+    /// room for their entries. Otherwise these records would be checked one by one before the room is looked at.
     fn weigh(&self, led: Led, count: u64) -> Result<()> {
         self.site.confirmed(led)?;
         let needed_bytes = entries_end(count);
@@ -339,7 +345,8 @@ pub fn room_for(count: u64) -> impl Display {
     })
 }
 
-/// What the journal has of record `number`, which belongs into `range`, with its checksum: that in its entry, if that is known.
+/// The bytes that the journal has of record `number`, which belongs into `range`, with their checksum. It is the one in
+/// the record's entry, if that entry is known.
 fn as_it_was<'a>(
     journal: &mut Records<'a>,
     number: u64,
@@ -364,14 +371,14 @@ fn checksum(bytes: &mut Bytes<'_>, range: Range<u64>) -> Result<u32> {
     let mut checksum = Checksum::new();
     checksum.update(&word(range.end - range.start - SIZE_WORD_BYTES));
     if !bytes.checksum(range.start + SIZE_WORD_BYTES..range.end, &mut checksum)? {
-        let message = "the record file became shorter while it was read; stop whoever changes it";
+        let message = "the record file became shorter while it was read; stop the process that changes it";
         return Err(Error::new(ErrorKind::Truncated, message).at(0, range.start));
     }
     Ok(checksum.finish())
 }
 
-/// The records that can be passed over from `from` on, where files and journal do not go on: up to where the journal does, else up to
-/// the end of the last batch that its last entry and its bytes prove.
+/// The records that can be passed over from `from` on, where files and journal do not continue. They reach to where the
+/// journal continues, or else to the end of the last batch that its last entry and its bytes prove.
 pub fn after_gap(bytes: &mut Bytes<'_>, sources: Sources<'_>, from: Point) -> Result<Option<Span>> {
     let Sources { index, entries, journal, .. } = sources;
     let mut proven: Option<Point> = None;
@@ -393,7 +400,8 @@ pub fn after_gap(bytes: &mut Bytes<'_>, sources: Sources<'_>, from: Point) -> Re
     Ok(proven.map(|to| Span { start: from, to }))
 }
 
-/// Goes on from `from` through files and journal for as long as records verify, calling `lay` with the frames on the way.
+/// Continues from `from` through files and journal for as long as records verify, calling `lay` with the frames on the
+/// way.
 pub fn follow(
     bytes: &mut Bytes<'_>,
     index: &Index,

@@ -1,7 +1,8 @@
 //! Carrying a repair out: copies first, then the new index file in one step, then the record file, then the mark that all is well.
 //!
-//! Cut before the new index file is in its place, the log is as it was. Cut later, the new index file tells what the record file is still
-//! short of: a size word, the count, the cut; another repair finds just that.
+//! If a repair is interrupted before the new index file is in its place, the log is as it was. If it is interrupted
+//! later, the new index file shows what the record file still lacks: a size word, the count, the cut. Another repair
+//! finds exactly that.
 
 use super::assess::{follow, room_for};
 use super::remedy::{IndexRemedy, Own, Remedy};
@@ -24,7 +25,7 @@ use crate::util::random;
 use crate::util::sync::Arc;
 use std::io;
 
-/// Makes the files what `remedy` says; the name of the first copy of what had to give way.
+/// Makes the files match `remedy`; returns the name of the first copy of bytes that had to give way.
 pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Option<FileName>> {
     site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
     Live::clear_ready(site.storage, site.namespace);
@@ -33,8 +34,8 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
     let mut kept = Vec::new();
     let installed = keep_aside(site, log.as_ref(), remedy, &mut kept).and_then(|()| match &remedy.index {
         IndexRemedy::Mended(own) => install_mended(site, log.as_ref(), own, remedy.point),
-        IndexRemedy::Anew => {
-            // No checkpoint says which bytes a sync that failed has left in the cache only.
+        IndexRemedy::Rebuilt => {
+            // No checkpoint says which bytes a failed sync has left only in the cache.
             rewrite(site, log.as_ref(), 0, remedy.point.end)?;
             let newest = rebuild::first_checkpoint(remedy.point, Mode::Fast, random::epoch()?);
             let index =
@@ -43,7 +44,7 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
         }
     });
     if installed.is_err() && index_file_id(site).is_ok_and(|now| now == before) {
-        // Copies of what is still there help nobody, and may be what fills the disk.
+        // Copies of bytes that are still in the files are of no use, and may be what fills the disk.
         for name in &kept {
             let _ = site.storage.remove(name);
         }
@@ -74,7 +75,8 @@ fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<F
     }
     kept.try_reserve(2).map_err(Refused::from)?;
     kept.extend(salvage::keep_whole(site.storage, log, &index::file_name(site.namespace))?);
-    // Whatever was laid of it: behind a damaged frame there may be more, which nobody can tell.
+    // The journal is kept, whatever was laid of it: a damaged frame may be followed by more frames, which cannot be
+    // known.
     if !is_unused(site, &journal::file_name(site.namespace))? {
         kept.try_reserve(2).map_err(Refused::from)?;
         kept.extend(salvage::keep_whole(site.storage, log, &journal::file_name(site.namespace))?);
@@ -82,7 +84,7 @@ fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<F
     Ok(())
 }
 
-/// Whether the file called `name` is not there, or has nothing but zeros.
+/// Whether the file called `name` does not exist, or has nothing but zeros.
 fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
     let failed = site.failed("looking for its index file");
     let file = match site.storage.open(name, OpenMode::Read) {
@@ -93,7 +95,7 @@ fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
     only_zeros(&mut Bytes::new(file.as_ref(), size_bytes)?, 0)
 }
 
-/// Puts an index file with the mended entries, and those of the journal's records, in the place of the one that is there.
+/// Replaces the existing index file by one with the mended entries, and those of the journal's records.
 fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> Result<(Index, Checkpoint, usize)> {
     let epoch = random::epoch()?;
     let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch);
@@ -110,7 +112,8 @@ fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, 
     let end = entries_end(newest.count);
     salvage::copy(index.file.as_ref(), 0..end.min(size_bytes), file, 0, &failed)?;
     file.set_size(end).map_err(&failed)?;
-    // As in recovery: what a failed sync has left in the cache only is written once more, and from then on it stays.
+    // As in recovery: bytes that a failed sync has left only in the cache are written again, and from then on they
+    // stay.
     rewrite(site, log, own.covered_end().min(newest.end), newest.end)?;
     let mut entries = rebuild::Entries::new(mended)?;
     own.each_damage(site, log, &mut |damage| {
@@ -145,7 +148,7 @@ fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, 
     log.sync().map_err(&failed)
 }
 
-/// Makes the record file what the new index file says: size words, count, end.
+/// Makes the record file match the new index file: size words, count, end.
 fn settle_records(site: &Site<'_>, log: &dyn File, index: &Index, remedy: &Remedy) -> Result<()> {
     let failed = site.failed("mending");
     if let IndexRemedy::Mended(own) = &remedy.index
@@ -159,7 +162,8 @@ fn settle_records(site: &Site<'_>, log: &dyn File, index: &Index, remedy: &Remed
         .map_err(&failed)
 }
 
-/// Writes the size words of the records up to `base` that are not what their entries tell: each ends where the next one begins.
+/// Corrects the size words of the records up to `base` that disagree with the entries: each record ends where the next
+/// one begins.
 fn settle_sizes(site: &Site<'_>, log: &dyn File, index: &Index, base: Point) -> Result<()> {
     let failed = site.failed("mending");
     let (mut run, mut bytes) = (Run::default(), Bytes::new(log, base.end)?);
@@ -175,7 +179,8 @@ fn settle_sizes(site: &Site<'_>, log: &dyn File, index: &Index, base: Point) -> 
     Ok(())
 }
 
-/// Refuses what carrying `remedy` out would: without names for the copies, or without room for them and the new index file.
+/// Refuses what carrying out `remedy` would refuse: without names for the copies, or without room for them and the new
+/// index file.
 pub fn refuse_without_room(site: &Site<'_>, log: &dyn File, remedy: &Remedy) -> Result<()> {
     let mut needed_bytes = blocks(entries_end(remedy.point.count));
     if remedy.stretches.count > 0 {
@@ -191,7 +196,7 @@ pub fn refuse_without_room(site: &Site<'_>, log: &dyn File, remedy: &Remedy) -> 
         }
     }
     let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
-    // What the journal alone has goes behind what the file has.
+    // Records that only the journal has go after the bytes of the file.
     needed_bytes = needed_bytes.saturating_add(remedy.point.end.saturating_sub(size_bytes));
     site.refuse_without_room(needed_bytes, room_for(remedy.point.count))
 }

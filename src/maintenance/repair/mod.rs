@@ -1,7 +1,9 @@
-//! Mending what opening refuses: what has to give way and may be of use is copied aside first, and the record numbers stay.
+//! Mending what opening refuses. Bytes that have to give way and may be of use are copied aside first. The record
+//! numbers stay.
 //!
-//! `assess` finds out what is wrong with every record, `remedy` decides, `mend` carries it out, in an order that leaves something to be
-//! repaired again, with nothing lost, wherever it is cut. Without [`Repair::apply`] it ends with the report.
+//! `assess` finds out what is wrong with every record, `remedy` decides, and `mend` carries out the remedy. The order
+//! leaves, wherever it is interrupted, a log that can be repaired again, with nothing lost. Without [`Repair::apply`] a
+//! repair ends with the report.
 
 mod assess;
 mod mend;
@@ -29,12 +31,12 @@ pub struct Repair {
     pub accept_count: bool,
 }
 
-/// Repairs namespace `name` in `directory`, or says what a repair would do. Nobody may have it open for writing.
+/// Repairs namespace `name` in `directory`, or says what a repair would do. No process may have it open for writing.
 ///
-/// `progress` is told records checked and in all; answering `false` ends the repair with nothing changed.
+/// `progress` gets the records checked and the total; if it returns `false`, the repair ends with nothing changed.
 ///
 /// # Errors
-/// What keeps it from being repaired: other errors of opening than damage are passed on, and nothing is changed.
+/// Whatever prevents the repair: errors of opening other than damage are passed on, and nothing is changed.
 pub fn repair(
     directory: &Path,
     name: &str,

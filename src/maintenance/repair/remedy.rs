@@ -17,7 +17,7 @@ use std::ops::Range;
 
 /// How a log is.
 pub enum Diagnosis {
-    /// It opens, if with a count that holds, and every record is as it should be: how that is done, and the report of it.
+    /// It opens, if with a count that holds, and every record is as it should be: the plan to open it, and the report.
     Sound {
         plan: Plan,
         report: Report,
@@ -28,39 +28,41 @@ pub enum Diagnosis {
     },
 }
 
-/// What to make of a damaged log, and what has to be kept of it before.
+/// What to make of a damaged log, and which of its bytes must be kept first.
 pub struct Remedy {
     /// The records that remain: their count, and where they end.
     pub point: Point,
     pub index: IndexRemedy,
     /// Bytes of the record file that will be changed or cut off; [`Remedy::each_stretch`] has them all.
     pub stretches: Stretches,
-    /// Those behind the records.
+    /// The bytes after the records.
     rest: Option<Range<u64>>,
 }
 
 /// What becomes of the index file.
 pub enum IndexRemedy {
-    /// Its entries stay, but for those of damaged records; what the journal has goes behind them.
+    /// Its entries stay, except those of damaged records; the entries of the journal's records follow them.
     Mended(Box<Own>),
-    /// There is none that could be used: the records are indexed anew.
-    Anew,
+    /// There is no usable index file: the records are indexed again.
+    Rebuilt,
 }
 
 /// A log with an index file of its own.
 pub struct Own {
     pub index: Index,
-    /// What the checkpoint covers, and what was passed over behind that; the index file has room for so many entries.
+    /// The records that the checkpoint covers, then the stretches passed over after these; the index file has room for
+    /// `entries`.
     spans: Vec<Span>,
     entries: u64,
     pub assessment: Assessment,
     /// What is laid over the files from the points in `followed` on.
     pub journal: Option<FoundJournal>,
     followed: Vec<Point>,
-    /// Where the records end that files and journal have, and how many of them the checkpoint does not cover and are good.
+    /// The end of the records in files and journal, and how many of these records are good but not covered by the
+    /// checkpoint.
     point: Point,
     recovered: u64,
-    /// Records behind that which are there and have no entries.
+    /// Records after `point` that exist and have no entries.
     pub unindexed: Option<Unindexed>,
 }
 
@@ -74,18 +76,18 @@ impl Own {
         self.spans.first().map_or(0, |covered| covered.to.count)
     }
 
-    /// Where the records end that the checkpoint covers, and so what is on the disk for certain.
+    /// The end of the records that the checkpoint covers, and so of the bytes that are on the disk for certain.
     pub fn covered_end(&self) -> u64 {
         self.spans.first().map_or(HEADER_SIZE_BYTES, |covered| covered.to.end)
     }
 
-    /// From where on files and journal are followed, and to where they led: to what is passed over, or to the end.
+    /// Where following files and journal began, and where it led each time: to a stretch passed over, or to the end.
     pub fn followed(&self) -> impl Iterator<Item = (Point, Point)> {
         let passed_over = self.spans.iter().skip(1).map(|span| span.start);
         self.followed.iter().copied().zip(passed_over.chain([self.point]))
     }
 
-    /// Calls `each` with every damage of `log`, which is found again.
+    /// Calls `each` with every damage of `log`; the damage is searched for again.
     pub fn each_damage(
         &self,
         site: &Site<'_>,
@@ -148,14 +150,14 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
         ..Report::default()
     };
     let index_file = usable_index(site)?;
-    // Beside an index file of its own it is not the log that has another layout, but whoever appended to it.
+    // Beside an index file of its own, the log does not have another layout: the program that appended to it has.
     let is_theirs = |error: &Error| error.kind == ErrorKind::Layout && index_file.is_some();
     if opening.is_none()
         && let Some(error) = refusal.as_ref().filter(|error| !is_repairable(error.kind) && !is_theirs(error))
     {
         return Err(error.clone());
     }
-    // What opening cuts off after a gap is kept in its place here.
+    // Records that opening would cut off after a gap are kept in their place here.
     let is_cut = opening.as_ref().is_none_or(Plan::is_cut_short);
     let believing = site.with_count()?;
     let site = if how.accept_count { &believing } else { site };
@@ -199,7 +201,7 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
     Ok(Diagnosis::Damaged { remedy, report })
 }
 
-/// How the log that opening refuses with `error` is opened where its count holds, if that is all it takes.
+/// How the log that opening refuses with `error` is opened where its count holds, if nothing else is needed.
 fn plan_with_count(site: &Site<'_>, log: &dyn File, error: &Error) -> Result<Option<Plan>> {
     if !matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Layout) {
         return Ok(None);
@@ -216,7 +218,7 @@ fn is_repairable(kind: ErrorKind) -> bool {
     matches!(kind, Ambiguous | Corrupt | Mismatch | Missing | Truncated)
 }
 
-/// The index file with its identity, if that can be read.
+/// The index file with its identity, if the identity can be read.
 fn usable_index(site: &Site<'_>) -> Result<Option<(Header, Index)>> {
     let failed = |error| Error::os("reading", &error).of(&site.index_path);
     let file = match site.storage.open(&index::file_name(site.namespace), OpenMode::Read) {
@@ -224,13 +226,14 @@ fn usable_index(site: &Site<'_>) -> Result<Option<(Header, Index)>> {
         opened => opened.map_err(failed)?,
     };
     let header = Header::read(file.as_ref()).map_err(failed)?;
-    // One of a newer format was refused before.
+    // An index file of a newer format was refused before.
     let Ok(log_id) = header.identity.as_ref().map(|identity| identity.log_id) else { return Ok(None) };
     Ok(Some((header, Index { file, log_id })))
 }
 
-/// Checks every record that the index file knows: those that the checkpoint covers, and behind them as far as files and journal go on.
-/// Where they do not, and `passes_gaps`, what lies before the next record that is certain is passed over.
+/// Checks every record that the index file knows: those that the checkpoint covers, and those after them for as long as
+/// files and journal continue. Where they do not continue, and `passes_gaps` is set, the bytes before the next certain
+/// record are passed over.
 fn assess_own(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -254,7 +257,7 @@ fn assess_own(
     let mut point = go_on(bytes, assessment.base)?;
     while passes_gaps && let Some(span) = after_gap(bytes, sources, point)? {
         match check(bytes, span, assessment) {
-            // Nothing is there of what lies between, neither entries nor bytes.
+            // Of the records between, nothing exists, neither entries nor bytes.
             Err(error) if error.kind == ErrorKind::Ambiguous => break,
             found => assessment = found?,
         }
@@ -271,7 +274,8 @@ fn assess_own(
     Ok(Own { index, spans, entries, assessment, journal, followed, point, recovered, unindexed })
 }
 
-/// The records behind `point` that the count knows and that were appended by a program which knows of no index file.
+/// The records after `point` that the count includes and that were appended by a program which does not know index
+/// files.
 fn unknown_records(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -284,7 +288,7 @@ fn unknown_records(
     if header_count <= point.count || point.count < covered {
         return Ok(None);
     }
-    // Of one that it knows, nothing but the entry says whether it is as it was.
+    // For a record that the index file knows, nothing but the entry says whether the record is as it was.
     if Run::default().next_valid(index, point.count..header.entries_in_file(), site.watch)?.is_some() {
         return Ok(None);
     }
@@ -295,10 +299,11 @@ fn unknown_records(
     led.map(|led| Ok(Unindexed { from: point, to: site.confirmed(led)? })).transpose()
 }
 
-/// Whether the index file belongs to the record file. If not one record is as it says, what the record file's sizes say counts more.
+/// Whether the index file belongs to the record file. If no record matches its entry, the sizes in the record file
+/// count more.
 ///
 /// # Errors
-/// `E_LAYOUT` when that is then a file of another layout.
+/// `E_LAYOUT` when the record file is then of another layout.
 fn is_of_this_log(bytes: &mut Bytes<'_>, site: &Site<'_>, own: &Own, finding: ErrorKind) -> Result<bool> {
     let Assessment { verified, base, damaged, has_wrong_size, .. } = own.assessment;
     let covered_count = own.covered_count();
@@ -311,13 +316,13 @@ fn is_of_this_log(bytes: &mut Bytes<'_>, site: &Site<'_>, own: &Own, finding: Er
     }
     // One damaged record alone is no sign of another log: its place is right.
     let has_proof = verified > 0 || covered_count == 0 || covered_count == 1 && base.count == 1;
-    // Indexed anew, damaged records would be taken for good.
+    // If the records were indexed again, damaged ones would be taken for good.
     if has_proof && (finding != ErrorKind::Mismatch || damaged > 0) {
         return Ok(true);
     }
     match site.recognise(bytes) {
         Err(error) if is_repairable(error.kind) || error.kind == ErrorKind::Layout => {
-            // Nothing else explains the file, either: a log that was cut short is still this one.
+            // Nothing else explains the file, either: a log that was cut short is still this log.
             Ok(has_proof || has_wrong_size || base.count < covered_count)
         }
         walked => walked.map(|_| false),
@@ -339,7 +344,8 @@ fn mend_own(bytes: &mut Bytes<'_>, own: Own, report: &mut Report) -> Result<Reme
     Ok(Remedy { point, index: IndexRemedy::Mended(memory::boxed(own)?), stretches, rest })
 }
 
-/// The records get a new index file, as far as their sizes lead; `how` far where that is not certain, or not at all.
+/// The records get a new index file, as far as their sizes lead. Where that is not certain, `how` decides how far, or
+/// not at all.
 fn index_anew(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -352,17 +358,17 @@ fn index_anew(
         Err(error) => {
             let how = how.filter(|_| bytes.file_end >= HEADER_SIZE_BYTES && is_repairable(error.kind));
             let point = how.map(|how| layout::extent(bytes, how.accept_count)).transpose()?.flatten();
-            // Where there is none, what opening says is nearest to what happened.
+            // Where there is no such point, the refusal of opening is nearest to what happened.
             point.ok_or_else(|| refusal.unwrap_or(error))?
         }
     };
     report.adopted = point.count;
     let (rest, mut stretches) = (rest_behind(bytes, point.end)?, Stretches::default());
     rest.as_ref().map_or(Ok(()), |rest| stretches.add(bytes, rest))?;
-    Ok(Remedy { point, index: IndexRemedy::Anew, stretches, rest })
+    Ok(Remedy { point, index: IndexRemedy::Rebuilt, stretches, rest })
 }
 
-/// What lies behind the records, unless it is only zeros.
+/// The bytes after the records, unless these are only zeros.
 fn rest_behind(bytes: &mut Bytes<'_>, end: u64) -> Result<Option<Range<u64>>> {
     let end = end.min(bytes.file_end);
     let is_empty = bytes.next_not_zero(end)? >= bytes.file_end;

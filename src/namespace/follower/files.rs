@@ -44,14 +44,15 @@ impl ReaderFiles {
         Ok(ReaderFiles { log, log_id: log_meta.id, index, index_id, word })
     }
 
-    /// Whether these can be read on with in place of `before`.
+    /// Whether a reader of `before` can go on with these files.
     pub(super) fn continue_from(&self, before: &ReaderFiles) -> bool {
         let now_indexed = before.index_id.is_none() && self.log_id == before.log_id;
         now_indexed || self.index.log_id == before.index.log_id
     }
 }
 
-/// The refusal of a record file of `size_bytes`, too few for a count: half made, unless an index file may know a record.
+/// The refusal of a record file of `size_bytes`, too few for a count. Such a file is half made, unless an index file
+/// may know a record.
 fn too_short(site: &Site<'_>, size_bytes: u64) -> Result<Error> {
     let (storage, name) = (site.storage, index::file_name(site.namespace));
     let index_file = storage.metadata(&name).map_err(|error| failed("looking at", storage, &name, &error))?;
@@ -91,7 +92,8 @@ fn open_index(site: &Site<'_>) -> Result<Option<(Index, FileId)>> {
     Ok(identity.map(|identity| (Index { file, log_id: identity.log_id }, id)))
 }
 
-/// Indexes in memory the records of a file that nobody writes: those a writer would find, without what only the journal holds.
+/// Indexes in memory the records of a file that no writer holds: those a writer would find, without those that only the
+/// journal holds.
 fn index_records(site: &Site<'_>, log: &dyn File, size_bytes: u64) -> Result<Index> {
     if log.is_locked().map_err(site.failed("asking for its lock"))? {
         let message = "it has no index file yet and a writer holds it; try again";
@@ -102,7 +104,7 @@ fn index_records(site: &Site<'_>, log: &dyn File, size_bytes: u64) -> Result<Ind
             in_file(&mut site.bytes(log, size_bytes)?, &journal, point)?
         }
         Plan::Adopt { point, .. } => point,
-        // It became too short to hold a record just now.
+        // The file became too short to hold a record just now.
         _ => Point::START,
     };
     refuse_too_many(site, point.count)?;
@@ -125,7 +127,7 @@ fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
     Err(Error::new(ErrorKind::TooLarge, message).of(&site.log_path))
 }
 
-/// How far the record file itself has the records up to `all`, which end with the frames of `journal` or behind them.
+/// How far the record file itself has the records up to `all`, which end with the frames of `journal` or after them.
 fn in_file(bytes: &mut Bytes<'_>, journal: &FoundJournal, all: Point) -> Result<Point> {
     let first_number = journal.halves.first().map_or(0, |half| half.header.first_number);
     let Some(led) = layout::leads_to(bytes, Point::START, first_number)? else { return Ok(Point::START) };

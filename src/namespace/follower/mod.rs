@@ -1,5 +1,5 @@
-//! What a read-only log may show, found out from the outside: by the lock and the commit word, or the tail verified by itself. The live
-//! page only says when to look.
+//! What a read-only log may show, found out from outside the writer: by the lock and the commit word, or by verifying
+//! the tail itself. The live page only says when to look.
 
 mod files;
 mod observation;
@@ -46,7 +46,7 @@ struct FollowState {
     authority: Authority,
     /// What the live page said at the last look.
     epoch_seen: u64,
-    /// Whether streams go by an index in memory that knows more than the index file.
+    /// Whether streams use an index in memory that knows more than the index file.
     is_completed: bool,
 }
 
@@ -64,13 +64,13 @@ pub struct Follower {
     following: RwLock<FollowState>,
     /// One thread at a time looks.
     looking: Mutex<()>,
-    /// One thread at a time moves what is visible on; taken while holding nothing but `looking`. The last record that was shown, and its
-    /// entry: what is there now is compared with it.
+    /// One thread at a time moves what is visible on. A thread that holds this lock takes neither `looking` nor `following`.
+    /// The value is the last record that was shown, and its entry: the record there now is compared with it.
     publishing: Mutex<Option<(u64, Entry)>>,
     started: Instant,
     /// Milliseconds after `started` of the last look, or [`FAILED`]: the next one is due.
     last_look_ms: AtomicU64,
-    /// How often what was shown here was rolled back.
+    /// How often records that were shown here were rolled back.
     rollbacks: AtomicU64,
 }
 
@@ -111,13 +111,13 @@ impl Follower {
         &self.namespace
     }
 
-    /// Goes by the commit word while the writer of the last look is ready; otherwise nothing changes before the next look.
+    /// Uses the commit word while the writer of the last look is ready; otherwise nothing changes before the next look.
     pub fn refresh(&self) {
         let namespace = &self.namespace;
         let following = self.following.read();
         let Authority::Writer { epoch } = following.authority else { return };
         let Some(live) = &following.live else { return };
-        // The page is a hint: a writer that came or went without a word is noticed by the next look.
+        // The page is a hint: the next look notices a writer that came or went without changing the page.
         if epoch == 0 || live.ready_epoch() != epoch {
             return;
         }
@@ -127,7 +127,7 @@ impl Follower {
         }
         let rollbacks = self.rollbacks.load(Ordering::Acquire);
         let shown = *self.publishing.lock();
-        // A look will tell what keeps it from being read.
+        // A look will report what keeps the end from being read.
         let Ok((end, entry)) = end_of(&following.files, count, namespace) else { return };
         if let Some((number, shown)) = shown {
             let Ok(now) =
@@ -135,7 +135,8 @@ impl Follower {
             else {
                 return;
             };
-            // There is another record in the place of the last one shown. The next look counts that as a rollback; have it made at once.
+            // Another record is in the place of the last one shown. The next look counts that as a rollback, so it is
+            // made due at once.
             if now.is_some_and(|now| !now.is_of_the_same_record(&shown)) {
                 self.last_look_ms.store(FAILED, Ordering::Relaxed);
                 return;
@@ -150,7 +151,7 @@ impl Follower {
         }
     }
 
-    /// How long the last look may be relied on; zero after one that failed, and when the writer is another.
+    /// How long the last look may be relied on; zero after a look that failed, and when the writer is another.
     pub fn look_due_in(&self) -> Duration {
         let last_look_ms = self.last_look_ms.load(Ordering::Relaxed);
         if last_look_ms == FAILED || self.is_another_epoch() {
@@ -167,7 +168,7 @@ impl Follower {
         page_epoch.is_some_and(|epoch| epoch != following.epoch_seen)
     }
 
-    /// How often what was shown was rolled back.
+    /// How often records that were shown were rolled back.
     pub fn rollbacks(&self) -> u64 {
         self.rollbacks.load(Ordering::Acquire)
     }
@@ -175,7 +176,7 @@ impl Follower {
     /// The mode of the newest checkpoint on disk, and how many records it makes certain to be there.
     ///
     /// # Errors
-    /// The index file, which says so, cannot be read.
+    /// The index file, which holds the checkpoints, cannot be read.
     pub fn durability(&self) -> Result<(Mode, u64)> {
         let following = self.following.read();
         // An index in memory has no checkpoint on disk.
@@ -193,8 +194,9 @@ impl Follower {
         if self.look_due_in().is_zero() { self.look(None) } else { Ok(()) }
     }
 
-    /// Looks at the files themselves (lock, live page, paths): who decides now, and what is visible. Wakes the sleepers of this process when
-    /// that changed. `watch` is told of what is read. Needed every second while any thread waits.
+    /// Looks at the files themselves (lock, live page, paths): who decides now, and what is visible. Wakes the sleepers
+    /// of this process when what is visible changed. `watch` is told of what is read. Needed every second while any
+    /// thread waits.
     pub fn look(&self, watch: Option<&dyn Watch>) -> Result<()> {
         self.try_look(watch).map_err(|error| {
             // The next call looks again, and fails likewise while the reason lasts.
@@ -203,7 +205,8 @@ impl Follower {
         })
     }
 
-    /// Sets the armed eventfds that are due: those whose records are there, and all of them when the next call of their streams fails.
+    /// Sets the armed eventfds whose records are visible. If the look fails, the next calls of the streams fail too, so
+    /// all eventfds are set.
     pub fn set_due(&self) {
         if self.look_if_due().is_err() {
             return self.namespace.events.set_all();
@@ -226,7 +229,7 @@ impl Follower {
         let Point { count, end, .. } = observation.point;
         let rolled_back = self.is_rolled_back(&observation, &shown)?;
         let entry = self.entry_of(&observation, count.wrapping_sub(1))?;
-        // From here on nothing fails: a look that the next one goes by has shown what it saw.
+        // Nothing fails from here on: a look that the next one relies on has shown what it saw.
         let mut following = self.following.write();
         following.authority = observation.authority;
         following.epoch_seen = observation.epoch;
@@ -254,7 +257,7 @@ impl Follower {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Maps anew what lies under the paths now, if it is another file of the same log.
+    /// Opens and maps the files under the paths again, if they are other files of the same log.
     fn follow_paths(&self) -> Result<()> {
         let namespace = &self.namespace;
         let storage = namespace.storage.as_ref();
@@ -271,7 +274,7 @@ impl Follower {
         drop(following);
         if !same_files {
             let files = match ReaderFiles::open(&Site::new(storage, &namespace.name, namespace.named_codecs())?) {
-                // Says nothing about whose files they are.
+                // This error does not say whose files they are.
                 Err(error) if error.kind == ErrorKind::Codec || error.kind.is_of_the_system() => return Err(error),
                 opened => opened.ok(),
             };
@@ -293,7 +296,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Has streams go by the index in memory that a look made, and by the index file again when a writer came.
+    /// Makes streams use the index in memory that a look made, and the index file again when a writer came.
     fn follow_index(&self, observation: &Observation) -> Result<()> {
         let mut following = self.following.write();
         let goes_by_files = matches!(observation.authority, Authority::Files { .. });
@@ -307,7 +310,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Whether what was `shown` was rolled back, as the files have it: there are fewer records, or another in place of the last.
+    /// Whether what was `shown` was rolled back, according to the files: they have fewer records, or another in place
+    /// of the last.
     fn is_rolled_back(&self, observation: &Observation, shown: &Shown) -> Result<bool> {
         if !observation.is_final {
             return Ok(false);

@@ -19,16 +19,17 @@ const DAMAGED_ENTRIES_MAX: u64 = 1024;
 /// Who decides what is visible, as of the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Authority {
-    /// A writer that is ready, as its lock says: the commit word. The epoch is that of the live page, 0 without one.
+    /// A writer that is ready, as its lock says: the commit word decides. The epoch is that of the live page, 0 without
+    /// one.
     Writer { epoch: u64 },
-    /// A writer that recovers, or cannot say that it is ready: what verifies, up to the commit word.
+    /// A writer that recovers, or cannot say that it is ready: the records that verify, up to the commit word.
     Unready,
-    /// Nobody holds the lock: the files themselves, verified when they were like this.
+    /// No process holds the lock: the files themselves, verified when they had these values.
     Files { header_count: u64, log_size_bytes: u64, checkpoint_seq: u64, index_size_bytes: u64 },
 }
 
 impl Authority {
-    /// Whether a writer holds the lock that may wake nobody here, as far as the live page says.
+    /// Whether the writer that holds the lock may wake no thread here, as far as the live page says.
     pub(super) fn is_silent(self) -> bool {
         matches!(self, Authority::Unready | Authority::Writer { epoch: 0 })
     }
@@ -39,13 +40,13 @@ impl Authority {
 pub(super) struct Observation {
     pub(super) authority: Authority,
     pub(super) point: Point,
-    /// What a report says of it; its count is that of `point`.
+    /// The report of this look; its count is that of `point`.
     pub(super) report: Report,
     /// Whether nothing can bring back what is missing here.
     pub(super) is_final: bool,
     /// What the live page said, which is a hint.
     pub(super) epoch: u64,
-    /// In place of an index file that does not know all records.
+    /// The index in memory to use in place of an index file that does not know all records.
     pub(super) completed: Option<Index>,
 }
 
@@ -55,8 +56,8 @@ impl Observation {
     }
 }
 
-/// The end of the last of `count` records, and its entry. Where that is damaged, the end of the last record before it whose entry is not:
-/// what lies beyond is refused as it is read.
+/// The end of the last of `count` records, and its entry. Where that entry is damaged, the end of the last record
+/// before it that has a good one. A record beyond that end is refused when it is read.
 pub(super) fn end_of(files: &ReaderFiles, count: u64, namespace: &Namespace) -> Result<(u64, Option<Entry>)> {
     let file_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
     for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
@@ -73,14 +74,16 @@ pub(super) fn end_of(files: &ReaderFiles, count: u64, namespace: &Namespace) -> 
 pub(super) fn of_writer(files: &ReaderFiles, epoch: u64, namespace: &Namespace) -> Result<Observation> {
     let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
     let point = Point { count, end: end_of(files, count, namespace)?.0, time_ns: 0 };
-    // If the page is still that of a killed writer, since this one could not write it, this one wakes no reader.
+    // The page may still be that of a killed writer, because this writer could not write it. Then this writer wakes no
+    // reader.
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let is_of_this_writer = header.newest().is_none_or(|(newest, _)| newest.epoch == epoch);
     let authority = Authority::Writer { epoch: if is_of_this_writer { epoch } else { 0 } };
     Ok(Observation { is_final: true, epoch, ..Observation::new(authority, point, live(count, count)) })
 }
 
-/// Of a recovery what verifies stays, and of a writer at work everything does. What was shown before is not verified again.
+/// Of a recovery the records that verify stay; of a writer at work all records stay. Records that were shown before are
+/// not verified again.
 pub(super) fn of_unready(files: &ReaderFiles, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Observation> {
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
@@ -103,7 +106,7 @@ fn live(count: u64, header_count: u64) -> Report {
     Report { outcome: Outcome::Live, count, header_count, ..Report::default() }
 }
 
-/// Goes by the files alone: what the next writer's recovery would find, without what only the journal holds.
+/// Uses the files alone: what the next writer's recovery would find, without the records that only the journal holds.
 pub(super) fn of_files(
     following: &FollowState,
     namespace: &Namespace,
@@ -133,7 +136,7 @@ pub(super) fn of_files(
     };
     let from = newest.map_or(Point::START, |newest| Point { count: newest.count, end: newest.end, time_ns: 0 });
     let unindexed = match &plan {
-        // Those behind what the journal holds are out of reach.
+        // Unindexed records after those that the journal holds are out of reach.
         Ok(Plan::Recover(Recovery { unindexed: Some(unindexed), journal, .. })) => {
             (journal.is_none() || unindexed.from.count <= from.count).then_some(*unindexed)
         }
@@ -147,7 +150,7 @@ pub(super) fn of_files(
             (scan::forward(&mut bytes, &files.index, from, u64::MAX)?, None)
         }
     };
-    // More may come from the journal, or where the opening is refused, from whoever mends the files.
+    // More records may come from the journal or, where the opening is refused, when the files are mended.
     let is_final = match &plan {
         Ok(Plan::Create | Plan::Continue { .. }) => true,
         Ok(Plan::Recover(Recovery { journal, .. })) => journal.is_none(),
@@ -156,7 +159,7 @@ pub(super) fn of_files(
     };
     let report = plan.map_or_else(|error| Report::damaged(&error), |plan| plan.report());
     let report = Report {
-        // It stays as it is until somebody mends it.
+        // The finding stays until the files are mended.
         outcome: if report.finding.is_some() { Outcome::Damaged } else { report.outcome },
         count: point.count,
         header_count,
@@ -167,10 +170,10 @@ pub(super) fn of_files(
     Ok(Observation { is_final, completed, ..Observation::new(authority, point, report) })
 }
 
-/// Whether the refusal of a writer is what a reader reports, which goes on with what verifies.
+/// Whether a reader reports this refusal of a writer as a finding, and goes on with the records that verify.
 fn is_finding(kind: ErrorKind) -> bool {
-    // What cannot be opened, or is of a newer version, can be the journal only, which a reader does without: an index file is refused
-    // when it is opened.
+    // Only the journal can be the file that cannot be opened or is of a newer version, and a reader does without the
+    // journal. An index file like that is refused when it is opened.
     kind.is_of_the_files() || matches!(kind, ErrorKind::Version | ErrorKind::Permission | ErrorKind::NotRegular)
 }
 

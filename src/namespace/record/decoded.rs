@@ -1,4 +1,4 @@
-//! Undoing the codecs of what was read: decoded payloads have memory of their own, and hold their reader all the same.
+//! Undoing the codecs of what was read: decoded payloads have memory of their own, and still hold their reader.
 
 use super::{Batch, Record, RecordInfo};
 use crate::codec::Chain;
@@ -17,8 +17,8 @@ impl Record {
 }
 
 impl Batch {
-    /// The batch with its payloads as they were appended: those before the first that cannot be decoded, or that makes them more than
-    /// `max_bytes` together, but one at least.
+    /// The batch with its payloads as they were appended. It ends before the first payload that cannot be decoded or
+    /// that makes the sum larger than `max_bytes`, but has at least one.
     pub fn decode(mut self, chain: &Chain, limit_bytes: u64, max_bytes: u64) -> Result<Batch> {
         if chain.is_plain() {
             return Ok(self);

@@ -13,11 +13,12 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Ends the wait of the stream that sleeps on `events`, or else its next one, which sees what the caller did before.
-    /// Async-signal-safe.
+    /// Ends the wait of the stream that sleeps on `events`, or else its next wait. The stream then sees what the caller
+    /// did before. Async-signal-safe.
     pub fn raise(&self, events: &EventCount) {
         self.is_raised.store(true, Ordering::Release);
-        // Its fence lies between the store and the look for an eventfd, as another lies between a new eventfd and the look for an interrupt.
+        // The fence of this call lies between the store and the look for an eventfd. Another fence lies between a new
+        // eventfd and the look for an interrupt.
         events.wake_sleepers();
         if let Some(poll_event) = self.poll_event.get() {
             poll_event.set();

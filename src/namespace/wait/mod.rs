@@ -6,13 +6,14 @@
 //!   others:   set own word; fence(SeqCst); counter += 1 (Release); futex_wake(all)
 //! ```
 //!
-//! Every reason to wake changes the counter after its condition holds, and the sleeper read the counter before it checked:
-//! nothing is lost. An append with nobody asleep makes no system call.
+//! Every reason to wake changes the counter after its condition holds, and the sleeper read the counter before it
+//! checked: nothing is lost. An append makes no system call while no thread sleeps.
 //!
-//! In the writer's process sleeps last until woken or due, on words that no other process can reach; the writer looks at two flags, that of
-//! its process and that of the page. Any process that may write the page can keep the flag there at 0, and the writer may be killed between
-//! publishing and waking. So in other processes one thread watches the page: it sleeps on the counter there until the next look is due.
-//! The others sleep on the *local word*, a word of their process, until that thread wakes all of them, or one that takes its place.
+//! In the writer's process a sleep lasts until it is woken or due, on words that no other process can reach. The writer
+//! looks at two flags: that of its process and that of the page. Any process that may write the page can keep the flag
+//! there at 0, and the writer may be killed between publishing and waking. So in each other process one thread watches
+//! the page: it sleeps on the counter there until the next look is due. The other threads sleep on the *local word*, a
+//! word of their process. The thread that watches the page wakes all of them, or one that takes its place.
 
 mod interrupt;
 mod poll_event;
@@ -34,14 +35,14 @@ use std::time::{Duration, Instant};
 
 /// The longest sleep outside the writer's process when the writer wakes through the shared words.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The longest sleep when nobody can wake us.
+/// The longest sleep when no writer can wake the sleeper.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The sleepers flag and the wake counter, in the live page or in this process.
 #[derive(Debug)]
 struct WakeWords {
     place: Backing,
-    /// The words that took the place of these; sleepers and wakers use the last.
+    /// The words that replaced these; sleepers and wakers use the last of them.
     successor: OnceLock<Box<WakeWords>>,
 }
 
@@ -82,7 +83,7 @@ impl WakeWords {
         }
     }
 
-    /// How long nobody may rely on being woken through these words.
+    /// The longest a thread may sleep on these words before it looks for itself.
     fn slice(&self) -> Duration {
         match &self.place {
             Backing::Shared(page) if page.u32_at(crate::format::live::WAKES.offset()).load(Ordering::Relaxed) != 0 => {
@@ -92,7 +93,7 @@ impl WakeWords {
         }
     }
 
-    /// The second half of a publication: wakes everybody, if anybody sleeps.
+    /// The second half of a publication: wakes all sleepers, if any thread sleeps.
     #[inline]
     fn wake_sleepers(&self) {
         if self.sleepers().load(Ordering::Relaxed) != 0 {
@@ -128,15 +129,15 @@ pub enum Woken {
 /// Where the threads of one process wait for one namespace.
 #[derive(Debug)]
 pub struct EventCount {
-    /// Those that threads of this process sleep on: its own where the writer is, else those of the page.
+    /// The words that threads of this process sleep on: its own in the writer's process, else those of the page.
     words: WakeWords,
-    /// In the writer's process: those of the page, on which threads of other processes sleep.
+    /// In the writer's process: the words of the page, on which threads of other processes sleep.
     outside: Option<WakeWords>,
     /// Whether the waker lives in this process, so that no slice is needed.
     writer_here: bool,
     local: AtomicU32,
     page_is_watched: AtomicBool,
-    /// Whether the writer, as far as a look can tell, wakes through no page.
+    /// Whether the writer, as far as a look can see, wakes through no page.
     is_unannounced: AtomicBool,
     poll_events: PollEvents,
 }
@@ -159,7 +160,7 @@ impl EventCount {
         }
     }
 
-    /// The writer's wake after it published: nothing where no thread sleeps and no eventfd is armed.
+    /// The writer's wake after it published: does nothing while no thread sleeps and no eventfd is armed.
     pub fn published(&self, visible: &Visible) {
         fence(Ordering::SeqCst);
         // Only words of a page have successors.
@@ -172,7 +173,8 @@ impl EventCount {
         }
     }
 
-    /// Wakes everybody, in other processes too, after the caller made its condition true: close, poison, recovery.
+    /// Wakes all sleepers, in other processes too, and sets every armed eventfd, after the caller made its condition
+    /// true: close, poison, recovery.
     pub fn notify_all(&self) {
         self.wake_sleepers();
         if let Some(outside) = &self.outside {
@@ -201,8 +203,9 @@ impl EventCount {
         }
     }
 
-    /// Clears `poll_event`, and has it set once when record `position` is there, or there is something else to ask for. The caller
-    /// looks after this, as before a sleep. Answers whether it is the first of this namespace that is armed.
+    /// Clears and arms `poll_event`: it is set, once, when record `position` is visible or the stream has another
+    /// reason to ask. The caller looks after this, as before a sleep. Returns whether no eventfd of this namespace was
+    /// armed before.
     pub fn arm(&self, poll_event: &Arc<PollEvent>, position: u64) -> Result<bool> {
         poll_event.event().clear();
         let is_first = self.poll_events.arm(poll_event, position)?;
@@ -219,11 +222,13 @@ impl EventCount {
         self.poll_events.is_any_armed()
     }
 
-    /// The first half of a sleep: whoever looks after this, and then sleeps while the word is as it was seen, misses nothing.
+    /// The first half of a sleep. A caller that looks after this, and then sleeps while the word is as it was seen,
+    /// misses nothing.
     pub fn watch(&self) -> FutexWatch<'_> {
         let mut words = self.words();
         let mut seen = words.counter().load(Ordering::Acquire);
-        // The old words are woken once, after they have a successor: what is read of them then tells nothing any more.
+        // The old words are woken once, after they have a successor. A counter read from them after that shows nothing
+        // any more.
         while let Some(successor) = words.successor.get() {
             words = successor;
             seen = words.counter().load(Ordering::Acquire);
@@ -238,7 +243,7 @@ impl EventCount {
         self.poll_events.set_below(visible.count());
     }
 
-    /// For one call that may sleep, several times.
+    /// For one call that may sleep several times.
     pub fn waiter(&self) -> Waiter<'_> {
         Waiter { events: self, has_slept: false }
     }
@@ -262,14 +267,16 @@ impl EventCount {
             futex::wait(word, seen, left, scope);
             return Woken::Perhaps;
         }
-        // A look that is due ends the wait, since nothing else may wake this thread for it. The deadline is tested before: if the page
-        // shows another epoch each time, or each look takes long, a look is always due. `ready` may take long, so it is asked before this.
+        // A look that is due ends the wait, since nothing else may wake this thread for it. The deadline is tested
+        // before: if the page shows another epoch each time, or each look takes long, a look is always due. `ready` may
+        // take long, so it is called before this check.
         let look_due_in = look_due_in();
         if look_due_in.is_zero() {
             return Woken::Ready;
         }
         if self.page_is_watched.swap(true, Ordering::AcqRel) {
-            // The thread that watches the page is woken by what comes after its own look. What came between our look and its own is ours to see.
+            // The thread that watches the page is woken by what comes after its own look. This thread has to see for
+            // itself what came between its look and that one.
             if word.load(Ordering::Acquire) == seen {
                 futex::wait(&self.local, seen_local, left, futex::Scope::Private);
             }
@@ -279,24 +286,24 @@ impl EventCount {
         let longest = left.map_or(look_due_in, |left| left.min(look_due_in));
         let timed_out = futex::wait(word, seen, Some(longest), scope);
         let changed = word.load(Ordering::Acquire) != seen;
-        // Swapped as when it was taken: loom lets a plain store and a concurrent swap pass each other.
+        // A swap, as when the flag was taken: loom lets a plain store and a concurrent swap pass each other.
         self.page_is_watched.swap(false, Ordering::AcqRel);
-        // One thread that takes its place is enough, unless all have a reason to ask again.
+        // One thread to watch the page next is enough, unless all have a reason to ask again.
         self.wake_local(if changed { u32::MAX } else { 1 });
         if timed_out && is_look_first && !changed { Woken::Look } else { Woken::Perhaps }
     }
 
-    /// How long nobody may rely on being woken.
+    /// The longest a thread may sleep before it looks for itself.
     pub fn look_interval(&self) -> Duration {
         if self.is_unannounced.load(Ordering::Relaxed) { POLL_INTERVAL } else { self.words().slice() }
     }
 
-    /// Whether there is a writer that says nothing through the page, whatever stands in it.
+    /// Sets whether there is a writer that says nothing through the page, whatever stands in the page.
     pub fn set_unannounced(&self, is_unannounced: bool) {
         self.is_unannounced.store(is_unannounced, Ordering::Relaxed);
     }
 
-    /// Goes over to the words of a page that was created anew; sleepers on the old ones ask again.
+    /// Switches to the words of a page that was created again; sleepers on the old words ask again.
     pub fn move_to(&self, page: Arc<SharedPage>) -> Result<(), Refused> {
         let old = self.words();
         if old.successor.set(memory::boxed(WakeWords::new(Some(page)))?).is_ok() {
@@ -328,8 +335,8 @@ pub struct Waiter<'a> {
 }
 
 impl Waiter<'_> {
-    /// Sleeps once unless `ready`, and outside the writer's process no longer than until a look is due; the caller asks again until it is
-    /// content.
+    /// Sleeps once unless `ready`. Outside the writer's process the sleep ends at the latest when a look is due. The
+    /// caller asks again until it is satisfied.
     pub fn wait(
         &mut self,
         deadline: Option<Instant>,

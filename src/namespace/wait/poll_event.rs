@@ -5,8 +5,9 @@
 //!   writer:   store H (Release); fence(SeqCst); if armed: set the eventfds of those whose record is there, unlist them
 //! ```
 //!
-//! As with sleepers, either the stream sees the record or the writer sees that the eventfd is listed. An eventfd is cleared before the
-//! stream looks, so what sets it after that stays to be seen. While no eventfd is listed, a writer takes no lock.
+//! As with sleepers, either the stream sees the record or the writer sees that the eventfd is listed. An eventfd is
+//! cleared before the stream looks, so what sets it after that is not lost. While no eventfd is listed, a writer takes
+//! no lock.
 
 use crate::error::{Result, no_memory};
 use crate::storage::EventFd;
@@ -27,7 +28,7 @@ impl PollEvent {
         PollEvent { event, position: AtomicU64::new(0), is_listed: AtomicBool::new(false) }
     }
 
-    /// Has the event loop ask the stream. Async-signal-safe.
+    /// Makes the event loop ask the stream. Async-signal-safe.
     pub fn set(&self) {
         self.event.set();
     }
@@ -37,7 +38,7 @@ impl PollEvent {
     }
 }
 
-/// The eventfds of one namespace that wait to be set.
+/// The armed eventfds of one namespace.
 #[derive(Debug)]
 pub struct PollEvents {
     is_any_armed: AtomicBool,
@@ -53,7 +54,8 @@ impl PollEvents {
         self.is_any_armed.load(Ordering::Relaxed)
     }
 
-    /// Has `poll_event` set, once, when record `position` is there. Answers whether it is the first of the list.
+    /// Arms `poll_event`: it is set, once, when record `position` is visible. Returns whether the list was empty
+    /// before.
     pub fn arm(&self, poll_event: &Arc<PollEvent>, position: u64) -> Result<bool> {
         let mut list = self.list.lock();
         poll_event.position.store(position, Ordering::Relaxed);
@@ -72,7 +74,7 @@ impl PollEvents {
         self.retain(|listed| !Arc::ptr_eq(listed, poll_event));
     }
 
-    /// Sets those whose record is among the first `count`.
+    /// Sets the eventfds whose record is among the first `count`.
     pub fn set_below(&self, count: u64) {
         self.set_where(|poll_event| poll_event.position.load(Ordering::Relaxed) < count);
     }
@@ -81,7 +83,7 @@ impl PollEvents {
         self.set_where(|_| true);
     }
 
-    /// Under the lock: one that was disarmed is not set any more.
+    /// Sets under the lock, so an eventfd that was disarmed is not set any more.
     fn set_where(&self, is_due: impl Fn(&PollEvent) -> bool) {
         self.retain(|poll_event| {
             let is_due = is_due(poll_event);

@@ -15,7 +15,7 @@ impl Visible {
         Visible { count: AtomicU64::new(0), end: AtomicU64::new(HEADER_SIZE_BYTES) }
     }
 
-    /// The end is stored first, so that whoever sees the count sees an end that covers it.
+    /// The end is stored first, so that a reader that sees the count sees an end that covers the count.
     pub fn publish(&self, count: u64, end: u64) {
         self.end.store(end, Ordering::Relaxed);
         self.count.store(count, Ordering::Release);

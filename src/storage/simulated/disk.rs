@@ -25,7 +25,7 @@ pub(super) enum Change {
 pub(super) enum Event {
     /// The process is killed.
     Kill,
-    /// The kernel writes out what is dirty, which fails, and keeps that for the next sync to tell.
+    /// The kernel writes out dirty pages, which fails; the next sync reports the failure.
     LoseWriteback,
     /// Clean pages leave the cache.
     DropCache,
@@ -54,11 +54,11 @@ pub(super) struct Inode {
     pub(super) allocated_bytes: u64,
     /// The open file that holds the writer's lock.
     pub(super) locked_by: Option<u64>,
-    /// The open file that said with it that its writer is ready.
+    /// The open file that announced with the lock that its writer is ready.
     pub(super) ready_by: Option<u64>,
     /// Whether a process that may only read it holds a read lock, from outside of the simulation.
     pub(super) is_read_locked: bool,
-    /// Whether writing it out has failed since the last sync, and nobody was told.
+    /// Whether writing the file out has failed since the last sync, and no process has learned of it.
     pub(super) failure_untold: bool,
 }
 
@@ -106,7 +106,7 @@ impl Inode {
         first(&self.durable[..end]).or(cached).map(|data| offset + data as u64)
     }
 
-    /// Where the first hole lies at or after `offset`, which blocks of zeros are, or where the file ends.
+    /// The offset of the first hole at or after `offset`, or the end of the file. Blocks of zeros are holes.
     pub(super) fn next_hole(&self, offset: u64) -> u64 {
         let size_bytes = self.cached.len() as u64;
         let mut begin = offset - offset % BLOCK_BYTES;
@@ -132,7 +132,7 @@ impl Inode {
         }
     }
 
-    /// Has processes see what is on disk, but for what is still to be written there.
+    /// Makes processes see what is on disk, with the changes that are still to be written there.
     pub(super) fn drop_cache(&mut self) {
         let mut cached = self.durable.to_vec();
         self.changes.iter().for_each(|change| change.apply(&mut cached));
@@ -225,7 +225,8 @@ impl Disk {
         if epoch == self.epoch { Ok(()) } else { Err(sys::error(libc::EIO)) }
     }
 
-    /// Counts a call from a process of `epoch` and answers with the fault it is to suffer, if any; an interrupted one is made again.
+    /// Counts a call from a process of `epoch` and returns the fault it is to suffer, if any; an interrupted call is
+    /// made again.
     pub(super) fn begin(&mut self, epoch: u64) -> io::Result<Option<Fault>> {
         loop {
             self.check_epoch(epoch)?;
@@ -242,7 +243,7 @@ impl Disk {
         }
     }
 
-    /// Has everything happen that is to happen before call `index`.
+    /// Makes every event happen that is to happen before call `index`.
     fn meet_events(&mut self, index: u64) {
         let due: Vec<Event> = self.events.iter().filter(|(at, _)| *at == index).map(|(_, event)| *event).collect();
         for event in due {
@@ -319,13 +320,13 @@ impl Disk {
         let reachable: Vec<u64> = named.chain(once_named).chain([TAKEN]).collect();
         self.inodes.retain(|number, inode| {
             inode.locked_by = None;
-            // Whoever opens the file from now on is not told.
+            // A process that opens the file from now on does not learn of it.
             inode.failure_untold = false;
             reachable.contains(number)
         });
     }
 
-    /// Has the process close all that is open, and open a file of its own, with these bytes, in its place.
+    /// Makes the process close all open files, and open a file of its own, with these bytes, in their place.
     pub(super) fn take_descriptors(&mut self, bytes: &[u8]) {
         self.taken_handles = self.next_number();
         self.inodes.values_mut().for_each(|inode| inode.locked_by = None);

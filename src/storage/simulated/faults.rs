@@ -1,16 +1,19 @@
-//! What a call on a simulated disk can suffer: a refusal, a signal, a transfer that stops early. Which calls do is told by their index.
+//! What a call on a simulated disk can suffer: a refusal, a signal, a transfer that stops early. The index of a call
+//! selects it.
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is refused with this operating system error number. A refused write leaves the first half of its bytes (`EFBIG`: none), a refused sync makes
-    /// nothing safe and forgets what was to be made so, as Linux does (see [`super::SyncFailure`]); every other call changes nothing.
+    /// It is refused with this operating system error number. A refused write leaves the first half of its bytes
+    /// (`EFBIG`: none). A refused sync makes nothing safe and forgets what was to be made so, as Linux does (see
+    /// [`super::SyncFailure`]). Every other call changes nothing.
     Refuse(i32),
     /// As `Refuse`, but of a refused write nothing is left undone.
     RefuseLate(i32),
     /// A signal interrupts it before it does anything; like the real engines this one makes it again, as another call.
     Interrupt,
-    /// It transfers only a part; like the real engines this one goes on with the rest, as another call. What transfers nothing is not hurt.
+    /// It transfers only a part; like the real engines this one continues with the rest, as another call. A call that
+    /// transfers nothing is not affected.
     Shorten(Part),
 }
 
@@ -76,7 +79,7 @@ impl Faults {
         self.planned.clear();
     }
 
-    /// What the call with this index meets. However many signals come, what is made again at once gets through.
+    /// What the call with this index meets. However many signals come, a call that is made again at once gets through.
     pub(super) fn meet(&mut self, index: u64) -> Option<Fault> {
         let is_again = self.interrupted.is_some_and(|interrupted| interrupted + 1 == index);
         let mut hits = self.planned.iter().filter(|planned| planned.hits(index)).map(|planned| planned.fault);

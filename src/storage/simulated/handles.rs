@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The inode of the host's own file, which all descriptors lead to that it took.
+/// The inode of the host's own file, to which all descriptors lead that the host took.
 pub(super) const TAKEN: u64 = 0;
 /// The number of the only device there is.
 const DEVICE: u64 = 1;
@@ -163,7 +163,7 @@ pub(super) struct OpenedFile {
     disk: sync::Arc<Mutex<Disk>>,
     epoch: u64,
     number: u64,
-    /// Tells open files of one inode apart: the lock belongs to one.
+    /// Distinguishes open files of one inode: the lock belongs to one.
     handle: u64,
     writable: bool,
     /// Whether a name led to it when it was opened.
@@ -264,7 +264,7 @@ impl File for SimulatedFile {
         self.call(|inode| meta(number, inode))
     }
 
-    /// A look at the directory goes before it, which faults can meet.
+    /// A look at the directory, which faults can meet, goes before this one.
     fn standing(&self, name: &str) -> io::Result<Standing> {
         let disk = self.disk.lock();
         disk.check_epoch(self.epoch)?;

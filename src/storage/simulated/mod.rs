@@ -1,8 +1,8 @@
 //! The simulated engine: a disk in memory whose process can be killed, whose power can fail and whose calls can be refused.
 //!
-//! A file is its bytes as the process sees them (the cache), its bytes as they are safe (the disk proper), and what was changed
-//! since they were last made equal by a sync; a directory likewise. A kill leaves the cache, a loss of power the safe bytes and an
-//! arbitrary part of the changes. What is random comes from a seed, so every failure can be seen again.
+//! A file is its bytes as the process sees them (the cache), its bytes as they are safe (the disk proper), and the
+//! changes since a sync last made both equal. A directory likewise. A kill leaves the cache, a loss of power the safe
+//! bytes and an arbitrary part of the changes. Everything random comes from a seed, so every failure can be seen again.
 
 mod disk;
 mod faults;
@@ -59,14 +59,15 @@ impl Simulated {
         self.disk.lock().at_call(index, Event::Kill);
     }
 
-    /// Has the kernel write out everything dirty just before the call with this index, which fails: what was to be written is forgotten, and
-    /// the next sync of each file says so, though it makes safe what was written since. A process that is killed before that never learns of it.
+    /// Makes the kernel write out everything dirty just before the call with this index, which fails. The bytes that
+    /// were to be written are forgotten. The next sync of each file reports this, though it makes safe what was written
+    /// since. A process that is killed before that sync never learns of it.
     pub fn lose_writeback_at_call(&self, index: u64) {
         self.disk.lock().at_call(index, Event::LoseWriteback);
     }
 
-    /// Has processes see, from just before the call with this index on, what is on disk and what is still to be written there: what a failed
-    /// sync has left only in the cache is gone without a restart.
+    /// From just before the call with this index on, processes see what is on disk and what is still to be written
+    /// there. Bytes that a failed sync has left only in the cache are gone without a restart.
     pub fn drop_cache_at_call(&self, index: u64) {
         self.disk.lock().at_call(index, Event::DropCache);
     }
@@ -84,7 +85,8 @@ impl Simulated {
         Simulated { disk: Arc::new(Mutex::new(disk)) }
     }
 
-    /// Cuts the power: kills the process and keeps what was synced and, chosen by `seed`, some of what was not. Answers what it was like.
+    /// Cuts the power: kills the process and keeps what was synced and, chosen by `seed`, some of what was not. Returns
+    /// the kind of loss.
     pub fn power_loss(&self, seed: u64) -> Loss {
         let loss = Loss::chosen_by(seed);
         self.power_loss_like(loss, seed);
@@ -119,7 +121,8 @@ impl Simulated {
         self.strike_call(index, Fault::Refuse(os_error), sticky);
     }
 
-    /// Has the call with this index, counted like [`Simulated::calls`], suffer `fault`; if `sticky`, all later ones too.
+    /// Makes the call with this index, counted like [`Simulated::calls`], suffer `fault`; if `sticky`, all later ones
+    /// too.
     pub fn strike_call(&self, index: u64, fault: Fault, sticky: bool) {
         self.disk.lock().faults.plan(index, fault, sticky);
     }
@@ -147,12 +150,12 @@ impl Simulated {
         self.disk.lock().open_files
     }
 
-    /// Lets all files together have blocks for at most `bytes`; what has them keeps them.
+    /// Lets all files together have blocks for at most `bytes`; files that have blocks keep them.
     pub fn set_capacity(&self, bytes: u64) {
         self.disk.lock().set_capacity(bytes);
     }
 
-    /// Has another process give the file `from` the name `to`, or with `None` take its name away.
+    /// Another process gives the file `from` the name `to`, or with `None` takes its name away.
     ///
     /// # Panics
     /// When there is no file of that name.
@@ -163,12 +166,13 @@ impl Simulated {
         disk.change_names(to.map(|to| (to.to_owned(), Some(number))).into_iter().chain([gone]).collect());
     }
 
-    /// Has another process move the directory, with all that is in it.
+    /// Another process moves the directory, with everything in it.
     pub fn move_directory(&self) {
         self.disk.lock().is_directory_moved = true;
     }
 
-    /// Has the process close every file that is open, whosoever it is, and open one of its own, with `bytes` in it, with each descriptor.
+    /// The process closes every open file, its own or the library's, and opens one of its own, with `bytes` in it, with
+    /// each descriptor.
     pub fn take_descriptors(&self, bytes: &[u8]) {
         self.disk.lock().take_descriptors(bytes);
     }
@@ -179,7 +183,7 @@ impl Simulated {
         self.disk.lock().inodes.get(&TAKEN).map(|inode| inode.cached.to_vec()).unwrap_or_default()
     }
 
-    /// Has another process, which may only read the file, take a read lock on it (or release it).
+    /// Another process, which may only read the file, takes a read lock on it (or releases it).
     ///
     /// # Panics
     /// When there is no file of that name.

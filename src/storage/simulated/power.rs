@@ -1,7 +1,8 @@
 //! What a loss of power leaves of a simulated disk.
 //!
-//! Of every file some sizes were published, and each of its sectors is as it was at some moment since it was safe. Which moments, the
-//! `Mood` says: at random, or as file systems were seen to do it, which chance alone would hardly ever hit.
+//! Of every file some sizes were published, and each of its sectors is as it was at some moment since it was safe. The
+//! `Mood` says which moments: at random, or in patterns that file systems were seen to follow. Chance alone would
+//! hardly ever hit these patterns.
 
 use super::disk::{Change, Disk, Inode, apply_names, overlay};
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ pub enum Mood {
     AllButFirstPage,
     /// Those up to some place in the file, as writing out in file order has it.
     Prefix,
-    /// Those from some place on: a hole with good bytes behind it.
+    /// Those from some place on: a hole with good bytes after it.
     Suffix,
     /// All but one.
     OneMissing,
@@ -91,7 +92,7 @@ impl Disk {
         self.kill();
         let mut chance = Chance(seed);
         if !self.own_name_is_durable && chance.below(2) == 0 {
-            // Whoever comes next makes another directory.
+            // The next process makes another directory.
             self.durable_names.clear();
             self.name_changes.clear();
         } else {
@@ -118,7 +119,8 @@ impl Disk {
     }
 }
 
-/// How much of the changes a sector has seen: the bytes before `cut` the first `before` of them, the others the first `behind`.
+/// How many of the changes a sector has seen: the bytes before `cut` the first `before` of them, the others the first
+/// `behind`.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     before: usize,
@@ -134,9 +136,10 @@ impl Seen {
 
 /// The safe bytes, and a part of the changes that an ordinary file system and disk could have left.
 ///
-/// Sizes are published in order, up to some moment; an extension perhaps only to some page, since sizes follow the bytes that were
-/// written out. A sector is as it was at some moment, since a page is written with all it holds; so of two writes to a sector the later
-/// one never survives alone. What was written to blocks that an unpublished size gave the file is not reachable.
+/// Sizes are published in order, up to some moment; an extension perhaps only to some page, since sizes follow the
+/// bytes that were written out. A sector is as it was at some moment, since a page is written with all it holds. So of
+/// two writes to a sector the later one never survives alone. Bytes written to blocks that an unpublished size gave the
+/// file are not reachable.
 fn survivors(inode: &Inode, loss: Loss, chance: &mut Chance) -> Vec<u8> {
     let mut image = inode.durable.to_vec();
     let seen = sectors_seen(inode, loss, chance);

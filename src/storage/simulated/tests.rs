@@ -18,7 +18,8 @@ fn create(disk: &Simulated, name: &str) -> io::Result<Arc<dyn File>> {
 /// Whole sectors, each as it was at some moment.
 const MIXTURE: Loss = Loss { mood: Some(Mood::Mixture), fill: Fill::Zeros, torn: false };
 
-/// The content of file `a` after a loss of power with each of the seeds, from a disk that `prepare` makes anew each time.
+/// The content of file `a` after a loss of power with each of the seeds, each time from a new disk that `prepare`
+/// fills.
 fn outcomes(prepare: impl Fn(&Simulated) -> io::Result<()>) -> io::Result<BTreeSet<Option<Vec<u8>>>> {
     outcomes_of(MIXTURE, prepare)
 }

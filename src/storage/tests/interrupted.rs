@@ -1,4 +1,4 @@
-//! System calls that a signal interrupts, or that do a part only: they are made again, and go on where they were.
+//! System calls that a signal interrupts, or that do only a part: they are made again, and continue where they stopped.
 
 use crate::storage::{file, sys};
 use std::io;

@@ -11,9 +11,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 
-/// Tells a test that it runs in the child made for it, under the conditions it needs.
+/// Shows a test that it runs in the child made for it, under the conditions it needs.
 const CHILD: &str = "IMMUTA_TEST_CHILD";
-/// Tells such a child where its file system is mounted.
+/// Shows such a child where its file system is mounted.
 const MOUNTED: &str = "IMMUTA_TEST_DIRECTORY";
 /// How the shell says that a file system cannot be mounted here.
 const CANNOT_MOUNT: i32 = 77;
@@ -29,7 +29,7 @@ fn child(path: &str, what: &str, script: &str) -> io::Result<Command> {
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).arg(env::current_exe()?);
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, what);
-    // Where coverage is measured: under the limits that a child is there for it could not write its own.
+    // For coverage runs: under the limits that the child exists for, it could not write its own profile.
     command.env("LLVM_PROFILE_FILE", "/dev/null");
     Ok(command)
 }
@@ -161,7 +161,7 @@ fn where_nothing_can_be_preallocated_the_size_has_to_do() -> io::Result<()> {
     assert_eq!(read(&file, UNIT_BYTES - 1, 3)?, b"ab\0");
     file.set_size(UNIT_BYTES)?;
     tail.make_room(UNIT_BYTES, UNIT_BYTES + 1)?;
-    assert_eq!(read(&file, UNIT_BYTES - 1, 2)?, b"a\0", "extended anew with zeros");
+    assert_eq!(read(&file, UNIT_BYTES - 1, 2)?, b"a\0", "extended again with zeros");
     Ok(())
 }
 

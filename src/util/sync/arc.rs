@@ -28,7 +28,8 @@ pub struct Counted<T: ?Sized> {
 /// More owners than this are a leak that would let the count pass its end.
 const OWNERS_MAX: usize = isize::MAX.unsigned_abs();
 
-// SAFETY: whoever has an owner reads the value from its thread (Sync), and the last one drops it there (Send).
+// SAFETY: a thread that has an owner reads the value there (Sync), and the thread of the last one drops it there
+// (Send).
 unsafe impl<T: ?Sized + Send + Sync> Send for Arc<T> {}
 // SAFETY: as above; a shared owner can be cloned into one.
 unsafe impl<T: ?Sized + Send + Sync> Sync for Arc<T> {}
@@ -43,14 +44,15 @@ impl<T> Arc<T> {
     /// The same value by a trait that it has.
     ///
     /// # Safety
-    /// `coerce` is `|counted| counted`: it answers the pointer that it gets, and only the compiler's knowledge of its type changes.
+    /// `coerce` is `|counted| counted`: it returns the pointer that it gets, and only the compiler's knowledge of its
+    /// type changes.
     pub unsafe fn unsize<U: ?Sized>(self, coerce: fn(*mut Counted<T>) -> *mut Counted<U>) -> Arc<U> {
         // SAFETY: not null, as the pointer it was made of.
         let counted = unsafe { NonNull::new_unchecked(coerce(self.into_raw())) };
         Arc { counted, value: PhantomData }
     }
 
-    /// Gives the ownership to whoever has the pointer, for [`Arc::from_raw`].
+    /// Gives the ownership to the holder of the pointer, for [`Arc::from_raw`].
     pub fn into_raw(self) -> *mut Counted<T> {
         let counted = self.counted.as_ptr();
         std::mem::forget(self);
@@ -95,7 +97,7 @@ impl<T: ?Sized> AsRef<T> for Arc<T> {
 
 impl<T: ?Sized> Clone for Arc<T> {
     fn clone(&self) -> Arc<T> {
-        // Whoever clones has an owner, and so has seen what was before the first one.
+        // A thread that clones has an owner, and so has seen everything that happened before the first one.
         if self.counted().owners.fetch_add(1, Ordering::Relaxed) > OWNERS_MAX {
             abort();
         }
@@ -156,7 +158,7 @@ mod tests {
         let number = Arc::new(7_u64).unwrap();
         let other = Arc::new(7_u64).unwrap();
         assert!(Arc::ptr_eq(&number, &Arc::clone(&number)) && !Arc::ptr_eq(&number, &other));
-        // SAFETY: the pointer is answered as it is.
+        // SAFETY: the closure returns the pointer as it is.
         let shown: Arc<dyn fmt::Debug> = unsafe { number.unsize(|counted| counted) };
         assert_eq!(format!("{shown:?}"), "7");
     }

@@ -7,7 +7,8 @@ const PAGE_BYTES: usize = 4096;
 /// Sectors that are written in each of two files' worth: two pages.
 const SECTORS: usize = 16;
 
-/// For each outcome of a loss in `mood`, of two pages all of whose sectors are written anew, which sectors are the new ones.
+/// For each outcome of a loss in `mood`, of two pages all of whose sectors are written again, which sectors are the new
+/// ones.
 fn new_sectors(mood: Mood) -> io::Result<BTreeSet<Vec<bool>>> {
     let found = outcomes_of(Loss { mood: Some(mood), ..MIXTURE }, |disk| {
         disk.write_file("a", &[1; SECTORS * SECTOR_BYTES]);
