@@ -58,6 +58,37 @@
  *           the rest, so that either side may be the newer one.
  * Unloading The shared library stays loaded until the process ends; dlclose does nothing.
  *
+ * The way of the main objects:
+ *
+ *   write    immuta_options_new, immuta_options_add_namespace, ...
+ *            immuta_open(directory, options, &log, &error), immuta_options_free
+ *            immuta_append(log, ns, data, size, &appended, &error), ...
+ *            immuta_sync(log, ns, &error) where a record must survive a power failure now
+ *            immuta_close(log, &error)
+ *
+ *   read     immuta_stream_open(log, ns, start, &stream, &error)
+ *            immuta_stream_next(stream, timeout_ns, &record, &error): use record.data and record.size
+ *            immuta_record_done(&record), then the next one
+ *            immuta_stream_done(stream)
+ *            immuta_close(log, &error)
+ *
+ *   batch    immuta_txn_begin(log, ns, &txn, &error)
+ *            immuta_txn_append(txn, data, size, &error), ...
+ *            immuta_txn_commit(txn, &appended, &error) or immuta_txn_rollback(txn)
+ *
+ * Caveats:
+ *
+ *   SIGBUS     With the mapping engine the host may get SIGBUS where another program cuts a file of an open log, where the
+ *              device fails, or where a full disk meets a reflinked open log. IMMUTA_IO_SYSCALL never maps a file.
+ *   Fast mode  A power failure loses at most what was appended since the last completed flush: about a second unless
+ *              set otherwise. A kill of the process loses nothing. Durable mode loses nothing in either case.
+ *   Readers    A stream lends records from a bounded pool. A thread that holds all readers of a namespace and waits for
+ *              another record waits for itself: set a deadline, or give records back first.
+ *   Fork       Objects of the parent cannot be used in a child; see Fork above.
+ *   Callbacks  An exception, a longjmp or pthread_exit out of a callback ends the process or is undefined.
+ *   Network    The files belong on a local file system. One machine alone may use NFS, SMB or FUSE; the promises are
+ *              then those of that file system. docs/operations.md says more.
+ *
  * Generated from src/ffi by c-tests/header: edit there. */
 
 #ifndef IMMUTA_H
@@ -72,6 +103,1556 @@
 #define IMMUTA_VERSION_PATCH 0
 #define IMMUTA_VERSION_NUMBER ((IMMUTA_VERSION_MAJOR << 16) | (IMMUTA_VERSION_MINOR << 8) | IMMUTA_VERSION_PATCH)
 #define IMMUTA_VERSION_STRING "0.1.0"
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* ====================================================================================================================
+ * OBJECTS AND ERRORS
+ *
+ * What calls take and answer. Each object is described once here, and used by the functions further down.
+ * ================================================================================================================= */
+
+/// The answer of a call: 0 is success, a positive value means that nothing failed but there is no result, a negative
+/// value is an error. Numbers are never reused; a newer library may return numbers that this header does not know.
+typedef int32_t immuta_status;
+
+/// How to open a log: namespaces, limits and modes. What is not set has its default.
+///
+/// Threads: one.
+typedef struct immuta_options immuta_options;
+
+/// An open log: a directory of namespaces.
+///
+/// Threads: any.
+typedef struct immuta_log immuta_log;
+
+/// A position in a namespace. A stream takes memory only: there can be any number of streams, waiting or not.
+///
+/// Threads: one, except where a function says more.
+typedef struct immuta_stream immuta_stream;
+
+/// Records on their way into a namespace, in memory until the commit. No reader sees them before the commit, and
+/// nothing of them is left if the process ends. There can be any number of transactions at once, in one namespace, too;
+/// they neither block nor see each other.
+///
+/// Threads: one.
+typedef struct immuta_txn immuta_txn;
+
+/// A codec, for immuta_options_add_codec. The same one may be used by any number of options, logs and threads.
+///
+/// Threads: any.
+typedef struct immuta_codec immuta_codec;
+
+/// Where a codec's function puts its output: valid until that function returns, on its thread only.
+///
+/// Threads: the one of the codec's function.
+typedef struct immuta_sink immuta_sink;
+
+/// What failed, for the program and for a person. Belongs to the caller; written on failure only.
+///
+/// Frozen: 512 bytes.
+typedef struct immuta_error {
+    /// The status returned: IMMUTA_E_*.
+    int32_t code;
+    /// errno of the system call that failed, or the value of the callback that did; 0 if neither.
+    int32_t os_error;
+    /// The number of the namespace concerned; 0 where there is none.
+    uint32_t ns;
+    /// 0.
+    uint32_t reserved;
+    /// The number of the record concerned (IMMUTA_E_CONFLICT: the next one); 0 where there is none.
+    uint64_t number;
+    /// The byte offset concerned, in the file that the message names; 0 where there is none.
+    uint64_t offset;
+    /// One line of UTF-8, NUL-terminated: the file, what was found, and what to do next. For people; the wording may
+    /// change. What was found and what to do next are always whole. If a path does not fit, its end is kept, after an
+    /// ellipsis. Control characters and bytes that are not UTF-8 are escaped: \n, \u{1b}, \xff.
+    char message[480];
+} immuta_error;
+
+/// The version of the library that is running, such as "0.1.0". The header's is IMMUTA_VERSION_STRING.
+///
+/// Returns a string that lives as long as the process.
+///
+/// Threads: any, signal.
+const char *immuta_version(void);
+
+/// The version as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
+///
+/// A library with the same major and minor number and the same or a later patch fits this header.
+///
+/// Threads: any, signal.
+uint32_t immuta_version_number(void);
+
+/* ====================================================================================================================
+ * OPTIONS
+ *
+ * How a log is opened: every setting has a default, so a log can be opened with NULL.
+ * ================================================================================================================= */
+
+/// Of immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
+#define IMMUTA_IO_AUTO 0
+
+/// Shared mappings; opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also of immuta_stats.engine.
+#define IMMUTA_IO_MMAP 1
+
+/// System calls only: slower, but nothing that another process does to the files raises SIGBUS. Also of
+/// immuta_stats.engine.
+#define IMMUTA_IO_SYSCALL 2
+
+/// Makes options, all at their defaults.
+///
+/// Returns options for immuta_options_free, or NULL when there is no memory.
+///
+/// Threads: any.
+immuta_options *immuta_options_new(void);
+
+/// Releases options. A log that was opened with them does not need them any more.
+///
+/// options: options, or NULL.
+///
+/// Threads: one, and nothing may use them afterwards.
+void immuta_options_free(immuta_options *options);
+
+/// Adds a namespace to open. The first one added has the number 0.
+///
+/// A writer opens what was added here, creating what is missing; more can follow with immuta_namespace_add. A
+/// read-only opener that adds none gets every namespace found in the directory, in the order of their names. A file
+/// that has the name of a record file, NAME.log, and is no namespace is passed over. Such a file is being made or
+/// imported, or a killed process left it half made, or, if there is no NAME.idx beside it, it is no record file.
+/// immuta_namespace_scan says why.
+///
+/// options: options.
+/// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAME: the name is illegal
+///         IMMUTA_E_EXISTS: it was added before
+///         IMMUTA_E_NO_MEMORY
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_add_namespace(immuta_options *options, const char *name);
+
+/// Sets how many reader descriptors each namespace has. They are opened with the log; each record or batch that is
+/// held uses one until it is done, and immuta_stream_next waits while all are used. Streams as such use none.
+///
+/// options: options.
+/// count:   1 to 4096; 5 unless set.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: count is out of bounds
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_reader_count(immuta_options *options, uint32_t count);
+
+/// Sets when an append counts as written.
+///
+/// Either way an append that returned survives the death of the process. Fast (1): a power failure costs at most what
+/// was appended since the last flush, and leaves whole batches only. Durable (0): a power failure costs no append that
+/// returned. Each append then waits for the device, once for all threads that append at the same time. Readers see a
+/// record only when it is durable. A journal, NAME.wal, lies beside the records while the log is open, see
+/// immuta_options_set_journal_size. A log may be opened in the other mode the next time. Read-only logs ignore this.
+///
+/// options: options.
+/// on:      1 fast, 0 durable; 1 unless set.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: neither 0 nor 1
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_fast_write(immuta_options *options, int32_t on);
+
+/// Sets how often a fast writer flushes, while there is something to flush.
+///
+/// options:     options.
+/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (The writer still flushes by size, with
+///              immuta_sync and at the close.)
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: negative
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_flush_interval(immuta_options *options, int64_t interval_ns);
+
+/// Makes a fast writer flush also when this many bytes were appended since the last flush.
+///
+/// options: options.
+/// bytes:   of records; 0 unless set: not by size. (The writer still flushes at least every GiB.)
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_flush_bytes(immuta_options *options, uint64_t bytes);
+
+/// Sets the largest record. A larger one is neither appended nor read: IMMUTA_E_TOO_LARGE. With codecs this is the
+/// limit of what is appended, of what is stored, and of what each codec makes on the way; no more is ever allocated.
+///
+/// options: options.
+/// bytes:   1 to 2^47 - 1; 64 MiB unless set.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: out of bounds
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_max_record_size(immuta_options *options, uint64_t bytes);
+
+/// Sets how long the journal of a durable writer is. Each namespace has one, NAME.wal, written when the log is opened
+/// and removed when the log is closed cleanly. A journal has two halves: while the records of one half are brought to
+/// their place, the other half is filled. With a longer journal, appends wait less often for that. A commit larger than
+/// a half is made durable in its place instead, which takes two syncs more. Fast writers and read-only logs ignore
+/// this.
+///
+/// options: options.
+/// bytes:   65536 (64 KiB) to 1073741824 (1 GiB), rounded up to a multiple of 8192; 16 MiB unless set.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: out of bounds
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_journal_size(immuta_options *options, uint64_t bytes);
+
+/// Sets how the files are read and written.
+///
+/// options: options.
+/// engine:  IMMUTA_IO_AUTO unless set, IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: none of these
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_io(immuta_options *options, int32_t engine);
+
+/// Sets whether the log is only read. Any number of readers, in any process, may follow a log while one writes it. A
+/// read-only log changes nothing on disk but the page that readers are woken through (NAME.live), needs no permission
+/// to write, and works on a read-only file system.
+///
+/// options: options.
+/// on:      1 read-only, 0 for writing; 0 unless set.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: neither 0 nor 1
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_read_only(immuta_options *options, int32_t on);
+
+/// Sets whether every record read is checked against its checksum.
+///
+/// options: options.
+/// on:      1 checked, 0 not (records then carry IMMUTA_RECORD_UNVERIFIED); 1 unless set.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: neither 0 nor 1
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t on);
+
+/// Adds a codec to the chain that payloads go through: encoded in the order added, decoded in reverse. All namespaces
+/// opened with these options have this chain.
+///
+/// The ids of a log's chain are recorded when the log is created, and do not change. Each opener names the same codecs
+/// in the same order, or none. None means the recorded codecs at their default levels, if all of them are built in.
+/// Anything else is IMMUTA_E_CODEC. The chain of an adopted log (see IMMUTA_OUTCOME_ADOPTED) is unknown until the first
+/// append; until then each opener reads the log with the codecs that it names.
+///
+/// options: options.
+/// codec:   a codec, of which the options keep hold: the caller may release it.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: there are 16 already
+///         IMMUTA_E_NO_MEMORY
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one; the codec is for any.
+immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *codec);
+
+/// Says what was wrong with the last call that refused to set or add something, and what is allowed. A refused call
+/// changed nothing, so a log can be opened with the options as they were.
+///
+/// options: options.
+/// error:   NULL, or receives the words where a call was refused.
+///
+/// Returns IMMUTA_OK: none was refused
+///         else the status that the last refused call answered, also when later calls succeeded
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: one.
+immuta_status immuta_options_error(const immuta_options *options, immuta_error *error);
+
+/* ====================================================================================================================
+ * OPEN AND CLOSE
+ *
+ * A log is a directory; its namespaces are opened with it, or added later.
+ * ================================================================================================================= */
+
+/// Called for one file in a log's directory that has the name of a record file, NAME.log.
+///
+/// user:    what the caller passed along.
+/// name:    the name of the namespace; UTF-8, valid during this call.
+/// status:  IMMUTA_OK: a namespace that a read-only log would open; else why it would not, as immuta_open answers.
+///          IMMUTA_E_NOT_FOUND: the namespace is being made, or its maker was killed. It becomes a namespace when it is
+///          whole, or when a writer opens it. IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: the file is something
+///          else, or damaged.
+/// message: the same for a person, valid during this call; "" with IMMUTA_OK.
+///
+/// Returns 0 to go on, anything else to stop.
+typedef int32_t (*immuta_found_fn)(void *user, const char *name, immuta_status status, const char *message);
+
+/// Opens a log: all the namespaces of the options, or none.
+///
+/// A writer creates what is missing, the directory and those above it included, and mends what a crash left;
+/// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
+/// A namespace that is created exists for all processes from the moment it is whole. If its creation is refused, what
+/// was made of it is removed. (Directories, and namespaces opened before the refused one, stay, empty.)
+///
+/// A record file is made by the umask. Everything made beside a record file has the owner, group, mode and access list
+/// of that file, as far as the process may give them. It is open to no other user at any moment.
+///
+/// directory: path of the log. Later changes of the working directory do not matter.
+/// options:   copied; NULL for defaults: for writing, with no namespace yet.
+/// log_out:   the log, for immuta_close.
+/// error:     NULL, or written on failure only; ns says which namespace.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file,
+///             which the message says
+///         IMMUTA_E_ARGUMENT: the path is empty, or it or a name is longer than the system takes
+///         IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet; also:
+///             the directory, or a file, was removed during the call
+///         IMMUTA_E_REPLACED: the files were replaced during the call; open them again
+///         IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the
+///             index file cannot be read to find out; or the record file is shorter than its count, and the journal
+///             goes on after it, or the index file cannot be read
+///         IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only
+///         IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file
+///         IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them;
+///             or the file system, the kernel or a sandbox does not know a call that is needed
+///         IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused
+///         IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all:
+///             they would be indexed in memory. If the log is opened for writing once, they are indexed on disk
+///         IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what
+///             verifies is served)
+///         IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not
+///             be, what this library can write
+///         IMMUTA_E_LAYOUT with error->offset 8: a program that writes a 16-byte header has appended to this log,
+///             and immuta_repair brings every record back
+///         IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named
+///             (immuta_options_add_codec); if one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED
+///         IMMUTA_E_EXISTS: too many files were set aside as NAME.salvage-K, NAME.idx.bad-K or NAME.wal.bad-K;
+///             remove some
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Ownership: the log is the caller's until immuta_close. Threads: any.
+immuta_status immuta_open(const char *directory,
+                          const immuta_options *options,
+                          immuta_log **log_out,
+                          immuta_error *error);
+
+/// Ends all use of a log. Waits end, and appends and streams answer IMMUTA_E_CLOSED from now on; everything is flushed,
+/// and the files are closed cleanly. Records on loan stay valid. The log itself remains, for immuta_close.
+///
+/// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log was removed, moved
+///             or closed from outside the library, which the message says; the next writer to open the log recovers it
+///         IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written: every record is on
+///             the device, and the next writer recovers the records.
+///
+/// Threads: any.
+immuta_status immuta_shutdown(immuta_log *log, immuta_error *error);
+
+/// Shuts a log down, if that has not been done, and releases it. Streams and records may be released later.
+///
+/// log:   a log that no other thread is calling with, or NULL. To get there: immuta_shutdown, wait for the threads,
+///        then this. The log is released whatever the answer is.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         else what immuta_shutdown answers.
+///
+/// Threads: one, and nothing may use the log afterwards.
+immuta_status immuta_close(immuta_log *log, immuta_error *error);
+
+/// Flushes a namespace now: when this returns IMMUTA_OK, every append that returned before the call is on the device.
+/// In durable mode each append was on the device already; this call brings the records to their place, so that nothing
+/// of the journal is needed any more.
+///
+/// log:   an open log.
+/// ns:    number of the namespace.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_READ_ONLY: the log was opened read-only
+///         IMMUTA_E_CLOSED: it was shut down
+///         IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a file of the log was
+///             removed, moved or closed from outside the library, which the message says; the namespace takes no more
+///             appends until the log is opened again
+///         IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written: the records are on
+///             the device, the next flush counts them (immuta_stats.durable_count).
+///
+/// Threads: any.
+immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
+
+/// Adds a namespace to an open log. A writer creates the namespace where it is missing, as a whole or not at all. A
+/// read-only log opens a namespace that was made after the log was opened.
+///
+/// log:    an open log.
+/// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
+/// ns_out: its number.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAME: the name is illegal
+///         IMMUTA_E_EXISTS: the log has this namespace open
+///         IMMUTA_E_CLOSED: the log was shut down
+///         else what immuta_open answers for this namespace.
+///
+/// Threads: any.
+immuta_status immuta_namespace_add(immuta_log *log,
+                                   const char *name,
+                                   uint32_t *ns_out,
+                                   immuta_error *error);
+
+/// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed with
+/// the reason. Nothing is changed.
+///
+/// Nothing watches a directory for namespaces that are made later: list them again, and add them with immuta_namespace_add.
+///
+/// directory: path of the log.
+/// options:   the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
+/// found:     called for each NAME.log, in the order of the names.
+/// user:      passed to it.
+/// error:     NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be
+///             read
+///         IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: the system refused
+///         IMMUTA_E_CANCELLED: found said so
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: any.
+immuta_status immuta_namespace_scan(const char *directory,
+                                    const immuta_options *options,
+                                    immuta_found_fn found,
+                                    void *user,
+                                    immuta_error *error);
+
+/// Finds an open namespace by its name.
+///
+/// log:    an open log.
+/// name:   the name.
+/// ns_out: its number.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: the log has no namespace of this name open.
+///
+/// Threads: any.
+immuta_status immuta_namespace_find(immuta_log *log,
+                                    const char *name,
+                                    uint32_t *ns_out,
+                                    immuta_error *error);
+
+/// How many namespaces are open; their numbers are 0 to this minus 1.
+///
+/// log: an open log.
+///
+/// Returns the count; 0 also for what is not a log, and in a forked child.
+///
+/// Threads: any.
+uint32_t immuta_namespace_count(immuta_log *log);
+
+/// Copies the name of a namespace.
+///
+/// log:      an open log.
+/// ns:       number of the namespace.
+/// buffer:   receives the name and a NUL.
+/// capacity: of the buffer, in bytes; 201 is always enough.
+/// error:    NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_ARGUMENT: the buffer is too small, nothing was written.
+///
+/// Threads: any.
+immuta_status immuta_namespace_name(immuta_log *log,
+                                    uint32_t ns,
+                                    char *buffer,
+                                    size_t capacity,
+                                    immuta_error *error);
+
+/* ====================================================================================================================
+ * APPEND
+ *
+ * One record or many, all or none; from any number of threads.
+ * ================================================================================================================= */
+
+/// What was appended. After an append of no records: where the next one goes, sizes and count 0.
+///
+/// Frozen: 32 bytes.
+typedef struct immuta_appended {
+    /// Of the first record appended, counted from 0.
+    uint64_t number;
+    /// Of its size word in NAME.log, in bytes.
+    uint64_t offset;
+    /// Of all payloads together as they are stored, in bytes.
+    uint64_t stored_size;
+    /// Records appended.
+    uint64_t count;
+} immuta_appended;
+
+/// Gives the next piece of a record's payload.
+///
+/// user:     what the caller of immuta_append_from passed.
+/// buffer:   where the bytes go.
+/// capacity: of the buffer, in bytes, at least 1.
+///
+/// Returns how many bytes it put there, 1 to capacity; 0 at the end of the payload; a negative value to give up:
+/// nothing is appended then, and the value comes back as os_error.
+typedef int64_t (*immuta_read_fn)(void *user, void *buffer, size_t capacity);
+
+/// Bytes of the caller's.
+///
+/// Frozen: 16 bytes.
+typedef struct immuta_slice {
+    /// The first byte; may be NULL when size is 0.
+    const void *data;
+    /// In bytes.
+    size_t size;
+} immuta_slice;
+
+/// Appends one record. When this call returns, readers see the record, and it survives the death of the process; in
+/// durable mode (immuta_options_set_fast_write) it survives a power failure as well.
+///
+/// These statuses are those of all appends:
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// data:         the payload, copied; may be NULL when size is 0.
+/// size:         of the payload, in bytes; 0 is a record, too.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_READ_ONLY: the log was opened read-only
+///         IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or
+///             the log would be larger than 2^47 bytes
+///         IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned
+///         IMMUTA_E_CORRUPT: the index file no longer says which codecs an adopted log has
+///         IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append
+///             succeeds once there is
+///         IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the
+///             system refused memory, a mapping, a thread or to make room, see the message; nothing was written
+///         IMMUTA_E_CLOSED: the log was shut down
+///         IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. If it
+///             failed while this append was in flight, the message says that the record may or may not be there then
+///         IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed from
+///             outside the library. The namespace is poisoned now; the message says whether the record may be there. Or
+///             the system did not say whether the files are in place, or making room failed, and nothing changed (see
+///             immuta_stats.poisoned).
+///
+/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
+/// otherwise.
+///
+/// Threads: any; appends happen one after the other.
+immuta_status immuta_append(immuta_log *log,
+                            uint32_t ns,
+                            const void *data,
+                            size_t size,
+                            immuta_appended *appended_out,
+                            immuta_error *error);
+
+/// Appends one record whose payload is in parts, which are joined.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// parts:        the parts in order, copied; may be NULL when part_count is 0.
+/// part_count:   how many; 0 makes one empty record.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns.
+///
+/// Threads: any.
+immuta_status immuta_appendv(immuta_log *log,
+                             uint32_t ns,
+                             const immuta_slice *parts,
+                             size_t part_count,
+                             immuta_appended *appended_out,
+                             immuta_error *error);
+
+/// Appends one record whose payload a callback gives piece by piece. The payload is collected in memory first, so other
+/// appends do not wait for the callback. The callback may use the library, this log included, and may even close the
+/// log: then the answer is IMMUTA_E_CLOSED.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// read:         called until it returns 0 or less.
+/// user:         passed to it.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns
+///         IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN for a lower one), or
+///             claimed more bytes than the buffer has.
+///
+/// Threads: any.
+immuta_status immuta_append_from(immuta_log *log,
+                                 uint32_t ns,
+                                 immuta_read_fn read,
+                                 void *user,
+                                 immuta_appended *appended_out,
+                                 immuta_error *error);
+
+/// Appends many records as one batch: all or none, whatever happens, and readers see all at once.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// records:      the payloads in order, copied; may be NULL when count is 0.
+/// count:        how many; 0 appends nothing.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns.
+///
+/// Threads: any.
+immuta_status immuta_append_batch(immuta_log *log,
+                                  uint32_t ns,
+                                  const immuta_slice *records,
+                                  size_t count,
+                                  immuta_appended *appended_out,
+                                  immuta_error *error);
+
+/// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. For
+/// callers that cannot easily make a list of pointers.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// data:         the payloads, copied; may be NULL when the sizes sum up to 0.
+/// sizes:        of each payload, in bytes; may be NULL when count is 0.
+/// count:        how many; 0 appends nothing.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns.
+///
+/// Threads: any.
+immuta_status immuta_append_packed(immuta_log *log,
+                                   uint32_t ns,
+                                   const void *data,
+                                   const size_t *sizes,
+                                   size_t count,
+                                   immuta_appended *appended_out,
+                                   immuta_error *error);
+
+/// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. So a
+/// producer that does not know whether its last append succeeded can repeat the append, and it happens once.
+///
+/// log:          an open log.
+/// ns:           number of the namespace.
+/// number:       the number that the first record must get.
+/// records:      the payloads in order, copied; may be NULL when count is 0.
+/// count:        how many; 0 appends nothing, but checks the number.
+/// appended_out: may be NULL.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns
+///         IMMUTA_E_CONFLICT: the next record has another number, given in error->number.
+///
+/// Threads: any.
+immuta_status immuta_append_at(immuta_log *log,
+                               uint32_t ns,
+                               uint64_t number,
+                               const immuta_slice *records,
+                               size_t count,
+                               immuta_appended *appended_out,
+                               immuta_error *error);
+
+/* ====================================================================================================================
+ * TRANSACTIONS
+ *
+ * Records staged one by one in memory, and appended together or not at all.
+ * ================================================================================================================= */
+
+/// Begins a transaction. A transaction takes memory only, and blocks no append.
+///
+/// log:     an open log.
+/// ns:      number of the namespace.
+/// txn_out: the transaction, for immuta_txn_commit or immuta_txn_rollback.
+/// error:   NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_READ_ONLY: the log was opened read-only
+///         IMMUTA_E_CLOSED: it was shut down
+///         IMMUTA_E_NO_MEMORY.
+///
+/// Ownership: the transaction is the caller's until commit or rollback takes it back, also after the log is closed.
+///
+/// Threads: any.
+immuta_status immuta_txn_begin(immuta_log *log,
+                               uint32_t ns,
+                               immuta_txn **txn_out,
+                               immuta_error *error);
+
+/// Stages one record. On any error this record is not staged, and the transaction goes on with those before it.
+///
+/// txn:   a transaction.
+/// data:  the payload, copied; may be NULL when size is 0.
+/// size:  of the payload, in bytes; 0 is a record, too.
+/// error: NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_TOO_LARGE: the record is larger than max_record_size
+///         IMMUTA_E_NO_MEMORY: the staged records need more memory than there is
+///         IMMUTA_E_BUSY: another thread is using the transaction.
+///
+/// Threads: one.
+immuta_status immuta_txn_append(immuta_txn *txn, const void *data, size_t size, immuta_error *error);
+
+/// Stages one record whose payload is in parts, which are joined.
+///
+/// txn:        a transaction.
+/// parts:      the parts in order, copied; may be NULL when part_count is 0.
+/// part_count: how many; 0 makes one empty record.
+/// error:      NULL, or written on failure only.
+///
+/// Returns what immuta_txn_append returns.
+///
+/// Threads: one.
+immuta_status immuta_txn_appendv(immuta_txn *txn,
+                                 const immuta_slice *parts,
+                                 size_t part_count,
+                                 immuta_error *error);
+
+/// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens, and readers
+/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. Unless the answer is IMMUTA_E_BUSY, the transaction
+/// is released: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
+///
+/// txn:          a transaction that no other thread is using. In a codec's function that this call runs, it is released
+///               already: IMMUTA_E_HANDLE.
+/// appended_out: may be NULL. For a transaction without records the count is 0, and nothing was appended.
+/// error:        NULL, or written on failure only.
+///
+/// Returns what immuta_append returns
+///         IMMUTA_E_CLOSED: also when the log was closed since
+///         IMMUTA_E_BUSY: another thread is using the transaction, nothing was changed.
+///
+/// Threads: one, and nothing may use the transaction afterwards.
+immuta_status immuta_txn_commit(immuta_txn *txn,
+                                immuta_appended *appended_out,
+                                immuta_error *error);
+
+/// Releases a transaction. Nothing of it was, or will be, appended.
+///
+/// txn: a transaction that no other thread is using, or NULL.
+///
+/// Threads: one, and nothing may use the transaction afterwards.
+void immuta_txn_rollback(immuta_txn *txn);
+
+/* ====================================================================================================================
+ * STREAMS
+ *
+ * A position in a namespace, which waits for records that are not there yet and lends those that are.
+ * ================================================================================================================= */
+
+/// A record on loan, from immuta_stream_next until immuta_record_done. It uses one reader descriptor meanwhile, and
+/// may outlive its stream and its log. Many threads may read it; it may be copied and moved. Give back only one copy.
+///
+/// Frozen: 64 bytes.
+typedef struct immuta_record {
+    /// The payload, read-only, valid until done. Never NULL, also when size is 0. Not aligned.
+    const void *data;
+    /// Of the payload, in bytes.
+    size_t size;
+    /// Of the payload as it is stored, in bytes; the same as size in a log without codecs.
+    uint64_t stored_size;
+    /// Counted from 0.
+    uint64_t number;
+    /// Of the record's size word in NAME.log, in bytes.
+    uint64_t offset;
+    /// When it was appended; never decreasing from record to record. 0: unknown.
+    int64_t time_ns;
+    /// IMMUTA_RECORD_*.
+    uint64_t flags;
+    /// For the library's use; 0 in a record of a batch.
+    uint64_t token;
+} immuta_record;
+
+/// Records that follow each other, on loan from immuta_stream_next_batch until immuta_batch_done. All of them use one
+/// reader descriptor together.
+///
+/// Frozen: 32 bytes.
+typedef struct immuta_batch {
+    /// The records, read-only, valid until the batch is done; they are not done one by one.
+    const immuta_record *records;
+    /// How many, at least 1.
+    size_t count;
+    /// 0.
+    uint64_t reserved;
+    /// For the library's use.
+    uint64_t token;
+} immuta_batch;
+
+/// Opens a stream at a number.
+///
+/// log:        an open log.
+/// ns:         number of the namespace.
+/// start:      0: from the first record. N > 0: from record N, skipping the first N; if there are fewer, the stream
+///             waits for record N. Negative: only what is appended after this call.
+/// stream_out: the stream, for immuta_stream_done.
+/// error:      NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_CLOSED: the log was shut down
+///         IMMUTA_E_NO_MEMORY
+///         read-only also what immuta_stream_next answers for files that cannot be read or were replaced.
+///
+/// Threads: any.
+immuta_status immuta_stream_open(immuta_log *log,
+                                 uint32_t ns,
+                                 int64_t start,
+                                 immuta_stream **stream_out,
+                                 immuta_error *error);
+
+/// Opens a stream at a time.
+///
+/// log:        an open log.
+/// ns:         number of the namespace.
+/// time_ns:    the stream begins with the first record appended at this time or later; if there is none, it waits for
+///             the next one. Records whose time is unknown (0) count as older than any other.
+/// stream_out: the stream, for immuta_stream_done.
+/// error:      NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_CLOSED: the log was shut down
+///         IMMUTA_E_NO_MEMORY
+///         IMMUTA_E_CORRUPT: an index entry on the way is damaged
+///         else what immuta_stream_next answers for files that cannot be read or were replaced.
+///
+/// Threads: any.
+immuta_status immuta_stream_open_at_time(immuta_log *log,
+                                         uint32_t ns,
+                                         int64_t time_ns,
+                                         immuta_stream **stream_out,
+                                         immuta_error *error);
+
+/// Waits for the next record and lends it to the caller.
+///
+/// The wait needs no descriptor. When there is a record, the call takes a reader descriptor for it; if all are held, it
+/// waits for one, until the same deadline.
+///
+/// A thread can deadlock itself: it holds records of a namespace, and waits here without a deadline while all reader
+/// descriptors of the namespace are held. Then it waits for itself. Give records back first, allow more readers
+/// (immuta_options_set_reader_count), or set a deadline.
+///
+/// On any error the position stays, so that the call can be made again; immuta_stream_seek passes over a bad record.
+///
+/// stream:     a stream.
+/// timeout_ns: nanoseconds; 0 tries once, negative waits for ever.
+/// record_out: the record, for immuta_record_done.
+/// error:      NULL, or written on failure only; number and offset name the record.
+///
+/// Returns IMMUTA_OK: the stream is now positioned after this record
+///         IMMUTA_TIMEOUT: no record before the deadline
+///         IMMUTA_INTERRUPTED: immuta_stream_interrupt was called
+///         IMMUTA_E_POOL: there is a record, but every reader descriptor was held until the deadline
+///         IMMUTA_E_CLOSED: the log was shut down
+///         IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged
+///         IMMUTA_E_TRUNCATED: the record file ends before the record does
+///         IMMUTA_E_TOO_LARGE: it is larger than max_record_size, as it is stored, as it was appended, or in
+///             between
+///         IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the
+///             caller's returned
+///         IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named
+///         IMMUTA_E_REPLACED: the files were replaced or rolled back below the position
+///         IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_UNSUPPORTED,
+///             IMMUTA_E_NOT_FOUND: the system refused, see the message
+///         IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Ownership: the record is the caller's until immuta_record_done, also after the stream and the log are gone.
+///
+/// Threads: one.
+immuta_status immuta_stream_next(immuta_stream *stream,
+                                 int64_t timeout_ns,
+                                 immuta_record *record_out,
+                                 immuta_error *error);
+
+/// Waits for the next records and lends them to the caller, as many as there are within the limits.
+///
+/// The same as immuta_stream_next, with one reader descriptor for all of the records. The call does not wait for more
+/// records when there is one. When a record on the way is bad, the good ones before it are lent, and the next call
+/// fails.
+///
+/// stream:      a stream.
+/// max_records: 1 or more.
+/// max_bytes:   of payloads together, decoded and as stored, 1 or more; the first record is lent even if it alone is
+///              larger.
+/// timeout_ns:  nanoseconds; 0 tries once, negative waits for ever.
+/// batch_out:   the records, for immuta_batch_done.
+/// error:       NULL, or written on failure only; number and offset name the record.
+///
+/// Returns IMMUTA_OK: the stream is now positioned after the last of these records
+///         IMMUTA_E_ARGUMENT: max_records or max_bytes is 0
+///         else as immuta_stream_next does.
+///
+/// Ownership: the batch is the caller's until immuta_batch_done, also after the stream and the log are gone.
+///
+/// Threads: one.
+immuta_status immuta_stream_next_batch(immuta_stream *stream,
+                                       size_t max_records,
+                                       size_t max_bytes,
+                                       int64_t timeout_ns,
+                                       immuta_batch *batch_out,
+                                       immuta_error *error);
+
+/// Moves a stream, forwards or backwards. This does not affect records on loan.
+///
+/// stream: a stream.
+/// number: of the record that comes next; if it does not exist yet, the stream waits for it. To pass over a bad record:
+///         its number + 1.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Threads: one.
+immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_error *error);
+
+/// Says which record comes next.
+///
+/// stream:     a stream.
+/// number_out: the number of the record that immuta_stream_next would lend.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Threads: one.
+immuta_status immuta_stream_position(immuta_stream *stream, uint64_t *number_out);
+
+/// Ends a wait. The immuta_stream_next or immuta_stream_next_batch that waits now answers IMMUTA_INTERRUPTED, or else
+/// the next one called does. It answers so once, however often immuta_stream_interrupt was called before. The stream
+/// goes on from where it is. Its descriptor for event loops, if it has one, becomes readable.
+///
+/// stream: a stream that is not done before this call returns.
+///
+/// Returns IMMUTA_OK.
+///
+/// Threads: any, signal.
+immuta_status immuta_stream_interrupt(immuta_stream *stream);
+
+/// Releases a stream. Records and batches it lent stay valid until they are done.
+///
+/// stream: a stream that no other thread is using, or NULL. To end another thread's wait: immuta_stream_interrupt,
+///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs, this
+///         call does nothing: the stream remains, to be released later.
+///
+/// Threads: one, and nothing may use the stream afterwards.
+void immuta_stream_done(immuta_stream *stream);
+
+/* ====================================================================================================================
+ * RECORDS
+ *
+ * What a stream has lent, and how it is given back.
+ * ================================================================================================================= */
+
+/// Of immuta_record.flags: the last record of its batch. A record appended alone is a batch of one.
+#define IMMUTA_RECORD_BATCH_END 1
+
+/// Of immuta_record.flags: indexed later, so there is no checksum from the time of writing.
+#define IMMUTA_RECORD_ADOPTED 2
+
+/// Of immuta_record.flags: the checksum was not checked, as the options asked.
+#define IMMUTA_RECORD_UNVERIFIED 4
+
+/// Gives a record back. Its descriptor is free for other records at once; its data must not be touched any more.
+///
+/// record: a record, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_HANDLE: the token is stale (a copy of this record was done) or never was one, nothing changed.
+///
+/// Threads: any; also others than the stream's.
+immuta_status immuta_record_done(immuta_record *record);
+
+/// Gives a batch back, with all its records.
+///
+/// batch: a batch, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_HANDLE: the token is stale (a copy of this batch was done) or never was one, nothing changed.
+///
+/// Threads: any; also others than the stream's.
+immuta_status immuta_batch_done(immuta_batch *batch);
+
+/* ====================================================================================================================
+ * EVENT LOOPS
+ *
+ * A descriptor for poll and epoll, in place of a thread that waits.
+ * ================================================================================================================= */
+
+/// Gives the descriptor to poll for a stream: for poll, select, epoll, or any loop built on them. It becomes readable
+/// after immuta_stream_poll_arm, and has a meaning only then:
+///
+///   for each stream:   get the descriptor, add it to the loop for reading
+///   forever:           immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT
+///                      immuta_stream_poll_arm; IMMUTA_READY: back to next at once
+///                      wait in the loop until the descriptor is readable
+///
+/// In a log that is open for writing, the thread that appends makes the descriptor readable. A read-only log starts one
+/// thread at the first call of this function, with all signals blocked. That thread waits for all streams of the log;
+/// immuta_shutdown ends it.
+///
+/// stream: a stream.
+/// fd_out: the descriptor, the same one each time. It belongs to the stream, is close-on-exec and 3 or above. The
+///         caller only polls it: no read, no write, no close.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_LIMIT: no descriptor, or no thread, is available
+///         IMMUTA_E_NO_MEMORY
+///         IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: the kernel or a sandbox refuses such descriptors
+///         IMMUTA_E_CLOSED: the log was shut down before the first call
+///         IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Ownership: immuta_stream_done closes the descriptor; take the descriptor out of the loop before.
+///
+/// Threads: one. The descriptor itself may be polled by any thread at any time.
+immuta_status immuta_stream_poll_fd(immuta_stream *stream, int *fd_out, immuta_error *error);
+
+/// Asks for one signal on the descriptor of a stream. The descriptor is unreadable after this call, until there is a
+/// reason to call immuta_stream_next. Then it stays readable until the stream is armed again. Reasons are the record at
+/// the position of the stream, an interrupt, the end of the log, and an error to report. If there was a
+/// reason before this call, it is not missed: the answer is IMMUTA_READY.
+///
+/// A readable descriptor is an invitation, not a promise: immuta_stream_next may still answer IMMUTA_TIMEOUT. After
+/// any other call on the stream (next, next_batch, seek) arm it again before waiting. IMMUTA_E_POOL is no reason to
+/// wait here: there is a record, give back others first.
+///
+/// stream: a stream.
+/// error:  NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK: armed, wait for the descriptor
+///         IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
+///             (IMMUTA_E_CLOSED) or an error
+///         IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor
+///             yet, and none is available
+///         IMMUTA_E_BUSY: another thread is using the stream.
+///
+/// Threads: one.
+immuta_status immuta_stream_poll_arm(immuta_stream *stream, immuta_error *error);
+
+/* ====================================================================================================================
+ * CODECS
+ *
+ * What payloads go through on their way into the file and out of it.
+ * ================================================================================================================= */
+
+/// Of immuta_codec_builtin: raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
+#define IMMUTA_CODEC_DEFLATE 1
+
+/// A Zstandard frame (RFC 8878). Levels -7 to 22; 0 means 3. A library built without it answers IMMUTA_E_UNSUPPORTED.
+#define IMMUTA_CODEC_ZSTD 2
+
+/// An LZ4 frame. No levels: 0.
+#define IMMUTA_CODEC_LZ4 3
+
+/// Snappy in its framing format. No levels: 0.
+#define IMMUTA_CODEC_SNAPPY 4
+
+/// A codec of the caller's.
+///
+/// encode and decode are called on the thread that appends or reads, from several threads at once. They may call the
+/// library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces, and
+/// return 0. Any other value fails this one payload with IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must
+/// give back exactly what encode was given, and must expect any bytes at all: files can be damaged.
+typedef struct immuta_codec_vtable {
+    /// sizeof(immuta_codec_vtable).
+    size_t struct_size;
+    /// The id that the index file records: 0x10000 or more, and the same transformation for ever.
+    uint32_t id;
+    /// 0.
+    uint32_t reserved;
+    /// For messages: 1 to 64 bytes of UTF-8 without control characters; copied.
+    const char *name;
+    /// Passed to the functions.
+    void *user;
+    /// Turns a payload into its stored form. data is never NULL.
+    int32_t (*encode)(void *user, const void *data, size_t size, immuta_sink *out);
+    /// Turns the stored form back into the payload. data is never NULL.
+    int32_t (*decode)(void *user, const void *data, size_t size, immuta_sink *out);
+    /// Called once, when nothing uses the codec any more, on the thread that made the last release; may be NULL.
+    void (*destroy)(void *user);
+} immuta_codec_vtable;
+
+/// Makes a codec that comes with the library. It stores the standard frame of its kind, the same on every machine. The
+/// tools of that format can read it.
+///
+/// kind:      IMMUTA_CODEC_DEFLATE, IMMUTA_CODEC_ZSTD, IMMUTA_CODEC_LZ4 or IMMUTA_CODEC_SNAPPY.
+/// level:     how hard the codec tries, within the bounds of its kind; 0 is its default. Only appending depends on it.
+/// codec_out: the codec, for immuta_codec_free.
+/// error:     NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level
+///         IMMUTA_E_UNSUPPORTED: this library was built without this kind
+///         IMMUTA_E_NO_MEMORY.
+///
+/// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
+immuta_status immuta_codec_builtin(int32_t kind,
+                                   int32_t level,
+                                   immuta_codec **codec_out,
+                                   immuta_error *error);
+
+/// Makes a codec of the caller's functions.
+///
+/// vtable:    copied, with the name; what user leads to must live until destroy is called.
+/// codec_out: the codec, for immuta_codec_free.
+/// error:     NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: encode or decode is NULL, or the id, the name or struct_size is out of bounds
+///         IMMUTA_E_VERSION: struct_size is that of a newer header
+///         IMMUTA_E_NO_MEMORY.
+///
+/// Ownership: the codec is the caller's until immuta_codec_free. destroy is called exactly once if this function could
+/// read the vtable, which is whenever vtable is not NULL and struct_size not too small. If this function fails, destroy
+/// is called before it returns. Else destroy is called when the last of the codec, the options, the logs and the
+/// streams that use the codec is released (in a forked child: never). Threads: any.
+immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
+                                  immuta_codec **codec_out,
+                                  immuta_error *error);
+
+/// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves. Its id is
+/// recorded and compared, and the bytes pass through as they are.
+///
+/// id:        0x10000 or more, and the same transformation for ever.
+/// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.
+/// codec_out: the codec, for immuta_codec_free.
+/// error:     NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: the id or the name is out of bounds
+///         IMMUTA_E_NO_MEMORY.
+///
+/// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
+immuta_status immuta_codec_external(uint32_t id,
+                                    const char *name,
+                                    immuta_codec **codec_out,
+                                    immuta_error *error);
+
+/// Releases the caller's hold on a codec. Options that the codec was added to, and logs opened with them, keep theirs.
+///
+/// codec: a codec, or NULL.
+///
+/// Threads: any, and nothing may use this pointer afterwards.
+void immuta_codec_free(immuta_codec *codec);
+
+/// Adds bytes to a codec's output.
+///
+/// sink: what the codec's function was given.
+/// data: copied; may be NULL when size is 0.
+/// size: in bytes.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_TOO_LARGE: the output would be larger than max_record_size
+///         IMMUTA_E_NO_MEMORY: the system refused memory. After either of the two, the append or the read fails
+///             with this status, whatever the codec's function returns
+///         IMMUTA_E_HANDLE: this is no sink of a function that is running on this thread.
+///
+/// Threads: the one of the codec's function.
+immuta_status immuta_sink_write(immuta_sink *sink, const void *data, size_t size);
+
+/* ====================================================================================================================
+ * MAINTENANCE
+ *
+ * What is done to files: verify, repair, import. These work on a directory, without an open log.
+ * ================================================================================================================= */
+
+/// What opening or verifying a namespace found.
+///
+/// May grow at the end: pass sizeof.
+typedef struct immuta_report {
+    /// IMMUTA_OUTCOME_*.
+    int32_t outcome;
+    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. IMMUTA_E_CORRUPT of an opening, where first_bad_offset
+    /// is not 0: records from first_bad_number on were appended and are not in the log. Either the count is beyond what
+    /// verifies, or whole records follow after a gap. A power failure in fast mode does that, a kill does not.
+    int32_t finding;
+    /// Records in the log.
+    uint64_t count;
+    /// Records according to the first word of NAME.log, as it was found.
+    uint64_t header_count;
+    /// Records found good beyond the last checkpoint.
+    uint64_t recovered;
+    /// Records indexed now.
+    uint64_t adopted;
+    /// Cut off the end of NAME.log, in bytes. This includes room that was never used.
+    uint64_t trimmed_bytes;
+    /// Records found bad. Only immuta_verify reads them all.
+    uint64_t bad_records;
+    /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not 0.
+    uint64_t first_bad_number;
+    /// Where that record is, in bytes: in NAME.log, or in NAME.idx where the record's entry is missing or damaged. 0:
+    /// the finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
+    uint64_t first_bad_offset;
+    /// How long opening or verifying took.
+    double seconds;
+    /// Path of the file that keeps what was cut off. Empty when that was only zeros, or the rest of a commit that was
+    /// never completed: no entry proves a whole record in it, and the count includes none. NUL-terminated. Where the
+    /// path does not fit, this is only the name of the file, which is in the log's directory:
+    /// immuta_report_salvage_path gives the whole path.
+    char salvage[256];
+    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from using NAME.live, or from saying by
+    /// its lock that it is ready. Readers of other processes are not woken then; they look every 20 ms. All else is as
+    /// ever.
+    int32_t live_finding;
+    /// 0.
+    uint32_t reserved;
+} immuta_report;
+
+/// Of immuta_report.outcome: a new, empty log was created.
+#define IMMUTA_OUTCOME_CREATED 1
+
+/// Of immuta_report.outcome: the log had been closed cleanly.
+#define IMMUTA_OUTCOME_CLEAN 2
+
+/// Of immuta_report.outcome: left by a crash; the tail was verified (and mended, unless read-only).
+#define IMMUTA_OUTCOME_RECOVERED 3
+
+/// Of immuta_report.outcome: records without a valid index file were indexed.
+#define IMMUTA_OUTCOME_ADOPTED 4
+
+/// Of immuta_report.outcome: opened read-only while a writer has the namespace open.
+#define IMMUTA_OUTCOME_LIVE 5
+
+/// Of immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
+#define IMMUTA_OUTCOME_DAMAGED 6
+
+/// Of immuta_report.outcome, immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
+#define IMMUTA_OUTCOME_REPAIRED 7
+
+/// Called with the progress of a long call: at the latest after every 1024 records or 16 MiB read, whether that is one
+/// record or a search for records.
+///
+/// user:  what the caller passed along.
+/// done:  records, or for immuta_import bytes, dealt with.
+/// total: how many there are in all; 0 while that is still being found out.
+///
+/// Returns 0 to go on, anything else to stop.
+typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total);
+
+/// Of immuta_repair: change the files. Without it, only the report is made.
+#define IMMUTA_REPAIR_APPLY 1
+
+/// Of immuta_repair: where a file without an index file ends in zeros that may or may not be empty records, believe its
+/// count; without this flag, the zeros are no records. Empty records may also lie in a hole of NAME.log, so that the
+/// file holds nothing of them, and NAME.idx may have no entries that confirm them. In that case believe the count, in
+/// NAME.log or in a checkpoint, if there is room for their entries, which take 24 bytes each; without this flag, the
+/// answer is IMMUTA_E_AMBIGUOUS.
+#define IMMUTA_REPAIR_ACCEPT_COUNT 2
+
+/// Checks every byte of a namespace as it is stored, and changes nothing. Payloads are not decoded.
+///
+/// A fault in the records is a result, not a failure of the check. The answer is IMMUTA_OK then, and
+/// report_out->finding says what was found: IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED, IMMUTA_E_LAYOUT or
+/// IMMUTA_E_AMBIGUOUS. The namespace may be open elsewhere; the check covers what is committed when it begins.
+///
+/// directory:   path of the log.
+/// name:        of the namespace.
+/// options:     how the files are read (engine, largest record) and the codecs, of which the ids are compared; copied;
+///              NULL for defaults.
+/// progress:    called now and then; may be NULL.
+/// user:        passed to it.
+/// report_out:  what was found.
+/// report_size: sizeof(immuta_report), 1 or more bytes.
+/// error:       NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK: everything was checked, look at report_out->finding
+///         IMMUTA_E_NAME: the name is illegal
+///         IMMUTA_E_NOT_FOUND: there is no such namespace
+///         IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records against
+///         IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED: as immuta_open, other codecs than the log's
+///         IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be
+///             read
+///         IMMUTA_E_REPLACED: the files were replaced during the call
+///         IMMUTA_E_CANCELLED: progress said so
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: any.
+immuta_status immuta_verify(const char *directory,
+                            const char *name,
+                            const immuta_options *options,
+                            immuta_progress_fn progress,
+                            void *user,
+                            immuta_report *report_out,
+                            size_t report_size,
+                            immuta_error *error);
+
+/// Mends a namespace that immuta_open refuses, or one with damaged records. Without IMMUTA_REPAIR_APPLY it only says
+/// what it would do, and changes nothing.
+///
+/// Nothing that may be of use is deleted. Copies are made before anything is changed. The records of NAME.log that will
+/// be quarantined and what will be cut off after the others go to one NAME.salvage-K. NAME.idx goes to NAME.idx.bad-K,
+/// and a NAME.wal that was used goes to NAME.wal.bad-K. Not copied: zeros after the records, the count, size words that
+/// are proven wrong, and damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done:
+/// a wrong size word or count is corrected, where the index file proves the right one;
+/// a damaged entry whose record fits between its neighbours is made again, as adopted;
+/// a damaged record is quarantined: its place stays, reading it answers IMMUTA_E_CORRUPT from then on, with verify_reads
+/// off, too, and immuta_verify counts it;
+/// a damaged record that NAME.wal still has is written again;
+/// records that are missing beyond what verifies are quarantined, if later records prove where they belong, else the
+/// log ends there. So after a power failure in fast mode a repair leaves more than an opening, and not a clean prefix;
+/// records that a program without NAME.idx appended are indexed, where their sizes lead to the end: releases of the Go
+/// original with an 8-byte header, and those with a 16-byte one, which write over the size of the first record;
+/// an index file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to
+/// the end of that file.
+/// A namespace without a fault is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening would report
+/// it. The files that a repair makes have the owner, group and mode of NAME.log, so root may run it for the owner.
+/// Afterwards the namespace is closed cleanly. A repair that was interrupted, at whatever point, can be run again.
+///
+/// directory:   path of the log.
+/// name:        of the namespace; no process may have it open for writing.
+/// options:     the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
+/// flags:       IMMUTA_REPAIR_*, combined with |.
+/// progress:    called now and then with records checked; may be NULL. Nothing is changed before the last call.
+/// user:        passed to it.
+/// report_out:  what was found, and what was or would be done. Where opening is enough, the report is that of opening.
+///              Else outcome is IMMUTA_OUTCOME_REPAIRED, or without IMMUTA_REPAIR_APPLY IMMUTA_OUTCOME_DAMAGED;
+///              finding: why opening refuses, IMMUTA_E_CORRUPT for damage that opening does not look at; count: records
+///              that remain; header_count: those that the count in NAME.log, or its checkpoint if that is more, claims;
+///              recovered: found good beyond the checkpoint; adopted: entries made; trimmed_bytes: copied to
+///              NAME.salvage-K; bad_records: in quarantine; first_bad_number, first_bad_offset: the first damage;
+///              salvage: path of the first copy.
+/// report_size: sizeof(immuta_report), 1 or more bytes.
+/// error:       NULL, or written on failure only. Nothing was changed, unless the code says that the system refused:
+///              then the repair can be run again.
+///
+/// Returns IMMUTA_OK: look at report_out
+///         IMMUTA_E_NAME: the name is illegal
+///         IMMUTA_E_ARGUMENT: flags or options are out of bounds
+///         IMMUTA_E_NOT_FOUND: there is no such namespace
+///         IMMUTA_E_LOCKED: a writer has it open, or a process holds a read lock on its record file, which the
+///             message says
+///         IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy
+///             helps
+///         IMMUTA_E_CORRUPT, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one record to
+///             begin with, or IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has
+///         IMMUTA_E_AMBIGUOUS also: only a count claims empty records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is
+///             not set to believe it
+///         IMMUTA_E_TRUNCATED: NAME.log was cut off from outside the library during the call
+///         IMMUTA_E_LAYOUT: a file of another layout without a NAME.idx of its own, for immuta_import
+///         IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION,
+///             IMMUTA_E_READ_ONLY, IMMUTA_E_REPLACED: as immuta_open
+///         IMMUTA_E_EXISTS: too many copies of one name; remove some
+///         IMMUTA_E_NO_SPACE: there is no room for the copies and the new index file. This is checked before
+///             anything is made, without IMMUTA_REPAIR_APPLY, too
+///         IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused
+///         IMMUTA_E_CANCELLED: progress said so
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: any.
+immuta_status immuta_repair(const char *directory,
+                            const char *name,
+                            const immuta_options *options,
+                            uint32_t flags,
+                            immuta_progress_fn progress,
+                            void *user,
+                            immuta_report *report_out,
+                            size_t report_size,
+                            immuta_error *error);
+
+/// Makes a new namespace from a record file of any layout that the original Go library ever wrote. The layouts have a
+/// 16-byte header (count, offset of the last record), an 8-byte one (count), which is also this library's, or none.
+///
+/// The file is only read, and not locked. The caller must see to it that no process writes the file meanwhile; this is
+/// checked. The layout is the one that the file fits exactly; it is never guessed. The records are indexed as adopted:
+/// without a time, with a checksum from now on. The namespace exists as a whole, closed cleanly, or not at all.
+///
+/// source_file: path of the file, which must be a regular one; its name must be UTF-8.
+/// directory:   path of the log; created, with those above it, where it is missing.
+/// name:        of the namespace; there must be no file of it.
+/// options:     the engine, and the codecs the records went through; copied; NULL for defaults. If codecs are named,
+///              every record is decoded once to make sure, under max_record_size, and the chain is recorded. If none is
+///              named, the chain stays unknown until the first append, as in any adopted log.
+/// progress:    called now and then with bytes read, each counted twice: copied, and compared; what follows, decoding and
+///              indexing, is reported with done equal to total; may be NULL.
+/// user:        passed to it.
+/// report_out:  outcome is IMMUTA_OUTCOME_ADOPTED; count, header_count and adopted are the records imported.
+/// report_size: sizeof(immuta_report), 1 or more bytes.
+/// error:       NULL, or written on failure only; number and offset are those in the source file.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAME: the name is illegal
+///         IMMUTA_E_ARGUMENT: options are out of bounds, source_file has no file name, or one that is not UTF-8
+///         IMMUTA_E_NOT_FOUND: there is no such source file
+///         IMMUTA_E_NOT_REGULAR: it is no regular file (symbolic links are not followed), or the directory is none
+///         IMMUTA_E_LAYOUT: it fits no layout, or two; the message names them
+///         IMMUTA_E_TRUNCATED: it fits one up to a record that is cut off
+///         IMMUTA_E_AMBIGUOUS: it ends in zeros that may or may not be empty records, or has empty records in a
+///             hole. The file holds nothing of records in a hole; a copy without holes has them
+///         IMMUTA_E_CORRUPT: its size words lead elsewhere than its count says, or it changed during the call
+///         IMMUTA_E_EXISTS: there is a file of the namespace
+///         IMMUTA_E_LOCKED: another opener or import is making the namespace right now
+///         IMMUTA_E_CODEC_FAILED, IMMUTA_E_TOO_LARGE: a record is not what the codecs make, or is too large
+///         IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: as immuta_open
+///         IMMUTA_E_NO_SPACE, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused
+///         IMMUTA_E_CANCELLED: progress said so
+///         IMMUTA_E_BUSY: another thread is using the options.
+///
+/// Threads: any.
+immuta_status immuta_import(const char *source_file,
+                            const char *directory,
+                            const char *name,
+                            const immuta_options *options,
+                            immuta_progress_fn progress,
+                            void *user,
+                            immuta_report *report_out,
+                            size_t report_size,
+                            immuta_error *error);
+
+/* ====================================================================================================================
+ * FIGURES
+ *
+ * What an open log has done so far, and what opening it found.
+ * ================================================================================================================= */
+
+/// Of immuta_stats.mode: an append that returned survives a power failure.
+#define IMMUTA_MODE_DURABLE 0
+
+/// Of immuta_stats.mode: an append survives a power failure after the next flush.
+#define IMMUTA_MODE_FAST 1
+
+/// The figures of one namespace. Counts of events begin when the namespace is opened.
+///
+/// May grow at the end: pass sizeof.
+typedef struct immuta_stats {
+    /// Records that readers can see.
+    uint64_t count;
+    /// Records known to be on the device, whatever happens to the power: those that the last completed flush covers; in
+    /// durable mode all that readers can see. In a read-only log: those that the newest checkpoint in NAME.idx covers,
+    /// and all that readers can see while a durable writer is at work; 0 where there is no index file.
+    uint64_t durable_count;
+    /// Of NAME.log up to the end of the last record, in bytes.
+    uint64_t data_bytes;
+    /// Of NAME.log as it is, with the room made in advance while the log is open.
+    uint64_t file_bytes;
+    /// Of NAME.idx.
+    uint64_t index_bytes;
+    /// Of the journal, NAME.wal; 0 where there is none, as in fast mode.
+    uint64_t journal_bytes;
+    /// Reader descriptors.
+    uint64_t readers;
+    /// Reader descriptors held by records and batches now.
+    uint64_t readers_in_use;
+    /// Open streams.
+    uint64_t streams;
+    /// Calls that wait for a record now.
+    uint64_t waiters;
+    /// Records appended.
+    uint64_t appends;
+    /// Commits: single records and whole batches.
+    uint64_t commits;
+    /// Flushes completed; in durable mode also the syncs of the journal, each of which makes one or more commits durable.
+    uint64_t syncs;
+    /// Records lent.
+    uint64_t records_read;
+    /// Records that were not lent because they did not match their checksum.
+    uint64_t checksum_failures;
+    /// IMMUTA_MODE_*; read-only, that of the last writer.
+    uint32_t mode;
+    /// IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
+    uint32_t engine;
+    /// 1: an earlier write or sync failed; there are no appends until the log is opened again.
+    uint32_t poisoned;
+    /// 1: opened read-only.
+    uint32_t read_only;
+} immuta_stats;
+
+/// Reads the figures of a namespace.
+///
+/// log:        an open log.
+/// ns:         number of the namespace.
+/// stats_out:  the figures.
+/// stats_size: sizeof(immuta_stats), 1 or more bytes.
+/// error:      NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK, also after immuta_shutdown
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: read-only, NAME.idx cannot be
+///             read.
+///
+/// Threads: any.
+immuta_status immuta_stats_get(immuta_log *log,
+                               uint32_t ns,
+                               immuta_stats *stats_out,
+                               size_t stats_size,
+                               immuta_error *error);
+
+/// Reads what opening a namespace found.
+///
+/// log:         an open log.
+/// ns:          number of the namespace.
+/// report_out:  the report.
+/// report_size: sizeof(immuta_report), 1 or more bytes.
+/// error:       NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace.
+///
+/// Threads: any.
+immuta_status immuta_report_get(immuta_log *log,
+                                uint32_t ns,
+                                immuta_report *report_out,
+                                size_t report_size,
+                                immuta_error *error);
+
+/// Copies the path of the file that keeps what opening a namespace cut off: immuta_report.salvage, however long it is.
+///
+/// log:      an open log.
+/// ns:       number of the namespace.
+/// buffer:   receives the path, byte for byte, and a NUL; an empty string where nothing is kept. May be NULL when
+///           capacity is 0.
+/// capacity: of the buffer, in bytes. 0 asks for the size only.
+/// size_out: size of the path in bytes, without the NUL; may be NULL.
+/// error:    NULL, or written on failure only.
+///
+/// Returns IMMUTA_OK, also after immuta_shutdown
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_ARGUMENT: the buffer is too small, nothing was written
+///         IMMUTA_E_NO_MEMORY: the system refused memory.
+///
+/// Threads: any.
+immuta_status immuta_report_salvage_path(immuta_log *log,
+                                         uint32_t ns,
+                                         char *buffer,
+                                         size_t capacity,
+                                         size_t *size_out,
+                                         immuta_error *error);
+
+/* ====================================================================================================================
+ * STATUSES
+ *
+ * What each number means, and what to do about it.
+ * ================================================================================================================= */
 
 /// Success.
 #define IMMUTA_OK 0
@@ -191,358 +1772,6 @@
 /// A bug in the library, contained. What it touched takes no more appends until it is opened again.
 #define IMMUTA_E_PANIC (-35)
 
-/// Of immuta_codec_builtin: raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
-#define IMMUTA_CODEC_DEFLATE 1
-
-/// A Zstandard frame (RFC 8878). Levels -7 to 22; 0 means 3. A library built without it answers IMMUTA_E_UNSUPPORTED.
-#define IMMUTA_CODEC_ZSTD 2
-
-/// An LZ4 frame. No levels: 0.
-#define IMMUTA_CODEC_LZ4 3
-
-/// Snappy in its framing format. No levels: 0.
-#define IMMUTA_CODEC_SNAPPY 4
-
-/// Of immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
-#define IMMUTA_IO_AUTO 0
-
-/// Shared mappings; opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also of immuta_stats.engine.
-#define IMMUTA_IO_MMAP 1
-
-/// System calls only: slower, but nothing that another process does to the files raises SIGBUS. Also of
-/// immuta_stats.engine.
-#define IMMUTA_IO_SYSCALL 2
-
-/// Of immuta_report.outcome: a new, empty log was created.
-#define IMMUTA_OUTCOME_CREATED 1
-
-/// Of immuta_report.outcome: the log had been closed cleanly.
-#define IMMUTA_OUTCOME_CLEAN 2
-
-/// Of immuta_report.outcome: left by a crash; the tail was verified (and mended, unless read-only).
-#define IMMUTA_OUTCOME_RECOVERED 3
-
-/// Of immuta_report.outcome: records without a valid index file were indexed.
-#define IMMUTA_OUTCOME_ADOPTED 4
-
-/// Of immuta_report.outcome: opened read-only while a writer has the namespace open.
-#define IMMUTA_OUTCOME_LIVE 5
-
-/// Of immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
-#define IMMUTA_OUTCOME_DAMAGED 6
-
-/// Of immuta_report.outcome, immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
-#define IMMUTA_OUTCOME_REPAIRED 7
-
-/// Of immuta_stats.mode: an append that returned survives a power failure.
-#define IMMUTA_MODE_DURABLE 0
-
-/// Of immuta_stats.mode: an append survives a power failure after the next flush.
-#define IMMUTA_MODE_FAST 1
-
-/// Of immuta_record.flags: the last record of its batch. A record appended alone is a batch of one.
-#define IMMUTA_RECORD_BATCH_END 1
-
-/// Of immuta_record.flags: indexed later, so there is no checksum from the time of writing.
-#define IMMUTA_RECORD_ADOPTED 2
-
-/// Of immuta_record.flags: the checksum was not checked, as the options asked.
-#define IMMUTA_RECORD_UNVERIFIED 4
-
-/// Of immuta_repair: change the files. Without it, only the report is made.
-#define IMMUTA_REPAIR_APPLY 1
-
-/// Of immuta_repair: where a file without an index file ends in zeros that may or may not be empty records, believe its
-/// count; without this flag, the zeros are no records. Empty records may also lie in a hole of NAME.log, so that the
-/// file holds nothing of them, and NAME.idx may have no entries that confirm them. In that case believe the count, in
-/// NAME.log or in a checkpoint, if there is room for their entries, which take 24 bytes each; without this flag, the
-/// answer is IMMUTA_E_AMBIGUOUS.
-#define IMMUTA_REPAIR_ACCEPT_COUNT 2
-
-/// A codec, for immuta_options_add_codec. The same one may be used by any number of options, logs and threads.
-///
-/// Threads: any.
-typedef struct immuta_codec immuta_codec;
-
-/// An open log: a directory of namespaces.
-///
-/// Threads: any.
-typedef struct immuta_log immuta_log;
-
-/// How to open a log: namespaces, limits and modes. What is not set has its default.
-///
-/// Threads: one.
-typedef struct immuta_options immuta_options;
-
-/// Where a codec's function puts its output: valid until that function returns, on its thread only.
-///
-/// Threads: the one of the codec's function.
-typedef struct immuta_sink immuta_sink;
-
-/// A position in a namespace. A stream takes memory only: there can be any number of streams, waiting or not.
-///
-/// Threads: one, except where a function says more.
-typedef struct immuta_stream immuta_stream;
-
-/// Records on their way into a namespace, in memory until the commit. No reader sees them before the commit, and
-/// nothing of them is left if the process ends. There can be any number of transactions at once, in one namespace, too;
-/// they neither block nor see each other.
-///
-/// Threads: one.
-typedef struct immuta_txn immuta_txn;
-
-/// The answer of a call: 0 is success, a positive value means that nothing failed but there is no result, a negative
-/// value is an error. Numbers are never reused; a newer library may return numbers that this header does not know.
-typedef int32_t immuta_status;
-
-/// What failed, for the program and for a person. Belongs to the caller; written on failure only.
-///
-/// Frozen: 512 bytes.
-typedef struct immuta_error {
-    /// The status returned: IMMUTA_E_*.
-    int32_t code;
-    /// errno of the system call that failed, or the value of the callback that did; 0 if neither.
-    int32_t os_error;
-    /// The number of the namespace concerned; 0 where there is none.
-    uint32_t ns;
-    /// 0.
-    uint32_t reserved;
-    /// The number of the record concerned (IMMUTA_E_CONFLICT: the next one); 0 where there is none.
-    uint64_t number;
-    /// The byte offset concerned, in the file that the message names; 0 where there is none.
-    uint64_t offset;
-    /// One line of UTF-8, NUL-terminated: the file, what was found, and what to do next. For people; the wording may
-    /// change. What was found and what to do next are always whole. If a path does not fit, its end is kept, after an
-    /// ellipsis. Control characters and bytes that are not UTF-8 are escaped: \n, \u{1b}, \xff.
-    char message[480];
-} immuta_error;
-
-/// A codec of the caller's.
-///
-/// encode and decode are called on the thread that appends or reads, from several threads at once. They may call the
-/// library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces, and
-/// return 0. Any other value fails this one payload with IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must
-/// give back exactly what encode was given, and must expect any bytes at all: files can be damaged.
-typedef struct immuta_codec_vtable {
-    /// sizeof(immuta_codec_vtable).
-    size_t struct_size;
-    /// The id that the index file records: 0x10000 or more, and the same transformation for ever.
-    uint32_t id;
-    /// 0.
-    uint32_t reserved;
-    /// For messages: 1 to 64 bytes of UTF-8 without control characters; copied.
-    const char *name;
-    /// Passed to the functions.
-    void *user;
-    /// Turns a payload into its stored form. data is never NULL.
-    int32_t (*encode)(void *user, const void *data, size_t size, immuta_sink *out);
-    /// Turns the stored form back into the payload. data is never NULL.
-    int32_t (*decode)(void *user, const void *data, size_t size, immuta_sink *out);
-    /// Called once, when nothing uses the codec any more, on the thread that made the last release; may be NULL.
-    void (*destroy)(void *user);
-} immuta_codec_vtable;
-
-/// Called for one file in a log's directory that has the name of a record file, NAME.log.
-///
-/// user:    what the caller passed along.
-/// name:    the name of the namespace; UTF-8, valid during this call.
-/// status:  IMMUTA_OK: a namespace that a read-only log would open; else why it would not, as immuta_open answers.
-///          IMMUTA_E_NOT_FOUND: the namespace is being made, or its maker was killed. It becomes a namespace when it is
-///          whole, or when a writer opens it. IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: the file is something
-///          else, or damaged.
-/// message: the same for a person, valid during this call; "" with IMMUTA_OK.
-///
-/// Returns 0 to go on, anything else to stop.
-typedef int32_t (*immuta_found_fn)(void *user, const char *name, immuta_status status, const char *message);
-
-/// The figures of one namespace. Counts of events begin when the namespace is opened.
-///
-/// May grow at the end: pass sizeof.
-typedef struct immuta_stats {
-    /// Records that readers can see.
-    uint64_t count;
-    /// Records known to be on the device, whatever happens to the power: those that the last completed flush covers; in
-    /// durable mode all that readers can see. In a read-only log: those that the newest checkpoint in NAME.idx covers,
-    /// and all that readers can see while a durable writer is at work; 0 where there is no index file.
-    uint64_t durable_count;
-    /// Of NAME.log up to the end of the last record, in bytes.
-    uint64_t data_bytes;
-    /// Of NAME.log as it is, with the room made in advance while the log is open.
-    uint64_t file_bytes;
-    /// Of NAME.idx.
-    uint64_t index_bytes;
-    /// Of the journal, NAME.wal; 0 where there is none, as in fast mode.
-    uint64_t journal_bytes;
-    /// Reader descriptors.
-    uint64_t readers;
-    /// Reader descriptors held by records and batches now.
-    uint64_t readers_in_use;
-    /// Open streams.
-    uint64_t streams;
-    /// Calls that wait for a record now.
-    uint64_t waiters;
-    /// Records appended.
-    uint64_t appends;
-    /// Commits: single records and whole batches.
-    uint64_t commits;
-    /// Flushes completed; in durable mode also the syncs of the journal, each of which makes one or more commits durable.
-    uint64_t syncs;
-    /// Records lent.
-    uint64_t records_read;
-    /// Records that were not lent because they did not match their checksum.
-    uint64_t checksum_failures;
-    /// IMMUTA_MODE_*; read-only, that of the last writer.
-    uint32_t mode;
-    /// IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
-    uint32_t engine;
-    /// 1: an earlier write or sync failed; there are no appends until the log is opened again.
-    uint32_t poisoned;
-    /// 1: opened read-only.
-    uint32_t read_only;
-} immuta_stats;
-
-/// What opening or verifying a namespace found.
-///
-/// May grow at the end: pass sizeof.
-typedef struct immuta_report {
-    /// IMMUTA_OUTCOME_*.
-    int32_t outcome;
-    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. IMMUTA_E_CORRUPT of an opening, where first_bad_offset
-    /// is not 0: records from first_bad_number on were appended and are not in the log. Either the count is beyond what
-    /// verifies, or whole records follow after a gap. A power failure in fast mode does that, a kill does not.
-    int32_t finding;
-    /// Records in the log.
-    uint64_t count;
-    /// Records according to the first word of NAME.log, as it was found.
-    uint64_t header_count;
-    /// Records found good beyond the last checkpoint.
-    uint64_t recovered;
-    /// Records indexed now.
-    uint64_t adopted;
-    /// Cut off the end of NAME.log, in bytes. This includes room that was never used.
-    uint64_t trimmed_bytes;
-    /// Records found bad. Only immuta_verify reads them all.
-    uint64_t bad_records;
-    /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not 0.
-    uint64_t first_bad_number;
-    /// Where that record is, in bytes: in NAME.log, or in NAME.idx where the record's entry is missing or damaged. 0:
-    /// the finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
-    uint64_t first_bad_offset;
-    /// How long opening or verifying took.
-    double seconds;
-    /// Path of the file that keeps what was cut off. Empty when that was only zeros, or the rest of a commit that was
-    /// never completed: no entry proves a whole record in it, and the count includes none. NUL-terminated. Where the
-    /// path does not fit, this is only the name of the file, which is in the log's directory:
-    /// immuta_report_salvage_path gives the whole path.
-    char salvage[256];
-    /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from using NAME.live, or from saying by
-    /// its lock that it is ready. Readers of other processes are not woken then; they look every 20 ms. All else is as
-    /// ever.
-    int32_t live_finding;
-    /// 0.
-    uint32_t reserved;
-} immuta_report;
-
-/// What was appended. After an append of no records: where the next one goes, sizes and count 0.
-///
-/// Frozen: 32 bytes.
-typedef struct immuta_appended {
-    /// Of the first record appended, counted from 0.
-    uint64_t number;
-    /// Of its size word in NAME.log, in bytes.
-    uint64_t offset;
-    /// Of all payloads together as they are stored, in bytes.
-    uint64_t stored_size;
-    /// Records appended.
-    uint64_t count;
-} immuta_appended;
-
-/// Bytes of the caller's.
-///
-/// Frozen: 16 bytes.
-typedef struct immuta_slice {
-    /// The first byte; may be NULL when size is 0.
-    const void *data;
-    /// In bytes.
-    size_t size;
-} immuta_slice;
-
-/// Gives the next piece of a record's payload.
-///
-/// user:     what the caller of immuta_append_from passed.
-/// buffer:   where the bytes go.
-/// capacity: of the buffer, in bytes, at least 1.
-///
-/// Returns how many bytes it put there, 1 to capacity; 0 at the end of the payload; a negative value to give up:
-/// nothing is appended then, and the value comes back as os_error.
-typedef int64_t (*immuta_read_fn)(void *user, void *buffer, size_t capacity);
-
-/// A record on loan, from immuta_stream_next until immuta_record_done. It uses one reader descriptor meanwhile, and
-/// may outlive its stream and its log. Many threads may read it; it may be copied and moved. Give back only one copy.
-///
-/// Frozen: 64 bytes.
-typedef struct immuta_record {
-    /// The payload, read-only, valid until done. Never NULL, also when size is 0. Not aligned.
-    const void *data;
-    /// Of the payload, in bytes.
-    size_t size;
-    /// Of the payload as it is stored, in bytes; the same as size in a log without codecs.
-    uint64_t stored_size;
-    /// Counted from 0.
-    uint64_t number;
-    /// Of the record's size word in NAME.log, in bytes.
-    uint64_t offset;
-    /// When it was appended; never decreasing from record to record. 0: unknown.
-    int64_t time_ns;
-    /// IMMUTA_RECORD_*.
-    uint64_t flags;
-    /// For the library's use; 0 in a record of a batch.
-    uint64_t token;
-} immuta_record;
-
-/// Records that follow each other, on loan from immuta_stream_next_batch until immuta_batch_done. All of them use one
-/// reader descriptor together.
-///
-/// Frozen: 32 bytes.
-typedef struct immuta_batch {
-    /// The records, read-only, valid until the batch is done; they are not done one by one.
-    const immuta_record *records;
-    /// How many, at least 1.
-    size_t count;
-    /// 0.
-    uint64_t reserved;
-    /// For the library's use.
-    uint64_t token;
-} immuta_batch;
-
-/// Called with the progress of a long call: at the latest after every 1024 records or 16 MiB read, whether that is one
-/// record or a search for records.
-///
-/// user:  what the caller passed along.
-/// done:  records, or for immuta_import bytes, dealt with.
-/// total: how many there are in all; 0 while that is still being found out.
-///
-/// Returns 0 to go on, anything else to stop.
-typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total);
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
-
-/// The version of the library that is running, such as "0.1.0". The header's is IMMUTA_VERSION_STRING.
-///
-/// Returns a string that lives as long as the process.
-///
-/// Threads: any, signal.
-const char *immuta_version(void);
-
-/// The version as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
-///
-/// A library with the same major and minor number and the same or a later patch fits this header.
-///
-/// Threads: any, signal.
-uint32_t immuta_version_number(void);
-
 /// The name of a status: "IMMUTA_E_POOL" for IMMUTA_E_POOL, "IMMUTA_UNKNOWN" for a number that is no status.
 ///
 /// status: any number.
@@ -560,1057 +1789,6 @@ const char *immuta_status_name(immuta_status status);
 ///
 /// Threads: any.
 const char *immuta_status_text(immuta_status status);
-
-/// Adds bytes to a codec's output.
-///
-/// sink: what the codec's function was given.
-/// data: copied; may be NULL when size is 0.
-/// size: in bytes.
-///
-/// Returns IMMUTA_OK;
-/// IMMUTA_E_TOO_LARGE: the output would be larger than max_record_size; IMMUTA_E_NO_MEMORY: the system refused memory.
-/// After either of the two, the append or the read fails with this status, whatever the codec's function returns;
-/// IMMUTA_E_HANDLE: this is no sink of a function that is running on this thread.
-///
-/// Threads: the one of the codec's function.
-immuta_status immuta_sink_write(immuta_sink *sink, const void *data, size_t size);
-
-/// Makes a codec that comes with the library. It stores the standard frame of its kind, the same on every machine. The
-/// tools of that format can read it.
-///
-/// kind:      IMMUTA_CODEC_DEFLATE, IMMUTA_CODEC_ZSTD, IMMUTA_CODEC_LZ4 or IMMUTA_CODEC_SNAPPY.
-/// level:     how hard the codec tries, within the bounds of its kind; 0 is its default. Only appending depends on it.
-/// codec_out: the codec, for immuta_codec_free.
-/// error:     NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level; IMMUTA_E_UNSUPPORTED: this
-/// library was built without this kind; IMMUTA_E_NO_MEMORY.
-///
-/// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
-immuta_status immuta_codec_builtin(int32_t kind,
-                                   int32_t level,
-                                   immuta_codec **codec_out,
-                                   immuta_error *error);
-
-/// Makes a codec of the caller's functions.
-///
-/// vtable:    copied, with the name; what user leads to must live until destroy is called.
-/// codec_out: the codec, for immuta_codec_free.
-/// error:     NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: encode or decode is NULL, or the id, the name or struct_size is out of bounds;
-/// IMMUTA_E_VERSION: struct_size is that of a newer header; IMMUTA_E_NO_MEMORY.
-///
-/// Ownership: the codec is the caller's until immuta_codec_free. destroy is called exactly once if this function could
-/// read the vtable, which is whenever vtable is not NULL and struct_size not too small. If this function fails, destroy
-/// is called before it returns. Else destroy is called when the last of the codec, the options, the logs and the
-/// streams that use the codec is released (in a forked child: never). Threads: any.
-immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
-                                  immuta_codec **codec_out,
-                                  immuta_error *error);
-
-/// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves. Its id is
-/// recorded and compared, and the bytes pass through as they are.
-///
-/// id:        0x10000 or more, and the same transformation for ever.
-/// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.
-/// codec_out: the codec, for immuta_codec_free.
-/// error:     NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the id or the name is out of bounds; IMMUTA_E_NO_MEMORY.
-///
-/// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
-immuta_status immuta_codec_external(uint32_t id,
-                                    const char *name,
-                                    immuta_codec **codec_out,
-                                    immuta_error *error);
-
-/// Releases the caller's hold on a codec. Options that the codec was added to, and logs opened with them, keep theirs.
-///
-/// codec: a codec, or NULL.
-///
-/// Threads: any, and nothing may use this pointer afterwards.
-void immuta_codec_free(immuta_codec *codec);
-
-/// Makes options, all at their defaults.
-///
-/// Returns options for immuta_options_free, or NULL when there is no memory.
-///
-/// Threads: any.
-immuta_options *immuta_options_new(void);
-
-/// Releases options. A log that was opened with them does not need them any more.
-///
-/// options: options, or NULL.
-///
-/// Threads: one, and nothing may use them afterwards.
-void immuta_options_free(immuta_options *options);
-
-/// Adds a namespace to open. The first one added has the number 0.
-///
-/// A writer opens what was added here, creating what is missing; more can follow with immuta_namespace_add. A
-/// read-only opener that adds none gets every namespace found in the directory, in the order of their names. A file
-/// that has the name of a record file, NAME.log, and is no namespace is passed over. Such a file is being made or
-/// imported, or a killed process left it half made, or, if there is no NAME.idx beside it, it is no record file.
-/// immuta_namespace_scan says why.
-///
-/// options: options.
-/// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: it was added before; IMMUTA_E_NO_MEMORY;
-/// IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_add_namespace(immuta_options *options, const char *name);
-
-/// Sets how many reader descriptors each namespace has. They are opened with the log; each record or batch that is
-/// held uses one until it is done, and immuta_stream_next waits while all are used. Streams as such use none.
-///
-/// options: options.
-/// count:   1 to 4096; 5 unless set.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: count is out of bounds; IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_set_reader_count(immuta_options *options, uint32_t count);
-
-/// Sets when an append counts as written.
-///
-/// Either way an append that returned survives the death of the process. Fast (1): a power failure costs at most what
-/// was appended since the last flush, and leaves whole batches only. Durable (0): a power failure costs no append that
-/// returned. Each append then waits for the device, once for all threads that append at the same time. Readers see a
-/// record only when it is durable. A journal, NAME.wal, lies beside the records while the log is open, see
-/// immuta_options_set_journal_size. A log may be opened in the other mode the next time. Read-only logs ignore this.
-///
-/// options: options.
-/// on:      1 fast, 0 durable; 1 unless set.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_set_fast_write(immuta_options *options, int32_t on);
-
-/// Sets how often a fast writer flushes, while there is something to flush.
-///
-/// options:     options.
-/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (The writer still flushes by size, with
-///              immuta_sync and at the close.)
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: negative; IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_set_flush_interval(immuta_options *options, int64_t interval_ns);
-
-/// Makes a fast writer flush also when this many bytes were appended since the last flush.
-///
-/// options: options.
-/// bytes:   of records; 0 unless set: not by size. (The writer still flushes at least every GiB.)
-///
-/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_set_flush_bytes(immuta_options *options, uint64_t bytes);
-
-/// Sets the largest record. A larger one is neither appended nor read: IMMUTA_E_TOO_LARGE. With codecs this is the
-/// limit of what is appended, of what is stored, and of what each codec makes on the way; no more is ever allocated.
-///
-/// options: options.
-/// bytes:   1 to 2^47 - 1; 64 MiB unless set.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: out of bounds; IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_set_max_record_size(immuta_options *options, uint64_t bytes);
-
-/// Sets how long the journal of a durable writer is. Each namespace has one, NAME.wal, written when the log is opened
-/// and removed when the log is closed cleanly. A journal has two halves: while the records of one half are brought to
-/// their place, the other half is filled. With a longer journal, appends wait less often for that. A commit larger than
-/// a half is made durable in its place instead, which takes two syncs more. Fast writers and read-only logs ignore
-/// this.
-///
-/// options: options.
-/// bytes:   65536 (64 KiB) to 1073741824 (1 GiB), rounded up to a multiple of 8192; 16 MiB unless set.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: out of bounds; IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_set_journal_size(immuta_options *options, uint64_t bytes);
-
-/// Sets how the files are read and written.
-///
-/// options: options.
-/// engine:  IMMUTA_IO_AUTO unless set, IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: none of these; IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_set_io(immuta_options *options, int32_t engine);
-
-/// Sets whether the log is only read. Any number of readers, in any process, may follow a log while one writes it. A
-/// read-only log changes nothing on disk but the page that readers are woken through (NAME.live), needs no permission
-/// to write, and works on a read-only file system.
-///
-/// options: options.
-/// on:      1 read-only, 0 for writing; 0 unless set.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_set_read_only(immuta_options *options, int32_t on);
-
-/// Sets whether every record read is checked against its checksum.
-///
-/// options: options.
-/// on:      1 checked, 0 not (records then carry IMMUTA_RECORD_UNVERIFIED); 1 unless set.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t on);
-
-/// Adds a codec to the chain that payloads go through: encoded in the order added, decoded in reverse. All namespaces
-/// opened with these options have this chain.
-///
-/// The ids of a log's chain are recorded when the log is created, and do not change. Each opener names the same codecs
-/// in the same order, or none. None means the recorded codecs at their default levels, if all of them are built in.
-/// Anything else is IMMUTA_E_CODEC. The chain of an adopted log (see IMMUTA_OUTCOME_ADOPTED) is unknown until the first
-/// append; until then each opener reads the log with the codecs that it names.
-///
-/// options: options.
-/// codec:   a codec, of which the options keep hold: the caller may release it.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_NO_MEMORY; IMMUTA_E_BUSY: another thread is
-/// using the options.
-///
-/// Threads: one; the codec is for any.
-immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *codec);
-
-/// Says what was wrong with the last call that refused to set or add something, and what is allowed. A refused call
-/// changed nothing, so a log can be opened with the options as they were.
-///
-/// options: options.
-/// error:   NULL, or receives the words where a call was refused.
-///
-/// Returns IMMUTA_OK: none was refused; else the status that the last refused call answered, also when later calls
-/// succeeded; IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: one.
-immuta_status immuta_options_error(const immuta_options *options, immuta_error *error);
-
-/// Opens a log: all the namespaces of the options, or none.
-///
-/// A writer creates what is missing, the directory and those above it included, and mends what a crash left;
-/// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
-/// A namespace that is created exists for all processes from the moment it is whole. If its creation is refused, what
-/// was made of it is removed. (Directories, and namespaces opened before the refused one, stay, empty.)
-///
-/// A record file is made by the umask. Everything made beside a record file has the owner, group, mode and access list
-/// of that file, as far as the process may give them. It is open to no other user at any moment.
-///
-/// directory: path of the log. Later changes of the working directory do not matter.
-/// options:   copied; NULL for defaults: for writing, with no namespace yet.
-/// log_out:   the log, for immuta_close.
-/// error:     NULL, or written on failure only; ns says which namespace.
-///
-/// Returns IMMUTA_OK;
-/// IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file, which the message says;
-/// IMMUTA_E_ARGUMENT: the path is empty, or it or a name is longer than the system takes;
-/// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet;
-/// also: the directory, or a file, was removed during the call;
-/// IMMUTA_E_REPLACED: the files were replaced during the call; open them again;
-/// IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the index file
-/// cannot be read to find out; or the record file is shorter than its count, and the journal goes on after it, or the
-/// index file cannot be read;
-/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
-/// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
-/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or the file
-/// system, the kernel or a sandbox does not know a call that is needed;
-/// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
-/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all: they would
-/// be indexed in memory. If the log is opened for writing once, they are indexed on disk;
-/// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
-/// served);
-/// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be, what
-/// this library can write; IMMUTA_E_LAYOUT with error->offset 8: a program that writes a 16-byte header has appended to
-/// this log, and immuta_repair brings every record back;
-/// IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named (immuta_options_add_codec); if
-/// one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED;
-/// IMMUTA_E_EXISTS: too many files were set aside as NAME.salvage-K, NAME.idx.bad-K or NAME.wal.bad-K; remove some;
-/// IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Ownership: the log is the caller's until immuta_close. Threads: any.
-immuta_status immuta_open(const char *directory,
-                          const immuta_options *options,
-                          immuta_log **log_out,
-                          immuta_error *error);
-
-/// Ends all use of a log. Waits end, and appends and streams answer IMMUTA_E_CLOSED from now on; everything is flushed,
-/// and the files are closed cleanly. Records on loan stay valid. The log itself remains, for immuta_close.
-///
-/// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
-/// error: NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log
-/// was removed, moved or closed from outside the library, which the message says; the next
-/// writer to open the log recovers it; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be
-/// written: every record is on the device, and the next writer recovers the records.
-///
-/// Threads: any.
-immuta_status immuta_shutdown(immuta_log *log, immuta_error *error);
-
-/// Shuts a log down, if that has not been done, and releases it. Streams and records may be released later.
-///
-/// log:   a log that no other thread is calling with, or NULL. To get there: immuta_shutdown, wait for the threads,
-///        then this. The log is released whatever the answer is.
-/// error: NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; else what immuta_shutdown answers.
-///
-/// Threads: one, and nothing may use the log afterwards.
-immuta_status immuta_close(immuta_log *log, immuta_error *error);
-
-/// Flushes a namespace now: when this returns IMMUTA_OK, every append that returned before the call is on the device.
-/// In durable mode each append was on the device already; this call brings the records to their place, so that nothing
-/// of the journal is needed any more.
-///
-/// log:   an open log.
-/// ns:    number of the namespace.
-/// error: NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
-/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a
-/// file of the log was removed, moved or closed from outside the library, which the message says; the namespace takes
-/// no more appends until the log is opened again; IMMUTA_E_NO_SPACE: the file size limit of the process is below what
-/// is to be written: the records are on the device, the next flush counts them (immuta_stats.durable_count).
-///
-/// Threads: any.
-immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
-
-/// Adds a namespace to an open log. A writer creates the namespace where it is missing, as a whole or not at all. A
-/// read-only log opens a namespace that was made after the log was opened.
-///
-/// log:    an open log.
-/// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
-/// ns_out: its number.
-/// error:  NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: the log has this namespace open;
-/// IMMUTA_E_CLOSED: the log was shut down; else what immuta_open answers for this namespace.
-///
-/// Threads: any.
-immuta_status immuta_namespace_add(immuta_log *log,
-                                   const char *name,
-                                   uint32_t *ns_out,
-                                   immuta_error *error);
-
-/// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed with
-/// the reason. Nothing is changed.
-///
-/// Nothing watches a directory for namespaces that are made later: list them again, and add them with immuta_namespace_add.
-///
-/// directory: path of the log.
-/// options:   the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
-/// found:     called for each NAME.log, in the order of the names.
-/// user:      passed to it.
-/// error:     NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK;
-/// IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be read;
-/// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: the system refused;
-/// IMMUTA_E_CANCELLED: found said so;
-/// IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: any.
-immuta_status immuta_namespace_scan(const char *directory,
-                                    const immuta_options *options,
-                                    immuta_found_fn found,
-                                    void *user,
-                                    immuta_error *error);
-
-/// Finds an open namespace by its name.
-///
-/// log:    an open log.
-/// name:   the name.
-/// ns_out: its number.
-/// error:  NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: the log has no namespace of this name open.
-///
-/// Threads: any.
-immuta_status immuta_namespace_find(immuta_log *log,
-                                    const char *name,
-                                    uint32_t *ns_out,
-                                    immuta_error *error);
-
-/// How many namespaces are open; their numbers are 0 to this minus 1.
-///
-/// log: an open log.
-///
-/// Returns the count; 0 also for what is not a log, and in a forked child.
-///
-/// Threads: any.
-uint32_t immuta_namespace_count(immuta_log *log);
-
-/// Copies the name of a namespace.
-///
-/// log:      an open log.
-/// ns:       number of the namespace.
-/// buffer:   receives the name and a NUL.
-/// capacity: of the buffer, in bytes; 201 is always enough.
-/// error:    NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer is too small, nothing was
-/// written.
-///
-/// Threads: any.
-immuta_status immuta_namespace_name(immuta_log *log,
-                                    uint32_t ns,
-                                    char *buffer,
-                                    size_t capacity,
-                                    immuta_error *error);
-
-/// Reads the figures of a namespace.
-///
-/// log:        an open log.
-/// ns:         number of the namespace.
-/// stats_out:  the figures.
-/// stats_size: sizeof(immuta_stats), 1 or more bytes.
-/// error:      NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_IO,
-/// IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: read-only, NAME.idx cannot be read.
-///
-/// Threads: any.
-immuta_status immuta_stats_get(immuta_log *log,
-                               uint32_t ns,
-                               immuta_stats *stats_out,
-                               size_t stats_size,
-                               immuta_error *error);
-
-/// Reads what opening a namespace found.
-///
-/// log:         an open log.
-/// ns:          number of the namespace.
-/// report_out:  the report.
-/// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace.
-///
-/// Threads: any.
-immuta_status immuta_report_get(immuta_log *log,
-                                uint32_t ns,
-                                immuta_report *report_out,
-                                size_t report_size,
-                                immuta_error *error);
-
-/// Copies the path of the file that keeps what opening a namespace cut off: immuta_report.salvage, however long it is.
-///
-/// log:      an open log.
-/// ns:       number of the namespace.
-/// buffer:   receives the path, byte for byte, and a NUL; an empty string where nothing is kept. May be NULL when
-///           capacity is 0.
-/// capacity: of the buffer, in bytes. 0 asks for the size only.
-/// size_out: size of the path in bytes, without the NUL; may be NULL.
-/// error:    NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer
-/// is too small, nothing was written; IMMUTA_E_NO_MEMORY: the system refused memory.
-///
-/// Threads: any.
-immuta_status immuta_report_salvage_path(immuta_log *log,
-                                         uint32_t ns,
-                                         char *buffer,
-                                         size_t capacity,
-                                         size_t *size_out,
-                                         immuta_error *error);
-
-/// Appends one record. When this call returns, readers see the record, and it survives the death of the process; in
-/// durable mode (immuta_options_set_fast_write) it survives a power failure as well.
-///
-/// These statuses are those of all appends:
-///
-/// log:          an open log.
-/// ns:           number of the namespace.
-/// data:         the payload, copied; may be NULL when size is 0.
-/// size:         of the payload, in bytes; 0 is a record, too.
-/// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK;
-/// IMMUTA_E_NAMESPACE: no such namespace;
-/// IMMUTA_E_READ_ONLY: the log was opened read-only;
-/// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or the log
-/// would be larger than 2^47 bytes;
-/// IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned;
-/// IMMUTA_E_CORRUPT: the index file no longer says which codecs an adopted log has;
-/// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
-/// there is;
-/// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the system refused
-/// memory, a mapping, a thread or to make room, see the message; nothing was written;
-/// IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. If it failed while
-/// this append was in flight, the message says that the record may or may not be there then;
-/// IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed from outside the
-/// library. The namespace is poisoned now; the message says whether the record may be there. Or the system did not say
-/// whether the files are in place, or making room failed, and nothing changed (see immuta_stats.poisoned).
-///
-/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
-/// otherwise.
-///
-/// Threads: any; appends happen one after the other.
-immuta_status immuta_append(immuta_log *log,
-                            uint32_t ns,
-                            const void *data,
-                            size_t size,
-                            immuta_appended *appended_out,
-                            immuta_error *error);
-
-/// Appends one record whose payload is in parts, which are joined.
-///
-/// log:          an open log.
-/// ns:           number of the namespace.
-/// parts:        the parts in order, copied; may be NULL when part_count is 0.
-/// part_count:   how many; 0 makes one empty record.
-/// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
-///
-/// Returns what immuta_append returns.
-///
-/// Threads: any.
-immuta_status immuta_appendv(immuta_log *log,
-                             uint32_t ns,
-                             const immuta_slice *parts,
-                             size_t part_count,
-                             immuta_appended *appended_out,
-                             immuta_error *error);
-
-/// Appends one record whose payload a callback gives piece by piece. The payload is collected in memory first, so other
-/// appends do not wait for the callback. The callback may use the library, this log included, and may even close the
-/// log: then the answer is IMMUTA_E_CLOSED.
-///
-/// log:          an open log.
-/// ns:           number of the namespace.
-/// read:         called until it returns 0 or less.
-/// user:         passed to it.
-/// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
-///
-/// Returns what immuta_append returns; IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN
-/// for a lower one), or claimed more bytes than the buffer has.
-///
-/// Threads: any.
-immuta_status immuta_append_from(immuta_log *log,
-                                 uint32_t ns,
-                                 immuta_read_fn read,
-                                 void *user,
-                                 immuta_appended *appended_out,
-                                 immuta_error *error);
-
-/// Appends many records as one batch: all or none, whatever happens, and readers see all at once.
-///
-/// log:          an open log.
-/// ns:           number of the namespace.
-/// records:      the payloads in order, copied; may be NULL when count is 0.
-/// count:        how many; 0 appends nothing.
-/// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
-///
-/// Returns what immuta_append returns.
-///
-/// Threads: any.
-immuta_status immuta_append_batch(immuta_log *log,
-                                  uint32_t ns,
-                                  const immuta_slice *records,
-                                  size_t count,
-                                  immuta_appended *appended_out,
-                                  immuta_error *error);
-
-/// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. For
-/// callers that cannot easily make a list of pointers.
-///
-/// log:          an open log.
-/// ns:           number of the namespace.
-/// data:         the payloads, copied; may be NULL when the sizes sum up to 0.
-/// sizes:        of each payload, in bytes; may be NULL when count is 0.
-/// count:        how many; 0 appends nothing.
-/// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
-///
-/// Returns what immuta_append returns.
-///
-/// Threads: any.
-immuta_status immuta_append_packed(immuta_log *log,
-                                   uint32_t ns,
-                                   const void *data,
-                                   const size_t *sizes,
-                                   size_t count,
-                                   immuta_appended *appended_out,
-                                   immuta_error *error);
-
-/// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. So a
-/// producer that does not know whether its last append succeeded can repeat the append, and it happens once.
-///
-/// log:          an open log.
-/// ns:           number of the namespace.
-/// number:       the number that the first record must get.
-/// records:      the payloads in order, copied; may be NULL when count is 0.
-/// count:        how many; 0 appends nothing, but checks the number.
-/// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
-///
-/// Returns what immuta_append returns; IMMUTA_E_CONFLICT: the next record has another number, given in error->number.
-///
-/// Threads: any.
-immuta_status immuta_append_at(immuta_log *log,
-                               uint32_t ns,
-                               uint64_t number,
-                               const immuta_slice *records,
-                               size_t count,
-                               immuta_appended *appended_out,
-                               immuta_error *error);
-
-/// Begins a transaction. A transaction takes memory only, and blocks no append.
-///
-/// log:     an open log.
-/// ns:      number of the namespace.
-/// txn_out: the transaction, for immuta_txn_commit or immuta_txn_rollback.
-/// error:   NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
-/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_NO_MEMORY.
-///
-/// Ownership: the transaction is the caller's until commit or rollback takes it back, also after the log is closed.
-///
-/// Threads: any.
-immuta_status immuta_txn_begin(immuta_log *log,
-                               uint32_t ns,
-                               immuta_txn **txn_out,
-                               immuta_error *error);
-
-/// Stages one record. On any error this record is not staged, and the transaction goes on with those before it.
-///
-/// txn:   a transaction.
-/// data:  the payload, copied; may be NULL when size is 0.
-/// size:  of the payload, in bytes; 0 is a record, too.
-/// error: NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_TOO_LARGE: the record is larger than max_record_size; IMMUTA_E_NO_MEMORY: the staged
-/// records need more memory than there is; IMMUTA_E_BUSY: another thread is using the transaction.
-///
-/// Threads: one.
-immuta_status immuta_txn_append(immuta_txn *txn, const void *data, size_t size, immuta_error *error);
-
-/// Stages one record whose payload is in parts, which are joined.
-///
-/// txn:        a transaction.
-/// parts:      the parts in order, copied; may be NULL when part_count is 0.
-/// part_count: how many; 0 makes one empty record.
-/// error:      NULL, or written on failure only.
-///
-/// Returns what immuta_txn_append returns.
-///
-/// Threads: one.
-immuta_status immuta_txn_appendv(immuta_txn *txn,
-                                 const immuta_slice *parts,
-                                 size_t part_count,
-                                 immuta_error *error);
-
-/// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens, and readers
-/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. Unless the answer is IMMUTA_E_BUSY, the transaction
-/// is released: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
-///
-/// txn:          a transaction that no other thread is using. In a codec's function that this call runs, it is released
-///               already: IMMUTA_E_HANDLE.
-/// appended_out: may be NULL. For a transaction without records the count is 0, and nothing was appended.
-/// error:        NULL, or written on failure only.
-///
-/// Returns what immuta_append returns; IMMUTA_E_CLOSED: also when the log was closed since; IMMUTA_E_BUSY: another
-/// thread is using the transaction, nothing was changed.
-///
-/// Threads: one, and nothing may use the transaction afterwards.
-immuta_status immuta_txn_commit(immuta_txn *txn,
-                                immuta_appended *appended_out,
-                                immuta_error *error);
-
-/// Releases a transaction. Nothing of it was, or will be, appended.
-///
-/// txn: a transaction that no other thread is using, or NULL.
-///
-/// Threads: one, and nothing may use the transaction afterwards.
-void immuta_txn_rollback(immuta_txn *txn);
-
-/// Opens a stream at a number.
-///
-/// log:        an open log.
-/// ns:         number of the namespace.
-/// start:      0: from the first record. N > 0: from record N, skipping the first N; if there are fewer, the stream
-///             waits for record N. Negative: only what is appended after this call.
-/// stream_out: the stream, for immuta_stream_done.
-/// error:      NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_NO_MEMORY; read-only also what immuta_stream_next answers for files that cannot be read or were replaced.
-///
-/// Threads: any.
-immuta_status immuta_stream_open(immuta_log *log,
-                                 uint32_t ns,
-                                 int64_t start,
-                                 immuta_stream **stream_out,
-                                 immuta_error *error);
-
-/// Opens a stream at a time.
-///
-/// log:        an open log.
-/// ns:         number of the namespace.
-/// time_ns:    the stream begins with the first record appended at this time or later; if there is none, it waits for
-///             the next one. Records whose time is unknown (0) count as older than any other.
-/// stream_out: the stream, for immuta_stream_done.
-/// error:      NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_NO_MEMORY; IMMUTA_E_CORRUPT: an index entry on the way is damaged; else what immuta_stream_next answers for
-/// files that cannot be read or were replaced.
-///
-/// Threads: any.
-immuta_status immuta_stream_open_at_time(immuta_log *log,
-                                         uint32_t ns,
-                                         int64_t time_ns,
-                                         immuta_stream **stream_out,
-                                         immuta_error *error);
-
-/// Waits for the next record and lends it to the caller.
-///
-/// The wait needs no descriptor. When there is a record, the call takes a reader descriptor for it; if all are held, it
-/// waits for one, until the same deadline.
-///
-/// A thread can deadlock itself: it holds records of a namespace, and waits here without a deadline while all reader
-/// descriptors of the namespace are held. Then it waits for itself. Give records back first, allow more readers
-/// (immuta_options_set_reader_count), or set a deadline.
-///
-/// On any error the position stays, so that the call can be made again; immuta_stream_seek passes over a bad record.
-///
-/// stream:     a stream.
-/// timeout_ns: nanoseconds; 0 tries once, negative waits for ever.
-/// record_out: the record, for immuta_record_done.
-/// error:      NULL, or written on failure only; number and offset name the record.
-///
-/// Returns IMMUTA_OK: the stream is now positioned after this record;
-/// IMMUTA_TIMEOUT: no record before the deadline;
-/// IMMUTA_INTERRUPTED: immuta_stream_interrupt was called;
-/// IMMUTA_E_POOL: there is a record, but every reader descriptor was held until the deadline;
-/// IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged;
-/// IMMUTA_E_TRUNCATED: the record file ends before the record does;
-/// IMMUTA_E_TOO_LARGE: it is larger than max_record_size, as it is stored, as it was appended, or in between;
-/// IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the caller's returned;
-/// IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named;
-/// IMMUTA_E_REPLACED: the files were replaced or rolled back below the position;
-/// IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_FOUND: the
-/// system refused, see the message;
-/// IMMUTA_E_BUSY: another thread is using the stream.
-///
-/// Ownership: the record is the caller's until immuta_record_done, also after the stream and the log are gone.
-///
-/// Threads: one.
-immuta_status immuta_stream_next(immuta_stream *stream,
-                                 int64_t timeout_ns,
-                                 immuta_record *record_out,
-                                 immuta_error *error);
-
-/// Waits for the next records and lends them to the caller, as many as there are within the limits.
-///
-/// The same as immuta_stream_next, with one reader descriptor for all of the records. The call does not wait for more
-/// records when there is one. When a record on the way is bad, the good ones before it are lent, and the next call
-/// fails.
-///
-/// stream:      a stream.
-/// max_records: 1 or more.
-/// max_bytes:   of payloads together, decoded and as stored, 1 or more; the first record is lent even if it alone is
-///              larger.
-/// timeout_ns:  nanoseconds; 0 tries once, negative waits for ever.
-/// batch_out:   the records, for immuta_batch_done.
-/// error:       NULL, or written on failure only; number and offset name the record.
-///
-/// Returns IMMUTA_OK: the stream is now positioned after the last of these records; IMMUTA_E_ARGUMENT: max_records or
-/// max_bytes is 0; else as immuta_stream_next does.
-///
-/// Ownership: the batch is the caller's until immuta_batch_done, also after the stream and the log are gone.
-///
-/// Threads: one.
-immuta_status immuta_stream_next_batch(immuta_stream *stream,
-                                       size_t max_records,
-                                       size_t max_bytes,
-                                       int64_t timeout_ns,
-                                       immuta_batch *batch_out,
-                                       immuta_error *error);
-
-/// Moves a stream, forwards or backwards. This does not affect records on loan.
-///
-/// stream: a stream.
-/// number: of the record that comes next; if it does not exist yet, the stream waits for it. To pass over a bad record:
-///         its number + 1.
-/// error:  NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the stream.
-///
-/// Threads: one.
-immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_error *error);
-
-/// Says which record comes next.
-///
-/// stream:     a stream.
-/// number_out: the number of the record that immuta_stream_next would lend.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the stream.
-///
-/// Threads: one.
-immuta_status immuta_stream_position(immuta_stream *stream, uint64_t *number_out);
-
-/// Ends a wait. The immuta_stream_next or immuta_stream_next_batch that waits now answers IMMUTA_INTERRUPTED, or else
-/// the next one called does. It answers so once, however often immuta_stream_interrupt was called before. The stream
-/// goes on from where it is. Its descriptor for event loops, if it has one, becomes readable.
-///
-/// stream: a stream that is not done before this call returns.
-///
-/// Returns IMMUTA_OK.
-///
-/// Threads: any, signal.
-immuta_status immuta_stream_interrupt(immuta_stream *stream);
-
-/// Releases a stream. Records and batches it lent stay valid until they are done.
-///
-/// stream: a stream that no other thread is using, or NULL. To end another thread's wait: immuta_stream_interrupt,
-///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs, this
-///         call does nothing: the stream remains, to be released later.
-///
-/// Threads: one, and nothing may use the stream afterwards.
-void immuta_stream_done(immuta_stream *stream);
-
-/// Gives the descriptor to poll for a stream: for poll, select, epoll, or any loop built on them. It becomes readable
-/// after immuta_stream_poll_arm, and has a meaning only then:
-///
-///   for each stream:   get the descriptor, add it to the loop for reading
-///   forever:           immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT
-///                      immuta_stream_poll_arm; IMMUTA_READY: back to next at once
-///                      wait in the loop until the descriptor is readable
-///
-/// In a log that is open for writing, the thread that appends makes the descriptor readable. A read-only log starts one
-/// thread at the first call of this function, with all signals blocked. That thread waits for all streams of the log;
-/// immuta_shutdown ends it.
-///
-/// stream: a stream.
-/// fd_out: the descriptor, the same one each time. It belongs to the stream, is close-on-exec and 3 or above. The
-///         caller only polls it: no read, no write, no close.
-/// error:  NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is available; IMMUTA_E_NO_MEMORY;
-/// IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: the kernel or a sandbox refuses such descriptors; IMMUTA_E_CLOSED: the log was
-/// shut down before the first call; IMMUTA_E_BUSY: another thread is using the stream.
-///
-/// Ownership: immuta_stream_done closes the descriptor; take the descriptor out of the loop before.
-///
-/// Threads: one. The descriptor itself may be polled by any thread at any time.
-immuta_status immuta_stream_poll_fd(immuta_stream *stream,
-                                    int *fd_out,
-                                    immuta_error *error);
-
-/// Asks for one signal on the descriptor of a stream. The descriptor is unreadable after this call, until there is a
-/// reason to call immuta_stream_next. Then it stays readable until the stream is armed again. Reasons are the record at
-/// the position of the stream, an interrupt, the end of the log, and an error to report. If there was a
-/// reason before this call, it is not missed: the answer is IMMUTA_READY.
-///
-/// A readable descriptor is an invitation, not a promise: immuta_stream_next may still answer IMMUTA_TIMEOUT. After
-/// any other call on the stream (next, next_batch, seek) arm it again before waiting. IMMUTA_E_POOL is no reason to
-/// wait here: there is a record, give back others first.
-///
-/// stream: a stream.
-/// error:  NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK: armed, wait for the descriptor;
-/// IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
-/// (IMMUTA_E_CLOSED) or an error;
-/// IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor yet, and none
-/// is available;
-/// IMMUTA_E_BUSY: another thread is using the stream.
-///
-/// Threads: one.
-immuta_status immuta_stream_poll_arm(immuta_stream *stream, immuta_error *error);
-
-/// Gives a record back. Its descriptor is free for other records at once; its data must not be touched any more.
-///
-/// record: a record, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_HANDLE: the token is stale (a copy of this record was done) or never was one, nothing
-/// changed.
-///
-/// Threads: any; also others than the stream's.
-immuta_status immuta_record_done(immuta_record *record);
-
-/// Gives a batch back, with all its records.
-///
-/// batch: a batch, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
-///
-/// Returns IMMUTA_OK; IMMUTA_E_HANDLE: the token is stale (a copy of this batch was done) or never was one, nothing
-/// changed.
-///
-/// Threads: any; also others than the stream's.
-immuta_status immuta_batch_done(immuta_batch *batch);
-
-/// Checks every byte of a namespace as it is stored, and changes nothing. Payloads are not decoded.
-///
-/// A fault in the records is a result, not a failure of the check. The answer is IMMUTA_OK then, and
-/// report_out->finding says what was found: IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED, IMMUTA_E_LAYOUT or
-/// IMMUTA_E_AMBIGUOUS. The namespace may be open elsewhere; the check covers what is committed when it begins.
-///
-/// directory:   path of the log.
-/// name:        of the namespace.
-/// options:     how the files are read (engine, largest record) and the codecs, of which the ids are compared; copied;
-///              NULL for defaults.
-/// progress:    called now and then; may be NULL.
-/// user:        passed to it.
-/// report_out:  what was found.
-/// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only.
-///
-/// Returns IMMUTA_OK: everything was checked, look at report_out->finding;
-/// IMMUTA_E_NAME: the name is illegal;
-/// IMMUTA_E_NOT_FOUND: there is no such namespace;
-/// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records against;
-/// IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED: as immuta_open, other codecs than the log's;
-/// IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be read;
-/// IMMUTA_E_REPLACED: the files were replaced during the call;
-/// IMMUTA_E_CANCELLED: progress said so;
-/// IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: any.
-immuta_status immuta_verify(const char *directory,
-                            const char *name,
-                            const immuta_options *options,
-                            immuta_progress_fn progress,
-                            void *user,
-                            immuta_report *report_out,
-                            size_t report_size,
-                            immuta_error *error);
-
-/// Mends a namespace that immuta_open refuses, or one with damaged records. Without IMMUTA_REPAIR_APPLY it only says
-/// what it would do, and changes nothing.
-///
-/// Nothing that may be of use is deleted. Copies are made before anything is changed. The records of NAME.log that will
-/// be quarantined and what will be cut off after the others go to one NAME.salvage-K. NAME.idx goes to NAME.idx.bad-K,
-/// and a NAME.wal that was used goes to NAME.wal.bad-K. Not copied: zeros after the records, the count, size words that
-/// are proven wrong, and damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done:
-/// a wrong size word or count is corrected, where the index file proves the right one;
-/// a damaged entry whose record fits between its neighbours is made again, as adopted;
-/// a damaged record is quarantined: its place stays, reading it answers IMMUTA_E_CORRUPT from then on, with verify_reads
-/// off, too, and immuta_verify counts it;
-/// a damaged record that NAME.wal still has is written again;
-/// records that are missing beyond what verifies are quarantined, if later records prove where they belong, else the
-/// log ends there. So after a power failure in fast mode a repair leaves more than an opening, and not a clean prefix;
-/// records that a program without NAME.idx appended are indexed, where their sizes lead to the end: releases of the Go
-/// original with an 8-byte header, and those with a 16-byte one, which write over the size of the first record;
-/// an index file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to
-/// the end of that file.
-/// A namespace without a fault is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening would report
-/// it. The files that a repair makes have the owner, group and mode of NAME.log, so root may run it for the owner.
-/// Afterwards the namespace is closed cleanly. A repair that was interrupted, at whatever point, can be run again.
-///
-/// directory:   path of the log.
-/// name:        of the namespace; no process may have it open for writing.
-/// options:     the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
-/// flags:       IMMUTA_REPAIR_*, combined with |.
-/// progress:    called now and then with records checked; may be NULL. Nothing is changed before the last call.
-/// user:        passed to it.
-/// report_out:  what was found, and what was or would be done. Where opening is enough, the report is that of opening.
-///              Else outcome is IMMUTA_OUTCOME_REPAIRED, or without IMMUTA_REPAIR_APPLY IMMUTA_OUTCOME_DAMAGED;
-///              finding: why opening refuses, IMMUTA_E_CORRUPT for damage that opening does not look at; count: records
-///              that remain; header_count: those that the count in NAME.log, or its checkpoint if that is more, claims;
-///              recovered: found good beyond the checkpoint; adopted: entries made; trimmed_bytes: copied to
-///              NAME.salvage-K; bad_records: in quarantine; first_bad_number, first_bad_offset: the first damage;
-///              salvage: path of the first copy.
-/// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only. Nothing was changed, unless the code says that the system refused:
-///              then the repair can be run again.
-///
-/// Returns IMMUTA_OK: look at report_out;
-/// IMMUTA_E_NAME: the name is illegal;
-/// IMMUTA_E_ARGUMENT: flags or options are out of bounds;
-/// IMMUTA_E_NOT_FOUND: there is no such namespace;
-/// IMMUTA_E_LOCKED: a writer has it open, or a process holds a read lock on its record file, which the message says;
-/// IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy helps;
-/// IMMUTA_E_CORRUPT, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one record to begin with, or
-/// IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has; IMMUTA_E_AMBIGUOUS also: only a count claims empty
-/// records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is not set to believe it;
-/// IMMUTA_E_TRUNCATED: NAME.log was cut off from outside the library during the call;
-/// IMMUTA_E_LAYOUT: a file of another layout without a NAME.idx of its own, for immuta_import;
-/// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_REPLACED:
-/// as immuta_open;
-/// IMMUTA_E_EXISTS: too many copies of one name; remove some;
-/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new index file. This is checked before anything is made,
-/// without IMMUTA_REPAIR_APPLY, too;
-/// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
-/// IMMUTA_E_CANCELLED: progress said so;
-/// IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: any.
-immuta_status immuta_repair(const char *directory,
-                            const char *name,
-                            const immuta_options *options,
-                            uint32_t flags,
-                            immuta_progress_fn progress,
-                            void *user,
-                            immuta_report *report_out,
-                            size_t report_size,
-                            immuta_error *error);
-
-/// Makes a new namespace from a record file of any layout that the original Go library ever wrote. The layouts have a
-/// 16-byte header (count, offset of the last record), an 8-byte one (count), which is also this library's, or none.
-///
-/// The file is only read, and not locked. The caller must see to it that no process writes the file meanwhile; this is
-/// checked. The layout is the one that the file fits exactly; it is never guessed. The records are indexed as adopted:
-/// without a time, with a checksum from now on. The namespace exists as a whole, closed cleanly, or not at all.
-///
-/// source_file: path of the file, which must be a regular one; its name must be UTF-8.
-/// directory:   path of the log; created, with those above it, where it is missing.
-/// name:        of the namespace; there must be no file of it.
-/// options:     the engine, and the codecs the records went through; copied; NULL for defaults. If codecs are named,
-///              every record is decoded once to make sure, under max_record_size, and the chain is recorded. If none is
-///              named, the chain stays unknown until the first append, as in any adopted log.
-/// progress:    called now and then with bytes read, each counted twice: copied, and compared; what follows, decoding and
-///              indexing, is reported with done equal to total; may be NULL.
-/// user:        passed to it.
-/// report_out:  outcome is IMMUTA_OUTCOME_ADOPTED; count, header_count and adopted are the records imported.
-/// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only; number and offset are those in the source file.
-///
-/// Returns IMMUTA_OK;
-/// IMMUTA_E_NAME: the name is illegal;
-/// IMMUTA_E_ARGUMENT: options are out of bounds, source_file has no file name, or one that is not UTF-8;
-/// IMMUTA_E_NOT_FOUND: there is no such source file;
-/// IMMUTA_E_NOT_REGULAR: it is no regular file (symbolic links are not followed), or the directory is none;
-/// IMMUTA_E_LAYOUT: it fits no layout, or two; the message names them;
-/// IMMUTA_E_TRUNCATED: it fits one up to a record that is cut off;
-/// IMMUTA_E_AMBIGUOUS: it ends in zeros that may or may not be empty records, or has empty records in a hole. The file
-/// holds nothing of records in a hole; a copy without holes has them;
-/// IMMUTA_E_CORRUPT: its size words lead elsewhere than its count says, or it changed during the call;
-/// IMMUTA_E_EXISTS: there is a file of the namespace;
-/// IMMUTA_E_LOCKED: another opener or import is making the namespace right now;
-/// IMMUTA_E_CODEC_FAILED, IMMUTA_E_TOO_LARGE: a record is not what the codecs make, or is too large;
-/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: as immuta_open;
-/// IMMUTA_E_NO_SPACE, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
-/// IMMUTA_E_CANCELLED: progress said so;
-/// IMMUTA_E_BUSY: another thread is using the options.
-///
-/// Threads: any.
-immuta_status immuta_import(const char *source_file,
-                            const char *directory,
-                            const char *name,
-                            const immuta_options *options,
-                            immuta_progress_fn progress,
-                            void *user,
-                            immuta_report *report_out,
-                            size_t report_size,
-                            immuta_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -54,23 +54,24 @@ pub type immuta_read_fn =
 /// appended_out: may be NULL.
 /// error:        NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK;
-/// IMMUTA_E_NAMESPACE: no such namespace;
-/// IMMUTA_E_READ_ONLY: the log was opened read-only;
-/// IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or the log
-/// would be larger than 2^47 bytes;
-/// IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned;
-/// IMMUTA_E_CORRUPT: the index file no longer says which codecs an adopted log has;
-/// IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append succeeds once
-/// there is;
-/// IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the system refused
-/// memory, a mapping, a thread or to make room, see the message; nothing was written;
-/// IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. If it failed while
-/// this append was in flight, the message says that the record may or may not be there then;
-/// IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed from outside the
-/// library. The namespace is poisoned now; the message says whether the record may be there. Or the system did not say
-/// whether the files are in place, or making room failed, and nothing changed (see immuta_stats.poisoned).
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_READ_ONLY: the log was opened read-only
+///         IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or
+///             the log would be larger than 2^47 bytes
+///         IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned
+///         IMMUTA_E_CORRUPT: the index file no longer says which codecs an adopted log has
+///         IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append
+///             succeeds once there is
+///         IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the
+///             system refused memory, a mapping, a thread or to make room, see the message; nothing was written
+///         IMMUTA_E_CLOSED: the log was shut down
+///         IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. If it
+///             failed while this append was in flight, the message says that the record may or may not be there then
+///         IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed from
+///             outside the library. The namespace is poisoned now; the message says whether the record may be there. Or
+///             the system did not say whether the files are in place, or making room failed, and nothing changed (see
+///             immuta_stats.poisoned).
 ///
 /// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
 /// otherwise.
@@ -130,8 +131,9 @@ pub unsafe extern "C" fn immuta_appendv(
 /// appended_out: may be NULL.
 /// error:        NULL, or written on failure only.
 ///
-/// Returns what immuta_append returns; IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN
-/// for a lower one), or claimed more bytes than the buffer has.
+/// Returns what immuta_append returns
+///         IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN for a lower one), or
+///             claimed more bytes than the buffer has.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -235,7 +237,8 @@ pub unsafe extern "C" fn immuta_append_packed(
 /// appended_out: may be NULL.
 /// error:        NULL, or written on failure only.
 ///
-/// Returns what immuta_append returns; IMMUTA_E_CONFLICT: the next record has another number, given in error->number.
+/// Returns what immuta_append returns
+///         IMMUTA_E_CONFLICT: the next record has another number, given in error->number.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

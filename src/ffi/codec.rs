@@ -82,8 +82,10 @@ const _: () = assert!(size_of::<immuta_codec_vtable>() == 56);
 /// codec_out: the codec, for immuta_codec_free.
 /// error:     NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level; IMMUTA_E_UNSUPPORTED: this
-/// library was built without this kind; IMMUTA_E_NO_MEMORY.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level
+///         IMMUTA_E_UNSUPPORTED: this library was built without this kind
+///         IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
 #[unsafe(no_mangle)]
@@ -110,8 +112,10 @@ pub unsafe extern "C" fn immuta_codec_builtin(
 /// codec_out: the codec, for immuta_codec_free.
 /// error:     NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: encode or decode is NULL, or the id, the name or struct_size is out of bounds;
-/// IMMUTA_E_VERSION: struct_size is that of a newer header; IMMUTA_E_NO_MEMORY.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: encode or decode is NULL, or the id, the name or struct_size is out of bounds
+///         IMMUTA_E_VERSION: struct_size is that of a newer header
+///         IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. destroy is called exactly once if this function could
 /// read the vtable, which is whenever vtable is not NULL and struct_size not too small. If this function fails, destroy
@@ -150,7 +154,9 @@ pub unsafe extern "C" fn immuta_codec_custom(
 /// codec_out: the codec, for immuta_codec_free.
 /// error:     NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: the id or the name is out of bounds; IMMUTA_E_NO_MEMORY.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: the id or the name is out of bounds
+///         IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
 #[unsafe(no_mangle)]

@@ -154,8 +154,10 @@ const _: () = {
 /// stats_size: sizeof(immuta_stats), 1 or more bytes.
 /// error:      NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_IO,
-/// IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: read-only, NAME.idx cannot be read.
+/// Returns IMMUTA_OK, also after immuta_shutdown
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: read-only, NAME.idx cannot be
+///             read.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -184,7 +186,8 @@ pub unsafe extern "C" fn immuta_stats_get(
 /// report_size: sizeof(immuta_report), 1 or more bytes.
 /// error:       NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -215,8 +218,10 @@ pub unsafe extern "C" fn immuta_report_get(
 /// size_out: size of the path in bytes, without the NUL; may be NULL.
 /// error:    NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK, also after immuta_shutdown; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer
-/// is too small, nothing was written; IMMUTA_E_NO_MEMORY: the system refused memory.
+/// Returns IMMUTA_OK, also after immuta_shutdown
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_ARGUMENT: the buffer is too small, nothing was written
+///         IMMUTA_E_NO_MEMORY: the system refused memory.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

@@ -41,31 +41,34 @@ impl Opaque for immuta_log {
 /// log_out:   the log, for immuta_close.
 /// error:     NULL, or written on failure only; ns says which namespace.
 ///
-/// Returns IMMUTA_OK;
-/// IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file, which the message says;
-/// IMMUTA_E_ARGUMENT: the path is empty, or it or a name is longer than the system takes;
-/// IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet;
-/// also: the directory, or a file, was removed during the call;
-/// IMMUTA_E_REPLACED: the files were replaced during the call; open them again;
-/// IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the index file
-/// cannot be read to find out; or the record file is shorter than its count, and the journal goes on after it, or the
-/// index file cannot be read;
-/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only;
-/// IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file;
-/// IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them; or the file
-/// system, the kernel or a sandbox does not know a call that is needed;
-/// IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused;
-/// IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all: they would
-/// be indexed in memory. If the log is opened for writing once, they are indexed on disk;
-/// IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what verifies is
-/// served);
-/// IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be, what
-/// this library can write; IMMUTA_E_LAYOUT with error->offset 8: a program that writes a 16-byte header has appended to
-/// this log, and immuta_repair brings every record back;
-/// IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named (immuta_options_add_codec); if
-/// one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED;
-/// IMMUTA_E_EXISTS: too many files were set aside as NAME.salvage-K, NAME.idx.bad-K or NAME.wal.bad-K; remove some;
-/// IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file,
+///             which the message says
+///         IMMUTA_E_ARGUMENT: the path is empty, or it or a name is longer than the system takes
+///         IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet; also:
+///             the directory, or a file, was removed during the call
+///         IMMUTA_E_REPLACED: the files were replaced during the call; open them again
+///         IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the
+///             index file cannot be read to find out; or the record file is shorter than its count, and the journal
+///             goes on after it, or the index file cannot be read
+///         IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only
+///         IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file
+///         IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them;
+///             or the file system, the kernel or a sandbox does not know a call that is needed
+///         IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused
+///         IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all:
+///             they would be indexed in memory. If the log is opened for writing once, they are indexed on disk
+///         IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what
+///             verifies is served)
+///         IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not
+///             be, what this library can write
+///         IMMUTA_E_LAYOUT with error->offset 8: a program that writes a 16-byte header has appended to this log,
+///             and immuta_repair brings every record back
+///         IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named
+///             (immuta_options_add_codec); if one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED
+///         IMMUTA_E_EXISTS: too many files were set aside as NAME.salvage-K, NAME.idx.bad-K or NAME.wal.bad-K;
+///             remove some
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Ownership: the log is the caller's until immuta_close. Threads: any.
 #[unsafe(no_mangle)]
@@ -92,10 +95,11 @@ pub unsafe extern "C" fn immuta_open(
 /// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
 /// error: NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log
-/// was removed, moved or closed from outside the library, which the message says; the next
-/// writer to open the log recovers it; IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be
-/// written: every record is on the device, and the next writer recovers the records.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log was removed, moved
+///             or closed from outside the library, which the message says; the next writer to open the log recovers it
+///         IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written: every record is on
+///             the device, and the next writer recovers the records.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -114,7 +118,8 @@ pub unsafe extern "C" fn immuta_shutdown(log: *mut immuta_log, error: *mut immut
 ///        then this. The log is released whatever the answer is.
 /// error: NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; else what immuta_shutdown answers.
+/// Returns IMMUTA_OK
+///         else what immuta_shutdown answers.
 ///
 /// Threads: one, and nothing may use the log afterwards.
 #[unsafe(no_mangle)]
@@ -137,11 +142,15 @@ pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, error: *mut immuta_e
 /// ns:    number of the namespace.
 /// error: NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
-/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a
-/// file of the log was removed, moved or closed from outside the library, which the message says; the namespace takes
-/// no more appends until the log is opened again; IMMUTA_E_NO_SPACE: the file size limit of the process is below what
-/// is to be written: the records are on the device, the next flush counts them (immuta_stats.durable_count).
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_READ_ONLY: the log was opened read-only
+///         IMMUTA_E_CLOSED: it was shut down
+///         IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a file of the log was
+///             removed, moved or closed from outside the library, which the message says; the namespace takes no more
+///             appends until the log is opened again
+///         IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written: the records are on
+///             the device, the next flush counts them (immuta_stats.durable_count).
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

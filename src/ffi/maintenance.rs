@@ -57,15 +57,16 @@ fn goes_on(progress: immuta_progress_fn, user: *mut c_void, done: u64, total: u6
 /// report_size: sizeof(immuta_report), 1 or more bytes.
 /// error:       NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK: everything was checked, look at report_out->finding;
-/// IMMUTA_E_NAME: the name is illegal;
-/// IMMUTA_E_NOT_FOUND: there is no such namespace;
-/// IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records against;
-/// IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED: as immuta_open, other codecs than the log's;
-/// IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be read;
-/// IMMUTA_E_REPLACED: the files were replaced during the call;
-/// IMMUTA_E_CANCELLED: progress said so;
-/// IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK: everything was checked, look at report_out->finding
+///         IMMUTA_E_NAME: the name is illegal
+///         IMMUTA_E_NOT_FOUND: there is no such namespace
+///         IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records against
+///         IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED: as immuta_open, other codecs than the log's
+///         IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be
+///             read
+///         IMMUTA_E_REPLACED: the files were replaced during the call
+///         IMMUTA_E_CANCELLED: progress said so
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -131,25 +132,28 @@ pub unsafe extern "C" fn immuta_verify(
 /// error:       NULL, or written on failure only. Nothing was changed, unless the code says that the system refused:
 ///              then the repair can be run again.
 ///
-/// Returns IMMUTA_OK: look at report_out;
-/// IMMUTA_E_NAME: the name is illegal;
-/// IMMUTA_E_ARGUMENT: flags or options are out of bounds;
-/// IMMUTA_E_NOT_FOUND: there is no such namespace;
-/// IMMUTA_E_LOCKED: a writer has it open, or a process holds a read lock on its record file, which the message says;
-/// IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy helps;
-/// IMMUTA_E_CORRUPT, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one record to begin with, or
-/// IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has; IMMUTA_E_AMBIGUOUS also: only a count claims empty
-/// records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is not set to believe it;
-/// IMMUTA_E_TRUNCATED: NAME.log was cut off from outside the library during the call;
-/// IMMUTA_E_LAYOUT: a file of another layout without a NAME.idx of its own, for immuta_import;
-/// IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_REPLACED:
-/// as immuta_open;
-/// IMMUTA_E_EXISTS: too many copies of one name; remove some;
-/// IMMUTA_E_NO_SPACE: there is no room for the copies and the new index file. This is checked before anything is made,
-/// without IMMUTA_REPAIR_APPLY, too;
-/// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
-/// IMMUTA_E_CANCELLED: progress said so;
-/// IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK: look at report_out
+///         IMMUTA_E_NAME: the name is illegal
+///         IMMUTA_E_ARGUMENT: flags or options are out of bounds
+///         IMMUTA_E_NOT_FOUND: there is no such namespace
+///         IMMUTA_E_LOCKED: a writer has it open, or a process holds a read lock on its record file, which the
+///             message says
+///         IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy
+///             helps
+///         IMMUTA_E_CORRUPT, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one record to
+///             begin with, or IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has
+///         IMMUTA_E_AMBIGUOUS also: only a count claims empty records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is
+///             not set to believe it
+///         IMMUTA_E_TRUNCATED: NAME.log was cut off from outside the library during the call
+///         IMMUTA_E_LAYOUT: a file of another layout without a NAME.idx of its own, for immuta_import
+///         IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION,
+///             IMMUTA_E_READ_ONLY, IMMUTA_E_REPLACED: as immuta_open
+///         IMMUTA_E_EXISTS: too many copies of one name; remove some
+///         IMMUTA_E_NO_SPACE: there is no room for the copies and the new index file. This is checked before
+///             anything is made, without IMMUTA_REPAIR_APPLY, too
+///         IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused
+///         IMMUTA_E_CANCELLED: progress said so
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -202,23 +206,23 @@ pub unsafe extern "C" fn immuta_repair(
 /// report_size: sizeof(immuta_report), 1 or more bytes.
 /// error:       NULL, or written on failure only; number and offset are those in the source file.
 ///
-/// Returns IMMUTA_OK;
-/// IMMUTA_E_NAME: the name is illegal;
-/// IMMUTA_E_ARGUMENT: options are out of bounds, source_file has no file name, or one that is not UTF-8;
-/// IMMUTA_E_NOT_FOUND: there is no such source file;
-/// IMMUTA_E_NOT_REGULAR: it is no regular file (symbolic links are not followed), or the directory is none;
-/// IMMUTA_E_LAYOUT: it fits no layout, or two; the message names them;
-/// IMMUTA_E_TRUNCATED: it fits one up to a record that is cut off;
-/// IMMUTA_E_AMBIGUOUS: it ends in zeros that may or may not be empty records, or has empty records in a hole. The file
-/// holds nothing of records in a hole; a copy without holes has them;
-/// IMMUTA_E_CORRUPT: its size words lead elsewhere than its count says, or it changed during the call;
-/// IMMUTA_E_EXISTS: there is a file of the namespace;
-/// IMMUTA_E_LOCKED: another opener or import is making the namespace right now;
-/// IMMUTA_E_CODEC_FAILED, IMMUTA_E_TOO_LARGE: a record is not what the codecs make, or is too large;
-/// IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: as immuta_open;
-/// IMMUTA_E_NO_SPACE, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused;
-/// IMMUTA_E_CANCELLED: progress said so;
-/// IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAME: the name is illegal
+///         IMMUTA_E_ARGUMENT: options are out of bounds, source_file has no file name, or one that is not UTF-8
+///         IMMUTA_E_NOT_FOUND: there is no such source file
+///         IMMUTA_E_NOT_REGULAR: it is no regular file (symbolic links are not followed), or the directory is none
+///         IMMUTA_E_LAYOUT: it fits no layout, or two; the message names them
+///         IMMUTA_E_TRUNCATED: it fits one up to a record that is cut off
+///         IMMUTA_E_AMBIGUOUS: it ends in zeros that may or may not be empty records, or has empty records in a
+///             hole. The file holds nothing of records in a hole; a copy without holes has them
+///         IMMUTA_E_CORRUPT: its size words lead elsewhere than its count says, or it changed during the call
+///         IMMUTA_E_EXISTS: there is a file of the namespace
+///         IMMUTA_E_LOCKED: another opener or import is making the namespace right now
+///         IMMUTA_E_CODEC_FAILED, IMMUTA_E_TOO_LARGE: a record is not what the codecs make, or is too large
+///         IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: as immuta_open
+///         IMMUTA_E_NO_SPACE, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused
+///         IMMUTA_E_CANCELLED: progress said so
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

@@ -57,6 +57,37 @@
 //!           and immuta_report may grow at the end. The caller passes sizeof, the library fills what fits and zeroes
 //!           the rest, so that either side may be the newer one.
 //! Unloading The shared library stays loaded until the process ends; dlclose does nothing.
+//!
+//! The way of the main objects:
+//!
+//!   write    immuta_options_new, immuta_options_add_namespace, ...
+//!            immuta_open(directory, options, &log, &error), immuta_options_free
+//!            immuta_append(log, ns, data, size, &appended, &error), ...
+//!            immuta_sync(log, ns, &error) where a record must survive a power failure now
+//!            immuta_close(log, &error)
+//!
+//!   read     immuta_stream_open(log, ns, start, &stream, &error)
+//!            immuta_stream_next(stream, timeout_ns, &record, &error): use record.data and record.size
+//!            immuta_record_done(&record), then the next one
+//!            immuta_stream_done(stream)
+//!            immuta_close(log, &error)
+//!
+//!   batch    immuta_txn_begin(log, ns, &txn, &error)
+//!            immuta_txn_append(txn, data, size, &error), ...
+//!            immuta_txn_commit(txn, &appended, &error) or immuta_txn_rollback(txn)
+//!
+//! Caveats:
+//!
+//!   SIGBUS     With the mapping engine the host may get SIGBUS where another program cuts a file of an open log, where the
+//!              device fails, or where a full disk meets a reflinked open log. IMMUTA_IO_SYSCALL never maps a file.
+//!   Fast mode  A power failure loses at most what was appended since the last completed flush: about a second unless
+//!              set otherwise. A kill of the process loses nothing. Durable mode loses nothing in either case.
+//!   Readers    A stream lends records from a bounded pool. A thread that holds all readers of a namespace and waits for
+//!              another record waits for itself: set a deadline, or give records back first.
+//!   Fork       Objects of the parent cannot be used in a child; see Fork above.
+//!   Callbacks  An exception, a longjmp or pthread_exit out of a callback ends the process or is undefined.
+//!   Network    The files belong on a local file system. One machine alone may use NFS, SMB or FUSE; the promises are
+//!              then those of that file system. docs/operations.md says more.
 //! ```
 // The lines above are the first page of include/immuta.h, and the documentation of the exported functions is the
 // rest: c-tests/header generates the header from these files. They are written for readers of C.

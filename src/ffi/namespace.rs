@@ -21,8 +21,11 @@ use std::ptr::null_mut;
 /// ns_out: its number.
 /// error:  NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: the log has this namespace open;
-/// IMMUTA_E_CLOSED: the log was shut down; else what immuta_open answers for this namespace.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAME: the name is illegal
+///         IMMUTA_E_EXISTS: the log has this namespace open
+///         IMMUTA_E_CLOSED: the log was shut down
+///         else what immuta_open answers for this namespace.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -72,11 +75,12 @@ pub type immuta_found_fn = Option<
 /// user:      passed to it.
 /// error:     NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK;
-/// IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be read;
-/// IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: the system refused;
-/// IMMUTA_E_CANCELLED: found said so;
-/// IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be
+///             read
+///         IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: the system refused
+///         IMMUTA_E_CANCELLED: found said so
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -115,7 +119,8 @@ pub unsafe extern "C" fn immuta_namespace_scan(
 /// ns_out: its number.
 /// error:  NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: the log has no namespace of this name open.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: the log has no namespace of this name open.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -161,8 +166,9 @@ pub unsafe extern "C" fn immuta_namespace_count(log: *mut immuta_log) -> u32 {
 /// capacity: of the buffer, in bytes; 201 is always enough.
 /// error:    NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_ARGUMENT: the buffer is too small, nothing was
-/// written.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_ARGUMENT: the buffer is too small, nothing was written.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

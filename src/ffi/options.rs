@@ -79,8 +79,11 @@ pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAME: the name is illegal; IMMUTA_E_EXISTS: it was added before; IMMUTA_E_NO_MEMORY;
-/// IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAME: the name is illegal
+///         IMMUTA_E_EXISTS: it was added before
+///         IMMUTA_E_NO_MEMORY
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -99,7 +102,9 @@ pub unsafe extern "C" fn immuta_options_add_namespace(
 /// options: options.
 /// count:   1 to 4096; 5 unless set.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: count is out of bounds; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: count is out of bounds
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -126,7 +131,9 @@ pub unsafe extern "C" fn immuta_options_set_reader_count(options: *mut immuta_op
 /// options: options.
 /// on:      1 fast, 0 durable; 1 unless set.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: neither 0 nor 1
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -145,7 +152,9 @@ pub unsafe extern "C" fn immuta_options_set_fast_write(options: *mut immuta_opti
 /// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (The writer still flushes by size, with
 ///              immuta_sync and at the close.)
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: negative; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: negative
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -168,7 +177,8 @@ pub unsafe extern "C" fn immuta_options_set_flush_interval(
 /// options: options.
 /// bytes:   of records; 0 unless set: not by size. (The writer still flushes at least every GiB.)
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -187,7 +197,9 @@ pub unsafe extern "C" fn immuta_options_set_flush_bytes(options: *mut immuta_opt
 /// options: options.
 /// bytes:   1 to 2^47 - 1; 64 MiB unless set.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: out of bounds; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: out of bounds
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -212,7 +224,9 @@ pub unsafe extern "C" fn immuta_options_set_max_record_size(options: *mut immuta
 /// options: options.
 /// bytes:   65536 (64 KiB) to 1073741824 (1 GiB), rounded up to a multiple of 8192; 16 MiB unless set.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: out of bounds; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: out of bounds
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -234,7 +248,9 @@ pub unsafe extern "C" fn immuta_options_set_journal_size(options: *mut immuta_op
 /// options: options.
 /// engine:  IMMUTA_IO_AUTO unless set, IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: none of these; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: none of these
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -263,7 +279,9 @@ pub unsafe extern "C" fn immuta_options_set_io(options: *mut immuta_options, eng
 /// options: options.
 /// on:      1 read-only, 0 for writing; 0 unless set.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: neither 0 nor 1
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -281,7 +299,9 @@ pub unsafe extern "C" fn immuta_options_set_read_only(options: *mut immuta_optio
 /// options: options.
 /// on:      1 checked, 0 not (records then carry IMMUTA_RECORD_UNVERIFIED); 1 unless set.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: neither 0 nor 1; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: neither 0 nor 1
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -305,8 +325,10 @@ pub unsafe extern "C" fn immuta_options_set_verify_reads(options: *mut immuta_op
 /// options: options.
 /// codec:   a codec, of which the options keep hold: the caller may release it.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_ARGUMENT: there are 16 already; IMMUTA_E_NO_MEMORY; IMMUTA_E_BUSY: another thread is
-/// using the options.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_ARGUMENT: there are 16 already
+///         IMMUTA_E_NO_MEMORY
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one; the codec is for any.
 #[unsafe(no_mangle)]
@@ -325,8 +347,9 @@ pub unsafe extern "C" fn immuta_options_add_codec(
 /// options: options.
 /// error:   NULL, or receives the words where a call was refused.
 ///
-/// Returns IMMUTA_OK: none was refused; else the status that the last refused call answered, also when later calls
-/// succeeded; IMMUTA_E_BUSY: another thread is using the options.
+/// Returns IMMUTA_OK: none was refused
+///         else the status that the last refused call answered, also when later calls succeeded
+///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]

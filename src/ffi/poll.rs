@@ -25,9 +25,12 @@ use std::os::fd::AsRawFd;
 ///         caller only polls it: no read, no write, no close.
 /// error:  NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_LIMIT: no descriptor, or no thread, is available; IMMUTA_E_NO_MEMORY;
-/// IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: the kernel or a sandbox refuses such descriptors; IMMUTA_E_CLOSED: the log was
-/// shut down before the first call; IMMUTA_E_BUSY: another thread is using the stream.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_LIMIT: no descriptor, or no thread, is available
+///         IMMUTA_E_NO_MEMORY
+///         IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: the kernel or a sandbox refuses such descriptors
+///         IMMUTA_E_CLOSED: the log was shut down before the first call
+///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Ownership: immuta_stream_done closes the descriptor; take the descriptor out of the loop before.
 ///
@@ -59,12 +62,12 @@ pub unsafe extern "C" fn immuta_stream_poll_fd(
 /// stream: a stream.
 /// error:  NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK: armed, wait for the descriptor;
-/// IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
-/// (IMMUTA_E_CLOSED) or an error;
-/// IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor yet, and none
-/// is available;
-/// IMMUTA_E_BUSY: another thread is using the stream.
+/// Returns IMMUTA_OK: armed, wait for the descriptor
+///         IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
+///             (IMMUTA_E_CLOSED) or an error
+///         IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor
+///             yet, and none is available
+///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]

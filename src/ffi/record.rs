@@ -81,8 +81,8 @@ unsafe impl Send for Rows {}
 ///
 /// record: a record, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_HANDLE: the token is stale (a copy of this record was done) or never was one, nothing
-/// changed.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_HANDLE: the token is stale (a copy of this record was done) or never was one, nothing changed.
 ///
 /// Threads: any; also others than the stream's.
 #[unsafe(no_mangle)]
@@ -101,8 +101,8 @@ pub unsafe extern "C" fn immuta_record_done(record: *mut immuta_record) -> immut
 ///
 /// batch: a batch, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_HANDLE: the token is stale (a copy of this batch was done) or never was one, nothing
-/// changed.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_HANDLE: the token is stale (a copy of this batch was done) or never was one, nothing changed.
 ///
 /// Threads: any; also others than the stream's.
 #[unsafe(no_mangle)]

@@ -55,10 +55,11 @@ pub fn lend<R>(sink: &mut Sink, function: impl FnOnce(*mut immuta_sink) -> R) ->
 /// data: copied; may be NULL when size is 0.
 /// size: in bytes.
 ///
-/// Returns IMMUTA_OK;
-/// IMMUTA_E_TOO_LARGE: the output would be larger than max_record_size; IMMUTA_E_NO_MEMORY: the system refused memory.
-/// After either of the two, the append or the read fails with this status, whatever the codec's function returns;
-/// IMMUTA_E_HANDLE: this is no sink of a function that is running on this thread.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_TOO_LARGE: the output would be larger than max_record_size
+///         IMMUTA_E_NO_MEMORY: the system refused memory. After either of the two, the append or the read fails
+///             with this status, whatever the codec's function returns
+///         IMMUTA_E_HANDLE: this is no sink of a function that is running on this thread.
 ///
 /// Threads: the one of the codec's function.
 #[unsafe(no_mangle)]

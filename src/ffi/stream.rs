@@ -48,8 +48,11 @@ impl Opaque for immuta_stream {
 /// stream_out: the stream, for immuta_stream_done.
 /// error:      NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_NO_MEMORY; read-only also what immuta_stream_next answers for files that cannot be read or were replaced.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_CLOSED: the log was shut down
+///         IMMUTA_E_NO_MEMORY
+///         read-only also what immuta_stream_next answers for files that cannot be read or were replaced.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -78,9 +81,12 @@ pub unsafe extern "C" fn immuta_stream_open(
 /// stream_out: the stream, for immuta_stream_done.
 /// error:      NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_NO_MEMORY; IMMUTA_E_CORRUPT: an index entry on the way is damaged; else what immuta_stream_next answers for
-/// files that cannot be read or were replaced.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_CLOSED: the log was shut down
+///         IMMUTA_E_NO_MEMORY
+///         IMMUTA_E_CORRUPT: an index entry on the way is damaged
+///         else what immuta_stream_next answers for files that cannot be read or were replaced.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -116,20 +122,22 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
 /// record_out: the record, for immuta_record_done.
 /// error:      NULL, or written on failure only; number and offset name the record.
 ///
-/// Returns IMMUTA_OK: the stream is now positioned after this record;
-/// IMMUTA_TIMEOUT: no record before the deadline;
-/// IMMUTA_INTERRUPTED: immuta_stream_interrupt was called;
-/// IMMUTA_E_POOL: there is a record, but every reader descriptor was held until the deadline;
-/// IMMUTA_E_CLOSED: the log was shut down;
-/// IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged;
-/// IMMUTA_E_TRUNCATED: the record file ends before the record does;
-/// IMMUTA_E_TOO_LARGE: it is larger than max_record_size, as it is stored, as it was appended, or in between;
-/// IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the caller's returned;
-/// IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named;
-/// IMMUTA_E_REPLACED: the files were replaced or rolled back below the position;
-/// IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_FOUND: the
-/// system refused, see the message;
-/// IMMUTA_E_BUSY: another thread is using the stream.
+/// Returns IMMUTA_OK: the stream is now positioned after this record
+///         IMMUTA_TIMEOUT: no record before the deadline
+///         IMMUTA_INTERRUPTED: immuta_stream_interrupt was called
+///         IMMUTA_E_POOL: there is a record, but every reader descriptor was held until the deadline
+///         IMMUTA_E_CLOSED: the log was shut down
+///         IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged
+///         IMMUTA_E_TRUNCATED: the record file ends before the record does
+///         IMMUTA_E_TOO_LARGE: it is larger than max_record_size, as it is stored, as it was appended, or in
+///             between
+///         IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the
+///             caller's returned
+///         IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named
+///         IMMUTA_E_REPLACED: the files were replaced or rolled back below the position
+///         IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_UNSUPPORTED,
+///             IMMUTA_E_NOT_FOUND: the system refused, see the message
+///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Ownership: the record is the caller's until immuta_record_done, also after the stream and the log are gone.
 ///
@@ -172,8 +180,9 @@ pub unsafe extern "C" fn immuta_stream_next(
 /// batch_out:   the records, for immuta_batch_done.
 /// error:       NULL, or written on failure only; number and offset name the record.
 ///
-/// Returns IMMUTA_OK: the stream is now positioned after the last of these records; IMMUTA_E_ARGUMENT: max_records or
-/// max_bytes is 0; else as immuta_stream_next does.
+/// Returns IMMUTA_OK: the stream is now positioned after the last of these records
+///         IMMUTA_E_ARGUMENT: max_records or max_bytes is 0
+///         else as immuta_stream_next does.
 ///
 /// Ownership: the batch is the caller's until immuta_batch_done, also after the stream and the log are gone.
 ///
@@ -214,7 +223,8 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
 ///         its number + 1.
 /// error:  NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the stream.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -236,7 +246,8 @@ pub unsafe extern "C" fn immuta_stream_seek(
 /// stream:     a stream.
 /// number_out: the number of the record that immuta_stream_next would lend.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_BUSY: another thread is using the stream.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]

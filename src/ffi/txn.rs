@@ -36,8 +36,11 @@ impl Opaque for immuta_txn {
 /// txn_out: the transaction, for immuta_txn_commit or immuta_txn_rollback.
 /// error:   NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_NAMESPACE: no such namespace; IMMUTA_E_READ_ONLY: the log was opened read-only;
-/// IMMUTA_E_CLOSED: it was shut down; IMMUTA_E_NO_MEMORY.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_NAMESPACE: no such namespace
+///         IMMUTA_E_READ_ONLY: the log was opened read-only
+///         IMMUTA_E_CLOSED: it was shut down
+///         IMMUTA_E_NO_MEMORY.
 ///
 /// Ownership: the transaction is the caller's until commit or rollback takes it back, also after the log is closed.
 ///
@@ -65,8 +68,10 @@ pub unsafe extern "C" fn immuta_txn_begin(
 /// size:  of the payload, in bytes; 0 is a record, too.
 /// error: NULL, or written on failure only.
 ///
-/// Returns IMMUTA_OK; IMMUTA_E_TOO_LARGE: the record is larger than max_record_size; IMMUTA_E_NO_MEMORY: the staged
-/// records need more memory than there is; IMMUTA_E_BUSY: another thread is using the transaction.
+/// Returns IMMUTA_OK
+///         IMMUTA_E_TOO_LARGE: the record is larger than max_record_size
+///         IMMUTA_E_NO_MEMORY: the staged records need more memory than there is
+///         IMMUTA_E_BUSY: another thread is using the transaction.
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
@@ -112,8 +117,9 @@ pub unsafe extern "C" fn immuta_txn_appendv(
 /// appended_out: may be NULL. For a transaction without records the count is 0, and nothing was appended.
 /// error:        NULL, or written on failure only.
 ///
-/// Returns what immuta_append returns; IMMUTA_E_CLOSED: also when the log was closed since; IMMUTA_E_BUSY: another
-/// thread is using the transaction, nothing was changed.
+/// Returns what immuta_append returns
+///         IMMUTA_E_CLOSED: also when the log was closed since
+///         IMMUTA_E_BUSY: another thread is using the transaction, nothing was changed.
 ///
 /// Threads: one, and nothing may use the transaction afterwards.
 #[unsafe(no_mangle)]

@@ -4,28 +4,10 @@
 
 #![allow(clippy::missing_panics_doc, reason = "only tests call it, and an unreadable source fails them")]
 
+mod sections;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-
-/// The files whose items the header shows, in this order.
-const SOURCES: [&str; 16] = [
-    "status",
-    "error",
-    "library",
-    "sink",
-    "codec",
-    "options",
-    "log",
-    "namespace",
-    "figures",
-    "slice",
-    "append",
-    "txn",
-    "stream",
-    "poll",
-    "record",
-    "maintenance",
-];
 
 /// The path of a file, given relative to the directory of the project.
 pub fn project(path: &str) -> PathBuf {
@@ -43,12 +25,13 @@ pub fn generate() -> String {
     config.header = Some(first_page());
     config.after_includes = Some(version_macros());
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for source in SOURCES {
+    for source in sections::sources() {
         builder = builder.with_src(project(&format!("src/ffi/{source}.rs")));
     }
     let mut header = Vec::new();
     builder.generate().expect("cbindgen understands the sources").write(&mut header);
-    polish(&String::from_utf8(header).expect("the header is UTF-8"))
+    let header = polish(&String::from_utf8(header).expect("the header is UTF-8"));
+    sections::arrange(&header)
 }
 
 /// The module documentation of `src/ffi/mod.rs`: what all functions have in common.
