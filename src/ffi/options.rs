@@ -22,12 +22,12 @@ pub struct immuta_options {
 }
 
 impl Opaque for immuta_options {
-    type Body = AtomicRefCell<Body>;
+    type Body = AtomicRefCell<OptionsBody>;
     const MAGIC: u64 = u64::from_le_bytes(*b"imOption");
 }
 
 #[derive(Debug, Default)]
-pub struct Body {
+pub struct OptionsBody {
     options: Options,
     /// The error of the last setter that failed.
     refusal: Option<Error>,
@@ -48,7 +48,7 @@ pub const IMMUTA_IO_SYSCALL: i32 = 2;
 /// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn immuta_options_new() -> *mut immuta_options {
-    contain(|| give(AtomicRefCell::new(Body::default()))).and_then(|options| options).unwrap_or(null_mut())
+    contain(|| give(AtomicRefCell::new(OptionsBody::default()))).and_then(|options| options).unwrap_or(null_mut())
 }
 
 /// Releases options. A log that was opened with them does not need them any more.

@@ -22,7 +22,7 @@ pub struct immuta_stream {
 }
 
 /// A stream: its position, and the interrupter, which can reach the stream while it waits.
-pub struct Body {
+pub struct StreamBody {
     position: AtomicRefCell<Position>,
     interrupter: Interrupter,
 }
@@ -35,7 +35,7 @@ pub struct Position {
 }
 
 impl Opaque for immuta_stream {
-    type Body = Body;
+    type Body = StreamBody;
     const MAGIC: u64 = u64::from_le_bytes(*b"imStream");
 }
 
@@ -296,14 +296,14 @@ pub unsafe extern "C" fn immuta_stream_done(stream: *mut immuta_stream) {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     call.run(|| {
-        if let Taken::Back(body) = call.take(stream, |body: &Body| body.position.try_borrow_mut().is_err())? {
+        if let Taken::Back(body) = call.take(stream, |body: &StreamBody| body.position.try_borrow_mut().is_err())? {
             drop(body);
         }
         Ok(IMMUTA_OK)
     });
 }
 
-impl Body {
+impl StreamBody {
     /// The position. One call at a time has it: another call is refused and does not wait.
     pub fn enter(&self) -> Result<AtomicRefMut<'_, Position>> {
         let busy = |_| {
@@ -318,7 +318,7 @@ impl Body {
 
 fn give_stream(stream: Stream) -> Result<*mut immuta_stream> {
     let interrupter = stream.interrupter();
-    give(Body { interrupter, position: AtomicRefCell::new(Position { stream, slot: first_preferred() }) })
+    give(StreamBody { interrupter, position: AtomicRefCell::new(Position { stream, slot: first_preferred() }) })
 }
 
 /// A record that was read could not be lent: the stream goes back to it, so that nothing is passed over.
