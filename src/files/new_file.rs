@@ -27,12 +27,16 @@ impl NewFile {
         let temporary = temporary_name(name);
         let failed = |error: std::io::Error| Error::os("making", &error).of_file(storage.path(), &temporary);
         remove_if_there(storage, &temporary).map_err(failed)?;
-        let file = storage.create_beside(record, &temporary).map_err(failed)?;
-        if let Err(error) = write(&file).and_then(|()| file.sync().map_err(failed)) {
+        let made = storage.create_beside(record, &temporary).map_err(failed).and_then(|file| {
+            write(&file)?;
+            file.sync().map_err(failed)?;
+            Ok(file)
+        });
+        if made.is_err() {
             // What was written of it may be what fills the disk.
             let _ = storage.remove(&temporary);
-            return Err(error);
         }
+        let file = made?;
         Ok(NewFile { file, temporary })
     }
 
