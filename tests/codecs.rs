@@ -160,3 +160,19 @@ fn a_chain_that_was_recorded_and_is_damaged_is_not_guessed() {
     let error = stream.next(Timeout::Ns(0)).unwrap_err();
     assert_eq!((error.kind, error.number), (ErrorKind::Corrupt, ADOPTED as u64), "{error}");
 }
+
+#[test]
+fn parts_are_encoded_as_one_record_and_a_batch_record_by_record() {
+    let disk = Simulated::new();
+    let log = open(&disk, deflate(), false).unwrap();
+    let (first, second) = (payload(1), payload(2));
+    log.append(0, Payloads::One(&[&first, b"and", &second]), None).unwrap();
+    let appended = log.append(0, Payloads::Each(&[&first, b"", &second]), None).unwrap();
+    assert_eq!((appended.number, appended.count), (1, 3));
+    assert!(appended.stored_size < (first.len() + second.len()) as u64, "{} bytes are stored", appended.stored_size);
+    let mut stream = log.stream(0, 0).unwrap();
+    for expected in [[first.as_slice(), b"and", &second].concat(), first.clone(), Vec::new(), second.clone()] {
+        let Ok(Next::Ready(record)) = stream.next(Timeout::Ns(0)) else { panic!("a record is missing") };
+        assert_eq!(record.data(), expected);
+    }
+}

@@ -50,19 +50,11 @@ impl<const N: usize> Value for [u8; N] {
 }
 
 /// A field: its offset in bytes, and what it holds.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Field<V> {
     offset: usize,
     value: PhantomData<V>,
 }
-
-impl<V> Clone for Field<V> {
-    fn clone(&self) -> Field<V> {
-        *self
-    }
-}
-
-impl<V> Copy for Field<V> {}
 
 impl<V: Value> Field<V> {
     /// The field at `offset`.
@@ -114,6 +106,7 @@ mod tests {
         assert_eq!(bytes, *b"\0\x01\x02\x03\x04\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFFab");
         assert_eq!((NUMBER.get(&bytes), TIME.get(&bytes), ID.get(&bytes)), (0x0403_0201, -2, *b"ab"));
         assert_eq!((ID.offset(), ID.end()), (13, 15));
+        assert_eq!(Field::<u64>::after(NUMBER).offset(), TIME.offset());
     }
 
     #[test]
