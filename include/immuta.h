@@ -610,7 +610,7 @@ typedef struct immuta_appended {
     uint64_t number;
     /// Of its size word in NAME.log, in bytes.
     uint64_t offset;
-    /// Of all payloads together as they are stored, in bytes.
+    /// The stored size of all payloads together, in bytes.
     uint64_t stored_size;
     /// Records appended.
     uint64_t count;
@@ -881,7 +881,7 @@ typedef struct immuta_record {
     const void *data;
     /// Of the payload, in bytes.
     size_t size;
-    /// Of the payload as it is stored, in bytes; the same as size in a log without codecs.
+    /// The stored size of the payload, in bytes; the same as size in a log without codecs.
     uint64_t stored_size;
     /// Counted from 0.
     uint64_t number;
@@ -978,8 +978,7 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
 ///         IMMUTA_E_CLOSED: the log was shut down
 ///         IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged
 ///         IMMUTA_E_TRUNCATED: the record file ends before the record does
-///         IMMUTA_E_TOO_LARGE: it is larger than max_record_size, as it is stored, as it was appended, or in
-///             between
+///         IMMUTA_E_TOO_LARGE: the record is larger than max_record_size, stored, decoded or between two codecs
 ///         IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the
 ///             caller's returned
 ///         IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named
@@ -1242,7 +1241,7 @@ immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
                                   immuta_error *error);
 
 /// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves. Its id is
-/// recorded and compared, and the bytes pass through as they are.
+/// recorded and compared, and the library does not change the bytes.
 ///
 /// id:        0x10000 or more, and the same transformation for ever.
 /// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.

@@ -120,7 +120,7 @@ fn a_loss_of_power_takes_the_chain_only_with_all_records_that_went_through_it() 
 }
 
 #[test]
-fn the_chain_is_written_anew_by_each_writer_until_its_append_is_safe() {
+fn the_chain_is_written_again_by_each_writer_until_its_append_is_safe() {
     // The sync that should make page 3 durable fails: the append is refused, and the page may not be on the disk at
     // all.
     let disk = adopted();

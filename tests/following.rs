@@ -158,7 +158,7 @@ fn a_stream_waits_across_writers() {
 }
 
 #[test]
-fn a_log_without_a_index_file_is_served_and_goes_on_when_a_writer_comes() {
+fn a_log_without_an_index_file_is_served_and_goes_on_when_a_writer_comes() {
     for io in ENGINES {
         let directory = tempfile::tempdir().unwrap();
         let file = [2_u64.to_le_bytes().as_slice(), &5_u64.to_le_bytes(), b"hello", &[0; 8]].concat();

@@ -88,7 +88,7 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario { name: "recover", leave: killed, act: open_and_close },
     Scenario { name: "recover and salvage", leave: with_bytes_behind, act: open_and_close },
     Scenario { name: "adopt", leave: without_index_file, act: open_and_close },
-    Scenario { name: "complete an index file", leave: with_half_a_index_file, act: open_and_close },
+    Scenario { name: "complete an index file", leave: with_half_an_index_file, act: open_and_close },
     Scenario { name: "verify and repair", leave: with_a_damaged_entry, act: verify_and_repair },
     Scenario { name: "import", leave: without_index_file, act: import_it },
 ];
@@ -118,7 +118,7 @@ fn without_index_file(setup: Setup, directory: &Path) {
     fs::remove_file(directory.join("a.idx")).unwrap();
 }
 
-fn with_half_a_index_file(setup: Setup, directory: &Path) {
+fn with_half_an_index_file(setup: Setup, directory: &Path) {
     closed(setup, directory);
     let index = fs::OpenOptions::new().write(true).open(directory.join("a.idx")).unwrap();
     index.set_len(16_384 + 24 * 5).unwrap();

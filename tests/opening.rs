@@ -77,7 +77,7 @@ fn a_foreign_record_file_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_index_file_without_its_records_is_evidence_and_kept() {
+fn an_index_file_without_its_records_is_evidence_and_kept() {
     let image = log_image(&records(&["x", "yy"]), &[], true);
     let damaged: Vec<u8> = image["a.idx"].iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 50)).collect();
     for (what, index) in [("sound", &image["a.idx"]), ("damaged", &damaged), ("foreign", &vec![7; 100])] {
@@ -93,7 +93,7 @@ fn a_index_file_without_its_records_is_evidence_and_kept() {
 }
 
 #[test]
-fn a_record_file_without_a_index_file_is_taken_only_when_it_can_be_nothing_else() {
+fn a_record_file_without_an_index_file_is_taken_only_when_it_can_be_nothing_else() {
     let two = file_of(&records(&["hello", "world!"]));
     let ends_empty = file_of(&records(&["hello", ""]));
     let with_byte_behind = [two.as_slice(), b"."].concat();

@@ -71,7 +71,7 @@ fn what_is_staged_when_a_half_ends_is_written_before_the_other_half_begins() {
 }
 
 #[test]
-fn a_half_begins_anew_only_when_a_checkpoint_covers_what_it_holds() {
+fn a_half_begins_again_only_when_a_checkpoint_covers_what_it_holds() {
     let scene = Scene::open();
     let sent = thirds_of_half(7);
     scene.append_all(&sent[..1]);

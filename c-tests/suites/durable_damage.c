@@ -203,7 +203,7 @@ static void records_are_missed_where_a_journal_knows_them(void) {
   expect_recovered(RECORDS);
 }
 
-static void records_without_a_index_file_go_on_in_the_journal(void) {
+static void records_without_an_index_file_go_on_in_the_journal(void) {
   leave_killed(live);
   for (int thrown_back = 0; thrown_back < 2; thrown_back++) {
     put_back();
@@ -249,7 +249,7 @@ static const check_case cases[] = {
     CASE(a_journal_of_another_log_does_not_count),
     CASE(a_journal_beside_a_closed_log_does_not_count),
     CASE(records_are_missed_where_a_journal_knows_them),
-    CASE(records_without_a_index_file_go_on_in_the_journal),
+    CASE(records_without_an_index_file_go_on_in_the_journal),
     CASE(a_journal_with_one_checkpoint_damaged_counts_if_it_continues),
 };
 

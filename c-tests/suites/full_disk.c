@@ -72,7 +72,7 @@ static void with_damaged_index_file(void) {
   check_patch_file(check_path("a.idx"), 0, "damage", 6);
 }
 
-static void with_half_a_index_file(void) {
+static void with_half_an_index_file(void) {
   closed();
   CHECK(truncate(check_path("a.idx"), IDX_HEADER + RECORDS_LEFT / 2 * IDX_ENTRY) == 0);
 }
@@ -169,15 +169,15 @@ static void try_with_little_room(void (*leave)(void), immuta_status (*act)(void)
 }
 
 static void bytes_behind_the_records_wait_for_room_to_be_kept(void) { try_with_little_room(closed_with_bytes_behind, open_fast); }
-static void records_without_a_index_file_wait_for_one(void) { try_with_little_room(without_index_file, open_fast); }
+static void records_without_an_index_file_wait_for_one(void) { try_with_little_room(without_index_file, open_fast); }
 static void a_damaged_index_file_waits_for_another(void) { try_with_little_room(with_damaged_index_file, open_fast); }
-static void entries_cut_off_wait_for_room(void) { try_with_little_room(with_half_a_index_file, open_fast); }
+static void entries_cut_off_wait_for_room(void) { try_with_little_room(with_half_an_index_file, open_fast); }
 static void a_journal_waits_for_room(void) { try_with_little_room(closed, open_durable); }
 static void what_a_crash_left_waits_for_a_journal(void) { try_with_little_room(killed, open_durable); }
 static void a_replay_waits_for_another_journal(void) { try_with_little_room(killed_durable, open_durable); }
-static void a_index_file_waits_for_its_journal(void) { try_with_little_room(with_damaged_index_file, open_durable); }
+static void an_index_file_waits_for_its_journal(void) { try_with_little_room(with_damaged_index_file, open_durable); }
 static void a_repair_waits_for_room(void) { try_with_little_room(with_a_damaged_count, repair); }
-static void a_repair_of_a_index_file_waits_for_room(void) { try_with_little_room(with_damaged_index_file, repair); }
+static void a_repair_of_an_index_file_waits_for_room(void) { try_with_little_room(with_damaged_index_file, repair); }
 static void an_import_waits_for_room(void) { try_with_little_room(nothing, import); }
 
 /* Calls that have their room already need no more: sync, close, opening a closed or killed log. */
@@ -221,15 +221,15 @@ static void what_a_crash_left_is_recovered_without_room(void) {
 
 static const check_case cases[] = {
     CASE(bytes_behind_the_records_wait_for_room_to_be_kept),
-    CASE(records_without_a_index_file_wait_for_one),
+    CASE(records_without_an_index_file_wait_for_one),
     CASE(a_damaged_index_file_waits_for_another),
     CASE(entries_cut_off_wait_for_room),
     CASE(a_journal_waits_for_room),
     CASE(what_a_crash_left_waits_for_a_journal),
     CASE(a_replay_waits_for_another_journal),
-    CASE(a_index_file_waits_for_its_journal),
+    CASE(an_index_file_waits_for_its_journal),
     CASE(a_repair_waits_for_room),
-    CASE(a_repair_of_a_index_file_waits_for_room),
+    CASE(a_repair_of_an_index_file_waits_for_room),
     CASE(an_import_waits_for_room),
     CASE(a_log_that_fills_the_disk_is_closed_and_opened),
     CASE(what_a_crash_left_is_recovered_without_room),

@@ -95,7 +95,7 @@ static void the_log_id_stays_and_every_writer_has_an_epoch_of_its_own(void) {
   free(other.data);
 }
 
-static void a_lost_index_file_is_made_anew_from_the_records(void) {
+static void a_lost_index_file_is_made_again_from_the_records(void) {
   immuta_log *log = OPEN();
   for (uint64_t i = 0; i < 100; i++) check_append(log, 0, i, i);
   CHECK_OK(immuta_close(log, ERR));
@@ -125,7 +125,7 @@ static const check_case cases[] = {
     CASE(while_open_the_entries_are_there_and_the_checkpoint_says_open),
     CASE(each_sync_writes_the_other_checkpoint_and_count_never_falls),
     CASE(the_log_id_stays_and_every_writer_has_an_epoch_of_its_own),
-    CASE(a_lost_index_file_is_made_anew_from_the_records),
+    CASE(a_lost_index_file_is_made_again_from_the_records),
 };
 
 int main(int argc, char **argv) { return check_main(cases, CHECK_COUNT(cases), argc, argv); }

@@ -201,7 +201,7 @@ static const check_trial opening[] = {
     TRIAL(options_to_read_nothing, open_log, IMMUTA_E_NOT_FOUND),
     TRIAL(options_to_read_a_closed_log, open_log, IMMUTA_OK),
     TRIAL(options_to_read_a_killed_writers, open_log, IMMUTA_OK),
-    TRIAL(options_to_read_without_a_index_file, open_log, IMMUTA_OK),
+    TRIAL(options_to_read_without_an_index_file, open_log, IMMUTA_OK),
 };
 
 static const check_trial maintenance[] = {

@@ -75,7 +75,7 @@ static void files_of_a_killed_writer(void) {
   CHECK(waitpid(writer, &status, 0) == writer && status == 0);
 }
 
-static void files_without_a_index_file(void) {
+static void files_without_an_index_file(void) {
   files_of_a_closed_log();
   CHECK(unlink(check_path("a.idx")) == 0);
 }
@@ -149,7 +149,7 @@ static void options_with_a_refusal(void) {
 static void options_for_no_log(void) { options_with(nothing, 0); }
 static void options_for_a_closed_log(void) { options_with(files_of_a_closed_log, 0); }
 static void options_for_a_killed_writers(void) { options_with(files_of_a_killed_writer, 0); }
-static void options_for_no_index_file(void) { options_with(files_without_a_index_file, 0); }
+static void options_for_no_index_file(void) { options_with(files_without_an_index_file, 0); }
 static void options_for_damage(void) { options_with(files_with_a_damaged_record, 0); }
 static void options_for_damage_between(void) { options_with(files_with_damage_between, 0); }
 static void options_for_bytes_behind(void) { options_with(files_with_bytes_behind, 0); }
@@ -162,7 +162,7 @@ static void options_for_a_deflated_log(void) { options_with(files_of_a_closed_lo
 static void options_for_more_damage(void) { options_with(files_with_a_damaged_record_and_entry, 0); }
 static void options_to_read_a_closed_log(void) { options_with(files_of_a_closed_log, 1); }
 static void options_to_read_a_killed_writers(void) { options_with(files_of_a_killed_writer, 1); }
-static void options_to_read_without_a_index_file(void) { options_with(files_without_a_index_file, 1); }
+static void options_to_read_without_an_index_file(void) { options_with(files_without_an_index_file, 1); }
 
 static void a_log_with_a_salvage(void) {
   files_with_bytes_behind();
@@ -252,7 +252,7 @@ static void a_stream_whose_index_file_is_gone(void) {
 
 /* The reader has an index in memory, until a writer makes one that it goes on with. */
 static void a_stream_that_had_no_index_file(void) {
-  files_without_a_index_file();
+  files_without_an_index_file();
   it.setup.read_only = 1;
   a_log();
   it.stream = check_stream(it.log, 0, RECORDS);

@@ -57,7 +57,7 @@ static void a_record_over_the_readers_limit_is_refused_and_can_be_passed_over(vo
   end(log, stream);
 }
 
-static void records_found_without_a_index_file_are_adopted(void) {
+static void records_found_without_an_index_file_are_adopted(void) {
   CHECK_OK(immuta_close(open_filled(3), ERR));
   CHECK(unlink(check_path("a.idx")) == 0);
   immuta_log *log = OPEN();
@@ -250,7 +250,7 @@ static const check_case cases[] = {
     CASE(a_record_tells_where_it_is_and_when_it_was_appended),
     CASE(unverified_reads_say_so),
     CASE(a_record_over_the_readers_limit_is_refused_and_can_be_passed_over),
-    CASE(records_found_without_a_index_file_are_adopted),
+    CASE(records_found_without_an_index_file_are_adopted),
     CASE(records_across_every_window_border_are_whole),
     CASE(next_batch_keeps_both_limits_and_takes_what_is_there),
     CASE(next_batch_without_room_is_an_argument_error),

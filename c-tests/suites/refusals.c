@@ -32,7 +32,7 @@ static void a_record_file_that_is_gone_is_never_an_empty_log(void) {
   check_snapshot_unchanged(&before);
 }
 
-static void a_index_file_that_knows_no_record_misses_none(void) {
+static void an_index_file_that_knows_no_record_misses_none(void) {
   make_log("a", 0, 0);
   CHECK(unlink(check_path("a.log")) == 0);
   make_log("a", 2, 10);
@@ -270,7 +270,7 @@ static void unknown_codecs_are_left_alone(void) {
 static const check_case cases[] = {
     CASE(nothing_to_read_is_not_found),
     CASE(a_record_file_that_is_gone_is_never_an_empty_log),
-    CASE(a_index_file_that_knows_no_record_misses_none),
+    CASE(an_index_file_that_knows_no_record_misses_none),
     CASE(only_regular_files_are_records),
     CASE(only_directories_are_logs),
     CASE(a_second_writer_is_refused_with_the_pid_of_the_first),

@@ -188,7 +188,7 @@ static void a_size_or_a_count_that_can_be_proven_is_written_back(void) {
   expect_records(RECORDS, NONE_BAD);
 }
 
-static void a_damaged_entry_is_made_anew(void) {
+static void a_damaged_entry_is_made_again(void) {
   const uint64_t places[] = {0, 4, RECORDS - 1};
   make_log("a", RECORDS, RECORD_BYTES);
   for (size_t i = 0; i < CHECK_COUNT(places); i++) {
@@ -221,7 +221,7 @@ static void a_log_cut_short_ends_where_its_records_do(void) {
 
 /* ---- Index files that are of no use ------------------------------------------------------------------------------------------- */
 
-static void a_index_file_of_another_log_gives_way(void) {
+static void an_index_file_of_another_log_gives_way(void) {
   make_log("a", RECORDS, RECORD_BYTES);
   make_log("b", 7, 50);
   check_file other = check_read_file(check_path("b.idx"));
@@ -398,9 +398,9 @@ static const check_case cases[] = {
     CASE(what_a_crash_left_is_recovered_and_closed),
     CASE(a_damaged_payload_is_quarantined),
     CASE(a_size_or_a_count_that_can_be_proven_is_written_back),
-    CASE(a_damaged_entry_is_made_anew),
+    CASE(a_damaged_entry_is_made_again),
     CASE(a_log_cut_short_ends_where_its_records_do),
-    CASE(a_index_file_of_another_log_gives_way),
+    CASE(an_index_file_of_another_log_gives_way),
     CASE(zeros_are_records_only_if_the_caller_says_so),
     CASE(records_in_a_hole_are_believed_only_if_the_caller_says_so),
     CASE(what_only_a_copy_can_mend_is_left_alone),

@@ -23,7 +23,7 @@ pub struct immuta_appended {
     pub number: u64,
     /// Of its size word in NAME.log, in bytes.
     pub offset: u64,
-    /// Of all payloads together as they are stored, in bytes.
+    /// The stored size of all payloads together, in bytes.
     pub stored_size: u64,
     /// Records appended.
     pub count: u64,

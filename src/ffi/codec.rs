@@ -147,7 +147,7 @@ pub unsafe extern "C" fn immuta_codec_custom(
 }
 
 /// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves. Its id is
-/// recorded and compared, and the bytes pass through as they are.
+/// recorded and compared, and the library does not change the bytes.
 ///
 /// id:        0x10000 or more, and the same transformation for ever.
 /// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.

@@ -33,7 +33,7 @@ pub struct immuta_record {
     pub data: *const c_void,
     /// Of the payload, in bytes.
     pub size: usize,
-    /// Of the payload as it is stored, in bytes; the same as size in a log without codecs.
+    /// The stored size of the payload, in bytes; the same as size in a log without codecs.
     pub stored_size: u64,
     /// Counted from 0.
     pub number: u64,

@@ -129,8 +129,7 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
 ///         IMMUTA_E_CLOSED: the log was shut down
 ///         IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged
 ///         IMMUTA_E_TRUNCATED: the record file ends before the record does
-///         IMMUTA_E_TOO_LARGE: it is larger than max_record_size, as it is stored, as it was appended, or in
-///             between
+///         IMMUTA_E_TOO_LARGE: the record is larger than max_record_size, stored, decoded or between two codecs
 ///         IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the
 ///             caller's returned
 ///         IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named

@@ -1,16 +1,16 @@
 //! The records and batches that C callers hold: a table of loans, and the tokens that name them.
 //!
-//! A token is numbers only: the slot of the loan, the slot's turn, and the fork generation. So a token that was handed
+//! A token is numbers only: the slot of the loan, the slot's version, and the fork generation. So a token that was handed
 //! back before, copied or made up is recognised without following a pointer.
 //!
-//! The table lies on the path of every record read, so it has no locks. Each slot counts its turns, four to a loan:
+//! The table lies on the path of every record read, so it has no locks. Each slot counts its versions, four to a loan:
 //!
 //! ```text
 //!   free --claim--> filling --store--> lent --claim--> emptying --store--> free ...
 //! ```
 //!
 //! A claim is a compare-and-exchange. Only the thread that claimed a slot touches its loan, until it stores the next
-//! turn. A slot that another thread had claimed at the moment of a fork stays so in the child and is passed over there;
+//! version. A slot that another thread had claimed at the moment of a fork stays so in the child and is passed over there;
 //! tokens of the parent reach no slot in the child.
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
@@ -20,14 +20,14 @@ use crate::util::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::cmp;
 use std::ptr;
 
-// A token from its lowest bit: slot, fork generation, turn (which is never 0 when a slot is lent, and so no token is).
+// A token from its lowest bit: slot, fork generation, version (which is never 0 when a slot is lent, and so no token is).
 const SLOT_BITS: u32 = 20;
 const FORK_BITS: u32 = 12;
 const FORK_SHIFT: u32 = SLOT_BITS;
 const VERSION_SHIFT: u32 = FORK_SHIFT + FORK_BITS;
 const _: () = assert!(VERSION_SHIFT == 32);
 
-/// A turn modulo 4. The two odd ones are claims: filling and emptying.
+/// A version modulo 4. The two odd ones are claims: filling and emptying.
 const VERSIONS_PER_LOAN: u32 = 4;
 const FREE: u32 = 0;
 const LENT: u32 = 2;
@@ -71,7 +71,7 @@ impl<T: Send> Loans<T> {
     pub fn lend(&self, loan: T, preferred: &mut usize) -> Result<u64> {
         let (index, slot, filling) = self.claim_free(*preferred)?;
         *preferred = index;
-        // SAFETY: the claim made this thread the only one to touch the loan until the next turn.
+        // SAFETY: the claim made this thread the only one to touch the loan until the next version.
         slot.loan.with_mut(|place| unsafe { *place = Some(loan) });
         let lent = filling.wrapping_add(1);
         slot.version.store(lent, Ordering::Release);
@@ -93,13 +93,13 @@ impl<T: Send> Loans<T> {
         let index = field(token, 0, SLOT_BITS) as usize;
         let slot = self.slot(index)?;
         let emptying = slot.claim(lent)?;
-        // SAFETY: the claim made this thread the only one to touch the loan until the next turn.
+        // SAFETY: the claim made this thread the only one to touch the loan until the next version.
         let loan = slot.loan.with_mut(|place| unsafe { (*place).take() });
         slot.version.store(emptying.wrapping_add(1), Ordering::Release);
         loan.map(ReturnedLoan::Loan)
     }
 
-    /// A free slot, claimed, and its turn: the one preferred, or the next.
+    /// A free slot, claimed, and its version: the one preferred, or the next.
     #[inline]
     fn claim_free(&self, preferred: usize) -> Result<(usize, &LoanSlot<T>, u32)> {
         self.claim_if_free(preferred).map_or_else(|| self.search(preferred), Ok)
@@ -169,7 +169,7 @@ impl<T: Send> Loans<T> {
 }
 
 impl<T> LoanSlot<T> {
-    /// Goes on from `version`, if this is its turn and no other thread is faster.
+    /// Goes on from `version`, if the slot is at that version and no other thread is faster.
     fn claim(&self, version: u32) -> Option<u32> {
         let claimed = version.wrapping_add(1);
         self.version.compare_exchange(version, claimed, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| claimed)

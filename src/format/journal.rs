@@ -13,7 +13,7 @@
 //!
 //!   frame       0 u64 bits 0-46 length of the records in NAME.log, 63 in place     8 u64 sequence
 //!              16 u64 first number      24 u64 record count      32 u64 offset     40 i64 time, ns since 1970
-//!              48 u32 crc32c(salt, bytes 0..48, record bytes)    52 the record bytes as they stand in NAME.log
+//!              48 u32 crc32c(salt, bytes 0..48, record bytes)    52 the records, byte for byte as in NAME.log
 //! ```
 //!
 //! A frame is one commit. *In place* it has no bytes: they were made durable in `NAME.log` before it was written. The
@@ -120,7 +120,7 @@ pub enum HalfError {
 /// The head of a frame: one commit, and where its records belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Size words and payloads, as they stand in the record file.
+    /// Of the size words and payloads in the record file.
     pub length_bytes: u64,
     /// The records are not in the frame: they were synced where they belong.
     pub in_place: bool,

@@ -33,7 +33,7 @@ pub struct Reader {
 /// What is known of a record besides its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordInfo {
-    /// Payload bytes as they stand in the file.
+    /// The size of the payload in the file, in bytes.
     pub stored_size: u64,
     /// Counted from 0.
     pub number: u64,

@@ -262,7 +262,7 @@ fn frames_whose_files_are_gone_are_not_forgotten() {
 
 /// Beside records without an index file, a journal is believed only where it follows these records and its own frames.
 #[test]
-fn a_forged_journal_beside_records_without_a_index_file_is_refused() {
+fn a_forged_journal_beside_records_without_an_index_file_is_refused() {
     let (disk, _) = only_in_the_journal();
     disk.storage().remove("a.idx").unwrap();
     edit(&disk, "a.wal", |journal| {

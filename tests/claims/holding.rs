@@ -59,7 +59,7 @@ fn a_count_in_a_checkpoint_takes_no_memory() {
 }
 
 #[test]
-fn a_count_without_a_index_file_takes_no_memory() {
+fn a_count_without_an_index_file_takes_no_memory() {
     const CLAIMED: u64 = 1_000_003;
     let directory = tempfile::tempdir().unwrap();
     assert!(lay(&directory.path().join("a.log"), 8 + 8 * CLAIMED, &[(0, &CLAIMED.to_le_bytes())]));

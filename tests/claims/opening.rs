@@ -8,7 +8,7 @@ use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Repair, scan_on, verify
 const ACCEPTING: Repair = Repair { apply: false, accept_count: true };
 
 #[test]
-fn a_index_file_that_is_too_long_is_cut_and_its_hole_is_given_no_blocks() {
+fn an_index_file_that_is_too_long_is_cut_and_its_hole_is_given_no_blocks() {
     const LONG: usize = 64 << 20;
     let disk = closed(&[b"one", b"two"]);
     let whole = disk.read_file("a.idx").unwrap().len();
@@ -100,7 +100,7 @@ fn a_repair_that_accepts_the_count_needs_room_for_the_index_and_says_so_before()
 }
 
 #[test]
-fn records_in_a_hole_that_a_index_file_confirms_are_served() {
+fn records_in_a_hole_that_an_index_file_confirms_are_served() {
     let disk = closed(&vec![b"".as_slice(); 20_000]);
     let log = Log::open_on(disk.storage(), &options()).unwrap();
     assert_eq!((log.report(0).unwrap().outcome, log.stats(0).unwrap().count), (Outcome::Clean, 20_000));

@@ -78,7 +78,7 @@ fn a_journal_cut_short_by_hand_counts_as_far_as_its_frames_are_whole() {
 }
 
 #[test]
-fn a_index_file_lost_beside_a_journal() {
+fn an_index_file_lost_beside_a_journal() {
     let (_, crashed) = three_closed_then_three_more();
     let mut all = Files { index: None, ..crashed };
     let (report, found) = recover(&all.on_disk(), Mode::Durable, "all bytes are there");
@@ -96,7 +96,7 @@ fn a_index_file_lost_beside_a_journal() {
 }
 
 #[test]
-fn a_index_file_lost_beside_a_journal_with_a_commit_in_place() {
+fn an_index_file_lost_beside_a_journal_with_a_commit_in_place() {
     let disk = Simulated::new();
     let log = open(&disk, Mode::Durable).unwrap();
     let sent = [records(0, 2, 300), records(2, 4, 20_000), records(6, 1, 300)].concat();

@@ -76,7 +76,7 @@ fn an_opener_whose_sync_of_it_fails_acknowledges_nothing() {
 }
 
 #[test]
-fn a_log_that_a_crash_left_records_without_a_index_file_and_what_was_closed_before_it_was_copied() {
+fn a_log_that_a_crash_left_records_without_an_index_file_and_what_was_closed_before_it_was_copied() {
     let killed = Files::of(&killed_after(Mode::Durable, &records(0, 2, 300), &records(2, 1, 300)));
     let adopted = Files { index: None, ..three_closed() };
     for (context, files) in [("recovered", &killed), ("adopted", &adopted), ("copied", &three_closed())] {

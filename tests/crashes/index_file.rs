@@ -9,7 +9,7 @@ use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Outcome};
 
 #[test]
-fn a_index_file_older_than_its_log() {
+fn an_index_file_older_than_its_log() {
     let disk = Simulated::new();
     let log = open(&disk, Mode::Fast).unwrap();
     append_batch(&log, &records(0, 3, 300)).unwrap();
@@ -28,7 +28,7 @@ fn a_index_file_older_than_its_log() {
 }
 
 #[test]
-fn an_empty_log_whose_record_file_is_gone_is_begun_anew() {
+fn an_empty_log_whose_record_file_is_gone_is_begun_again() {
     let disk = Simulated::new();
     open(&disk, Mode::Fast).unwrap().shutdown().unwrap();
     disk.storage().remove(LOG).unwrap();

@@ -42,7 +42,7 @@ fn the_first_durable_append_ever() {
 }
 
 #[test]
-fn a_lost_newest_checkpoint_while_a_half_was_begun_anew() {
+fn a_lost_newest_checkpoint_while_a_half_was_begun_again() {
     let sent = records(0, 7, 9000);
     let disk = Simulated::new();
     let log = open(&disk, Mode::Durable).unwrap();

@@ -179,7 +179,7 @@ fn damaged_journal(name: &'static str, appended: u64, damaged_at: usize, left: u
 }
 
 /// One with an index file that cannot be read, and a record file that disagrees with the journal.
-fn journal_without_a_index_file() -> Scene {
+fn journal_without_an_index_file() -> Scene {
     let disk = Simulated::new();
     let log = Log::open_on(disk.storage(), &options(false)).unwrap();
     for number in 0..RECORDS {
@@ -352,7 +352,7 @@ pub fn scenes() -> Vec<Scene> {
         // Bytes after it do not count as frames, and may still be of use.
         damaged_journal("a damaged frame in the half written last", 5, 4096 + 2500, 2),
         damaged_journal("the first frame damaged", 5, 4096 + 100, 0),
-        journal_without_a_index_file(),
+        journal_without_an_index_file(),
     ];
     damaged_scenes().into_iter().chain(bare_scenes()).chain(journals).collect()
 }

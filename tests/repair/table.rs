@@ -308,7 +308,7 @@ fn a_log_that_a_writer_of_the_16_byte_layout_appended_to_is_recognised_and_every
 }
 
 #[test]
-fn a_file_of_another_layout_beside_a_index_file_none_of_whose_records_is_there_is_left_alone() {
+fn a_file_of_another_layout_beside_an_index_file_none_of_whose_records_is_there_is_left_alone() {
     let mut headerless = Vec::new();
     let mut header16 = 3_u64.to_le_bytes().to_vec();
     header16.extend([0; 8]);

@@ -56,7 +56,8 @@ impl Disk {
         &self.place
     }
 
-    /// The device as it is at this moment. If two reads give the same bytes, the device held them between the two.
+    /// The bytes of the device at one moment: it is read until two reads in a row give the same bytes, which the device
+    /// held between these reads.
     pub fn picture(&self) -> Result<Vec<u8>, String> {
         let read = || std::fs::read(&self.image).map_err(|e| format!("{}: {e}", self.image.display()));
         let mut before = read()?;

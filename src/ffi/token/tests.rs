@@ -44,7 +44,7 @@ fn a_slot_used_again_does_not_answer_to_its_old_tokens() {
 }
 
 #[test]
-fn turns_begin_anew_and_no_token_is_zero() {
+fn versions_begin_again_and_no_token_is_zero() {
     let loans = Loans::new();
     let token = lend(&loans, 0);
     loans.take_back(token);
@@ -140,7 +140,7 @@ fn threads_lend_and_take_back_each_others_loans() {
 }
 
 #[test]
-fn a_forked_child_lends_anew_and_leaves_the_parents_loans_alone() {
+fn a_forked_child_lends_again_and_leaves_the_parents_loans_alone() {
     fork::install().unwrap();
     let loans = Loans::new();
     let token = lend(&loans, 1);

@@ -193,8 +193,8 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
     }
     let remedy = match own {
         Some(own) if is_of_this_log(&mut bytes, site, &own, finding)? => mend_own(&mut bytes, own, &mut report)?,
-        Some(_) => index_anew(site, &mut bytes, refusal, None, &mut report)?,
-        None => index_anew(site, &mut bytes, refusal, Some(how), &mut report)?,
+        Some(_) => index_again(site, &mut bytes, refusal, None, &mut report)?,
+        None => index_again(site, &mut bytes, refusal, Some(how), &mut report)?,
     };
     report.count = remedy.point.count;
     report.trimmed_bytes = remedy.stretches.bytes;
@@ -346,7 +346,7 @@ fn mend_own(bytes: &mut Bytes<'_>, own: Own, report: &mut Report) -> Result<Reme
 
 /// The records get a new index file, as far as their sizes lead. Where that is not certain, `how` decides how far, or
 /// not at all.
-fn index_anew(
+fn index_again(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
     refusal: Option<Error>,
