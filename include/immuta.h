@@ -530,7 +530,8 @@ immuta_status immuta_namespace_add(immuta_log *log,
 /// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed with
 /// the reason. Nothing is changed.
 ///
-/// Nothing watches a directory for namespaces that are made later: list them again, and add them with immuta_namespace_add.
+/// Nothing watches a directory for namespaces that are made later: list them again, and add them with
+/// immuta_namespace_add.
 ///
 /// directory: path of the log.
 /// options:   the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
@@ -667,8 +668,8 @@ typedef struct immuta_slice {
 ///             the system did not say whether the files are in place, or making room failed, and nothing changed (see
 ///             immuta_stats.poisoned).
 ///
-/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
-/// otherwise.
+/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC
+/// says otherwise.
 ///
 /// Threads: any; appends happen one after the other.
 immuta_status immuta_append(immuta_log *log,
@@ -1308,7 +1309,8 @@ typedef struct immuta_report {
     uint64_t trimmed_bytes;
     /// Records found bad. Only immuta_verify reads them all.
     uint64_t bad_records;
-    /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not 0.
+    /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not
+    /// 0.
     uint64_t first_bad_number;
     /// Where that record is, in bytes: in NAME.log, or in NAME.idx where the record's entry is missing or damaged. 0:
     /// the finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
@@ -1412,21 +1414,19 @@ immuta_status immuta_verify(const char *directory,
 /// Nothing that may be of use is deleted. Copies are made before anything is changed. The records of NAME.log that will
 /// be quarantined and what will be cut off after the others go to one NAME.salvage-K. NAME.idx goes to NAME.idx.bad-K,
 /// and a NAME.wal that was used goes to NAME.wal.bad-K. Not copied: zeros after the records, the count, size words that
-/// are proven wrong, and damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done:
-/// a wrong size word or count is corrected, where the index file proves the right one;
-/// a damaged entry whose record fits between its neighbours is made again, as adopted;
-/// a damaged record is quarantined: its place stays, reading it answers IMMUTA_E_CORRUPT from then on, with verify_reads
-/// off, too, and immuta_verify counts it;
-/// a damaged record that NAME.wal still has is written again;
-/// records that are missing beyond what verifies are quarantined, if later records prove where they belong, else the
-/// log ends there. So after a power failure in fast mode a repair leaves more than an opening, and not a clean prefix;
-/// records that a program without NAME.idx appended are indexed, where their sizes lead to the end: releases of the Go
-/// original with an 8-byte header, and those with a 16-byte one, which write over the size of the first record;
-/// an index file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to
-/// the end of that file.
-/// A namespace without a fault is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening would report
-/// it. The files that a repair makes have the owner, group and mode of NAME.log, so root may run it for the owner.
-/// Afterwards the namespace is closed cleanly. A repair that was interrupted, at whatever point, can be run again.
+/// are proven wrong, and damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done: a wrong
+/// size word or count is corrected, where the index file proves the right one; a damaged entry whose record fits
+/// between its neighbours is made again, as adopted; a damaged record is quarantined: its place stays, reading it
+/// answers IMMUTA_E_CORRUPT from then on, with verify_reads off, too, and immuta_verify counts it; a damaged record
+/// that NAME.wal still has is written again; records that are missing beyond what verifies are quarantined, if later
+/// records prove where they belong, else the log ends there. So after a power failure in fast mode a repair leaves more
+/// than an opening, and not a clean prefix; records that a program without NAME.idx appended are indexed, where their
+/// sizes lead to the end: releases of the Go original with an 8-byte header, and those with a 16-byte one, which write
+/// over the size of the first record; an index file that cannot be read or is another log's gives way to a new one,
+/// where the sizes in NAME.log lead to the end of that file. A namespace without a fault is opened and closed, or,
+/// without IMMUTA_REPAIR_APPLY, reported as opening would report it. The files that a repair makes have the owner,
+/// group and mode of NAME.log, so root may run it for the owner. Afterwards the namespace is closed cleanly. A repair
+/// that was interrupted, at whatever point, can be run again.
 ///
 /// directory:   path of the log.
 /// name:        of the namespace; no process may have it open for writing.
@@ -1492,7 +1492,8 @@ immuta_status immuta_repair(const char *directory,
 /// options:     the engine, and the codecs the records went through; copied; NULL for defaults. If codecs are named,
 ///              every record is decoded once to make sure, under max_record_size, and the chain is recorded. If none is
 ///              named, the chain stays unknown until the first append, as in any adopted log.
-/// progress:    called now and then with bytes read, each counted twice: copied, and compared; what follows, decoding and
+/// progress:    called now and then with bytes read, each counted twice: copied, and compared; what follows, decoding
+/// and
 ///              indexing, is reported with done equal to total; may be NULL.
 /// user:        passed to it.
 /// report_out:  outcome is IMMUTA_OUTCOME_ADOPTED; count, header_count and adopted are the records imported.
@@ -1570,7 +1571,8 @@ typedef struct immuta_stats {
     uint64_t appends;
     /// Commits: single records and whole batches.
     uint64_t commits;
-    /// Flushes completed; in durable mode also the syncs of the journal, each of which makes one or more commits durable.
+    /// Flushes completed; in durable mode also the syncs of the journal, each of which makes one or more commits
+    /// durable.
     uint64_t syncs;
     /// Records lent.
     uint64_t records_read;
@@ -1677,13 +1679,15 @@ immuta_status immuta_report_salvage_path(immuta_log *log,
 /// This log has no such namespace.
 #define IMMUTA_E_NAMESPACE (-4)
 
-/// The namespace was added before, or there are files of it; or too many files were set aside under one name: remove some.
+/// The namespace was added before, or there are files of it; or too many files were set aside under one name: remove
+/// some.
 #define IMMUTA_E_EXISTS (-5)
 
 /// There is nothing to open at this path.
 #define IMMUTA_E_NOT_FOUND (-6)
 
-/// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its place.
+/// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its
+/// place.
 #define IMMUTA_E_MISSING (-7)
 
 /// Another writer has the namespace open; the message names that writer's process where it can.

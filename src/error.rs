@@ -169,7 +169,8 @@ impl ErrorKind {
 
 /// A failure: its kind, what a person should know, and where it happened.
 ///
-/// Making, completing and cloning one never ends the process: where memory for its words is refused, the sentence of its kind stays.
+/// Making, completing and cloning one never ends the process: where memory for its words is refused, the sentence of
+/// its kind stays.
 #[derive(Debug)]
 pub struct Error {
     /// What the caller can act on.
@@ -320,8 +321,8 @@ fn sentence(kind: ErrorKind) -> Cow<'static, str> {
     Cow::Borrowed(kind.sentence().to_str().expect("invariant: the sentences are UTF-8"))
 }
 
-/// The kind and the advice that go with an operating system error number, whatever call answered it: c-tests/suites/refused_calls.c has
-/// the table of calls and numbers.
+/// The kind and the advice that go with an operating system error number, whatever call answered it:
+/// c-tests/suites/refused_calls.c has the table of calls and numbers.
 fn classify(number: i32, kind: io::ErrorKind) -> (ErrorKind, &'static str) {
     match number {
         libc::ENOSPC | libc::EDQUOT | libc::EFBIG => {

@@ -5,9 +5,9 @@
 //!       -> { util, error, limits }
 //! ```
 //!
-//! Each layer knows only those to its right. A *log* is a directory, a *namespace* one record file in it with an index file beside
-//! it; docs/format.md draws the files, docs/durability.md argues why nothing acknowledged is lost, include/immuta.h is the
-//! C interface, whose words hold for this crate's functions too.
+//! Each layer knows only those to its right. A *log* is a directory, a *namespace* one record file in it with an index
+//! file beside it; docs/format.md draws the files, docs/durability.md argues why nothing acknowledged is lost,
+//! include/immuta.h is the C interface, whose words hold for this crate's functions too.
 
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test whose unwrap finds nothing has failed"))]

@@ -44,7 +44,8 @@ pub struct Report {
     pub trimmed_bytes: u64,
     /// Records that do not verify (only a verification reads them all).
     pub bad_records: u64,
-    /// The first of them, or the record at which the finding was made. Means something only if `first_bad_offset` is not 0.
+    /// The first of them, or the record at which the finding was made. Means something only if `first_bad_offset` is
+    /// not 0.
     pub first_bad_number: u64,
     /// Where that is, in the file that an error with this finding would name; 0: the finding is about no record.
     pub first_bad_offset: u64,

@@ -15,7 +15,8 @@ const RECORD_BYTES: usize = 500;
 const RECORDS: usize = 100;
 const TIMES_AS_MANY: usize = 1000;
 const TAIL_RECORDS: usize = 50;
-/// How much more may be read of a longer log: reads go on to the end of the buffer, and its file reaches further beyond its records.
+/// How much more may be read of a longer log: reads go on to the end of the buffer, and its file reaches further beyond
+/// its records.
 const READ_AHEAD_BYTES: u64 = 256 << 10;
 
 fn open(disk: &Simulated, fast_write: bool) -> Log {

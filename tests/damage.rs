@@ -1,4 +1,5 @@
-//! Exhaustive damage: every bit of every file of a log flipped, every length, every block zeroed, duplicated and swapped with its neighbour.
+//! Exhaustive damage: every bit of every file of a log flipped, every length, every block zeroed, duplicated and
+//! swapped with its neighbour.
 //!
 //! Each damage is reported precisely or harmless. No wrong byte is served as good, and no record is missing without a
 //! report. No more memory is taken than the files' size and 256 KiB, and a refused opener leaves every byte as it was.

@@ -1,8 +1,9 @@
 //! Faults at calls, on the simulated engine: whatever fails, acknowledged records stay, errors name the failure, and
 //! the log opens again.
 //!
-//! Each scenario is run with one fault of every kind at its first call, at its second and so on, until a run meets none; and with pairs of
-//! faults chosen at random. After each run the process closes the log, is killed, or loses power.
+//! Each scenario is run with one fault of every kind at its first call, at its second and so on, until a run meets
+//! none; and with pairs of faults chosen at random. After each run the process closes the log, is killed, or loses
+//! power.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

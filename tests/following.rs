@@ -1,7 +1,8 @@
 //! Read-only logs beside a writer: no reader hangs or is forgotten, whichever process comes, goes or replaces the
 //! files.
 //!
-//! Threads that wait are found by the log's own count of them; a test that would hang fails at a limit far beyond what it takes.
+//! Threads that wait are found by the log's own count of them; a test that would hang fails at a limit far beyond what
+//! it takes.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

@@ -1,6 +1,7 @@
 //! Hostile inputs, by number: files, directories and callers that no writer of ours made so, and the answer to each.
 //!
-//! The table is in docs/durability.md. Numbers that are not here are in `c-tests/suites/hostile.c`: they need the C interface.
+//! The table is in docs/durability.md. Numbers that are not here are in `c-tests/suites/hostile.c`: they need the C
+//! interface.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

@@ -1,5 +1,5 @@
-//! Imports: every layout, cut and refused at every call, on a full disk, cancelled, and from a file that changes meanwhile. The
-//! source stays as it is, and the namespace is there as a whole or not at all.
+//! Imports: every layout, cut and refused at every call, on a full disk, cancelled, and from a file that changes
+//! meanwhile. The source stays as it is, and the namespace is there as a whole or not at all.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

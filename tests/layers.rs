@@ -1,5 +1,5 @@
-//! The layers of the library, as directories and files of `src`: each uses only those below it. docs/architecture.svg shows them;
-//! `IMMUTA_BLESS=1 cargo test --test layers` draws it again.
+//! The layers of the library, as directories and files of `src`: each uses only those below it. docs/architecture.svg
+//! shows them; `IMMUTA_BLESS=1 cargo test --test layers` draws it again.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
@@ -8,8 +8,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// From the top down. Those of one row do not use each other, except for `error` and `util`: an error takes memory that may be refused,
-/// and memory that is refused is an error.
+/// From the top down. Those of one row do not use each other, except for `error` and `util`: an error takes memory that
+/// may be refused, and memory that is refused is an error.
 const LAYERS: [&[&str]; 12] = [
     &["lib"],
     &["ffi"],

@@ -193,7 +193,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Refuses one large allocation after the other, until a run wants no more; then the same must succeed. Answers how many.
+/// Refuses one large allocation after the other, until a run wants no more; then the same must succeed. Answers how
+/// many.
 fn refuse_each(scenario: &Scenario, setup: Setup) -> u64 {
     let left = tempfile::tempdir().unwrap();
     (scenario.leave)(setup, left.path());

@@ -1,7 +1,9 @@
-//! The log against a vector: random operations, with closes and kills between, leave exactly the records that were acknowledged.
+//! The log against a vector: random operations, with closes and kills between, leave exactly the records that were
+//! acknowledged.
 //!
-//! Runs on the simulated engine, whose process can be killed at any time, and on both real engines, which are closed and opened again.
-//! `IMMUTA_MODEL_SEED` and `IMMUTA_MODEL_OPERATIONS` (in all, default 100 000) change what is run; a failure names its seed.
+//! Runs on the simulated engine, whose process can be killed at any time, and on both real engines, which are closed
+//! and opened again. `IMMUTA_MODEL_SEED` and `IMMUTA_MODEL_OPERATIONS` (in all, default 100 000) change what is run; a
+//! failure names its seed.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

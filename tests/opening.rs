@@ -1,4 +1,5 @@
-//! Opening files that are foreign, damaged, ambiguous or huge: a precise refusal that changes nothing, or the records; never wrong bytes.
+//! Opening files that are foreign, damaged, ambiguous or huge: a precise refusal that changes nothing, or the records;
+//! never wrong bytes.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

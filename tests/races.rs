@@ -1,5 +1,5 @@
-//! Races of commits, checkpoints and closing, each made to happen every time: a sync is held still while others stage, wait for room, make a checkpoint or
-//! close; then it succeeds or fails.
+//! Races of commits, checkpoints and closing, each made to happen every time: a sync is held still while others stage,
+//! wait for room, make a checkpoint or close; then it succeeds or fails.
 //!
 //! The power is cut (on a copy of the disk) at the moments that matter.
 

@@ -1,4 +1,5 @@
-//! Repairs: what each leaves, that a dry run changes nothing, and that one which is cut or refused anywhere can be run again.
+//! Repairs: what each leaves, that a dry run changes nothing, and that one which is cut or refused anywhere can be run
+//! again.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

@@ -6,8 +6,8 @@
 //! Each state is opened, now and then with its recovery cut as well. It is judged by what the application knows, by the
 //! report, and by a walk over the record file that is not the library's.
 //!
-//! `IMMUTA_STATES` says how many states (default 12 000, a tenth of it with debug assertions), `IMMUTA_MINUTES` how long instead,
-//! `IMMUTA_STATES_SEED` from which life on. A failure says how to see it again.
+//! `IMMUTA_STATES` says how many states (default 12 000, a tenth of it with debug assertions), `IMMUTA_MINUTES` how
+//! long instead, `IMMUTA_STATES_SEED` from which life on. A failure says how to see it again.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

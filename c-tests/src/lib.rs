@@ -1,8 +1,10 @@
-//! The toolbox of the C tests: builds the shared library as a user would, compiles C programs against it with every warning an
-//! error, and runs them, plainly or under valgrind; or does the same with the static archive and a sanitizer.
+//! The toolbox of the C tests: builds the shared library as a user would, compiles C programs against it with every
+//! warning an error, and runs them, plainly or under valgrind; or does the same with the static archive and a
+//! sanitizer.
 //!
-//! The library is built by a nested cargo at run time rather than by a build script: a build script would have to wait for the
-//! very build directory that the outer cargo holds. The C side of the harness is `check.h`; what a run prints comes from there.
+//! The library is built by a nested cargo at run time rather than by a build script: a build script would have to wait
+//! for the very build directory that the outer cargo holds. The C side of the harness is `check.h`; what a run prints
+//! comes from there.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -42,7 +44,8 @@ impl Language {
     }
 }
 
-/// The exit status when valgrind or a sanitizer, rather than the program, has something to report; `check.h` knows it too.
+/// The exit status when valgrind or a sanitizer, rather than the program, has something to report; `check.h` knows it
+/// too.
 const CHECKER_FOUND_ERRORS: i32 = 99;
 
 /// How a program is run.
@@ -91,7 +94,8 @@ impl Toolbox {
         Ok(Self { project, program_dir, link, sanitizer: mode.sanitizer })
     }
 
-    /// Compiles one file of C or C++ and links it with the library: in two steps, because a sanitizer's flags are for the first alone.
+    /// Compiles one file of C or C++ and links it with the library: in two steps, because a sanitizer's flags are for
+    /// the first alone.
     ///
     /// # Errors
     /// A message that carries what the compiler or the linker said.
@@ -162,7 +166,8 @@ impl Toolbox {
         Ok(sources)
     }
 
-    /// Whether the golden files are what the original wrote: bytes a suite compares with must not have changed themselves.
+    /// Whether the golden files are what the original wrote: bytes a suite compares with must not have changed
+    /// themselves.
     ///
     /// # Errors
     /// The files that differ.
@@ -299,8 +304,8 @@ fn link_soname(library_dir: &Path) -> Result<(), String> {
     }
 }
 
-/// The directory above this crate. What cargo says at run time comes first: a tree that was moved or copied together with its
-/// target directory is not compiled again, and must not test the place it came from.
+/// The directory above this crate. What cargo says at run time comes first: a tree that was moved or copied together
+/// with its target directory is not compiled again, and must not test the place it came from.
 pub fn project_dir() -> PathBuf {
     let this_crate = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&this_crate).parent().unwrap_or(Path::new("/")).to_path_buf()

@@ -1,9 +1,10 @@
 //! `AddressSanitizer` and `ThreadSanitizer`: how the static archive and the C programs are made for them.
 //!
-//! Everything is instrumented, Rust's standard library included: its locks and reference counts are what `ThreadSanitizer` must see to
-//! know what is ordered. Its source is a component of rustup with a lock file of its own; the options that build it are unstable,
-//! and `RUSTC_BOOTSTRAP` has a stable compiler take them. There is one runtime, the one that comes with rustc: the C compiler only
-//! instruments, because at linking it would add a runtime of its own, of another version.
+//! Everything is instrumented, Rust's standard library included: its locks and reference counts are what
+//! `ThreadSanitizer` must see to know what is ordered. Its source is a component of rustup with a lock file of its own;
+//! the options that build it are unstable, and `RUSTC_BOOTSTRAP` has a stable compiler take them. There is one runtime,
+//! the one that comes with rustc: the C compiler only instruments, because at linking it would add a runtime of its
+//! own, of another version.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -48,8 +49,8 @@ impl Sanitizer {
         let common = format!("exitcode={CHECKER_FOUND_ERRORS}:{common}");
         match self {
             Sanitizer::Address => ("ASAN_OPTIONS", format!("{common}:strict_string_checks=1")),
-            // Reading a file orders nothing (by default it is taken to order everything written to any file before), and the children
-            // that suites fork from processes with threads may start threads.
+            // Reading a file orders nothing (by default it is taken to order everything written to any file before),
+            // and the children that suites fork from processes with threads may start threads.
             Sanitizer::Thread => ("TSAN_OPTIONS", format!("{common}:io_sync=0:die_after_fork=0")),
         }
     }
@@ -65,7 +66,8 @@ impl Sanitizer {
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTFLAGS", format!("-Zsanitizer={} -Cforce-frame-pointers=yes", self.name()))
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            // For the C code of zstd: names with a target are not for build scripts. With -O3, its own, it takes most of the build.
+            // For the C code of zstd: names with a target are not for build scripts. With -O3, its own, it takes most
+            // of the build.
             .env(format!("CFLAGS_{triple}"), format!("-fsanitize={} -fno-omit-frame-pointer -O0", self.name()))
             .output();
         succeeded(&format!("cargo rustc -p immuta -Zsanitizer={}", self.name()), built)?;

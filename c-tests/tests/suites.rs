@@ -1,7 +1,8 @@
-//! Runs the C suites of `suites/` against the shared library, or for a sanitizer against the static archive, and demands that
-//! together they call every function of the header.
+//! Runs the C suites of `suites/` against the shared library, or for a sanitizer against the static archive, and
+//! demands that together they call every function of the header.
 //!
-//! `cargo test -p immuta-c-tests --test suites -- [NAME...] [--valgrind | --sanitizer=address|thread | --without-zstd] [--syscall]`
+//! `cargo test -p immuta-c-tests --test suites -- [NAME...] [--valgrind | --sanitizer=address|thread | --without-zstd]
+//! [--syscall]`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,7 +95,8 @@ fn golden_files(toolbox: &Toolbox) -> Outcome {
     Outcome { name: "golden files are intact".to_owned(), result, elapsed: begun.elapsed() }
 }
 
-/// Functions that take no object which a child could have from its parent. (A sink is lent for one call; `codec_custom.c` forks in it.)
+/// Functions that take no object which a child could have from its parent. (A sink is lent for one call;
+/// `codec_custom.c` forks in it.)
 const WITHOUT_OBJECT: [&str; 8] = [
     "immuta_version",
     "immuta_version_number",

@@ -1,10 +1,12 @@
-//! Every order in which the concurrent parts of the library can run, tried by loom: the sources of the library itself, compiled
-//! against stand-ins for locks, atomics, futex and eventfd that loom controls.
+//! Every order in which the concurrent parts of the library can run, tried by loom: the sources of the library itself,
+//! compiled against stand-ins for locks, atomics, futex and eventfd that loom controls.
 //!
-//! `real` is the library as it is: its models must pass. Each mutant of the table in `mutations.rs` is the library with one
-//! order, fence or step weakened: one of its models must fail, which shows that the models would notice, and that the step is needed.
+//! `real` is the library as it is: its models must pass. Each mutant of the table in `mutations.rs` is the library with
+//! one order, fence or step weakened: one of its models must fail, which shows that the models would notice, and that
+//! the step is needed.
 //!
-//! To add a part: name its sources in `mutations.rs` and `real.rs`, write a file in `models/`, list it in `models/mod.rs`.
+//! To add a part: name its sources in `mutations.rs` and `real.rs`, write a file in `models/`, list it in
+//! `models/mod.rs`.
 
 #![allow(dead_code, unused_imports, reason = "of the sources only what the models use is alive here")]
 #![allow(clippy::unwrap_used, reason = "a model that unwraps nothing has failed")]

@@ -50,11 +50,11 @@ impl Chain {
 
     /// The chain to open the log at `path` with, which an opener asks for with this one.
     ///
-    /// `recorded` is what the index file says; `None`: it does not know. An opener that names none gets the recorded chain.
+    /// `recorded` is what the index file says; `None`: it does not know. An opener that names none gets the recorded
+    /// chain.
     ///
-    /// # Errors
-    /// [`ErrorKind::Codec`] when the log has another chain, or one that must be named; [`ErrorKind::Unsupported`] when a codec of
-    /// it was not compiled in.
+    /// # Errors [`ErrorKind::Codec`] when the log has another chain, or one that must be named;
+    /// [`ErrorKind::Unsupported`] when a codec of it was not compiled in.
     pub fn agree(&self, recorded: Option<&[u32]>, path: &Path) -> Result<Chain> {
         let Some(recorded) = recorded else { return Ok(self.clone()) };
         if *self.ids() == *recorded {

@@ -1,7 +1,7 @@
 //! Raw DEFLATE (RFC 1951): no header, no checksum, no length.
 //!
-//! The state of both directions lies on the heap, where it can be refused: it is too large for the stacks of small threads. The encoder
-//! is one whose state is made there; the decoder needs no window beside what it has made.
+//! The state of both directions lies on the heap, where it can be refused: it is too large for the stacks of small
+//! threads. The encoder is one whose state is made there; the decoder needs no window beside what it has made.
 
 use super::{Sink, Transform, failed, level_in};
 use crate::error::{Result, no_memory};

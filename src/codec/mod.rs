@@ -1,8 +1,8 @@
 //! Codecs: what payloads go through on their way to the file, and back.
 //!
-//! A codec is an id, which the index file records, and what it does. The built-in ones make the standard frames of their kind, so
-//! that other programs can read what stands in the file. A log's codecs form a `Chain`. Everything a codec makes goes to a `Sink`,
-//! which keeps it within the largest record size.
+//! A codec is an id, which the index file records, and what it does. The built-in ones make the standard frames of
+//! their kind, so that other programs can read what stands in the file. A log's codecs form a `Chain`. Everything a
+//! codec makes goes to a `Sink`, which keeps it within the largest record size.
 
 mod chain;
 mod deflate;
@@ -103,8 +103,8 @@ struct Body {
 impl Codec {
     /// A codec of the library's at `level`; 0 is its default.
     ///
-    /// # Errors
-    /// [`ErrorKind::Argument`] for a level it does not have, [`ErrorKind::Unsupported`] for one that was not compiled in.
+    /// # Errors [`ErrorKind::Argument`] for a level it does not have, [`ErrorKind::Unsupported`] for one that was not
+    /// compiled in.
     pub fn builtin(kind: Builtin, level: i32) -> Result<Codec> {
         let transform = kind.transform(level).map_err(|error| about(kind.name(), error))?;
         Ok(Codec(Arc::new(Body { id: kind as u32, name: memory::text(kind.name())?, transform: Some(transform) })?))

@@ -4,8 +4,9 @@
 //!   chunk    u8 kind     u24 size of what follows     u32 masked crc32c of the plain bytes | body
 //! ```
 //!
-//! The format has no end mark: a stream that is cut between two chunks is a shorter stream. No bytes at all are what other encoders
-//! make of an empty payload. Blocks are read by the crate; its encoder takes memory for granted, so they are made by `block` instead.
+//! The format has no end mark: a stream that is cut between two chunks is a shorter stream. No bytes at all are what
+//! other encoders make of an empty payload. Blocks are read by the crate; its encoder takes memory for granted, so they
+//! are made by `block` instead.
 
 mod block;
 

@@ -167,7 +167,8 @@ fn lz4_and_snappy_frames_are_those_of_the_crates() {
     }
 }
 
-/// LZ4 frames with all that the encoder here leaves out: linked blocks, checksums of each block and of the content, its size.
+/// LZ4 frames with all that the encoder here leaves out: linked blocks, checksums of each block and of the content, its
+/// size.
 #[test]
 fn a_frame_with_checksums_tells_every_damaged_byte() {
     let codec = Codec::builtin(Builtin::Lz4, 0).unwrap();

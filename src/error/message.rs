@@ -1,4 +1,5 @@
-//! The words of an error: one line, the path first, without anything that a terminal would act on. Memory for them may be refused.
+//! The words of an error: one line, the path first, without anything that a terminal would act on. Memory for them may
+//! be refused.
 
 use std::ffi::CStr;
 use std::fmt::{self, Display, Write};
@@ -8,7 +9,8 @@ use std::io;
 pub(super) const AFTER_PATH: &str = ": ";
 /// In place of what was left out.
 pub(super) const ELLIPSIS: &str = "\u{2026}";
-/// The longest cause with its advice: it fits into the message of the C interface. Names in it are [`Brief`], other text is short.
+/// The longest cause with its advice: it fits into the message of the C interface. Names in it are [`Brief`], other
+/// text is short.
 const CAUSE_BYTES_MAX: usize = 479;
 /// How much is shown of a name in a cause.
 const BRIEF_BYTES: usize = 60;
@@ -61,7 +63,8 @@ impl fmt::Write for Line {
     }
 }
 
-/// Whether a terminal may take `letter` for something other than a letter: it moves, colours, breaks or reorders what it shows.
+/// Whether a terminal may take `letter` for something other than a letter: it moves, colours, breaks or reorders what
+/// it shows.
 fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -87,8 +90,8 @@ impl Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(number) = self.0.raw_os_error() else { return write!(f, "{}", self.0) };
         let mut text = [0_u8; 128];
-        // SAFETY: the text is writable for as many bytes as it has. The function ends with a NUL what it writes there, also of a number
-        // that it does not know, which is all it can fail for.
+        // SAFETY: the text is writable for as many bytes as it has. The function ends with a NUL what it writes there,
+        // also of a number that it does not know, which is all it can fail for.
         unsafe { libc::strerror_r(number, text.as_mut_ptr().cast(), text.len()) };
         let text = CStr::from_bytes_until_nul(&text).map_or(&[][..], CStr::to_bytes);
         write!(f, "{} (os error {number})", Bytewise(text))

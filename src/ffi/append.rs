@@ -73,8 +73,8 @@ pub type immuta_read_fn =
 ///             the system did not say whether the files are in place, or making room failed, and nothing changed (see
 ///             immuta_stats.poisoned).
 ///
-/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC says
-/// otherwise.
+/// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC
+/// says otherwise.
 ///
 /// Threads: any; appends happen one after the other.
 #[unsafe(no_mangle)]

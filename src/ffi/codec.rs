@@ -208,7 +208,8 @@ impl Custom {
         out: &mut Sink,
     ) -> Result<()> {
         let function = function.ok_or_else(|| argument("a codec without functions"))?;
-        // SAFETY: a function of the caller's, called as its documentation says, with bytes and a sink that live during the call.
+        // SAFETY: a function of the caller's, called as its documentation says, with bytes and a sink that live during
+        // the call.
         let value =
             lend(out, |sink| call_back(|| unsafe { function(self.0.user, first_byte(data), data.len(), sink) }))?;
         if value == 0 {

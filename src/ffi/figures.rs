@@ -75,7 +75,8 @@ pub struct immuta_stats {
     pub appends: u64,
     /// Commits: single records and whole batches.
     pub commits: u64,
-    /// Flushes completed; in durable mode also the syncs of the journal, each of which makes one or more commits durable.
+    /// Flushes completed; in durable mode also the syncs of the journal, each of which makes one or more commits
+    /// durable.
     pub syncs: u64,
     /// Records lent.
     pub records_read: u64,
@@ -115,7 +116,8 @@ pub struct immuta_report {
     pub trimmed_bytes: u64,
     /// Records found bad. Only immuta_verify reads them all.
     pub bad_records: u64,
-    /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not 0.
+    /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not
+    /// 0.
     pub first_bad_number: u64,
     /// Where that record is, in bytes: in NAME.log, or in NAME.idx where the record's entry is missing or damaged. 0:
     /// the finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.

@@ -24,15 +24,15 @@ impl Call {
         Call { error }
     }
 
-    /// Runs `body`, which a cancellation of this thread does not end, and answers with its status; a failure or a panic also
-    /// fills the caller's error struct.
+    /// Runs `body`, which a cancellation of this thread does not end, and answers with its status; a failure or a panic
+    /// also fills the caller's error struct.
     pub fn run(&self, body: impl FnOnce() -> Result<immuta_status>) -> immuta_status {
         let _deferred = cancel::defer();
         self.run_fast(body)
     }
 
-    /// [`Call::run`] for what mostly makes no system call that a cancellation could end the thread in: where `body` makes one
-    /// after all, storage puts cancellation off by itself.
+    /// [`Call::run`] for what mostly makes no system call that a cancellation could end the thread in: where `body`
+    /// makes one after all, storage puts cancellation off by itself.
     pub fn run_fast(&self, body: impl FnOnce() -> Result<immuta_status>) -> immuta_status {
         let error = match contain(body).and_then(|result| result) {
             Ok(status) => return status,

@@ -96,9 +96,10 @@ impl<B> Deref for Returned<B> {
 impl<B> Drop for Returned<B> {
     fn drop(&mut self) {
         let handle = self.0.as_ptr();
-        // SAFETY: the handle came from `give` (it led to the magic word of its kind), and `Call::take`, which cleared that
-        // word, made one value of it; that no other thread uses the object is the caller's duty. While the body goes, only
-        // the words before it may be looked at. Then the box takes the memory, with nothing left in it to drop.
+        // SAFETY: the handle came from `give` (it led to the magic word of its kind), and `Call::take`, which cleared
+        // that word, made one value of it; that no other thread uses the object is the caller's duty. While the body
+        // goes, only the words before it may be looked at. Then the box takes the memory, with nothing left in it to
+        // drop.
         unsafe {
             (&raw mut (*handle).body).drop_in_place();
             drop(Box::from_raw(handle.cast::<ManuallyDrop<Handle<B>>>()));
@@ -113,8 +114,8 @@ impl Call {
         if handle.fork_generation == fork::generation() { Ok(&handle.body) } else { Err(Misuse::Forked) }
     }
 
-    /// Takes an object back, unless `in_use` says that a call is inside it: then it stays as it is, since that call goes on
-    /// using it. In a forked child nothing is touched: its locks may be held for ever.
+    /// Takes an object back, unless `in_use` says that a call is inside it: then it stays as it is, since that call
+    /// goes on using it. In a forked child nothing is touched: its locks may be held for ever.
     pub fn take<T: Opaque>(
         &self,
         pointer: *mut T,

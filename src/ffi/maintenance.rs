@@ -99,21 +99,19 @@ pub unsafe extern "C" fn immuta_verify(
 /// Nothing that may be of use is deleted. Copies are made before anything is changed. The records of NAME.log that will
 /// be quarantined and what will be cut off after the others go to one NAME.salvage-K. NAME.idx goes to NAME.idx.bad-K,
 /// and a NAME.wal that was used goes to NAME.wal.bad-K. Not copied: zeros after the records, the count, size words that
-/// are proven wrong, and damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done:
-/// a wrong size word or count is corrected, where the index file proves the right one;
-/// a damaged entry whose record fits between its neighbours is made again, as adopted;
-/// a damaged record is quarantined: its place stays, reading it answers IMMUTA_E_CORRUPT from then on, with verify_reads
-/// off, too, and immuta_verify counts it;
-/// a damaged record that NAME.wal still has is written again;
-/// records that are missing beyond what verifies are quarantined, if later records prove where they belong, else the
-/// log ends there. So after a power failure in fast mode a repair leaves more than an opening, and not a clean prefix;
-/// records that a program without NAME.idx appended are indexed, where their sizes lead to the end: releases of the Go
-/// original with an 8-byte header, and those with a 16-byte one, which write over the size of the first record;
-/// an index file that cannot be read or is another log's gives way to a new one, where the sizes in NAME.log lead to
-/// the end of that file.
-/// A namespace without a fault is opened and closed, or, without IMMUTA_REPAIR_APPLY, reported as opening would report
-/// it. The files that a repair makes have the owner, group and mode of NAME.log, so root may run it for the owner.
-/// Afterwards the namespace is closed cleanly. A repair that was interrupted, at whatever point, can be run again.
+/// are proven wrong, and damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done: a wrong
+/// size word or count is corrected, where the index file proves the right one; a damaged entry whose record fits
+/// between its neighbours is made again, as adopted; a damaged record is quarantined: its place stays, reading it
+/// answers IMMUTA_E_CORRUPT from then on, with verify_reads off, too, and immuta_verify counts it; a damaged record
+/// that NAME.wal still has is written again; records that are missing beyond what verifies are quarantined, if later
+/// records prove where they belong, else the log ends there. So after a power failure in fast mode a repair leaves more
+/// than an opening, and not a clean prefix; records that a program without NAME.idx appended are indexed, where their
+/// sizes lead to the end: releases of the Go original with an 8-byte header, and those with a 16-byte one, which write
+/// over the size of the first record; an index file that cannot be read or is another log's gives way to a new one,
+/// where the sizes in NAME.log lead to the end of that file. A namespace without a fault is opened and closed, or,
+/// without IMMUTA_REPAIR_APPLY, reported as opening would report it. The files that a repair makes have the owner,
+/// group and mode of NAME.log, so root may run it for the owner. Afterwards the namespace is closed cleanly. A repair
+/// that was interrupted, at whatever point, can be run again.
 ///
 /// directory:   path of the log.
 /// name:        of the namespace; no process may have it open for writing.
@@ -199,7 +197,8 @@ pub unsafe extern "C" fn immuta_repair(
 /// options:     the engine, and the codecs the records went through; copied; NULL for defaults. If codecs are named,
 ///              every record is decoded once to make sure, under max_record_size, and the chain is recorded. If none is
 ///              named, the chain stays unknown until the first append, as in any adopted log.
-/// progress:    called now and then with bytes read, each counted twice: copied, and compared; what follows, decoding and
+/// progress:    called now and then with bytes read, each counted twice: copied, and compared; what follows, decoding
+/// and
 ///              indexing, is reported with done equal to total; may be NULL.
 /// user:        passed to it.
 /// report_out:  outcome is IMMUTA_OUTCOME_ADOPTED; count, header_count and adopted are the records imported.

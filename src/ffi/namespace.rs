@@ -67,7 +67,8 @@ pub type immuta_found_fn = Option<
 /// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed with
 /// the reason. Nothing is changed.
 ///
-/// Nothing watches a directory for namespaces that are made later: list them again, and add them with immuta_namespace_add.
+/// Nothing watches a directory for namespaces that are made later: list them again, and add them with
+/// immuta_namespace_add.
 ///
 /// directory: path of the log.
 /// options:   the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.

@@ -174,7 +174,8 @@ impl<T: Copy> GrowingOut<'_, T> {
     }
 }
 
-/// The first byte of `data` for C. Some languages abort on small numbers in pointers, which is what an empty slice may have.
+/// The first byte of `data` for C. Some languages abort on small numbers in pointers, which is what an empty slice may
+/// have.
 pub fn first_byte(data: &[u8]) -> *const c_void {
     static EMPTY: [u8; 1] = [0];
     if data.is_empty() { EMPTY.as_ptr().cast() } else { data.as_ptr().cast() }

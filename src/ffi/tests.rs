@@ -254,7 +254,8 @@ fn an_empty_record_has_an_address() {
 
 #[test]
 fn long_messages_end_between_two_characters() {
-    // 479 bytes fit before the NUL: the ellipsis and 157 characters of 3 bytes, which is 474, ": x", and not one character more.
+    // 479 bytes fit before the NUL: the ellipsis and 157 characters of 3 bytes, which is 474, ": x", and not one
+    // character more.
     let path = PathBuf::from("\u{20ac}".repeat(300));
     let error = Error::new(ErrorKind::Io, "x").of(&path).at(5, 6).in_namespace(7);
     let shown = immuta_error::from(&error);

@@ -1,7 +1,7 @@
 //! The records and batches that C callers hold: a table of loans, and the tokens that name them.
 //!
-//! A token is numbers only: the slot of the loan, the slot's version, and the fork generation. So a token that was handed
-//! back before, copied or made up is recognised without following a pointer.
+//! A token is numbers only: the slot of the loan, the slot's version, and the fork generation. So a token that was
+//! handed back before, copied or made up is recognised without following a pointer.
 //!
 //! The table lies on the path of every record read, so it has no locks. Each slot counts its versions, four to a loan:
 //!
@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A claim is a compare-and-exchange. Only the thread that claimed a slot touches its loan, until it stores the next
-//! version. A slot that another thread had claimed at the moment of a fork stays so in the child and is passed over there;
-//! tokens of the parent reach no slot in the child.
+//! version. A slot that another thread had claimed at the moment of a fork stays so in the child and is passed over
+//! there; tokens of the parent reach no slot in the child.
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::storage::fork;
@@ -20,7 +20,8 @@ use crate::util::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::cmp;
 use std::ptr;
 
-// A token from its lowest bit: slot, fork generation, version (which is never 0 when a slot is lent, and so no token is).
+// A token from its lowest bit: slot, fork generation, version (which is never 0 when a slot is lent, and so no token
+// is).
 const SLOT_BITS: u32 = 20;
 const FORK_BITS: u32 = 12;
 const FORK_SHIFT: u32 = SLOT_BITS;
@@ -64,7 +65,8 @@ impl<T: Send> Loans<T> {
         Loans { chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNK_COUNT] }
     }
 
-    /// Keeps `loan` until its token comes back, in the slot `preferred` if that is free; `preferred` becomes the one used.
+    /// Keeps `loan` until its token comes back, in the slot `preferred` if that is free; `preferred` becomes the one
+    /// used.
     ///
     /// # Errors
     /// No memory for the table, or a million loans in it. The loan is dropped then.
@@ -141,7 +143,8 @@ impl<T: Send> Loans<T> {
         let first = self.chunks.get(chunk_index)?.load(Ordering::Acquire);
         let place = index - slots_before(chunk_index);
         // SAFETY: null, or the first slot of a chunk that `grow` leaked, which holds all slots from `slots_before` its
-        // index to before the next chunk's; so the place is inside it. Slots are only reached through shared references.
+        // index to before the next chunk's; so the place is inside it. Slots are only reached through shared
+        // references.
         unsafe { first.as_ref().map(|first| &*ptr::from_ref(first).add(place)) }
     }
 

@@ -16,7 +16,8 @@ const BOOT_ID_TEXT_BYTES: usize = 36;
 /// How often a page is created again because a reader was faster, and that reader's page cannot be used.
 const CREATE_TRIES: usize = 8;
 
-/// The random number the kernel drew at boot; zeros where it cannot be read. Read once, so that a look takes no descriptor for it.
+/// The random number the kernel drew at boot; zeros where it cannot be read. Read once, so that a look takes no
+/// descriptor for it.
 fn boot_id() -> BootId {
     static KNOWN: OnceLock<BootId> = OnceLock::new();
     if let Some(id) = KNOWN.get() {

@@ -1,4 +1,5 @@
-//! A file that is made whole under a temporary name, synced, and only then takes its own: a crash leaves the one before it, or this one.
+//! A file that is made whole under a temporary name, synced, and only then takes its own: a crash leaves the one before
+//! it, or this one.
 
 use crate::error::{Error, Result};
 use crate::format::name::FileName;

@@ -19,8 +19,8 @@
 //!              16 u32 crc32c(size word, payload)                           20 u32 crc32c(log id, number, bytes 0..20)
 //! ```
 //!
-//! A codec count of 2^32 - 1 means "unknown": the log was adopted, and the chain page has its codecs as soon as something was
-//! appended; see `codecs`.
+//! A codec count of 2^32 - 1 means "unknown": the log was adopted, and the chain page has its codecs as soon as
+//! something was appended; see `codecs`.
 
 use super::codecs::{self, ChainField};
 use super::field::Field;
@@ -272,7 +272,8 @@ impl Entry {
         Self::TIME.set(&mut bound[at..], self.time_ns);
         Self::CRC.set(&mut bound[at..], self.crc);
         let bound_crc = crc_fast::crc32_iscsi(&bound);
-        // The entry is made again rather than copied from there: a copy of fields just stored would wait for the stores.
+        // The entry is made again rather than copied from there: a copy of fields just stored would wait for the
+        // stores.
         let mut entry = [0; ENTRY_BYTES];
         Self::PLACE.set(&mut entry, place);
         Self::TIME.set(&mut entry, self.time_ns);

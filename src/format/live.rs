@@ -6,8 +6,8 @@
 //!   64 zero, to 4096
 //! ```
 //!
-//! *wakes* is 1 when the writer wakes sleepers through the counter, 0 when it cannot (it maps no files): then other processes look
-//! in short slices.
+//! *wakes* is 1 when the writer wakes sleepers through the counter, 0 when it cannot (it maps no files): then other
+//! processes look in short slices.
 
 use super::field::Field;
 use super::{PAGE_SIZE_BYTES, Page};

@@ -8,8 +8,9 @@
 //!   count   record 0 at offset 8            record 1
 //! ```
 //!
-//! No padding, no checksum, no magic. H, the commit word, is the number of records; a record's number counts from 0 and its
-//! offset is that of its size word. Closed cleanly the file ends at E; open, from the first append on, at a multiple of 64 KiB.
+//! No padding, no checksum, no magic. H, the commit word, is the number of records; a record's number counts from 0 and
+//! its offset is that of its size word. Closed cleanly the file ends at E; open, from the first append on, at a
+//! multiple of 64 KiB.
 
 use super::field::Field;
 use super::in_memory;

@@ -138,7 +138,8 @@ impl Log {
         Ok(())
     }
 
-    /// Ends all waits, closes every namespace and gives its lock back; from any thread, repeatable with the same answer.
+    /// Ends all waits, closes every namespace and gives its lock back; from any thread, repeatable with the same
+    /// answer.
     ///
     /// # Errors
     /// The first namespace that could not be closed cleanly.
@@ -252,8 +253,8 @@ impl Log {
 
     /// The figures of `ns`.
     ///
-    /// # Errors
-    /// [`ErrorKind::Namespace`] for a number that was not given out; read-only, those of an index file that cannot be read.
+    /// # Errors [`ErrorKind::Namespace`] for a number that was not given out; read-only, those of an index file that
+    /// cannot be read.
     pub fn stats(&self, ns: u32) -> Result<Stats> {
         let member = self.member(ns)?;
         let followed = match member.following() {
@@ -300,8 +301,8 @@ impl Log {
         Ok(appended)
     }
 
-    /// Appends one record that `read` delivers piece by piece: `read` fills a buffer, returns 0 at the end, or a negative
-    /// value to give up.
+    /// Appends one record that `read` delivers piece by piece: `read` fills a buffer, returns 0 at the end, or a
+    /// negative value to give up.
     ///
     /// # Errors
     /// As [`Log::append`]; [`ErrorKind::Callback`] with the value in `os_error`.

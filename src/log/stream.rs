@@ -160,7 +160,8 @@ impl Stream {
         Ok(Next::Ready(record))
     }
 
-    /// Like `next`, for up to `max_records` records of up to `max_bytes` payload bytes together (but at least one) with one descriptor.
+    /// Like `next`, for up to `max_records` records of up to `max_bytes` payload bytes together (but at least one) with
+    /// one descriptor.
     ///
     /// # Errors
     /// As `next`; records before a bad one are returned first.

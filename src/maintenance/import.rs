@@ -133,7 +133,8 @@ impl Target<'_> {
         }
     }
 
-    /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty ones.
+    /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty
+    /// ones.
     fn refuse_without_room(&self, count: u64) -> Result<()> {
         self.site.refuse_without_room(entries_end(count), format_args!("an index file for {count} records"))
     }

@@ -71,7 +71,8 @@ fn unreadable(error: &Error, started: Instant) -> Report {
     Report { seconds: started.elapsed().as_secs_f64(), ..Report::damaged(error) }
 }
 
-/// Checks the records by their entries, which cut the file into stretches: each is read once at most, whatever entries and sizes claim.
+/// Checks the records by their entries, which cut the file into stretches: each is read once at most, whatever entries
+/// and sizes claim.
 fn check_records(
     namespace: &Namespace,
     bytes: &mut Bytes<'_>,

@@ -214,8 +214,8 @@ impl Namespace {
         Ok(())
     }
 
-    /// The figures of this namespace. `followed`: where no writer of this process has it open, its mode and how many of its records are
-    /// durable.
+    /// The figures of this namespace. `followed`: where no writer of this process has it open, its mode and how many of
+    /// its records are durable.
     pub fn stats(&self, followed: Option<(Mode, u64)>) -> Stats {
         let size = |name: FileName| self.storage.metadata(&name).ok().flatten().map_or(0, |meta| meta.size_bytes);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

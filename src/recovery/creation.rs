@@ -57,7 +57,8 @@ impl Drop for Creation<'_> {
         let _ = self.lock.set_size(0);
         leftovers::discard(self.storage, self.namespace);
         let remove = |name: fn(&str) -> FileName| remove_if_there(self.storage, &name(self.namespace));
-        // A durable index file that came back after a loss of power, without its journal, would say that records are missing.
+        // A durable index file that came back after a loss of power, without its journal, would say that records are
+        // missing.
         if remove(index::file_name).and_then(|()| self.storage.sync_directory()).is_ok() {
             let _ = remove(journal::file_name);
         }

@@ -1,7 +1,7 @@
 //! Which layout a record file without an index file has, found by walking its sizes; never a guess.
 //!
-//! Ours is walked from offset 8 with the first word as the count. Other versions of the Go original wrote a 16-byte header
-//! (count, offset of the last record) or none at all.
+//! Ours is walked from offset 8 with the first word as the count. Other versions of the Go original wrote a 16-byte
+//! header (count, offset of the last record) or none at all.
 //!
 //! Size words of empty records are zeros, and zeros may lie in a hole, which takes no room. A count can then claim
 //! records of which the file holds nothing. Every walk reports the first of these records. Where nothing else confirms
@@ -104,8 +104,8 @@ fn name_all(fits: &[Option<Fit>]) -> impl Display {
 
 /// The one layout that a file fits, our own included, for a file that is to be imported.
 ///
-/// # Errors
-/// `E_LAYOUT` when it fits none, or two; `E_TRUNCATED`, `E_AMBIGUOUS` or `E_CORRUPT` when it fits one up to some record.
+/// # Errors `E_LAYOUT` when it fits none, or two; `E_TRUNCATED`, `E_AMBIGUOUS` or `E_CORRUPT` when it fits one up to
+/// some record.
 pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     let ours = walk(bytes, Point::START, header_count)?;

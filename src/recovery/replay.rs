@@ -15,9 +15,8 @@ use std::path::Path;
 /// files after the last frame. Returns where they end. Calls `lay` with every frame that brings records, and with their
 /// bytes.
 ///
-/// # Errors
-/// `E_CORRUPT` when a frame beyond the checkpoint does not begin where the records end, or does not fit there: acknowledged records
-/// are missing.
+/// # Errors `E_CORRUPT` when a frame beyond the checkpoint does not begin where the records end, or does not fit there:
+/// acknowledged records are missing.
 pub fn follow(
     bytes: &mut Bytes<'_>,
     index: &Index,
@@ -115,7 +114,8 @@ fn missing(begins: Begin, reached: Point, journal: &FoundJournal, log_path: &Pat
     Error::repairable(ErrorKind::Corrupt, message).of(log_path).at(reached.count, reached.end)
 }
 
-/// Writes the records of `frame`, which `body` holds, into the record file `log`, and their entries into the index file, if there is one.
+/// Writes the records of `frame`, which `body` holds, into the record file `log`, and their entries into the index
+/// file, if there is one.
 pub fn write(
     site: &Site<'_>,
     log: &dyn File,

@@ -135,7 +135,8 @@ pub fn name_beside(name: &str) -> FileName {
     FileName::new(name, "bad")
 }
 
-/// Copies the whole file called `name`, beside the record file `log`, to `name.bad-K` in the same way; `None` when there is no such file.
+/// Copies the whole file called `name`, beside the record file `log`, to `name.bad-K` in the same way; `None` when
+/// there is no such file.
 pub fn keep_whole(storage: &dyn Storage, log: &dyn File, name: &str) -> Result<Option<FileName>> {
     let failed = |error: io::Error| Error::os("keeping a copy", &error).of_file(storage.path(), name);
     let file = match storage.open(name, OpenMode::Read) {

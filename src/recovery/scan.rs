@@ -154,7 +154,8 @@ impl<'a> Bytes<'a> {
         Ok(next?.filter(|data| *data < self.file_end))
     }
 
-    /// How many empty records, at most `most`, lie one after the other from `offset` on: a run of zeros is not walked one by one.
+    /// How many empty records, at most `most`, lie one after the other from `offset` on: a run of zeros is not walked
+    /// one by one.
     pub fn empty_records(&mut self, offset: u64, most: u64) -> Result<u64> {
         if self.size_word(offset)? != Some(0) {
             return Ok(0);
@@ -198,8 +199,8 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Follows entries and bytes forward from `from` while both verify, but not beyond record `to_count`, and returns the end of the last
-/// whole batch.
+/// Follows entries and bytes forward from `from` while both verify, but not beyond record `to_count`, and returns the
+/// end of the last whole batch.
 pub fn forward(bytes: &mut Bytes<'_>, index: &Index, from: Point, to_count: u64) -> Result<Point> {
     Ok(forward_both(bytes, index, from, to_count)?.0)
 }

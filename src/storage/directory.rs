@@ -1,5 +1,5 @@
-//! A real directory: how it is opened, and the names in it. Every name is looked up in the directory that was opened, whatever happens
-//! to its path or to the host's working directory afterwards.
+//! A real directory: how it is opened, and the names in it. Every name is looked up in the directory that was opened,
+//! whatever happens to its path or to the host's working directory afterwards.
 
 use super::descriptor::Descriptor;
 use super::engine::{self, Engine};
@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Opens the directory `path` with the engine asked for, or the one its file system allows.
 ///
-/// # Errors
-/// [`ErrorKind::Unsupported`] when mappings were asked for and are not safe there, [`ErrorKind::ReadOnly`] when `writable` on a
-/// file system mounted read-only, [`ErrorKind::NotFound`], [`ErrorKind::NotRegular`] and so on as the system answers.
+/// # Errors [`ErrorKind::Unsupported`] when mappings were asked for and are not safe there, [`ErrorKind::ReadOnly`]
+/// when `writable` on a file system mounted read-only, [`ErrorKind::NotFound`], [`ErrorKind::NotRegular`] and so on as
+/// the system answers.
 pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Storage>, Error> {
     let failed = |failure: io::Error| Error::os("opening the directory", &failure).of(path);
     fork::install().map_err(failed)?;

@@ -55,7 +55,8 @@ impl DescriptorSlot {
     }
 }
 
-/// A piece of the table. The first is static, further ones are leaked on purpose: the handler may look at any of them at any time.
+/// A piece of the table. The first is static, further ones are leaked on purpose: the handler may look at any of them
+/// at any time.
 struct DescriptorChunk {
     slots: [DescriptorSlot; SLOT_COUNT],
     next: AtomicPtr<DescriptorChunk>,
@@ -77,8 +78,8 @@ static IS_WIPED: AtomicBool = AtomicBool::new(false);
 /// In place of the generation while a child takes over; no handle is of it.
 const TAKING_OVER: u64 = u64::MAX;
 
-/// How many forks lie between this process and the one that first used the library, from 1: it differs in a child from what its
-/// parent saw. 0 until [`install`] has run. Makes no system call. Async-signal-safe.
+/// How many forks lie between this process and the one that first used the library, from 1: it differs in a child from
+/// what its parent saw. 0 until [`install`] has run. Makes no system call. Async-signal-safe.
 #[must_use]
 #[inline]
 pub fn generation() -> u64 {
@@ -119,7 +120,8 @@ fn map_word() -> Result<&'static AtomicU64, i32> {
     if page == libc::MAP_FAILED {
         return Err(failure());
     }
-    // SAFETY: the page just mapped. An older kernel refuses the advice, and then `fork` alone is noticed, by the handler.
+    // SAFETY: the page just mapped. An older kernel refuses the advice, and then `fork` alone is noticed, by the
+    // handler.
     let advised = unsafe { libc::madvise(page, size_of::<AtomicU64>(), libc::MADV_WIPEONFORK) };
     IS_WIPED.store(advised == 0, Ordering::Relaxed);
     // SAFETY: aligned to a page, large enough, and never unmapped.
@@ -170,7 +172,8 @@ fn close_inherited() {
             let Some((descriptor, id)) = slot.descriptor(entry) else { continue };
             if descriptor::id_of(descriptor).is_ok_and(|found| found == id) {
                 let _deferred = cancel::defer();
-                // SAFETY: the child's copy of a descriptor whose owner, seeing another generation, will never use or close it.
+                // SAFETY: the child's copy of a descriptor whose owner, seeing another generation, will never use or
+                // close it.
                 unsafe { libc::close(descriptor) };
             }
         }
@@ -217,7 +220,8 @@ impl ParentOnly {
             for slot in piece.slots.iter().filter(|slot| !ptr::eq(*slot, self.slot)) {
                 let entry = slot.entry.load(Ordering::Acquire);
                 if slot.descriptor(entry).is_some_and(|(_, id)| Some(id) == own) {
-                    // An entry that another descriptor has put into the slot meanwhile has another serial number, and stays.
+                    // An entry that another descriptor has put into the slot meanwhile has another serial number, and
+                    // stays.
                     let _ = slot.entry.compare_exchange(entry, LOST, Ordering::Relaxed, Ordering::Relaxed);
                 }
             }
@@ -231,7 +235,8 @@ impl ParentOnly {
         self.generation == generation() && self.slot.entry.load(Ordering::Relaxed) != self.entry
     }
 
-    /// Whether the descriptor still leads to the file it was opened for and still holds that file's lock. In a forked child: true.
+    /// Whether the descriptor still leads to the file it was opened for and still holds that file's lock. In a forked
+    /// child: true.
     pub(super) fn is_kept(&self) -> bool {
         let Some(own) = self.get() else { return true };
         let is_ours = |(_, id)| match descriptor::id_of(own.as_raw_fd()) {
@@ -324,7 +329,8 @@ mod tests {
         tail.make_room(8, 16)?;
         let before = super::generation();
         let (mut from_parent, mut to_child) = io::pipe()?;
-        // SAFETY: the child only reads a descriptor, drops the file (which takes no lock and allocates nothing) and exits.
+        // SAFETY: the child only reads a descriptor, drops the file (which takes no lock and allocates nothing) and
+        // exits.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let counted = super::generation() == before + 1;
@@ -351,7 +357,8 @@ mod tests {
         let storage = open_directory(directory.path(), Io::Auto, true).map_err(io::Error::other)?;
         let (mut from_test, mut to_grandchild) = io::pipe()?;
         let (mut from_grandchild, mut to_test) = io::pipe()?;
-        // SAFETY: the child opens and locks a file and forks a child that only waits; both end without running anything else.
+        // SAFETY: the child opens and locks a file and forks a child that only waits; both end without running anything
+        // else.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let file = storage.open("a", OpenMode::CreateNew);

@@ -38,8 +38,8 @@ pub fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>, scope: S
 /// Wakes at most `most` sleepers on `word`. Async-signal-safe.
 pub fn wake(word: &AtomicU32, most: u32, scope: Scope) {
     let most = i32::try_from(most).unwrap_or(i32::MAX);
-    // SAFETY: the word is a live, aligned u32 because it is borrowed; the kernel uses only its address. errno is saved by the
-    // caller of a signal handler as for any call; nothing else is touched.
+    // SAFETY: the word is a live, aligned u32 because it is borrowed; the kernel uses only its address. errno is saved
+    // by the caller of a signal handler as for any call; nothing else is touched.
     unsafe {
         libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | scope.flag(), most);
     }

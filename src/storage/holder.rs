@@ -1,4 +1,5 @@
-//! Which process holds a lock, as far as /proc says it: the kernel itself names no holder of an open-file-description lock.
+//! Which process holds a lock, as far as /proc says it: the kernel itself names no holder of an open-file-description
+//! lock.
 
 use super::names::{self, CName};
 use super::{FileId, sys};

@@ -1,4 +1,5 @@
-//! The mapping engine: bytes are stored into and read from shared mappings, whose pages are made writable ahead of the stores.
+//! The mapping engine: bytes are stored into and read from shared mappings, whose pages are made writable ahead of the
+//! stores.
 //!
 //! Mapped memory is shared with other threads and processes, so the only references made to it are to bytes that are
 //! committed and never change again. Everything else is copied through pointers. Pages beyond the end of the file fault
@@ -81,7 +82,8 @@ impl Window {
     }
 }
 
-/// Makes the pages of `size_bytes` from `begin` of a mapping writable, so that no store to them can fault for lack of room.
+/// Makes the pages of `size_bytes` from `begin` of a mapping writable, so that no store to them can fault for lack of
+/// room.
 pub(super) fn populate(map: &MmapRaw, begin: usize, size_bytes: usize) -> io::Result<()> {
     loop {
         match map.advise_range(Advice::PopulateWrite, begin, size_bytes) {
@@ -203,8 +205,8 @@ impl MappedView {
         self.dense.start <= range.start && range.end <= self.dense.end
     }
 
-    /// Whether no page of `range` lies in a hole. What is known of a file only grows, so following a writer asks once for all the
-    /// pages that it has made writable.
+    /// Whether no page of `range` lies in a hole. What is known of a file only grows, so following a writer asks once
+    /// for all the pages that it has made writable.
     fn is_dense(&mut self, range: &Range<u64>) -> bool {
         if self.is_known_dense(range) {
             return true;
@@ -218,7 +220,8 @@ impl MappedView {
         range.end <= hole
     }
 
-    /// Maps the file around `range`. Where a page of `range` could be missing, the bytes are read into the buffer instead.
+    /// Maps the file around `range`. Where a page of `range` could be missing, the bytes are read into the buffer
+    /// instead.
     #[cold]
     fn prepare(&mut self, range: &Range<u64>, size_bytes: usize, committed_end: u64) -> io::Result<()> {
         let covered = self.window.as_ref().is_some_and(|window| window.covers(range));

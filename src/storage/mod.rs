@@ -68,7 +68,8 @@ pub enum Standing {
     Moved,
 }
 
-/// What the lock of a record file says to those who do not hold it. Only a process that may write the file can make it say so.
+/// What the lock of a record file says to those who do not hold it. Only a process that may write the file can make it
+/// say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
     /// No writer holds it.
@@ -118,7 +119,8 @@ pub trait Storage: Send + Sync + Debug {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Makes creations, renames and removals in the directory durable.
     fn sync_directory(&self) -> io::Result<()>;
-    /// Makes the directory's own name durable, and the names of the directories above it, as far up as its file system goes.
+    /// Makes the directory's own name durable, and the names of the directories above it, as far up as its file system
+    /// goes.
     fn sync_own_name(&self) -> io::Result<()>;
     /// How many bytes are free for new files; `u64::MAX` where the file system does not say.
     fn free_bytes(&self) -> io::Result<u64>;
@@ -173,8 +175,8 @@ pub trait File: Send + Sync + Debug {
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>>;
     /// Where the first hole lies at or after `offset` (`SEEK_HOLE`); where there is none, the file's size.
     fn next_hole(&self, offset: u64) -> io::Result<u64>;
-    /// Takes the writer's lock (an open-file-description write lock over the whole file) without waiting; `false`: held elsewhere.
-    /// It is held until the last reference to this file is dropped, and never by a forked child.
+    /// Takes the writer's lock (an open-file-description write lock over the whole file) without waiting; `false`: held
+    /// elsewhere. It is held until the last reference to this file is dropped, and never by a forked child.
     fn try_lock(&self) -> io::Result<bool>;
     /// Removes this file, which was just made and which [`File::try_lock`] could not lock, unless another process has
     /// begun to use it.
@@ -198,7 +200,8 @@ pub trait File: Send + Sync + Debug {
     /// The first 8 bytes as one little-endian word, read and written atomically; the file must have them.
     /// `writable` needs a file opened for writing.
     fn commit_word(&self, writable: bool) -> io::Result<Box<dyn CommitWord>>;
-    /// The first 4096 bytes, mapped shared and writable; `None` where the engine does not map files. The file must have them.
+    /// The first 4096 bytes, mapped shared and writable; `None` where the engine does not map files. The file must have
+    /// them.
     fn shared_page(&self) -> io::Result<Option<SharedPage>>;
 }
 
@@ -234,8 +237,9 @@ pub trait Tail: Send + Debug {
 
 /// A reader's cached piece of a file: a mapped window or a buffer.
 pub trait View: Send + Sync + Debug {
-    /// Makes `offset..offset + size_bytes` the loaded bytes. The range must be committed (it never changes again), and so must everything
-    /// below `committed_end`, which is how far the engine may read ahead. A file that ends before the range is `UnexpectedEof`.
+    /// Makes `offset..offset + size_bytes` the loaded bytes. The range must be committed (it never changes again), and
+    /// so must everything below `committed_end`, which is how far the engine may read ahead. A file that ends before
+    /// the range is `UnexpectedEof`.
     fn load(&mut self, offset: u64, size_bytes: usize, committed_end: u64) -> io::Result<()>;
     /// The bytes loaded last; they stay where they are until the next `load` or the drop of the view.
     fn loaded(&self) -> &[u8];

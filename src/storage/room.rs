@@ -7,7 +7,8 @@ use std::ops::Range;
 
 /// Sizes of files open for writing are multiples of this.
 const UNIT_BYTES: u64 = 64 << 10;
-/// A file that grows by at least this much grows to a multiple of it: whole huge pages, which are made writable several times faster.
+/// A file that grows by at least this much grows to a multiple of it: whole huge pages, which are made writable several
+/// times faster.
 const LARGE_UNIT_BYTES: u64 = 2 << 20;
 /// The most a file is extended beyond what was asked for.
 const AHEAD_BYTES_MAX: u64 = 64 << 20;
@@ -64,7 +65,8 @@ pub(super) fn extend(file: &RealFile, from: u64, to: u64) -> io::Result<Extensio
 /// Extends the file to `end`, or not at all.
 fn extend_to(file: &RealFile, old_bytes: u64, from: u64, end: u64) -> io::Result<u64> {
     let outcome = match sys::allocate(file.descriptor(), from, end) {
-        // Without preallocation (EPERM: in a sandbox) the size alone has to do; what fills it may then still find the disk full.
+        // Without preallocation (EPERM: in a sandbox) the size alone has to do; what fills it may then still find the
+        // disk full.
         Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM)) => {
             file.resize(end.max(old_bytes))
         }

@@ -1,4 +1,5 @@
-//! The system calls the real engines make beyond what std offers: each a safe function that retries EINTR and fails with an `io::Error`.
+//! The system calls the real engines make beyond what std offers: each a safe function that retries EINTR and fails
+//! with an `io::Error`.
 #![allow(unsafe_code, reason = "these are the calls std does not wrap")]
 
 use super::names::CName;
@@ -50,7 +51,8 @@ pub(super) fn open_directory(path: &CStr) -> io::Result<OwnedFd> {
     above_standard(unsafe { OwnedFd::from_raw_fd(opened) })
 }
 
-/// Opens `name` in `directory`: close-on-exec, no controlling terminal, no waiting for FIFOs, no symbolic link followed.
+/// Opens `name` in `directory`: close-on-exec, no controlling terminal, no waiting for FIFOs, no symbolic link
+/// followed.
 pub(super) fn open_at(directory: BorrowedFd<'_>, name: &CStr, flags: i32) -> io::Result<OwnedFd> {
     open_or_create_at(directory, name, flags, 0o666)
 }
@@ -276,7 +278,8 @@ pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) ->
 fn write_once(file: BorrowedFd<'_>, offset: u64, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     let offset = signed(offset)?;
     let count = i32::try_from(slices.len()).map_err(|_| error(libc::EINVAL))?;
-    // SAFETY: `IoSlice` is documented to have the layout of `iovec`; the slices and what they point to outlive the call.
+    // SAFETY: `IoSlice` is documented to have the layout of `iovec`; the slices and what they point to outlive the
+    // call.
     let written = retried(|| unsafe { libc::pwritev(file.as_raw_fd(), slices.as_ptr().cast(), count, offset) })?;
     Ok(written.unsigned_abs())
 }

@@ -1,4 +1,5 @@
-//! The system-call engine: files are only ever read and written by calls, so that no state of a file can fault the host.
+//! The system-call engine: files are only ever read and written by calls, so that no state of a file can fault the
+//! host.
 
 use super::file::RealFile;
 use super::{CommitWord, File, Tail, View, room, sys};
@@ -26,7 +27,8 @@ impl CallTail {
 impl Tail for CallTail {
     fn make_room(&mut self, from: u64, to: u64) -> io::Result<()> {
         room::check_range(from, to)?;
-        // The limit may have been lowered since the room was made, and a write beyond it raises SIGXFSZ even inside the file.
+        // The limit may have been lowered since the room was made, and a write beyond it raises SIGXFSZ even inside the
+        // file.
         if to > sys::file_size_limit() {
             return Err(sys::error(libc::EFBIG));
         }

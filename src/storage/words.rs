@@ -1,4 +1,5 @@
-//! Words at the beginning of a mapped file that threads and processes share: the commit word, and the page they wait on.
+//! Words at the beginning of a mapped file that threads and processes share: the commit word, and the page they wait
+//! on.
 #![allow(unsafe_code, reason = "mapped memory")]
 
 use super::file::RealFile;
@@ -19,7 +20,8 @@ struct FirstPage {
 }
 
 impl FirstPage {
-    /// Maps the first `size_bytes`, which the file must have; if writable, so that stores cannot fault for lack of room.
+    /// Maps the first `size_bytes`, which the file must have; if writable, so that stores cannot fault for lack of
+    /// room.
     fn open(file: &RealFile, size_bytes: usize, writable: bool) -> io::Result<FirstPage> {
         if file.size()? < size_bytes as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -52,8 +54,8 @@ impl MappedWord {
     }
 
     fn word(&self) -> &AtomicU64 {
-        // SAFETY: aligned, mapped as long as `self`, and accessed only atomically while the log is open. A mapping that is
-        // not writable is only loaded from, which is sound for words of this size.
+        // SAFETY: aligned, mapped as long as `self`, and accessed only atomically while the log is open. A mapping that
+        // is not writable is only loaded from, which is sound for words of this size.
         unsafe { AtomicU64::from_ptr(self.0.word(0)) }
     }
 }

@@ -1,9 +1,9 @@
 //! Cancellation of the host's threads (`pthread_cancel`), which takes effect outside the library only.
 //!
-//! The C library ends a cancelled thread inside certain system calls, by an unwinding that no Rust frame survives. So it is put off
-//! around everything that may make such a call: the boundary to C does it for whole calls. Only those that make none on their fast
-//! path go without, and for them the few places here in storage that may do it by themselves.
-//! Cancellation is put off, not lost: it takes effect at the thread's next cancellation point afterwards.
+//! The C library ends a cancelled thread inside certain system calls, by an unwinding that no Rust frame survives. So
+//! it is put off around everything that may make such a call: the boundary to C does it for whole calls. Only those
+//! that make none on their fast path go without, and for them the few places here in storage that may do it by
+//! themselves. Cancellation is put off, not lost: it takes effect at the thread's next cancellation point afterwards.
 
 #![allow(unsafe_code, reason = "pthread_setcancelstate, which libc does not declare for Linux")]
 

@@ -50,8 +50,8 @@ impl Writer {
 
     /// Makes everything published so far durable where it lies.
     ///
-    /// # Errors
-    /// A failed sync poisons the namespace; it is not tried again. `E_NO_SPACE`: this process may not write the checkpoint now.
+    /// # Errors A failed sync poisons the namespace; it is not tried again. `E_NO_SPACE`: this process may not write
+    /// the checkpoint now.
     pub fn checkpoint(&self) -> Result<()> {
         let mut checkpoints = self.sync.lock();
         if checkpoints.closed.is_some() {
@@ -86,7 +86,8 @@ impl Writer {
             return Err(made);
         }
         checkpoints.synced = true;
-        // A limit lowered below the checkpoints is a refusal as long as nothing of this one is written. The records are safe all the same.
+        // A limit lowered below the checkpoints is a refusal as long as nothing of this one is written. The records are
+        // safe all the same.
         let refused = |error| Error::os("writing a checkpoint", &error).of(self.namespace.log_path());
         self.index.file.may_reach(CHECKPOINT_OFFSETS[1] + PAGE_SIZE_BYTES as u64).map_err(refused)?;
         let next = Checkpoint { seq: checkpoints.last.seq + 1, count, end, state: State::Open, ..checkpoints.last };

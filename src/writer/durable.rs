@@ -25,7 +25,8 @@ impl Writer {
     /// Finds room for the frame of records up to `end`; where there is none yet, the caller waits and asks again.
     pub(super) fn find_room_in_journal(&self, staging: &mut Staging, end: u64) -> Result<FrameRoom> {
         let Some(journal) = &mut staging.journal else { return Ok(FrameRoom::Here) };
-        // A limit lowered below the journal is a refusal as long as nothing is staged; afterwards it would leave the outcome unknown.
+        // A limit lowered below the journal is a refusal as long as nothing is staged; afterwards it would leave the
+        // outcome unknown.
         let failed = |error| Error::os("writing its journal", &error).of(self.namespace.log_path());
         journal.file.may_reach(journal.size_bytes()).map_err(failed)?;
         let length_bytes = end - staging.end;

@@ -17,7 +17,8 @@ const IN_TIME: u8 = 1;
 const NOW: u8 = 2;
 const STOP: u8 = 3;
 
-/// The longest time until a refused checkpoint is tried again: appends to a full journal wait for it, whatever the flush interval is.
+/// The longest time until a refused checkpoint is tried again: appends to a full journal wait for it, whatever the
+/// flush interval is.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
 
 /// What there is to flush.
@@ -92,7 +93,8 @@ impl<W: Writers> thread::Body for FlusherShared<W> {
             is_refused = false;
             self.writers.each(&mut |writer| {
                 if writer.flush_need() != FlushNeed::Nothing {
-                    // A failure that poisoned the namespace leaves nothing to flush; the next append and the close report it.
+                    // A failure that poisoned the namespace leaves nothing to flush; the next append and the close
+                    // report it.
                     is_refused |= writer.checkpoint().is_err() && writer.flush_need() != FlushNeed::Nothing;
                 }
             });

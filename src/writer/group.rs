@@ -7,9 +7,9 @@
 //!   the others:                     sleep until their ticket is committed, or no thread leads
 //! ```
 //!
-//! Groups are taken in the order of their tickets, and the lead passes only after the publish: what is published never goes back.
-//! No thread is created for group commit. Once a group has failed, nothing is committed any more, and every caller gets
-//! the error of that group.
+//! Groups are taken in the order of their tickets, and the lead passes only after the publish: what is published never
+//! goes back. No thread is created for group commit. Once a group has failed, nothing is committed any more, and every
+//! caller gets the error of that group.
 
 use crate::error::{Error, Result};
 use crate::util::sync::{Condvar, Mutex, MutexGuard};
@@ -35,7 +35,8 @@ pub struct Queue<S> {
 /// How the leader commits a group.
 pub trait Commit<S> {
     type Group;
-    /// What forbids a commit in flight, if anything does: asked before a group is written, and again before it is published.
+    /// What forbids a commit in flight, if anything does: asked before a group is written, and again before it is
+    /// published.
     fn refuse(&self) -> Result<()>;
     /// Everything staged so far; under the lock.
     fn take(&self, state: &mut S) -> Self::Group;

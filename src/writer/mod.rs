@@ -53,7 +53,8 @@ struct Staging {
     covered_count: u64,
     /// Whether staged records have to be synced where they are, since their frame does not hold them.
     in_place: bool,
-    /// Whether entries of an append that failed may still be on disk: until their zeros are synced no entry takes their place.
+    /// Whether entries of an append that failed may still be on disk: until their zeros are synced no entry takes their
+    /// place.
     zeros_unsynced: bool,
     /// A buffer for the journal's next frames.
     spare: Vec<u8>,
@@ -170,7 +171,8 @@ impl Writer {
         })
     }
 
-    /// Takes the lock and finds where `count` records of `stored_size` payload bytes go, after the wait for room in the journal.
+    /// Takes the lock and finds where `count` records of `stored_size` payload bytes go, after the wait for room in the
+    /// journal.
     #[inline]
     fn reserve(
         &self,

@@ -82,7 +82,8 @@ impl Writer {
         self.poison("writing", error)
     }
 
-    /// Entries beyond the count could be taken for records after a crash: they are zeroed, or the namespace is poisoned.
+    /// Entries beyond the count could be taken for records after a crash: they are zeroed, or the namespace is
+    /// poisoned.
     #[cold]
     #[inline(never)] // its zeros would make every append probe the stack
     fn failed_entries(&self, staging: &mut Staging, at: u64, size: usize, error: &io::Error) -> Error {

@@ -43,7 +43,8 @@ pub fn sparse_records(count: u64) -> Vec<u8> {
     file
 }
 
-/// An index file with room for `entries`, clean checkpoints that say `count` records end at `end`, and the entries that `put_entries` makes.
+/// An index file with room for `entries`, clean checkpoints that say `count` records end at `end`, and the entries that
+/// `put_entries` makes.
 pub fn index_file(entries: usize, count: u64, end: u64, put_entries: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let mut index = vec![0; ENTRIES_AT + entries * ENTRY_BYTES];
     put(&mut index, 0, &identity(&[]));

@@ -130,7 +130,8 @@ fn a_dry_run_of_what_opening_would_mend_knows_the_room_for_what_is_cut_off() {
 fn a_count_that_holds_is_weighed_before_the_hole_that_it_claims_is_walked() {
     const CLAIMED: u64 = 1 << 21;
     for is_hole_whole in [true, false] {
-        // Empty records in a hole, which the checkpoint says are there; or, with a size that is wrong, do not lead to its end.
+        // Empty records in a hole, which the checkpoint says are there; or, with a size that is wrong, do not lead to
+        // its end.
         let mut log = CLAIMED.to_le_bytes().to_vec();
         log.resize(8 + 8 * usize::try_from(CLAIMED).unwrap(), 0);
         if !is_hole_whole {

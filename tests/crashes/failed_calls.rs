@@ -1,4 +1,5 @@
-//! Calls that the system refuses, and the crash that follows: poisoned logs, aborted batches, a lost cache, no room to adopt.
+//! Calls that the system refuses, and the crash that follows: poisoned logs, aborted batches, a lost cache, no room to
+//! adopt.
 
 use crate::disk::{
     Files, INDEX, LOG, Mode, POWER_CUTS, after_kill, after_power_loss, append, append_batch, open, records, recover,
@@ -69,7 +70,8 @@ fn an_aborted_batch_of_equal_sized_records_behind_a_shorter_successor() {
     }
 }
 
-/// Its entries may have been written before the lack of room was noticed: zeros in the cache alone do not take them back.
+/// Its entries may have been written before the lack of room was noticed: zeros in the cache alone do not take them
+/// back.
 #[test]
 fn an_aborted_batch_leaves_no_trace_that_a_loss_of_power_brings_back() {
     for mode in [Mode::Fast, Mode::Durable] {

@@ -22,8 +22,8 @@ fn count(grown: usize, shrunk: usize) {
     MOST_BYTES.set(MOST_BYTES.get().max(held));
 }
 
-// SAFETY: every call is the system allocator's with the same arguments; counting touches cells of this thread, which need no
-// allocation and no destructor.
+// SAFETY: every call is the system allocator's with the same arguments; counting touches cells of this thread, which
+// need no allocation and no destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 0);

@@ -1,4 +1,5 @@
-//! The logs that are damaged: 64 records in both modes, closed, left by a kill, and left by a power cut that only the journal survived.
+//! The logs that are damaged: 64 records in both modes, closed, left by a kill, and left by a power cut that only the
+//! journal survived.
 
 use crate::random::Random;
 use immuta::storage::simulated::Simulated;

@@ -1,4 +1,5 @@
-//! Refusals whose every detail is known: failed syncs, full disks, names that are not durable yet, a sync beside a commit.
+//! Refusals whose every detail is known: failed syncs, full disks, names that are not durable yet, a sync beside a
+//! commit.
 
 use crate::application::{Application, append, file_of, open, payloads};
 use crate::records::{Records, read_all};
@@ -105,7 +106,8 @@ fn a_writer_killed_while_creating_leaves_names_the_next_one_makes_durable() {
 
 #[test]
 fn a_commit_that_fails_beside_a_sync_never_leaves_a_log_that_is_refused() {
-    // Between making room and writing there are checksums to compute: time for the sync to come while the commit is under way.
+    // Between making room and writing there are checksums to compute: time for the sync to come while the commit is
+    // under way.
     let large: Records = (0..30_000).map(|number| vec![3; number % 20]).collect();
     let begin = |disk: &Simulated| {
         let log = open(disk).unwrap();

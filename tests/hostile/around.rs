@@ -146,7 +146,8 @@ fn hostile_42_sparse_file_as_large_as_there_can_be() {
 
 #[test]
 fn hostile_43_offsets_at_the_limit() {
-    // Sizes that lead one byte beyond the last offset there is, to the offset after it, and beyond what a file can have.
+    // Sizes that lead one byte beyond the last offset there is, to the offset after it, and beyond what a file can
+    // have.
     for size in [(1 << 47) - 15, (1 << 47) - 8, 1 << 47, i64::MAX.cast_unsigned() - 16] {
         let directory = lay(&[("a.log", &bytes(&[2, size], b"")), ("a.idx", &closed()["a.idx"])]);
         let file = std::fs::OpenOptions::new().write(true).open(directory.path().join("a.log")).unwrap();

@@ -1,4 +1,5 @@
-//! 17, 18, 20 to 22, 24 to 26, 31 to 35: the index file: damaged, of another log or time, forged with right checksums, and its codecs.
+//! 17, 18, 20 to 22, 24 to 26, 31 to 35: the index file: damaged, of another log or time, forged with right checksums,
+//! and its codecs.
 
 use crate::image::{Image, Records, file_of, lay, log_image, open, open_read_only, options};
 use crate::layout::{Checkpoint, ENTRIES_AT, ENTRY_BYTES, PAGE_BYTES, entry, identity, put, seal_page, walk};

@@ -1,4 +1,5 @@
-//! 1 to 16, 27: the record file: empty, with a count or sizes that are wrong, with zeros where records were, with a bit flipped.
+//! 1 to 16, 27: the record file: empty, with a count or sizes that are wrong, with zeros where records were, with a bit
+//! flipped.
 
 use crate::image::{bytes, file_of, lay, log_image, open, open_read_only, options, padded, read_all};
 use crate::support::{

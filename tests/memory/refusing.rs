@@ -33,8 +33,8 @@ fn is_refused(size_bytes: usize) -> bool {
     granted == Some(0)
 }
 
-// SAFETY: every call is the system allocator's with the same arguments, or answers null, which says that there is no memory; the
-// cell needs no allocation and no destructor.
+// SAFETY: every call is the system allocator's with the same arguments, or answers null, which says that there is no
+// memory; the cell needs no allocation and no destructor.
 unsafe impl GlobalAlloc for Refusing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_refused(layout.size()) {

@@ -1,4 +1,5 @@
-//! An engine with a gate before the syncs of each file: a shut gate holds them still until the test lets them through, one by one.
+//! An engine with a gate before the syncs of each file: a shut gate holds them still until the test lets them through,
+//! one by one.
 
 use immuta::storage::{
     self, Access, CommitWord, File, Lock, Meta, Obstacle, OpenMode, SharedPage, Standing, Storage, Tail, View,

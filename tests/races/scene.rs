@@ -1,4 +1,5 @@
-//! A durable log on the gated engine, and threads that go on one at a time: after each step of a test everything has come to rest.
+//! A durable log on the gated engine, and threads that go on one at a time: after each step of a test everything has
+//! come to rest.
 //!
 //! At rest every other thread of the process sleeps: at a gate, at a lock, or until another one wakes it. So the next
 //! step of a test is the only thing that happens. A thread that still waits when nothing is held waits for good: a hang

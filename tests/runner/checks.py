@@ -10,7 +10,8 @@ from .tools import c_compiler, library_dir, need, need_cargo_command
 
 HEADER = ROOT / "include" / "immuta.h"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
-# What libimmuta.a may have of the Zstandard library; the shared library hides it, and a build without zstd has none of it.
+# What libimmuta.a may have of the Zstandard library; the shared library hides it, and a build without zstd has none of
+# it.
 ZSTD_PREFIXES = {"ZSTD_", "ZSTDMT_", "HUF_", "_HUF_", "FSE_", "HIST_", "POOL_", "ERR_", "g_"}
 C_STANDARDS = [("c99",), ("c11",), ("c23", "c2x")]  # the last under either of its names
 SYSTEM_LIBRARIES = {"libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
@@ -102,8 +103,8 @@ def foreign_symbols(run: Run, archive: Path) -> set[str]:
     # Not nm: with a plugin of LLVM it lists nothing of what Rust compiled. A weak symbol clashes with none.
     lines = [line.split() for line in run.command("readelf", "--symbols", "--wide", archive).splitlines()]
     names = {words[7] for words in lines if len(words) == 8 and words[4] == "GLOBAL" and words[6] != "UND"}
-    # Rust mangles its own; two underscores begin what the compiler's runtime has (__addvdi3) and Rust's allocator shims; LLVM puts a
-    # hash into the names of constants (anon.1f...1.llvm.23).
+    # Rust mangles its own; two underscores begin what the compiler's runtime has (__addvdi3) and Rust's allocator
+    # shims; LLVM puts a hash into the names of constants (anon.1f...1.llvm.23).
     ours = r"immuta_|_ZN|_R|__|rust_eh_personality$|anon\.[0-9a-f]{32}\.\d+\.llvm\.\d+$"
     foreign = {name for name in names if not re.match(ours, name)}
     return {re.match(r"_?[^_]+_?", name)[0] for name in foreign}

@@ -13,8 +13,8 @@ def c_flags(more: str) -> str:
     return f"{os.environ.get('CFLAGS', '')} {more}".strip()
 
 
-# For programs that are only tests. The Zstandard library takes longer to compile with its own -O3 than the tests take to call it, and
-# no test needs debug information: a panic names its line without it.
+# For programs that are only tests. The Zstandard library takes longer to compile with its own -O3 than the tests take
+# to call it, and no test needs debug information: a panic names its line without it.
 QUICK_BUILD = {"CFLAGS": c_flags("-O1"), "CARGO_PROFILE_DEV_DEBUG": "0"}
 # For programs that take longer to optimise than to run, and for checks that run nothing.
 UNOPTIMISED = {**QUICK_BUILD, "CFLAGS": c_flags("-O0"), "CARGO_PROFILE_DEV_OPT_LEVEL": "0"}

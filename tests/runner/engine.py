@@ -29,7 +29,8 @@ LIBRARY = "library"
 PRINTING = threading.Lock()
 PROCESSES: set[subprocess.Popen] = set()
 COMMAND_LIMIT_S = 1800  # a hang must end the run, not the patience of the person who waits for it
-# Begins what a test program prints about a part that this machine does not allow: a line of its output that the engine counts.
+# Begins what a test program prints about a part that this machine does not allow: a line of its output that the engine
+# counts.
 SKIPPED = "SKIPPED: "
 SKIPPED_INSIDE = "skipped inside a step"
 

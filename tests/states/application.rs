@@ -1,4 +1,5 @@
-//! What happens to a log on a simulated disk: an application that commits, what it knows, and the trouble its process gets into.
+//! What happens to a log on a simulated disk: an application that commits, what it knows, and the trouble its process
+//! gets into.
 
 use crate::random::Random;
 use crate::records::{Records, read_all};

@@ -101,7 +101,8 @@ pub fn reopen(disk: &Simulated, namespace: &str, random: &mut Random, counted: &
     }
 }
 
-/// All records, after a look at the report and at the files: record file and index file as they were before it was opened.
+/// All records, after a look at the report and at the files: record file and index file as they were before it was
+/// opened.
 pub fn look(
     disk: &Simulated,
     namespace: &str,

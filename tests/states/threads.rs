@@ -10,7 +10,8 @@ use std::thread::ScopedJoinHandle;
 
 const THREADS: u8 = 4;
 
-/// Four threads commit batches and a fifth syncs until there is trouble; answers the records that were acknowledged, by number.
+/// Four threads commit batches and a fifth syncs until there is trouble; answers the records that were acknowledged, by
+/// number.
 pub fn live(disk: &Simulated, random: &mut Random, trouble: Trouble) -> BTreeMap<u64, Vec<u8>> {
     let log = open(disk.storage(), "a", false).unwrap();
     let (last_call, _) = trouble.strike(disk, random);

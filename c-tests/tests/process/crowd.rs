@@ -1,5 +1,5 @@
-//! Ten thousand streams waiting in threads, with a pool of four readers: all get all records, and what waiting costs is printed,
-//! with the writer in the same process and in another. The program is `process/crowd.c`.
+//! Ten thousand streams waiting in threads, with a pool of four readers: all get all records, and what waiting costs is
+//! printed, with the writer in the same process and in another. The program is `process/crowd.c`.
 
 use crate::support::{OwnDir, compile};
 use crate::{Length, Verdict};

@@ -98,8 +98,8 @@ pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
 }
 
 impl Injector {
-    /// A directory that is there already, made by an opener that was killed perhaps, is synced by name, and so is every one above it on the
-    /// same file system.
+    /// A directory that is there already, made by an opener that was killed perhaps, is synced by name, and so is every
+    /// one above it on the same file system.
     fn names_above_are_synced(&mut self) -> Result<(), String> {
         let log = self.directory.path().join("log");
         std::fs::create_dir(&log).map_err(|e| format!("{}: {e}", log.display()))?;

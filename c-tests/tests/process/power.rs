@@ -1,6 +1,7 @@
-//! Power cuts on real file systems: a host of the real library appends on a loop device, its device is copied at some moment with some of
-//! its pages written back and others not, and the host goes on from the copy. In durable mode everything acknowledged is there, in fast mode
-//! a prefix with everything synced, whole batches only, right to the last byte.
+//! Power cuts on real file systems: a host of the real library appends on a loop device, its device is copied at some
+//! moment with some of its pages written back and others not, and the host goes on from the copy. In durable mode
+//! everything acknowledged is there, in fast mode a prefix with everything synced, whole batches only, right to the
+//! last byte.
 //!
 //! The programs are `process/kill_appender.c` and `process/unplug.c`.
 

@@ -9,8 +9,8 @@ use std::process::Command;
 
 const APPENDS: u64 = 200_000;
 const APPENDS_LONG: u64 = 2_000_000;
-/// What making room may take: looking whether the files are in place, at their size and its limit, extending one, moving the mapped window,
-/// populating it.
+/// What making room may take: looking whether the files are in place, at their size and its limit, extending one,
+/// moving the mapped window, populating it.
 const MAKING_ROOM: [&str; 12] = [
     "newfstatat",
     "fstat",

@@ -41,7 +41,8 @@ pub fn walk_open(file: &[u8]) -> Result<Walked, String> {
 }
 
 fn walk(file: &[u8], closed: bool) -> Result<Walked, String> {
-    // SAFETY: the C function reads the `size` bytes from `file` on, which the slice borrows to the end of the call, and keeps nothing.
+    // SAFETY: the C function reads the `size` bytes from `file` on, which the slice borrows to the end of the call, and
+    // keeps nothing.
     let WalkResult { wrong, count, end } = unsafe { walker_walk(file.as_ptr(), file.len(), closed.into()) };
     if wrong.is_null() {
         return Ok(Walked { count, end });

@@ -1,4 +1,5 @@
-//! Target: record file and index file together, of either mode, closed or not, changed, with right checksums or wrong ones.
+//! Target: record file and index file together, of either mode, closed or not, changed, with right checksums or wrong
+//! ones.
 
 use crate::forge::forge;
 use crate::judge::judge;

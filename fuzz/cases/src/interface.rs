@@ -1,4 +1,5 @@
-//! Target: the C interface, its functions in any order on objects that are open, shut down or NULL, as a C program could call them.
+//! Target: the C interface, its functions in any order on objects that are open, shut down or NULL, as a C program
+//! could call them.
 
 #![allow(
     unsafe_code,

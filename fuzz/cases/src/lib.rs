@@ -1,4 +1,5 @@
-//! What the fuzzer does with its inputs: one module for each target, each with a `run` that panics when a promise is broken.
+//! What the fuzzer does with its inputs: one module for each target, each with a `run` that panics when a promise is
+//! broken.
 //!
 //! `tests/replay.rs` runs the committed corpus through the same functions, without fuzzer and sanitizer.
 

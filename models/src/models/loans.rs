@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// No token.
 const NONE: u64 = 0;
 
-/// An empty table, and the stand-ins for its constants, which are made at their first use, made before there are threads.
+/// An empty table, and the stand-ins for its constants, which are made at their first use, made before there are
+/// threads.
 fn table() -> Arc<Loans<u32>> {
     const LENT_ONCE: u64 = 2 << 32;
     let loans = Arc::new(Loans::new());
@@ -68,7 +69,8 @@ pub fn hand_over() {
     assert_eq!(take_back(&loans, first), if was_taken { None } else { Some(1) });
 }
 
-/// Two threads take back the same loan while a third lends from the same slot on: one of them has it, and neither has the third's.
+/// Two threads take back the same loan while a third lends from the same slot on: one of them has it, and neither has
+/// the third's.
 pub fn take_back_twice() {
     let loans = table();
     let token = lend(&loans, 1);

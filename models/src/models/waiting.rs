@@ -93,7 +93,8 @@ pub fn sleep_and_publish() {
     writing.join().unwrap();
 }
 
-/// Another process that may write the page takes back what sleepers say there, at any time: those of the writer's process do not sleep on it.
+/// Another process that may write the page takes back what sleepers say there, at any time: those of the writer's
+/// process do not sleep on it.
 pub fn sleep_and_publish_beside_a_scribbler() {
     let page = crate::util::sync::Arc::new(SharedPage::new()).unwrap();
     let events = Arc::new(EventCount::new(Some(page.clone()), true));

@@ -12,7 +12,8 @@ const SLOT_BITS: u32 = 12;
 const MATCH_MIN: usize = 4;
 /// A copy is at most so long.
 const COPY_MAX: usize = 64;
-/// After so many places in a row without a match the next is twice as far away, and so on: what cannot be compressed costs little.
+/// After so many places in a row without a match the next is twice as far away, and so on: what cannot be compressed
+/// costs little.
 const SKIP_SHIFT: u32 = 5;
 
 /// What encoding remembers of one block.

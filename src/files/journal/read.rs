@@ -143,7 +143,8 @@ impl FoundJournal {
     }
 }
 
-/// The bytes of a frame's records. There may be as many as half a journal: they stay in the file, unless one piece holds them all.
+/// The bytes of a frame's records. There may be as many as half a journal: they stay in the file, unless one piece
+/// holds them all.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameBody<'a> {
     pub(super) found: &'a FoundJournal,

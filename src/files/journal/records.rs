@@ -52,7 +52,8 @@ impl<'a> Records<'a> {
         Ok(None)
     }
 
-    /// The frame whose records reach up to the one before `number`, or beyond, with the next of its records; `None` when there is none.
+    /// The frame whose records reach up to the one before `number`, or beyond, with the next of its records; `None`
+    /// when there is none.
     fn frame_to(&mut self, number: u64) -> Result<Option<(Frame, u64, u64, u64)>> {
         while self.next.is_none_or(|(frame, ..)| frame.end_number().is_none_or(|end| end < number)) {
             if !self.advance()? {
@@ -62,7 +63,8 @@ impl<'a> Records<'a> {
         Ok(self.next)
     }
 
-    /// Passes over the next record of the frame read last, and says how long it is; `None` when the frame has no more of them.
+    /// Passes over the next record of the frame read last, and says how long it is; `None` when the frame has no more
+    /// of them.
     fn pass_over(&mut self) -> Result<Option<u64>> {
         let Some((frame, body_at, next, at)) = &mut self.next else { return Ok(None) };
         let end = *body_at + frame.body_bytes();

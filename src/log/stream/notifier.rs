@@ -1,8 +1,9 @@
 //! The one background thread of a read-only log: waits for the writers of other processes in place of the streams whose
 //! eventfds are armed.
 //!
-//! It sleeps without a timeout while nothing is armed. Otherwise it is a sleeper like any thread in a waiting call: it watches the
-//! wake counters of all namespaces with armed eventfds at once, and looks at the files when the last look is too long ago.
+//! It sleeps without a timeout while nothing is armed. Otherwise it is a sleeper like any thread in a waiting call: it
+//! watches the wake counters of all namespaces with armed eventfds at once, and looks at the files when the last look
+//! is too long ago.
 
 use crate::error::{Error, Result, no_memory};
 use crate::namespace::follower::Follower;
@@ -111,7 +112,8 @@ impl NotifierShared {
     }
 }
 
-/// One round of a sleeper, for all namespaces at once: watch, look, set what is due, sleep until something changes or a look is due.
+/// One round of a sleeper, for all namespaces at once: watch, look, set what is due, sleep until something changes or a
+/// look is due.
 fn watch_and_sleep(own: FutexWatch<'_>, armed: &[Arc<Follower>]) {
     let mut watches = [own; WATCHES_MAX];
     let (mut count, mut longest): (usize, Option<Duration>) = (1, None);

@@ -1,4 +1,5 @@
-//! Carrying a repair out: copies first, then the new index file in one step, then the record file, then the mark that all is well.
+//! Carrying a repair out: copies first, then the new index file in one step, then the record file, then the mark that
+//! all is well.
 //!
 //! If a repair is interrupted before the new index file is in its place, the log is as it was. If it is interrupted
 //! later, the new index file shows what the record file still lacks: a size word, the count, the cut. Another repair

@@ -27,7 +27,8 @@ use std::time::Instant;
 pub struct Repair {
     /// Change the files; otherwise only say what would be done.
     pub apply: bool,
-    /// Where zeros may or may not be empty records, and where nothing else says that records lie in a hole, believe the count.
+    /// Where zeros may or may not be empty records, and where nothing else says that records lie in a hole, believe the
+    /// count.
     pub accept_count: bool,
 }
 

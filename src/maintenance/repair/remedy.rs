@@ -1,4 +1,5 @@
-//! What is to be done about a log that cannot be opened, or has damaged records that opening does not look at. Reads only.
+//! What is to be done about a log that cannot be opened, or has damaged records that opening does not look at. Reads
+//! only.
 
 use super::Repair;
 use super::assess::{Assessment, Damage, DamagedPart, Sources, Span, after_gap, assess, follow};

@@ -64,8 +64,9 @@ pub struct Follower {
     following: RwLock<FollowState>,
     /// One thread at a time looks.
     looking: Mutex<()>,
-    /// One thread at a time moves what is visible on. A thread that holds this lock takes neither `looking` nor `following`.
-    /// The value is the last record that was shown, and its entry: the record there now is compared with it.
+    /// One thread at a time moves what is visible on. A thread that holds this lock takes neither `looking` nor
+    /// `following`. The value is the last record that was shown, and its entry: the record there now is compared with
+    /// it.
     publishing: Mutex<Option<(u64, Entry)>>,
     started: Instant,
     /// Milliseconds after `started` of the last look, or [`FAILED`]: the next one is due.
@@ -75,8 +76,8 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Opens namespace `name`, number `number` of a log, without writing it; `watch` is told of what is read for it. Nothing is visible
-    /// before the first look.
+    /// Opens namespace `name`, number `number` of a log, without writing it; `watch` is told of what is read for it.
+    /// Nothing is visible before the first look.
     pub fn open(
         storage: &Arc<dyn Storage>,
         number: u32,

@@ -183,7 +183,8 @@ impl EventCount {
         self.set_all();
     }
 
-    /// Wakes the threads of this process that sleep, after the caller made its condition true: interrupt. Async-signal-safe.
+    /// Wakes the threads of this process that sleep, after the caller made its condition true: interrupt.
+    /// Async-signal-safe.
     pub fn wake_sleepers(&self) {
         fence(Ordering::SeqCst);
         self.words().wake_all();
@@ -365,7 +366,8 @@ mod tests {
     #[test]
     fn a_sleep_ends_when_a_look_is_due() {
         let (events, due_in) = (EventCount::new(None, false), Duration::from_nanos(1));
-        // The deadline is after the look is due, and before a whole interval is over. A machine that is busy may let it pass.
+        // The deadline is after the look is due, and before a whole interval is over. A machine that is busy may let it
+        // pass.
         let deadline = || Some(Instant::now() + POLL_INTERVAL / 2);
         let mut tries = std::iter::repeat_with(|| events.waiter().wait(deadline(), || due_in, || false));
         assert_eq!(tries.find(|woken| *woken != Woken::Due), Some(Woken::Look), "it does not last until the deadline");

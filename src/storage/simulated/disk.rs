@@ -31,7 +31,8 @@ pub(super) enum Event {
     DropCache,
 }
 
-/// What a sync that failed leaves of the pages it should have written. They count as clean in every case, and are never written again.
+/// What a sync that failed leaves of the pages it should have written. They count as clean in every case, and are never
+/// written again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyncFailure {
     /// Processes go on seeing the new bytes, as on ext4 and XFS.
@@ -124,7 +125,8 @@ impl Inode {
         size_bytes
     }
 
-    /// A sync that failed: the written pages count as clean from now on and are never written again; sizes are another matter.
+    /// A sync that failed: the written pages count as clean from now on and are never written again; sizes are another
+    /// matter.
     pub(super) fn fail_sync(&mut self, how: SyncFailure) {
         self.changes.retain(|change| matches!(change, Change::Size(_)));
         if how == SyncFailure::Reverts {
@@ -380,7 +382,8 @@ pub(super) fn apply_names(names: &mut BTreeMap<String, u64>, change: &NameChange
     }
 }
 
-/// The place of the first byte that is not zero. It compares whole blocks: byte by byte, the crash tests spent most of their time here.
+/// The place of the first byte that is not zero. It compares whole blocks: byte by byte, the crash tests spent most of
+/// their time here.
 fn first_nonzero(bytes: &[u8]) -> Option<usize> {
     let (number, block) = bytes.chunks(ZEROS.len()).enumerate().find(|(_, block)| **block != ZEROS[..block.len()])?;
     let place = block.iter().position(|byte| *byte != 0)?;

@@ -195,7 +195,8 @@ impl OpenedFile {
         if self.has_name && !is_named { Standing::Removed } else { Standing::Kept }
     }
 
-    /// As the real engines check before they change the file. No call of its own: there are enough that faults can meet.
+    /// As the real engines check before they change the file. No call of its own: there are enough that faults can
+    /// meet.
     fn check(&self) -> io::Result<()> {
         let disk = self.disk.lock();
         disk.check_epoch(self.epoch)?;
@@ -216,7 +217,8 @@ impl OpenedFile {
         self.reach_bytes.load(Ordering::Relaxed)
     }
 
-    /// Writes `parts` one after the other: one call, or more where one is short; refused, it leaves half of what is left.
+    /// Writes `parts` one after the other: one call, or more where one is short; refused, it leaves half of what is
+    /// left.
     pub(super) fn write(&self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
         self.check_writable()?;
         let bytes = parts.concat();

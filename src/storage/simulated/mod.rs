@@ -1,4 +1,5 @@
-//! The simulated engine: a disk in memory whose process can be killed, whose power can fail and whose calls can be refused.
+//! The simulated engine: a disk in memory whose process can be killed, whose power can fail and whose calls can be
+//! refused.
 //!
 //! A file is its bytes as the process sees them (the cache), its bytes as they are safe (the disk proper), and the
 //! changes since a sync last made both equal. A directory likewise. A kill leaves the cache, a loss of power the safe
@@ -33,7 +34,8 @@ impl Simulated {
         Simulated::default()
     }
 
-    /// As [`Simulated::new`], the directory just made by a process that was killed before it made the directory's own name durable.
+    /// As [`Simulated::new`], the directory just made by a process that was killed before it made the directory's own
+    /// name durable.
     #[must_use]
     pub fn in_new_directory() -> Self {
         let simulated = Simulated::new();
@@ -48,8 +50,8 @@ impl Simulated {
         storage::Arc::new(storage).expect("tests have memory").into()
     }
 
-    /// Kills the process: what was opened before answers EIO from now on and changes nothing more, its locks are released, and every
-    /// byte that it wrote stays, synced or not.
+    /// Kills the process: what was opened before answers EIO from now on and changes nothing more, its locks are
+    /// released, and every byte that it wrote stays, synced or not.
     pub fn kill(&self) {
         self.disk.lock().kill();
     }

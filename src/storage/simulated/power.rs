@@ -55,8 +55,8 @@ impl Mood {
     ];
 }
 
-/// What blocks hold that a published size gave a file before their bytes arrived. The first block is zeros then in any case: a file
-/// that is published before its first bytes begins as a hole.
+/// What blocks hold that a published size gave a file before their bytes arrived. The first block is zeros then in any
+/// case: a file that is published before its first bytes begins as a hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fill {
     /// Zeros: holes, and extents that were never written.

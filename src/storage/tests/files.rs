@@ -1,4 +1,5 @@
-//! What every engine must do besides putting and viewing bytes: names, locks, the commit word, holes, files opened to read.
+//! What every engine must do besides putting and viewing bytes: names, locks, the commit word, holes, files opened to
+//! read.
 
 use super::{MIB, create, kind, on_each_engine, os_error, read};
 use crate::storage::{Lock, OpenMode};

@@ -23,7 +23,8 @@ pub(super) fn in_child(what: &str) -> bool {
     env::var_os(CHILD).is_some_and(|value| value == what)
 }
 
-/// The command that runs the test `path` (with its crate's name in front) again, alone, from a shell `script` that ends in `exec "$@"`.
+/// The command that runs the test `path` (with its crate's name in front) again, alone, from a shell `script` that ends
+/// in `exec "$@"`.
 fn child(path: &str, what: &str, script: &str) -> io::Result<Command> {
     let test = path.split_once("::").map_or(path, |(_crate, test)| test);
     let mut command = Command::new("sh");
@@ -78,7 +79,8 @@ fn fill_and_go_on(storage: &Arc<dyn Storage>) -> io::Result<()> {
     Ok(())
 }
 
-/// On a disk without room, a page that has no block yet is refused when it is mapped, instead of faulting when it is stored to.
+/// On a disk without room, a page that has no block yet is refused when it is mapped, instead of faulting when it is
+/// stored to.
 fn pages_need_room_too(storage: &Arc<dyn Storage>) -> io::Result<()> {
     let ballast = create(storage, "more ballast")?;
     while ballast.write_at(size(&ballast)?, &[1; 4096]).is_ok() {}
@@ -101,7 +103,8 @@ fn a_full_simulated_disk_refuses_and_recovers() -> io::Result<()> {
     disk.storage().open("b", OpenMode::Write)?.write_at(0, b"x")
 }
 
-/// Runs the test `path` again, alone, with a new file system of type `kind` on [`MOUNTED`]; says so where that is not allowed.
+/// Runs the test `path` again, alone, with a new file system of type `kind` on [`MOUNTED`]; says so where that is not
+/// allowed.
 fn run_mounted(path: &str, kind: &str, options: &str) -> io::Result<()> {
     if !Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success()) {
         skipped(path, "no mount name spaces here");

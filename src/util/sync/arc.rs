@@ -76,7 +76,8 @@ impl<T: ?Sized> Arc<T> {
     }
 
     fn counted(&self) -> &Counted<T> {
-        // SAFETY: it lives as long as an owner, which `self` is, and is only accessed through shared references until the last is gone.
+        // SAFETY: it lives as long as an owner, which `self` is, and is only accessed through shared references until
+        // the last is gone.
         unsafe { self.counted.as_ref() }
     }
 }
@@ -112,7 +113,8 @@ impl<T: ?Sized> Drop for Arc<T> {
         }
         // Pairs with the subtractions of all others: what they did with the value comes before its end.
         fence(Ordering::Acquire);
-        // SAFETY: this was the last owner, so nothing leads to the value any more; `Arc::new` allocated it as a box does.
+        // SAFETY: this was the last owner, so nothing leads to the value any more; `Arc::new` allocated it as a box
+        // does.
         drop(unsafe { Box::from_raw(self.counted.as_ptr()) });
     }
 }
