@@ -71,8 +71,8 @@ static int64_t wall_clock_ns(void) {
 }
 
 /* Offset, time, checksum of the record, checksum of the entry bound to log id and number. */
-static void store_entry(unsigned char *entry, const unsigned char *log_id, uint64_t number, uint64_t offset, int64_t time_ns,
-                        uint32_t record_crc) {
+static void store_entry(unsigned char *entry, const unsigned char *log_id, uint64_t number, uint64_t offset,
+                        int64_t time_ns, uint32_t record_crc) {
   unsigned char bound[44];
   const uint64_t offset_and_batch_end = offset | UINT64_C(1) << 63;
   memcpy(bound, log_id, 16);

@@ -1,5 +1,5 @@
-/* The bare loop of durable appends: each record is one pwrite into a file of zeros that is on the device as a whole, and one fdatasync. Threads
- * share the file and nothing else, so each of them syncs for itself. */
+/* The bare loop of durable appends: each record is one pwrite into a file of zeros that is on the device as a whole,
+ * and one fdatasync. Threads share the file and nothing else, so each of them syncs for itself. */
 #define _GNU_SOURCE
 #include "bench.h"
 

@@ -1,5 +1,5 @@
-/* Measures libimmuta against bare C loops that do the same necessary work, in turns (A B A B) in the same run and on the
- * same file system. Prints the medians, and the median of the ratios of each turn.
+/* Measures libimmuta against bare C loops that do the same necessary work, in turns (A B A B) in the same run and on
+ * the same file system. Prints the medians, and the median of the ratios of each turn.
  *
  *   bench [--quick] [DIRECTORY]      the files are made below DIRECTORY (default: here) and removed */
 #define _GNU_SOURCE
@@ -118,7 +118,8 @@ static void compare_logs(const workload *work) {
     snprintf(path, sizeof path, "%s/%s", directory, i == 0 ? "library.log" : "bare.log");
     const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     struct stat status;
-    if (descriptor < 0 || fstat(descriptor, &status) != 0 || (size_t)status.st_size < size) die("%s is too short", path);
+    if (descriptor < 0 || fstat(descriptor, &status) != 0 || (size_t)status.st_size < size)
+      die("%s is too short", path);
     maps[i] = mmap(NULL, size, PROT_READ, MAP_SHARED, descriptor, 0);
     if (maps[i] == MAP_FAILED) die("cannot map %s", path);
     close(descriptor);
@@ -129,7 +130,8 @@ static void compare_logs(const workload *work) {
 
 static void print_side(double each_ns, double bytes) {
   const int is_long = each_ns >= 1e4;
-  printf("%7.1f %s/record %7.*f MB/s   ", is_long ? each_ns / 1e3 : each_ns, is_long ? "us" : "ns", is_long, bytes / each_ns * 1e3);
+  printf("%7.1f %s/record %7.*f MB/s   ", is_long ? each_ns / 1e3 : each_ns, is_long ? "us" : "ns", is_long,
+         bytes / each_ns * 1e3);
 }
 
 /* In memory a sync costs nothing, and the figures of durable mode mean nothing. */
@@ -142,7 +144,8 @@ static void warn_of_tmpfs(void) {
 static void run_contest(const contest *event, const unsigned char *payload, size_t rounds, uint64_t divisor) {
   const workload work = {directory, payload, event->size, event->count / divisor, event->threads};
   double library_ns[ROUNDS_MAX], bare_ns[ROUNDS_MAX], ratios[ROUNDS_MAX];
-  /* One round more, to warm up. A side's old files go right before its turn, so that both write into pages just freed. */
+  /* One round more, to warm up. A side's old files go right before its turn, so that both write into pages just
+   * freed. */
   for (size_t round = 0; round < rounds + 1; round++) {
     const size_t slot = round == 0 ? 0 : round - 1;
     if (event->kind != READS) remove_files("library");
@@ -180,7 +183,8 @@ int main(int argc, char **argv) {
   const size_t rounds = quick ? 3 : ROUNDS_MAX;
   printf("libimmuta %s, %s engine, medians of %zu turns\n", immuta_version(), library_engine(directory), rounds);
   printf("%-25s %-31s   %-31s   %5s\n", "", "libimmuta", "bare C loop", "ratio");
-  for (size_t i = 0; i < sizeof contests / sizeof *contests; i++) run_contest(&contests[i], payload, rounds, quick ? 10 : 1);
+  for (size_t i = 0; i < sizeof contests / sizeof *contests; i++)
+    run_contest(&contests[i], payload, rounds, quick ? 10 : 1);
   warn_of_tmpfs();
   return EXIT_SUCCESS;
 }

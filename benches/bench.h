@@ -37,7 +37,8 @@ uint32_t crc32c(const void *data, size_t size);
 /* bench.c */
 double now_ns(void);
 /* Has each thread of the workload call `share` with its part of the count; returns how long they took together. */
-double run_threads(const workload *work, void (*share)(const workload *, uint64_t count, void *argument), void *argument);
+double run_threads(const workload *work, void (*share)(const workload *, uint64_t count, void *argument),
+                   void *argument);
 _Noreturn void die(const char *format, ...);
 
 #endif

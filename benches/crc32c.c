@@ -53,7 +53,8 @@ X86 static uint64_t three_streams(uint64_t crc, const unsigned char *bytes) {
 X86 uint32_t crc32c(const void *data, size_t size) {
   const unsigned char *bytes = data;
   uint64_t crc = 0xffffffffu;
-  for (; size >= STREAM_WORDS * 24; size -= STREAM_WORDS * 24, bytes += STREAM_WORDS * 24) crc = three_streams(crc, bytes);
+  for (; size >= STREAM_WORDS * 24; size -= STREAM_WORDS * 24, bytes += STREAM_WORDS * 24)
+    crc = three_streams(crc, bytes);
   for (; size >= 8; size -= 8, bytes += 8) crc = _mm_crc32_u64(crc, word_at(bytes));
   for (; size > 0; size--, bytes++) crc = _mm_crc32_u8((uint32_t)crc, *bytes);
   return (uint32_t)crc ^ 0xffffffffu;

@@ -1,8 +1,10 @@
-/* The test harness of the C suites: checks that print what they saw, cases that run alone, and the few helpers every suite needs.
+/* The test harness of the C suites: checks that print what they saw, cases that run alone, and the few helpers every
+ * suite needs.
  *
- * A suite is one C file: functions `static void case_name(void)`, a table of them, and a `main` that hands the table to check_main.
- * Each case runs in a forked child with an empty directory of its own, so a crash, a hang or a leaked thread ends that case only. The
- * parent calls the library only to warm up valgrind. A failed check prints itself and ends the case, from whatever thread or process it is in.
+ * A suite is one C file: functions `static void case_name(void)`, a table of them, and a `main` that hands the table to
+ * check_main. Each case runs in a forked child with an empty directory of its own, so a crash, a hang or a leaked
+ * thread ends that case only. The parent calls the library only to warm up valgrind. A failed check prints itself and
+ * ends the case, from whatever thread or process it is in.
  *
  *     static void first_record_is_at_8(void) {
  *       immuta_log *log = OPEN(.readers = 2);
@@ -14,12 +16,13 @@
  *     static const check_case cases[] = {CASE(first_record_is_at_8)};
  *     int main(int argc, char **argv) { return check_main(cases, CHECK_COUNT(cases), argc, argv); }
  *
- * Pass ERR as the error of a call inside CHECK_OK or CHECK_STATUS: its message is printed on failure, and every such check also
- * demands what the interface promises about errors (written on failure only, with the code that is returned and a message). What it
- * wrote stays in check_error until the next such check begins, which clears it before anything else.
+ * Pass ERR as the error of a call inside CHECK_OK or CHECK_STATUS: its message is printed on failure, and every such
+ * check also demands what the interface promises about errors (written on failure only, with the code that is returned
+ * and a message). What it wrote stays in check_error until the next such check begins, which clears it before anything
+ * else.
  *
- * check/assert.h has the checks, check/files.h files and bytes, check/log.h the log in one line, check/tasks.h threads and processes;
- * check/format.h, for those who ask for it, reads the files independently of the library. */
+ * check/assert.h has the checks, check/files.h files and bytes, check/log.h the log in one line, check/tasks.h threads
+ * and processes; check/format.h, for those who ask for it, reads the files independently of the library. */
 #ifndef IMMUTA_CHECK_H
 #define IMMUTA_CHECK_H
 #include "check/assert.h"
@@ -60,9 +63,10 @@ static inline void check_make_directory(const char *name) {
   }
 }
 
-/* Opens, writes, reads and closes a log in each mode. Valgrind translates code when it first runs, and a child inherits what its parent
- * has translated. Without this, the library would be translated again in every case, which takes longer than the case itself. A suite
- * whose cases need a process that has not called the library yet defines CHECK_COLD before it includes this header. */
+/* Opens, writes, reads and closes a log in each mode. Valgrind translates code when it first runs, and a child inherits
+ * what its parent has translated. Without this, the library would be translated again in every case, which takes longer
+ * than the case itself. A suite whose cases need a process that has not called the library yet defines CHECK_COLD
+ * before it includes this header. */
 static inline void check_warm_up(void) {
   check_make_directory("warm-up");
   for (int durable = 0; durable <= 1; durable++) {
@@ -86,7 +90,8 @@ static inline void check_warm_up(void) {
   atomic_store(check_counter, 0);
 }
 
-/* Runs one case in a child of its own process group, so that whatever it leaves running ends with it. Returns the exit status. */
+/* Runs one case in a child of its own process group, so that whatever it leaves running ends with it. Returns the exit
+ * status. */
 static inline int check_run_case(const check_case *test) {
   check_make_directory(test->name);
   fflush(stdout);
@@ -128,7 +133,8 @@ static inline int check_main(const check_case *cases, size_t count, int argc, ch
     int passed = status == 0 || status == CHECK_EXIT_SKIPPED;
     if (status == 0) printf("ok (%" PRIu64 " checks)\n", atomic_load(check_counter) - before);
     else printf("%s\n", passed ? "" : "  FAILED");
-    if (!passed && status != CHECK_EXIT_FAILED) printf("    exit status %d%s\n", status, status == 99 ? ": valgrind or a sanitizer found errors" : "");
+    if (!passed && status != CHECK_EXIT_FAILED)
+      printf("    exit status %d%s\n", status, status == 99 ? ": valgrind or a sanitizer found errors" : "");
     failed += !passed;
     ran++;
   }

@@ -16,7 +16,7 @@ static void must(immuta_status status, const immuta_error *error) {
   exit(EXIT_FAILURE);
 }
 
-/* ---- The program's own codec: every byte XORed with one of a key. (It hides nothing. It shows how a codec is made.) ---- */
+/* ---- The program's own codec: every byte XORed with one of a key. It hides nothing; it shows how one is made. ---- */
 
 #define SCRAMBLE_ID 0x10001 /* recorded in the log: the same transformation for ever */
 

@@ -1,9 +1,11 @@
 /* Follows two namespaces from one thread, in an event loop that can also serve other descriptors: here, standard input.
  *
- *   epoll write DIRECTORY      opens the log for writing; each line read is appended to one namespace and the other in turn
+ *   epoll write DIRECTORY      opens the log for writing; each line read is appended to one namespace and the other
+ *                              in turn
  *   epoll follow DIRECTORY     the same loop over a log that another process writes
  *
- * Both print every record and end with standard input. The loop is the same: the library signals a descriptor per stream. */
+ * Both print every record and end with standard input. The loop is the same: the library signals a descriptor per
+ * stream. */
 #include <immuta.h>
 #include <inttypes.h>
 #include <stdio.h>

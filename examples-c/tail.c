@@ -45,7 +45,8 @@ static int fail(immuta_status status, const immuta_error *error) {
 }
 
 /* Read-only: takes no lock, changes nothing, and works while a writer is at it. */
-static immuta_status open_read_only(const char *directory, const char *name, immuta_log **log_out, immuta_error *error) {
+static immuta_status open_read_only(const char *directory, const char *name, immuta_log **log_out,
+                                    immuta_error *error) {
   immuta_options *options = immuta_options_new();
   immuta_status status = immuta_options_set_read_only(options, 1);
   if (status == IMMUTA_OK) status = immuta_options_add_namespace(options, name);

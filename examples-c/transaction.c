@@ -64,8 +64,8 @@ static void transfer(immuta_log *log, int32_t from, int32_t to, int32_t amount) 
 
   immuta_appended appended;
   must(immuta_txn_commit(txn, &appended, &error), &error); /* releases it, whatever the answer */
-  printf("%s gives %s %" PRId32 ": records %" PRIu64 " and %" PRIu64 "\n", names[from], names[to], amount, appended.number,
-         appended.number + 1);
+  printf("%s gives %s %" PRId32 ": records %" PRIu64 " and %" PRIu64 "\n", names[from], names[to], amount,
+         appended.number, appended.number + 1);
 }
 
 int main(int argc, char **argv) {

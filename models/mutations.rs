@@ -161,7 +161,15 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "interrupt_rings_first",
         file: "namespace/wait/interrupt.rs",
         from: "        self.is_raised.store(true, Ordering::Release);",
-        to: "        if let Some(poll_event) = self.poll_event.get() {\n            poll_event.set();\n        }\n        self.is_raised.store(true, Ordering::Release);\n        if true {\n            return events.wake_sleepers();\n        }",
+        to: concat!(
+            "        if let Some(poll_event) = self.poll_event.get() {\n",
+            "            poll_event.set();\n",
+            "        }\n",
+            "        self.is_raised.store(true, Ordering::Release);\n",
+            "        if true {\n",
+            "            return events.wake_sleepers();\n",
+            "        }",
+        ),
         caught_by: &["arm-interrupt"],
     },
     Mutation {
@@ -189,7 +197,11 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "lead_given_up_before_the_publish",
         file: "writer/group.rs",
         from: "        let written = how.refuse().and_then(|()| how.write(&group));\n",
-        to: "        let written = how.refuse().and_then(|()| how.write(&group));\n        self.lock().is_led = false;\n        self.changed.notify_all();\n",
+        to: concat!(
+            "        let written = how.refuse().and_then(|()| how.write(&group));\n",
+            "        self.lock().is_led = false;\n",
+            "        self.changed.notify_all();\n",
+        ),
         caught_by: &["group-order"],
     },
     Mutation {
@@ -244,15 +256,23 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "slot_claimed_without_an_exchange",
         file: "ffi/token.rs",
-        from: "self.version.compare_exchange(version, claimed, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| claimed)",
-        to: "(self.version.load(Ordering::Acquire) == version).then(|| {\n            self.version.store(claimed, Ordering::Relaxed);\n            claimed\n        })",
+        from: "self.version.compare_exchange(version, claimed, Ordering::Acquire, Ordering::Relaxed).ok()\
+               .map(|_| claimed)",
+        to: concat!(
+            "(self.version.load(Ordering::Acquire) == version).then(|| {\n",
+            "            self.version.store(claimed, Ordering::Relaxed);\n",
+            "            claimed\n",
+            "        })",
+        ),
         caught_by: &["loans-twice", "loans-grow"],
     },
     Mutation {
         name: "slot_claimed_relaxed",
         file: "ffi/token.rs",
-        from: "self.version.compare_exchange(version, claimed, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| claimed)",
-        to: "self.version.compare_exchange(version, claimed, Ordering::Relaxed, Ordering::Relaxed).ok().map(|_| claimed)",
+        from: "self.version.compare_exchange(version, claimed, Ordering::Acquire, Ordering::Relaxed).ok()\
+               .map(|_| claimed)",
+        to: "self.version.compare_exchange(version, claimed, Ordering::Relaxed, Ordering::Relaxed).ok()\
+             .map(|_| claimed)",
         caught_by: &["loans-hand-over"],
     },
     Mutation {
@@ -265,8 +285,16 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "slot_lent_before_it_is_filled",
         file: "ffi/token.rs",
-        from: "        slot.loan.with_mut(|place| unsafe { *place = Some(loan) });\n        let lent = filling.wrapping_add(1);\n        slot.version.store(lent, Ordering::Release);\n",
-        to: "        let lent = filling.wrapping_add(1);\n        slot.version.store(lent, Ordering::Release);\n        slot.loan.with_mut(|place| unsafe { *place = Some(loan) });\n",
+        from: concat!(
+            "        slot.loan.with_mut(|place| unsafe { *place = Some(loan) });\n",
+            "        let lent = filling.wrapping_add(1);\n",
+            "        slot.version.store(lent, Ordering::Release);\n",
+        ),
+        to: concat!(
+            "        let lent = filling.wrapping_add(1);\n",
+            "        slot.version.store(lent, Ordering::Release);\n",
+            "        slot.loan.with_mut(|place| unsafe { *place = Some(loan) });\n",
+        ),
         caught_by: &["loans-hand-over", "loans-twice"],
     },
     Mutation {

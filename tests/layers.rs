@@ -109,7 +109,8 @@ const WIDTH: usize = 3 * BOX_WIDTH + 4 * GAP;
 fn picture() -> String {
     let height = LAYERS.len() * (BOX_HEIGHT + GAP) + GAP;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+         width=\"{WIDTH}\" height=\"{height}\">\n\
          <style>\n\
          text {{ font: 14px monospace; text-anchor: middle; fill: #1f2328 }}\n\
          rect {{ fill: #f6f8fa; stroke: #59636e }}\n\

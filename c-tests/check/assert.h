@@ -66,15 +66,17 @@ static inline void check_true(const char *file, int line, const char *text, int 
 static inline void check_equal(const char *file, int line, const char *text, uint64_t actual, uint64_t expected) {
   atomic_fetch_add(check_counter, 1);
   if (actual == expected) return;
-  printf("\n    %s:%d: CHECK_EQ(%s) failed: %" PRIu64 " (0x%" PRIx64 "), expected %" PRIu64 " (0x%" PRIx64 ")\n", file, line, text,
-         actual, actual, expected, expected);
+  printf("\n    %s:%d: CHECK_EQ(%s) failed: %" PRIu64 " (0x%" PRIx64 "), expected %" PRIu64 " (0x%" PRIx64 ")\n", file,
+         line, text, actual, actual, expected, expected);
   check_fail();
 }
 
-static inline void check_string(const char *file, int line, const char *text, const char *actual, const char *expected) {
+static inline void check_string(const char *file, int line, const char *text, const char *actual,
+                                const char *expected) {
   atomic_fetch_add(check_counter, 1);
   if (actual != NULL && strcmp(actual, expected) == 0) return;
-  printf("\n    %s:%d: CHECK_STR(%s) failed: \"%s\", expected \"%s\"\n", file, line, text, actual ? actual : "(null)", expected);
+  printf("\n    %s:%d: CHECK_STR(%s) failed: \"%s\", expected \"%s\"\n", file, line, text, actual ? actual : "(null)",
+         expected);
   check_fail();
 }
 
@@ -85,37 +87,39 @@ static inline void check_contains(const char *file, int line, const char *messag
   check_fail();
 }
 
-static inline void check_bytes(const char *file, int line, const char *text, const void *data, size_t size, const void *expected,
-                               size_t expected_size) {
+static inline void check_bytes(const char *file, int line, const char *text, const void *data, size_t size,
+                               const void *expected, size_t expected_size) {
   atomic_fetch_add(check_counter, 1);
   if (size == expected_size && (size == 0 || memcmp(data, expected, size) == 0)) return;
   const unsigned char *a = data, *b = expected;
   size_t i = 0;
   while (i < size && i < expected_size && a[i] == b[i]) i++;
-  printf("\n    %s:%d: CHECK_BYTES(%s) failed: %zu bytes, expected %zu; first difference at byte %zu", file, line, text, size,
-         expected_size, i);
+  printf("\n    %s:%d: CHECK_BYTES(%s) failed: %zu bytes, expected %zu; first difference at byte %zu", file, line, text,
+         size, expected_size, i);
   if (i < size && i < expected_size) printf(": 0x%02x, expected 0x%02x", a[i], b[i]);
   printf("\n");
   check_fail();
 }
 
 /* The interface's promise about errors, kept by every call: written on failure only, complete when written. */
-static inline void check_status(const char *file, int line, const char *text, immuta_status expected, immuta_status actual) {
+static inline void check_status(const char *file, int line, const char *text, immuta_status expected,
+                                immuta_status actual) {
   atomic_fetch_add(check_counter, 1);
   const immuta_error *error = &check_error;
   const char *broken = NULL;
   if (actual >= 0 && error->code != 0) broken = "the error was written although nothing failed";
-  if (actual < 0 && error->code != 0 && error->code != actual) broken = "the error carries another code than the one returned";
+  if (actual < 0 && error->code != 0 && error->code != actual)
+    broken = "the error carries another code than the one returned";
   if (actual < 0 && error->code != 0 && error->message[0] == '\0') broken = "the error has no message";
   if (memchr(error->message, 0, sizeof error->message) == NULL) broken = "the message is not terminated";
   for (const char *letter = error->message; *letter != '\0'; letter++) {
     if ((unsigned char)*letter < ' ') broken = "the message is not one line of letters";
   }
   if (actual == expected && broken == NULL) return;
-  printf("\n    %s:%d: %s\n      gave %s (%d), expected %s (%d)\n      error: code %d, os_error %d (%s), ns %u, number %" PRIu64
-         ", offset %" PRIu64 "\n      message: %.479s\n",
-         file, line, text, immuta_status_name(actual), actual, immuta_status_name(expected), expected, error->code, error->os_error,
-         strerror(error->os_error), error->ns, error->number, error->offset, error->message);
+  printf("\n    %s:%d: %s\n      gave %s (%d), expected %s (%d)\n      error: code %d, os_error %d (%s), ns %u, number "
+         "%" PRIu64 ", offset %" PRIu64 "\n      message: %.479s\n",
+         file, line, text, immuta_status_name(actual), actual, immuta_status_name(expected), expected, error->code,
+         error->os_error, strerror(error->os_error), error->ns, error->number, error->offset, error->message);
   if (broken != NULL) printf("      %s\n", broken);
   check_fail();
 }

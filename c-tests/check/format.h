@@ -163,7 +163,8 @@ static inline void expect_closed_file(const char *path, const image *expected) {
 
 /* ---- Both files of namespace "a" ---- */
 
-/* The index file of a log that a writer in `mode` closed holds exactly the entries of the records of its record file. */
+/* The index file of a log that a writer in `mode` closed holds exactly the entries of the records of its record
+ * file. */
 static inline void expect_closed_index_file_of(uint32_t mode, uint64_t count) {
   check_file idx = check_read_file(check_path("a.idx")), log = check_read_file(check_path("a.log"));
   const walk_result walked = walk_closed(log.data, log.size);

@@ -9,7 +9,10 @@ enum { WAL_PAGE = 4096, WAL_CRC_AT = WAL_PAGE - 4, WAL_FRAME = 52, WAL_FRAME_CRC
 
 /* Where the fields lie in a header and in a frame, for those who forge them. */
 enum { WAL_SIZE_AT = 16, WAL_LOG_ID_AT = 24, WAL_EPOCH_AT = 40, WAL_GENERATION_AT = 48, WAL_FIRST_NUMBER_AT = 64 };
-enum { FRAME_LENGTH_AT = 0, FRAME_SEQUENCE_AT = 8, FRAME_NUMBER_AT = 16, FRAME_COUNT_AT = 24, FRAME_OFFSET_AT = 32, FRAME_TIME_AT = 40 };
+enum {
+  FRAME_LENGTH_AT = 0, FRAME_SEQUENCE_AT = 8, FRAME_NUMBER_AT = 16,
+  FRAME_COUNT_AT = 24, FRAME_OFFSET_AT = 32, FRAME_TIME_AT = 40
+};
 
 static const unsigned char wal_magic[8] = {0x89, 'I', 'M', 'W', 0x0d, 0x0a, 0x1a, 0x0a};
 static const uint64_t wal_in_place = UINT64_C(1) << 63;

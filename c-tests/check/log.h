@@ -26,7 +26,8 @@ typedef struct check_setup {
 /* TRY_OPEN(&log, .read_only = 1) returns the status, for CHECK_STATUS. */
 #define TRY_OPEN(log_out, ...) check_try_open((log_out), (check_setup){.unused = 0, __VA_ARGS__})
 
-/* The engine this run tests (--syscall runs every suite a second time): IMMUTA_IO_AUTO unless the environment says otherwise. */
+/* The engine this run tests (--syscall runs every suite a second time): IMMUTA_IO_AUTO unless the environment says
+ * otherwise. */
 static inline int check_io(void) {
   const char *io = getenv("IMMUTA_TEST_IO");
   if (io == NULL || io[0] == '\0') return IMMUTA_IO_AUTO;

@@ -24,7 +24,8 @@ static inline void *check_join(pthread_t thread) {
   return result;
 }
 
-/* A gate holds threads or forked processes up until another lets them through: made before they start, one open per wait. */
+/* A gate holds threads or forked processes up until another lets them through: made before they start, one open per
+ * wait. */
 typedef struct check_gate {
   int read_fd, write_fd;
 } check_gate;
@@ -35,7 +36,8 @@ static inline check_gate check_gate_new(void) {
   return (check_gate){fds[0], fds[1]};
 }
 
-/* Orders what threads do before an open and after a wait in the language's terms, too: a race detector does not see the pipe. */
+/* Orders what threads do before an open and after a wait in the language's terms, too: a race detector does not see the
+ * pipe. */
 static atomic_uint check_gates_opened;
 
 static inline void check_gate_open(check_gate gate) {
@@ -57,7 +59,8 @@ static inline void check_gate_free(check_gate gate) {
   close(gate.write_fd);
 }
 
-/* Returns once `count` callers wait inside the library for records of `ns`: how a test knows that a thread really sleeps. */
+/* Returns once `count` callers wait inside the library for records of `ns`: how a test knows that a thread really
+ * sleeps. */
 static inline void check_until_waiting(immuta_log *log, uint32_t ns, uint64_t count) {
   while (check_stats(log, ns).waiters != count) sched_yield();
 }
@@ -77,9 +80,12 @@ static inline void check_until_asleep(pid_t tid) {
 
 /* How many rounds or which step width to use: different where each step takes long, as under valgrind or a
  * sanitizer. */
-static inline uint64_t check_rounds(uint64_t usual, uint64_t slow) { return getenv("IMMUTA_TEST_SLOW") != NULL ? slow : usual; }
+static inline uint64_t check_rounds(uint64_t usual, uint64_t slow) {
+  return getenv("IMMUTA_TEST_SLOW") != NULL ? slow : usual;
+}
 
-/* Runs `function` in a child process, which ends with 0 unless a check fails. Fork before the library is used, as hosts do. */
+/* Runs `function` in a child process, which ends with 0 unless a check fails. Fork before the library is used, as hosts
+ * do. */
 static inline pid_t check_fork(void (*function)(void *), void *argument) {
   fflush(stdout);
   pid_t pid = fork();
@@ -171,7 +177,8 @@ static inline void *check_count_other_threads(void *count) {
   return NULL;
 }
 
-/* The threads there are before the library starts any: with the first one a sanitizer starts its own, so one comes and goes. */
+/* The threads there are before the library starts any: with the first one a sanitizer starts its own, so one comes and
+ * goes. */
 static inline size_t check_threads_at_first(void) {
   size_t count;
   check_join(check_start(check_count_other_threads, &count));
@@ -179,8 +186,8 @@ static inline size_t check_threads_at_first(void) {
   return count;
 }
 
-/* Address space this process takes up, and how much of it is data of its own: what limits start from, since a sanitizer reserves
- * terabytes. */
+/* Address space this process takes up, and how much of it is data of its own: what limits start from, since a sanitizer
+ * reserves terabytes. */
 static inline void check_memory(size_t *address_space_bytes, size_t *data_bytes) {
   FILE *file = fopen("/proc/self/statm", "r");
   CHECK(file != NULL && fscanf(file, "%zu %*u %*u %*u %*u %zu", address_space_bytes, data_bytes) == 2);

@@ -1,5 +1,5 @@
-/* An independent walk over the record layout: a message count, then for each record a size word and its payload. It knows nothing of
- * the library, and reads nothing but the bytes it is given. */
+/* An independent walk over the record layout: a message count, then for each record a size word and its payload. It
+ * knows nothing of the library, and reads nothing but the bytes it is given. */
 #ifndef IMMUTA_CHECK_WALK_H
 #define IMMUTA_CHECK_WALK_H
 #include <stddef.h>

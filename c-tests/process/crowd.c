@@ -39,7 +39,7 @@ static void *take_part(void *stream) {
   return NULL;
 }
 
-/* ---- The writer, here or there ----------------------------------------------------------------------------------------------- */
+/* ---- The writer, here or there ----------------------------------------------------------------------------------- */
 
 typedef struct numbers_writer {
   immuta_log *log;      /* here; else NULL and the pipes of the process there */
@@ -104,7 +104,7 @@ static void writer_end(const numbers_writer *self) {
   REQUIRE_EQ(status, 0);
 }
 
-/* ---- The crowd --------------------------------------------------------------------------------------------------------------- */
+/* ---- The crowd --------------------------------------------------------------------------------------------------- */
 
 static uint64_t descriptors(void) {
   uint64_t count = 0;
@@ -191,7 +191,8 @@ int main(int argc, char **argv) {
   REQUIRE_EQ(descriptors(), descriptors_before);
   hand_out(&writer, log, streams);
   until_all_wait(log, streams);
-  printf("  writer %s: %llu streams, %d readers, %d records each, all received\n", argv[4], (unsigned long long)streams, POOL, RECORDS);
+  printf("  writer %s: %llu streams, %d readers, %d records each, all received\n", argv[4], (unsigned long long)streams,
+         POOL, RECORDS);
   measure_idling(streams, (time_t)strtoll(argv[3], NULL, 10));
 
   REQUIRE_OK(immuta_shutdown(log, &error), &error);

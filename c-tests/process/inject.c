@@ -5,7 +5,8 @@
  *   inject DIRECTORY work     reports commit << 2 | outcome, once before the commit and once after it
  *   inject DIRECTORY check    opens, checks every byte, reports each commit and the record count, closes, and verifies
  *
- * A record is its commit's number, its index in the commit and how many are in it, then bytes that follow from these. */
+ * A record is its commit's number, its index in the commit and how many are in it, then bytes that follow from
+ * these. */
 #include "process.h"
 
 enum { BEGUN, ACKNOWLEDGED, REFUSED, UNKNOWN };
@@ -21,7 +22,8 @@ static size_t record_size(uint64_t commit) { return commit % 6 == 4 ? LARGEST : 
 
 static void fill(unsigned char *bytes, record_head head) {
   memcpy(bytes, &head, sizeof head);
-  for (size_t at = HEAD; at < record_size(head.commit); at++) bytes[at] = (unsigned char)(mix(head.commit) >> at % 8 * 8) ^ (unsigned char)at;
+  for (size_t at = HEAD; at < record_size(head.commit); at++)
+    bytes[at] = (unsigned char)(mix(head.commit) >> at % 8 * 8) ^ (unsigned char)at;
 }
 
 static immuta_status try_open(const char *directory, int32_t fast, immuta_log **log, immuta_error *error) {

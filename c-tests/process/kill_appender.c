@@ -3,7 +3,8 @@
  * IMMUTA_TEST_SYNC it syncs now and then, and reports SAFE | up to which record.
  *
  *   kill_appender DIRECTORY SEED LIFE THREADS            until killed
- *   kill_appender DIRECTORY SEED LIFE THREADS APPENDS    so many appends by each, then a clean close and a verification */
+ *   kill_appender DIRECTORY SEED LIFE THREADS APPENDS    so many appends by each, then a clean close and a
+ *                                                        verification */
 #include "payload.h"
 #include <pthread.h>
 
@@ -58,7 +59,8 @@ static void append_transaction(appender *self, const immuta_slice *records, uint
                                immuta_error *error) {
   immuta_txn *txn = NULL;
   REQUIRE_OK(immuta_txn_begin(self->log, 0, &txn, error), error);
-  for (uint32_t i = 0; i < count; i++) REQUIRE_OK(immuta_txn_append(txn, records[i].data, records[i].size, error), error);
+  for (uint32_t i = 0; i < count; i++)
+    REQUIRE_OK(immuta_txn_append(txn, records[i].data, records[i].size, error), error);
   REQUIRE_OK(immuta_txn_commit(txn, appended, error), error);
 }
 
@@ -109,7 +111,8 @@ static void *append_on(void *argument) {
 
 int main(int argc, char **argv) {
   REQUIRE(argc == 5 || argc == 6);
-  const uint64_t seed = strtoull(argv[2], NULL, 10), life = strtoull(argv[3], NULL, 10), threads = strtoull(argv[4], NULL, 10);
+  const uint64_t seed = strtoull(argv[2], NULL, 10), life = strtoull(argv[3], NULL, 10),
+                 threads = strtoull(argv[4], NULL, 10);
   REQUIRE(threads > 0 && threads <= THREADS_MAX);
   immuta_error error = {0};
   immuta_log *log = open_log(argv[1], 0, 2, 10000000);
@@ -119,7 +122,8 @@ int main(int argc, char **argv) {
   appender appenders[THREADS_MAX];
   for (uint64_t i = 0; i < threads; i++) {
     const uint64_t writer = life * THREADS_MAX + i;
-    appenders[i] = (appender){.log = log, .writer = writer, .random = seed ^ writer, .end = found, .is_alone = threads == 1};
+    appenders[i] =
+        (appender){.log = log, .writer = writer, .random = seed ^ writer, .end = found, .is_alone = threads == 1};
     appenders[i].is_syncing = getenv("IMMUTA_TEST_SYNC") != NULL;
     appenders[i].appends = argc == 6 ? strtoull(argv[5], NULL, 10) : UINT64_MAX;
     appenders[i].arena = malloc((size_t)BATCH_LARGEST * PAYLOAD_LARGEST);

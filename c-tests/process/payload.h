@@ -1,6 +1,10 @@
 /* The records of the kill test: 24 bytes with the writer and its sequence number, then bytes that follow from those.
  *
- *   0 u64 writer   8 u64 sequence, counted by the writer from 0   16 u32 index in its commit   20 u32 records in its commit   24 ..
+ *    0 u64 writer
+ *    8 u64 sequence, counted by the writer from 0
+ *   16 u32 index in its commit
+ *   20 u32 records in its commit
+ *   24 ..
  *
  * A writer is one thread of one life of the appending process. A record lost from the middle shows as a gap in the
  * writer's sequence. */

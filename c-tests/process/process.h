@@ -42,8 +42,8 @@
     }                                                                                                                  \
   } while (0)
 
-/* One log, one namespace called "events", with what the test varies; the driver chooses the engine with IMMUTA_TEST_IO, and durable mode
- * with IMMUTA_TEST_JOURNAL, the size of the journal in bytes. */
+/* One log, one namespace called "events", with what the test varies; the driver chooses the engine with IMMUTA_TEST_IO,
+ * and durable mode with IMMUTA_TEST_JOURNAL, the size of the journal in bytes. */
 static inline immuta_log *open_log(const char *directory, int32_t read_only, uint32_t reader_count,
                                    int64_t flush_interval_ns) {
   immuta_error error = {0};

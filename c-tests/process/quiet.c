@@ -40,7 +40,8 @@ int main(int argc, char **argv) {
   mark("quiet ends");
   REQUIRE_OK(immuta_stats_get(log, 0, &after, sizeof after, &error), &error);
   printf("%s %llu %llu\n", after.engine == IMMUTA_IO_MMAP ? "mmap" : "syscall",
-         (unsigned long long)(after.data_bytes - before.data_bytes), (unsigned long long)(after.count - before.count) * 24);
+         (unsigned long long)(after.data_bytes - before.data_bytes),
+         (unsigned long long)(after.count - before.count) * 24);
   immuta_stream_done(stream);
   REQUIRE_OK(immuta_close(log, &error), &error);
   return 0;

@@ -1,23 +1,26 @@
 /* Calls that need no record: versions, the names and texts of the status codes, and the structs that may grow. */
 #include "check.h"
 
-/* ---- Versions and status codes ----------------------------------------------------------------------------------------------- */
+/* ---- Versions and status codes ----------------------------------------------------------------------------------- */
 
 #define STATUS(code) {code, #code}
 static const struct {
   immuta_status code;
   const char *name;
 } statuses[] = {
-    STATUS(IMMUTA_OK),           STATUS(IMMUTA_TIMEOUT),       STATUS(IMMUTA_INTERRUPTED),   STATUS(IMMUTA_READY),
-    STATUS(IMMUTA_E_ARGUMENT),   STATUS(IMMUTA_E_HANDLE),      STATUS(IMMUTA_E_NAME),        STATUS(IMMUTA_E_NAMESPACE),
-    STATUS(IMMUTA_E_EXISTS),     STATUS(IMMUTA_E_NOT_FOUND),   STATUS(IMMUTA_E_MISSING),     STATUS(IMMUTA_E_LOCKED),
-    STATUS(IMMUTA_E_READ_ONLY),  STATUS(IMMUTA_E_PERMISSION),  STATUS(IMMUTA_E_NOT_REGULAR), STATUS(IMMUTA_E_UNSUPPORTED),
-    STATUS(IMMUTA_E_NO_SPACE),   STATUS(IMMUTA_E_NO_MEMORY),   STATUS(IMMUTA_E_LIMIT),       STATUS(IMMUTA_E_IO),
-    STATUS(IMMUTA_E_POISONED),   STATUS(IMMUTA_E_CLOSED),      STATUS(IMMUTA_E_BUSY),        STATUS(IMMUTA_E_POOL),
-    STATUS(IMMUTA_E_TOO_LARGE),  STATUS(IMMUTA_E_CONFLICT),    STATUS(IMMUTA_E_CORRUPT),     STATUS(IMMUTA_E_TRUNCATED),
-    STATUS(IMMUTA_E_AMBIGUOUS),  STATUS(IMMUTA_E_LAYOUT),      STATUS(IMMUTA_E_VERSION),     STATUS(IMMUTA_E_MISMATCH),
-    STATUS(IMMUTA_E_REPLACED),   STATUS(IMMUTA_E_CODEC),       STATUS(IMMUTA_E_CODEC_FAILED), STATUS(IMMUTA_E_CALLBACK),
-    STATUS(IMMUTA_E_CANCELLED),  STATUS(IMMUTA_E_FORKED),      STATUS(IMMUTA_E_PANIC),
+    STATUS(IMMUTA_OK),            STATUS(IMMUTA_TIMEOUT),        STATUS(IMMUTA_INTERRUPTED),
+    STATUS(IMMUTA_READY),         STATUS(IMMUTA_E_ARGUMENT),     STATUS(IMMUTA_E_HANDLE),
+    STATUS(IMMUTA_E_NAME),        STATUS(IMMUTA_E_NAMESPACE),    STATUS(IMMUTA_E_EXISTS),
+    STATUS(IMMUTA_E_NOT_FOUND),   STATUS(IMMUTA_E_MISSING),      STATUS(IMMUTA_E_LOCKED),
+    STATUS(IMMUTA_E_READ_ONLY),   STATUS(IMMUTA_E_PERMISSION),   STATUS(IMMUTA_E_NOT_REGULAR),
+    STATUS(IMMUTA_E_UNSUPPORTED), STATUS(IMMUTA_E_NO_SPACE),     STATUS(IMMUTA_E_NO_MEMORY),
+    STATUS(IMMUTA_E_LIMIT),       STATUS(IMMUTA_E_IO),           STATUS(IMMUTA_E_POISONED),
+    STATUS(IMMUTA_E_CLOSED),      STATUS(IMMUTA_E_BUSY),         STATUS(IMMUTA_E_POOL),
+    STATUS(IMMUTA_E_TOO_LARGE),   STATUS(IMMUTA_E_CONFLICT),     STATUS(IMMUTA_E_CORRUPT),
+    STATUS(IMMUTA_E_TRUNCATED),   STATUS(IMMUTA_E_AMBIGUOUS),    STATUS(IMMUTA_E_LAYOUT),
+    STATUS(IMMUTA_E_VERSION),     STATUS(IMMUTA_E_MISMATCH),     STATUS(IMMUTA_E_REPLACED),
+    STATUS(IMMUTA_E_CODEC),       STATUS(IMMUTA_E_CODEC_FAILED), STATUS(IMMUTA_E_CALLBACK),
+    STATUS(IMMUTA_E_CANCELLED),   STATUS(IMMUTA_E_FORKED),       STATUS(IMMUTA_E_PANIC),
 };
 
 static void every_status_has_its_name_and_a_text_of_its_own(void) {
@@ -47,13 +50,19 @@ static void header_and_library_are_of_one_version(void) {
   CHECK_EQ(immuta_version_number() >> 16, IMMUTA_VERSION_MAJOR);
 }
 
-/* ---- The growing structs ----------------------------------------------------------------------------------------------------- */
+/* ---- The growing structs ----------------------------------------------------------------------------------------- */
 
 typedef immuta_status (*fill_function)(immuta_log *, void *, size_t);
-static immuta_status fill_stats(immuta_log *log, void *out, size_t size) { return immuta_stats_get(log, 0, out, size, ERR); }
-static immuta_status fill_report(immuta_log *log, void *out, size_t size) { return immuta_report_get(log, 0, out, size, ERR); }
+static immuta_status fill_stats(immuta_log *log, void *out, size_t size) {
+  return immuta_stats_get(log, 0, out, size, ERR);
+}
 
-/* A caller of another version passes another size: it gets what fits, zeroes beyond what the library knows, and nothing after. */
+static immuta_status fill_report(immuta_log *log, void *out, size_t size) {
+  return immuta_report_get(log, 0, out, size, ERR);
+}
+
+/* A caller of another version passes another size: it gets what fits, zeroes beyond what the library knows, and nothing
+ * after. */
 static void check_growing(immuta_log *log, fill_function fill, size_t known, size_t smallest) {
   unsigned char full[1024], other[1024];
   CHECK_OK(fill(log, full, known));

@@ -1,5 +1,6 @@
-/* Users who may open a record file may open what the library makes beside it, by owner, group, mode and access list, whatever the umask and
- * whichever user made it. No other user may, at any moment. Cases about other users need root. */
+/* Users who may open a record file may open what the library makes beside it, by owner, group, mode and access list,
+ * whatever the umask and whichever user made it. No other user may, at any moment. Cases about other users need
+ * root. */
 #include "check.h"
 
 #include "durable.h"
@@ -31,8 +32,8 @@ static look look_at(const char *name) {
 static void expect_look(const char *name, look expected) {
   const look found = look_at(name);
   if (found.mode != expected.mode || found.owner != expected.owner || found.group != expected.group)
-    printf("\n    %s is %o of %u:%u, expected %o of %u:%u", name, found.mode, found.owner, found.group, expected.mode, expected.owner,
-           expected.group);
+    printf("\n    %s is %o of %u:%u, expected %o of %u:%u", name, found.mode, found.owner, found.group, expected.mode,
+           expected.owner, expected.group);
   CHECK_EQ(found.mode, expected.mode);
   CHECK_EQ(found.owner, expected.owner);
   CHECK_EQ(found.group, expected.group);
@@ -58,7 +59,8 @@ static void remove_all_but(const char *kept, const char *also_kept) {
   const int count = scandir(check_dir(), &entries, NULL, alphasort);
   CHECK(count >= 0);
   for (int i = 0; i < count; free(entries[i++]))
-    if (entries[i]->d_name[0] != '.' && strcmp(entries[i]->d_name, kept) != 0 && strcmp(entries[i]->d_name, also_kept) != 0)
+    if (entries[i]->d_name[0] != '.' && strcmp(entries[i]->d_name, kept) != 0 &&
+        strcmp(entries[i]->d_name, also_kept) != 0)
       CHECK(unlink(check_path(entries[i]->d_name)) == 0);
   free(entries);
 }
@@ -109,7 +111,7 @@ static void make_everything(look expected) {
   remove_all_but("a.log", "a.live");
 }
 
-/* ---- Modes, as the user who runs this --------------------------------------------------------------------------------------------- */
+/* ---- Modes, as the user who runs this ---------------------------------------------------------------------------- */
 
 static void modes_are_those_of_the_record_file(void) {
   static const mode_t masks[] = {022, 077, 0, 0777}, modes[] = {0600, 0640, 0660, 0644, 0666, 0700, 06755};
@@ -148,7 +150,8 @@ static void a_new_record_file_goes_by_the_umask_and_the_others_by_it(void) {
   }
 }
 
-/* An opener of the group, whose umask is strict, leaves the group its access: index file and journal of a killed log, replaced. */
+/* An opener of the group, whose umask is strict, leaves the group its access: index file and journal of a killed log,
+ * replaced. */
 static void a_journal_that_is_replaced_keeps_no_mode_of_its_own(void) {
   umask(022);
   leave_killed(some_records);
@@ -199,8 +202,9 @@ static void open_with_a_failing_call(void *argument) {
 
 /* A failure other than a lack of permission fails the opening, and leaves nothing. */
 static void a_quota_or_a_device_that_fails_is_told(void) {
-  failing_call calls[] = {
-      {SYS_fgetxattr, EIO, IMMUTA_E_IO}, {SYS_fremovexattr, ENOSPC, IMMUTA_E_NO_SPACE}, {SYS_fchown, EDQUOT, IMMUTA_E_NO_SPACE}};
+  failing_call calls[] = {{SYS_fgetxattr, EIO, IMMUTA_E_IO},
+                          {SYS_fremovexattr, ENOSPC, IMMUTA_E_NO_SPACE},
+                          {SYS_fchown, EDQUOT, IMMUTA_E_NO_SPACE}};
   make_records();
   remove_all_but("a.log", "a.log");
   for (size_t i = 0; i < CHECK_COUNT(calls); i++) {
@@ -210,14 +214,18 @@ static void a_quota_or_a_device_that_fails_is_told(void) {
   }
 }
 
-/* ---- Access lists ------------------------------------------------------------------------------------------------------------ */
+/* ---- Access lists ------------------------------------------------------------------------------------------------ */
 
 /* A list as the kernel takes it: the group nothing, BOB what `bob` says. */
 static size_t fill_list(unsigned char list[44], unsigned group, unsigned bob) {
   const struct {
     uint16_t tag, permissions;
     uint32_t id;
-  } entries[] = {{1, 6, UINT32_MAX}, {2, (uint16_t)bob, BOB}, {4, (uint16_t)group, UINT32_MAX}, {16, 6, UINT32_MAX}, {32, 0, UINT32_MAX}};
+  } entries[] = {{1, 6, UINT32_MAX},
+                 {2, (uint16_t)bob, BOB},
+                 {4, (uint16_t)group, UINT32_MAX},
+                 {16, 6, UINT32_MAX},
+                 {32, 0, UINT32_MAX}};
   const uint32_t version = 2;
   memcpy(list, &version, sizeof version);
   memcpy(list + sizeof version, entries, sizeof entries);
@@ -293,7 +301,7 @@ static void without_its_list_a_file_is_the_owners_alone(void) {
   }
 }
 
-/* ---- Other users ------------------------------------------------------------------------------------------------------------- */
+/* ---- Other users ------------------------------------------------------------------------------------------------- */
 
 static void skip_without_root(void) {
   if (geteuid() != 0) CHECK_SKIP("files of other users need root (CAP_CHOWN)");
@@ -302,13 +310,15 @@ static void skip_without_root(void) {
 /* Goes on as `user` of `group`, and of TEAM as well if `in_team`. */
 static void become(uid_t user, gid_t group, int in_team) {
   const gid_t team = TEAM;
-  CHECK(setgroups((size_t)in_team, &team) == 0 && setresgid(group, group, group) == 0 && setresuid(user, user, user) == 0);
+  CHECK(setgroups((size_t)in_team, &team) == 0 && setresgid(group, group, group) == 0 &&
+        setresuid(user, user, user) == 0);
 }
 
 static void make_records_of(uid_t owner, gid_t group, mode_t mode) {
   make_records();
   remove_all_but("a.log", "a.log");
-  CHECK(chown(check_path("a.log"), owner, group) == 0 && chmod(check_path("a.log"), mode) == 0 && chmod(check_dir(), 0777) == 0);
+  CHECK(chown(check_path("a.log"), owner, group) == 0 && chmod(check_path("a.log"), mode) == 0 &&
+        chmod(check_dir(), 0777) == 0);
 }
 
 static void open_as_alice(void *unused) {

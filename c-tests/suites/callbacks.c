@@ -469,7 +469,8 @@ static void use_namespace_being_imported(scene *self) {
 }
 
 static void a_progress_callback_may_release_what_its_call_was_given(void) {
-  void (*const acts[])(scene *) = {use_namespace_under_verify, use_namespace_under_repair, use_namespace_being_imported};
+  void (*const acts[])(scene *) = {use_namespace_under_verify, use_namespace_under_repair,
+                                   use_namespace_being_imported};
   scene self = {0};
   immuta_report report;
   immuta_codec *codec = acting(&self, DESTROY);
@@ -485,9 +486,11 @@ static void a_progress_callback_may_release_what_its_call_was_given(void) {
     immuta_progress_fn progress = act_and_go_on;
     if (i == 0) CHECK_OK(immuta_verify(check_dir(), "a", options, progress, &self, &report, sizeof report, ERR));
     if (i == 1)
-      CHECK_OK(immuta_repair(check_dir(), "a", options, IMMUTA_REPAIR_APPLY, progress, &self, &report, sizeof report, ERR));
+      CHECK_OK(
+          immuta_repair(check_dir(), "a", options, IMMUTA_REPAIR_APPLY, progress, &self, &report, sizeof report, ERR));
     if (i == 2)
-      CHECK_OK(immuta_import(check_path("source"), check_dir(), "imported", options, progress, &self, &report, sizeof report, ERR));
+      CHECK_OK(immuta_import(check_path("source"), check_dir(), "imported", options, progress, &self, &report,
+                             sizeof report, ERR));
     CHECK(self.calls > 0);
     CHECK_EQ(report.finding, IMMUTA_OK);
     CHECK_EQ(report.count, i == 1 ? 4 : 3); /* what is committed when a verify begins is verified */

@@ -37,7 +37,8 @@ static void *call_cancelled(void *argument) {
 static void expect_to_return(const call *one, scene *self) {
   self->returned = 0;
   calling = one;
-  if (check_join(check_start(call_cancelled, self)) != PTHREAD_CANCELED || !self->returned || self->status != one->expected)
+  if (check_join(check_start(call_cancelled, self)) != PTHREAD_CANCELED || !self->returned ||
+      self->status != one->expected)
     printf("\n    %s: returned %d, status %d", one->name, self->returned, self->status);
   CHECK(self->returned);
   CHECK_EQ(self->status, one->expected);
@@ -341,7 +342,10 @@ static void *call_and_leave(void *which) {
     case 0: immuta_append_from(log, 0, leave_source, NULL, NULL, ERR); break;
     case 1: immuta_append(log, 0, "abc", 3, NULL, ERR); break;
     case 2: immuta_stream_next(stream, 0, &record, ERR); break;
-    case 3: immuta_verify(check_dir(), "a", check_options((check_setup){.codecs = {codec}}), leave_progress, NULL, &report, sizeof report, ERR); break;
+    case 3:
+      immuta_verify(check_dir(), "a", check_options((check_setup){.codecs = {codec}}), leave_progress, NULL, &report,
+                    sizeof report, ERR);
+      break;
     default:
       leaving = 0;
       immuta_stream_done(stream);
@@ -358,7 +362,8 @@ static void call_on_a_thread(void *which) { check_join(check_start(call_and_leav
 /* Valgrind does not get to the end of a process with a second thread that abort() ends. */
 static void not_under_valgrind(void) {
   const char *preloaded = getenv("LD_PRELOAD");
-  if (preloaded != NULL && strstr(preloaded, "vgpreload") != NULL) CHECK_NOT_HERE("valgrind hangs when a process of threads aborts");
+  if (preloaded != NULL && strstr(preloaded, "vgpreload") != NULL)
+    CHECK_NOT_HERE("valgrind hangs when a process of threads aborts");
 }
 
 static void what_leaves_a_callback_ends_the_process(void) {

@@ -113,7 +113,8 @@ static void a_batch_counts_decoded_bytes(void) {
   immuta_stream *stream = check_stream(log, 0, 0);
   const struct {
     size_t max_records, max_bytes, expected;
-  } steps[] = {{100, 3 * SIZE, 3}, {100, 4 * SIZE - 1, 3}, {100, 1, 1}, {5, SIZE_MAX, 5}, {100, SIZE_MAX, RECORDS - 12}};
+  } steps[] = {
+      {100, 3 * SIZE, 3}, {100, 4 * SIZE - 1, 3}, {100, 1, 1}, {5, SIZE_MAX, 5}, {100, SIZE_MAX, RECORDS - 12}};
   uint64_t number = 0;
   for (size_t i = 0; i < CHECK_COUNT(steps); i++) {
     immuta_batch batch;
@@ -196,7 +197,8 @@ static void whoever_names_none_gets_the_recorded_chain(void) {
   immuta_codec_free(second);
 }
 
-/* With these codecs the namespace is refused, to write it, to read it, to verify it; the message names both chains; nothing changes. */
+/* With these codecs the namespace is refused, to write it, to read it, to verify it; the message names both chains;
+ * nothing changes. */
 static void expect_refused(immuta_codec *first, immuta_codec *second, const char *recorded, const char *named) {
   check_snapshot before = check_snapshot_take();
   for (int read_only = 0; read_only < 2; read_only++) {

@@ -1,4 +1,5 @@
-/* Codecs of adopted logs: unknown until the first append, then recorded in page 3 of the index file, and never guessed. */
+/* Codecs of adopted logs: unknown until the first append, then recorded in page 3 of the index file, and never
+ * guessed. */
 #include "check.h"
 
 #include "check/format.h"

@@ -1,4 +1,5 @@
-/* Codecs of the caller's: what they may do wrong, in which call it shows, and when they are destroyed. Then arguments. */
+/* Codecs of the caller's: what they may do wrong, in which call it shows, and when they are destroyed. Then
+ * arguments. */
 #include "check.h"
 
 #include "codecs.h"

@@ -1,4 +1,5 @@
-/* Built-in codecs against what they did not write: bombs, headers that claim much, frames cut off or followed by more. */
+/* Built-in codecs against what they did not write: bombs, headers that claim much, frames cut off or followed by
+ * more. */
 #include "check.h"
 
 #include "check/format.h"
@@ -56,7 +57,8 @@ static void a_bomb_fails_its_record_only(void) {
 /* ---- Records of our own making, adopted with a codec ---- */
 
 /* Reads record 0 of a log whose only record is stored as these bytes; what next answers. */
-static immuta_status read_stored(int32_t kind, const void *stored, size_t size, uint64_t limit, immuta_record *record_out) {
+static immuta_status read_stored(int32_t kind, const void *stored, size_t size, uint64_t limit,
+                                 immuta_record *record_out) {
   unlink(check_path("a.idx"));
   unlink(check_path("a.log"));
   image expected = image_new();
@@ -82,32 +84,39 @@ static void a_header_that_claims_much_allocates_little(void) {
     size_t size;
     const char *stored;
   } frames[] = {
-      /* Zstandard: a window of 2 GiB, 5 bytes; the same with a content size of 1 GiB; one block of 5 bytes that says 1 GiB */
+      /* Zstandard: a window of 2 GiB, 5 bytes; the same with a content size of 1 GiB; one block of 5 bytes that says
+       * 1 GiB */
       {IMMUTA_CODEC_ZSTD, IMMUTA_OK, 14, "\x28\xb5\x2f\xfd\x00\xa8\x29\x00\x00hello"},
-      {IMMUTA_CODEC_ZSTD, IMMUTA_E_CODEC_FAILED, 22, "\x28\xb5\x2f\xfd\xc0\xa8\x00\x00\x00\x40\x00\x00\x00\x00\x29\x00\x00hello"},
+      {IMMUTA_CODEC_ZSTD, IMMUTA_E_CODEC_FAILED, 22,
+       "\x28\xb5\x2f\xfd\xc0\xa8\x00\x00\x00\x40\x00\x00\x00\x00\x29\x00\x00hello"},
       {IMMUTA_CODEC_ZSTD, IMMUTA_E_CODEC_FAILED, 17, "\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x40\x29\x00\x00hello"},
       /* LZ4: blocks of 4 MiB, 5 bytes; the same with a content size of 1 GiB; a block of 1 GiB */
       {IMMUTA_CODEC_LZ4, IMMUTA_OK, 20, "\x04\x22\x4d\x18\x40\x70\xdf\x05\x00\x00\x80hello\x00\x00\x00\x00"},
       {IMMUTA_CODEC_LZ4, IMMUTA_E_CODEC_FAILED, 28,
        "\x04\x22\x4d\x18\x68\x70\x00\x00\x00\x40\x00\x00\x00\x00\xe5\x05\x00\x00\x80hello\x00\x00\x00\x00"},
-      {IMMUTA_CODEC_LZ4, IMMUTA_E_CODEC_FAILED, 20, "\x04\x22\x4d\x18\x40\x70\xdf\x00\x00\x00\x40hello\x00\x00\x00\x00"},
+      {IMMUTA_CODEC_LZ4, IMMUTA_E_CODEC_FAILED, 20,
+       "\x04\x22\x4d\x18\x40\x70\xdf\x00\x00\x00\x40hello\x00\x00\x00\x00"},
       /* Snappy: a chunk of 16 MiB; one whose content says 4 GiB */
       {IMMUTA_CODEC_SNAPPY, IMMUTA_E_CODEC_FAILED, 19, "\xff\x06\x00\x00sNaPpY\x00\xff\xff\xffhello"},
-      {IMMUTA_CODEC_SNAPPY, IMMUTA_E_CODEC_FAILED, 23, "\xff\x06\x00\x00sNaPpY\x00\x09\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x0f"},
+      {IMMUTA_CODEC_SNAPPY, IMMUTA_E_CODEC_FAILED, 23,
+       "\xff\x06\x00\x00sNaPpY\x00\x09\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x0f"},
   };
   immuta_record record;
-  read_stored(IMMUTA_CODEC_DEFLATE, "", 0, UINT64_C(2) << 30, &record); /* threads, pools and tables of the first time */
+  /* Threads, pools and tables of the first time. */
+  read_stored(IMMUTA_CODEC_DEFLATE, "", 0, UINT64_C(2) << 30, &record);
   uint64_t before = most_mapped();
   for (size_t i = 0; i < CHECK_COUNT(frames); i++) {
     if (frames[i].kind == IMMUTA_CODEC_ZSTD && !has_zstd()) continue;
-    CHECK_STATUS(frames[i].expected, read_stored(frames[i].kind, frames[i].stored, frames[i].size, UINT64_C(2) << 30, &record));
+    CHECK_STATUS(frames[i].expected,
+                 read_stored(frames[i].kind, frames[i].stored, frames[i].size, UINT64_C(2) << 30, &record));
     if (frames[i].expected != IMMUTA_OK) continue;
     CHECK_BYTES(record.data, record.size, "hello", 5);
     CHECK_OK(immuta_record_done(&record));
   }
   CHECK(most_mapped() - before < 32 << 20);
   if (has_zstd()) /* a claim over the limit is believed */
-    CHECK_STATUS(IMMUTA_E_TOO_LARGE, read_stored(IMMUTA_CODEC_ZSTD, frames[1].stored, frames[1].size, 1 << 20, &record));
+    CHECK_STATUS(IMMUTA_E_TOO_LARGE,
+                 read_stored(IMMUTA_CODEC_ZSTD, frames[1].stored, frames[1].size, 1 << 20, &record));
   CHECK_STATUS(IMMUTA_E_TOO_LARGE, read_stored(IMMUTA_CODEC_LZ4, frames[4].stored, frames[4].size, 1 << 20, &record));
 }
 
@@ -131,7 +140,8 @@ static void a_frame_cut_off_or_followed_by_more_fails(void) {
     free(file.data);
     immuta_record record;
     const size_t sizes[] = {0, 1, size / 2, size - 1, size + 1};
-    for (size_t i = *kind == IMMUTA_CODEC_SNAPPY; i < CHECK_COUNT(sizes); i++) { /* no bytes are an empty Snappy stream */
+    /* No bytes are an empty Snappy stream. */
+    for (size_t i = *kind == IMMUTA_CODEC_SNAPPY; i < CHECK_COUNT(sizes); i++) {
       CHECK_STATUS(IMMUTA_E_CODEC_FAILED, read_stored(*kind, frame, sizes[i], 1 << 20, &record));
       CHECK_EQ(ERR->number, 0);
       CHECK_EQ(ERR->offset, 8);

@@ -1,4 +1,5 @@
-/* What the suites about codecs share: the built-in ones of this build, and a custom one that counts and misbehaves on request. */
+/* What the suites about codecs share: the built-in ones of this build, and a custom one that counts and misbehaves on
+ * request. */
 #ifndef IMMUTA_CODECS_H
 #define IMMUTA_CODECS_H
 #include "check.h"

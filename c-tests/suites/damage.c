@@ -6,7 +6,7 @@
 
 enum { ENTRY_BYTES = 24, ENTRIES_AT = 4 * 4096 };
 
-/* ---- Damaged records --------------------------------------------------------------------------------------------------------- */
+/* ---- Damaged records --------------------------------------------------------------------------------------------- */
 
 /* Record 5 of 10 cannot be read, by any reader and however often it tries; all others can. The error has the offset of
  * the damage. */
@@ -85,7 +85,7 @@ static void damage_at_either_end_stops_a_writer(void) {
   CHECK_OK(immuta_close(OPEN(), ERR));
 }
 
-/* ---- Sizes and counts that do not fit ---------------------------------------------------------------------------------------- */
+/* ---- Sizes and counts that do not fit ---------------------------------------------------------------------------- */
 
 static void a_log_cut_short_stops_a_writer(void) {
   const uint64_t kept[] = {offset_of(10) - 1, offset_of(9), offset_of(5) + 50, 8, 7, 0};

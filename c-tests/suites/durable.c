@@ -1,5 +1,5 @@
-/* Durable mode as a program sees it: figures, the journal's coming and going, logs reopened in the other mode, readers beside a writer, and
- * what is found after a kill and after a power failure. */
+/* Durable mode as a program sees it: figures, the journal's coming and going, logs reopened in the other mode, readers
+ * beside a writer, and what is found after a kill and after a power failure. */
 #include "check.h"
 
 #include "durable.h"
@@ -150,7 +150,8 @@ static void what_only_the_journal_has_is_replayed_by_a_fast_writer(void) {
   expect_records_and_close(log, IDX_MODE_FAST, 24);
 }
 
-/* Pages of the files reach the disk in any order: here none of the first pages of the records did, and all of the entries. */
+/* Pages of the files reach the disk in any order: here none of the first pages of the records did, and all of the
+ * entries. */
 static void a_mixture_of_old_and_new_pages_is_mended(void) {
   static const unsigned char zeros[2 * 4096];
   leave_killed(live_small_commits);

@@ -1,5 +1,5 @@
-/* What the suites of durable mode share: logs of namespace "a" whose record n has bytes that follow from n, left by a writer that was killed,
- * and what a power failure may have made of them since. */
+/* What the suites of durable mode share: logs of namespace "a" whose record n has bytes that follow from n, left by a
+ * writer that was killed, and what a power failure may have made of them since. */
 #ifndef IMMUTA_DURABLE_H
 #define IMMUTA_DURABLE_H
 #include "check/journal.h"

@@ -148,7 +148,8 @@ static void expect_second_writers_records(uint64_t count) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* The first writer's last frames had been damaged and are good again, as from a copy; they would continue what the second one found. */
+/* The first writer's last frames had been damaged and are good again, as from a copy; they would continue what the
+ * second one found. */
 static void a_journal_of_an_older_writer_does_not_count(void) {
   leave_killed(live);
   check_file older = killed_journal();

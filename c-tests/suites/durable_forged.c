@@ -127,7 +127,8 @@ static void two_halves_alike_are_refused(void) {
   expect_refused(IMMUTA_E_CORRUPT, "a.wal");
 }
 
-/* A journal that claims to be of 1 GiB, with one frame that claims a quarter of it, in a file that has the size: nothing is reserved for it. */
+/* A journal that claims to be of 1 GiB, with one frame that claims a quarter of it, in a file that has the size:
+ * nothing is reserved for it. */
 static void a_huge_journal_takes_no_memory(void) {
   leave_killed(live);
   check_file wal = check_read_file(check_path("wal.killed"));

@@ -1,4 +1,5 @@
-/* The journal of durable mode on disk: every field after an append, a batch and a commit too large for it, and how its halves take turns. */
+/* The journal of durable mode on disk: every field after an append, a batch and a commit too large for it, and how its
+ * halves take turns. */
 #include "check.h"
 
 #include "durable.h"

@@ -64,7 +64,8 @@ static void a_file_size_limit_below_the_journal_is_a_refusal(void) {
   check_snapshot_unchanged(&before);
   CHECK_OK(TRY_OPEN(&log, DURABLE));
   append_records(log, 0, 3);
-  check_limit(RLIMIT_FSIZE, 4 << 10); /* now below what is there: refused before anything is written, as often as it is tried */
+  /* Now below what is there: refused before anything is written, as often as it is tried. */
+  check_limit(RLIMIT_FSIZE, 4 << 10);
   for (int i = 0; i < 3; i++) {
     CHECK_STATUS(IMMUTA_E_NO_SPACE, immuta_append(log, 0, "x", 1, NULL, ERR));
     CHECK_EQ(check_error.os_error, EFBIG);

@@ -5,7 +5,7 @@
 
 #include "snapshot.h"
 
-/* ---- NULL -------------------------------------------------------------------------------------------------------------------- */
+/* ---- NULL -------------------------------------------------------------------------------------------------------- */
 
 static void null_logs_are_argument_errors(void) {
   const immuta_slice slice = {"x", 1};
@@ -113,7 +113,7 @@ static void sizes_that_no_memory_has_are_refused_not_followed(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Namespaces, handles ----------------------------------------------------------------------------------------------------- */
+/* ---- Namespaces, handles ----------------------------------------------------------------------------------------- */
 
 static void unknown_namespace_numbers_are_told(void) {
   immuta_log *log = OPEN(.names = {"a", "b"});
@@ -165,7 +165,7 @@ static void handles_of_the_wrong_kind_are_noticed(void) {
   immuta_options_free(options);
 }
 
-/* ---- Busy, closed, read-only ------------------------------------------------------------------------------------------------- */
+/* ---- Busy, closed, read-only ------------------------------------------------------------------------------------- */
 
 static void *next_for_ever(void *stream) {
   immuta_record record;
@@ -241,7 +241,7 @@ static void every_reader_held_is_named_as_such(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Conflicts, callbacks, limits -------------------------------------------------------------------------------------------- */
+/* ---- Conflicts, callbacks, limits -------------------------------------------------------------------------------- */
 
 static int64_t give_up(void *user, void *buffer, size_t capacity) {
   int *calls = user;
@@ -281,7 +281,8 @@ static void progress_may_cancel_a_verification(void) {
   immuta_report report;
   memset(&report, 0xaa, sizeof report);
   int calls_left = 0;
-  CHECK_STATUS(IMMUTA_E_CANCELLED, immuta_verify(check_dir(), "a", NULL, stop_at, &calls_left, &report, sizeof report, ERR));
+  CHECK_STATUS(IMMUTA_E_CANCELLED,
+               immuta_verify(check_dir(), "a", NULL, stop_at, &calls_left, &report, sizeof report, ERR));
   CHECK_EQ(report.count, UINT64_C(0xaaaaaaaaaaaaaaaa)); /* written on success only */
   calls_left = 1000000;
   CHECK_OK(immuta_verify(check_dir(), "a", NULL, stop_at, &calls_left, &report, sizeof report, ERR));

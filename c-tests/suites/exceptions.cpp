@@ -1,5 +1,5 @@
-/* A host in C++ whose callbacks throw: the process ends by abort(), whatever handlers stand around the call, and what was acknowledged
- * before is there. */
+/* A host in C++ whose callbacks throw: the process ends by abort(), whatever handlers stand around the call, and what
+ * was acknowledged before is there. */
 #include <immuta.h>
 
 #include <csignal>
@@ -75,7 +75,9 @@ void call(int which) {
     case 0: immuta_append_from(host.log, 0, source, nullptr, nullptr, nullptr); break;
     case 1: immuta_append(host.log, 0, "x", 1, nullptr, nullptr); break;
     case 2: immuta_stream_next(stream, -1, &record, nullptr); break;
-    case 3: immuta_verify(directory.c_str(), "a", host.options, progress, nullptr, &report, sizeof report, nullptr); break;
+    case 3:
+      immuta_verify(directory.c_str(), "a", host.options, progress, nullptr, &report, sizeof report, nullptr);
+      break;
     default: immuta_stream_done(stream); host.close();
   }
 }

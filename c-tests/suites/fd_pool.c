@@ -1,4 +1,5 @@
-/* The reader pool: descriptors are opened with the log, counted in /proc/self/fd, and never more; a record or a batch holds one. */
+/* The reader pool: descriptors are opened with the log, counted in /proc/self/fd, and never more; a record or a batch
+ * holds one. */
 #include "check.h"
 
 #include "few_readers.h"
@@ -119,7 +120,8 @@ static void an_exhausted_pool_is_never_mistaken_for_no_record(void) {
   immuta_stream *stream = check_stream(log, 0, RECORDS - READERS), *other = check_stream(log, 0, 0);
   immuta_record held[READERS], more;
   hold(stream, held, READERS);
-  CHECK_STATUS(IMMUTA_TIMEOUT, immuta_stream_next(stream, 0, &more, ERR)); /* at the end: nothing to take a descriptor for */
+  /* At the end: nothing to take a descriptor for. */
+  CHECK_STATUS(IMMUTA_TIMEOUT, immuta_stream_next(stream, 0, &more, ERR));
   CHECK_STATUS(IMMUTA_TIMEOUT, immuta_stream_next(stream, 1000000, &more, ERR));
   CHECK_STATUS(IMMUTA_E_POOL, immuta_stream_next(other, 0, &more, ERR));
   check_append(log, 0, RECORD_SIZE, RECORDS);

@@ -16,6 +16,8 @@ static inline void hold(immuta_stream *stream, immuta_record *records, size_t co
   for (size_t i = 0; i < count; i++) CHECK_OK(immuta_stream_next(stream, 0, &records[i], ERR));
 }
 
-static inline void expect_in_use(immuta_log *log, uint64_t count) { CHECK_EQ(check_stats(log, 0).readers_in_use, count); }
+static inline void expect_in_use(immuta_log *log, uint64_t count) {
+  CHECK_EQ(check_stats(log, 0).readers_in_use, count);
+}
 
 #endif

@@ -12,7 +12,9 @@ static inline immuta_log *open_filled(uint64_t count) {
   return log;
 }
 
-static inline void expect(immuta_stream *stream, uint64_t number) { check_next(stream, number, size_of(number), number); }
+static inline void expect(immuta_stream *stream, uint64_t number) {
+  check_next(stream, number, size_of(number), number);
+}
 
 static inline void expect_position(immuta_stream *stream, uint64_t expected) {
   uint64_t position = UINT64_MAX;

@@ -1,4 +1,5 @@
-/* System calls that fail because the kernel says so, by a filter that cannot be taken back: for cases and children of their own. */
+/* System calls that fail because the kernel says so, by a filter that cannot be taken back: for cases and children of
+ * their own. */
 #ifndef FORBID_H
 #define FORBID_H
 #include "check.h"

@@ -5,8 +5,8 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 
-/* A child with objects of its parent leaves as most children do, by exec: what the parent's threads own is lost in it, and memory
- * checkers would call that a leak. */
+/* A child with objects of its parent leaves as most children do, by exec: what the parent's threads own is lost in it,
+ * and memory checkers would call that a leak. */
 static void leave(void) {
   execl("/bin/sh", "sh", "-c", "exit 0", NULL);
   CHECK(0 && "exec works");
@@ -203,7 +203,7 @@ static void no_lock_stays_behind_in_a_child(void) {
   check_process_succeeds(child);
 }
 
-/* ---- Threads asleep at the fork ---------------------------------------------------------------------------------------------- */
+/* ---- Threads asleep at the fork ---------------------------------------------------------------------------------- */
 
 enum { NAMESPACES = 10, SLEEPERS = 60 };
 
@@ -266,7 +266,7 @@ static void threads_asleep_at_the_fork_do_not_haunt_the_child(void) {
   sleepers_finish(&s);
 }
 
-/* ---- Forks in the midst of work ---------------------------------------------------------------------------------------------- */
+/* ---- Forks in the midst of work ---------------------------------------------------------------------------------- */
 
 static atomic_int stop;
 
@@ -322,7 +322,7 @@ static void forks_in_the_midst_of_work_never_hang(void) {
   CHECK_EQ(report.count, count);
 }
 
-/* ---- Children that no handler of fork sees ------------------------------------------------------------------------------------- */
+/* ---- Children that no handler of fork sees ----------------------------------------------------------------------- */
 
 /* Runs `function` in a child made by clone itself, as _Fork and containers' helpers make theirs. */
 static pid_t clone_bare(void (*function)(void *), void *argument) {
@@ -450,7 +450,10 @@ static void open_and_clone(void *argument) {
 
 static void a_bare_child_gives_the_lock_up_in_its_first_call(void) {
   CHECK_NOT_UNDER_THREAD_SANITIZER("its own threads and locks want a handler of fork");
-  inheritance self = {.is_there = check_gate_new(), .may_call = check_gate_new(), .has_called = check_gate_new(), .may_end = check_gate_new()};
+  inheritance self = {.is_there = check_gate_new(),
+                      .may_call = check_gate_new(),
+                      .has_called = check_gate_new(),
+                      .may_end = check_gate_new()};
   check_process_succeeds(check_fork(open_and_clone, &self));
   check_gate_wait(self.is_there);
   immuta_log *log = NULL;

@@ -103,7 +103,8 @@ static immuta_status repair(void) {
   immuta_report report;
   immuta_options *options = check_options((check_setup){.unused = 0});
   check_error = (immuta_error){0};
-  immuta_status status = immuta_repair(disk, "a", options, IMMUTA_REPAIR_APPLY, NULL, NULL, &report, sizeof report, ERR);
+  immuta_status status =
+      immuta_repair(disk, "a", options, IMMUTA_REPAIR_APPLY, NULL, NULL, &report, sizeof report, ERR);
   immuta_options_free(options);
   return status;
 }
@@ -168,7 +169,10 @@ static void try_with_little_room(void (*leave)(void), immuta_status (*act)(void)
   expect_whole();
 }
 
-static void bytes_behind_the_records_wait_for_room_to_be_kept(void) { try_with_little_room(closed_with_bytes_behind, open_fast); }
+static void bytes_behind_the_records_wait_for_room_to_be_kept(void) {
+  try_with_little_room(closed_with_bytes_behind, open_fast);
+}
+
 static void records_without_an_index_file_wait_for_one(void) { try_with_little_room(without_index_file, open_fast); }
 static void a_damaged_index_file_waits_for_another(void) { try_with_little_room(with_damaged_index_file, open_fast); }
 static void entries_cut_off_wait_for_room(void) { try_with_little_room(with_half_an_index_file, open_fast); }

@@ -1,4 +1,5 @@
-/* Files of the original Go library: those of the present layout are adopted, those of others are refused and left as they are. */
+/* Files of the original Go library: those of the present layout are adopted, those of others are refused and left as
+ * they are. */
 #include "check.h"
 
 #include "golden.h"

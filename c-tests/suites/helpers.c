@@ -56,7 +56,8 @@ static void read_along(void *argument) {
     for (const uint64_t end = self->first + (uint64_t)round + 1; number < end; number++) {
       immuta_record record;
       CHECK_OK(immuta_stream_next(stream, LIMIT, &record, ERR));
-      CHECK(record.number == number && record.size == size_of(number) && check_is_fill(record.data, record.size, number));
+      CHECK(record.number == number && record.size == size_of(number) &&
+            check_is_fill(record.data, record.size, number));
       CHECK_OK(immuta_record_done(&record));
     }
     if (immuta_stream_poll_arm(polled, ERR) != IMMUTA_READY) wait_readable(fd);
@@ -294,7 +295,8 @@ static void a_rollback_is_noticed_without_a_page(void) {
 /* ---- Everything else that opening does not need ---- */
 
 static void leftovers_that_cannot_be_removed_are_left(void) {
-  static const char *const names[] = {"a.wal", "a.wal.tmp", "a.idx.tmp", "a.salvage.tmp", "a.log.tmp", "a.idx.bad.tmp", "a.wal.bad.tmp"};
+  static const char *const names[] = {"a.wal",     "a.wal.tmp",     "a.idx.tmp",    "a.salvage.tmp",
+                                      "a.log.tmp", "a.idx.bad.tmp", "a.wal.bad.tmp"};
   make_records();
   for (size_t i = 0; i < CHECK_COUNT(names); i++) CHECK(mkdir(check_path(names[i]), 0777) == 0);
   for (int read_only = 0; read_only < 2; read_only++) {

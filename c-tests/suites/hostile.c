@@ -10,7 +10,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-/* ---- 36 ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- 36 ---------------------------------------------------------------------------------------------------------- */
 
 /* Anything in place of the record file or of the index file: refused by a writer and by a reader, at once and
  * untouched. */
@@ -51,7 +51,7 @@ static void hostile_36_not_regular_files(void) {
   }
 }
 
-/* ---- 45 ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- 45 ---------------------------------------------------------------------------------------------------------- */
 
 static void hostile_45_descriptors_run_out(void) {
   make_log("a", 3, RECORD_BYTES);
@@ -98,7 +98,7 @@ static void hostile_45_signals_at_every_call(void) {
   CHECK_EQ(report.count, count);
 }
 
-/* ---- 46 ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- 46 ---------------------------------------------------------------------------------------------------------- */
 
 static void hostile_46_null_and_foreign_handles(void) {
   immuta_log *log = OPEN();
@@ -160,8 +160,9 @@ static void hostile_46_callbacks(void) {
 }
 
 static const check_case cases[] = {
-    CASE(hostile_36_not_regular_files),         CASE(hostile_45_descriptors_run_out), CASE(hostile_45_signals_at_every_call),
-    CASE(hostile_46_null_and_foreign_handles), CASE(hostile_46_sizes_that_nothing_has), CASE(hostile_46_callbacks),
+    CASE(hostile_36_not_regular_files),      CASE(hostile_45_descriptors_run_out),
+    CASE(hostile_45_signals_at_every_call),  CASE(hostile_46_null_and_foreign_handles),
+    CASE(hostile_46_sizes_that_nothing_has), CASE(hostile_46_callbacks),
 };
 
 int main(int argc, char **argv) { return check_main(cases, CHECK_COUNT(cases), argc, argv); }

@@ -19,10 +19,12 @@ typedef struct request {
 static immuta_report report;
 
 static immuta_status import_as(request this) {
-  immuta_options *options = check_options((check_setup){.codecs = {this.codec}, .max_record_size = this.max_record_size});
+  immuta_options *options =
+      check_options((check_setup){.codecs = {this.codec}, .max_record_size = this.max_record_size});
   check_error = (immuta_error){0};
   const char *directory = this.directory != NULL ? this.directory : check_dir();
-  immuta_status status = immuta_import(this.source, directory, "a", options, this.progress, this.user, &report, sizeof report, ERR);
+  immuta_status status =
+      immuta_import(this.source, directory, "a", options, this.progress, this.user, &report, sizeof report, ERR);
   immuta_options_free(options);
   return status;
 }
@@ -43,7 +45,7 @@ static void expect_not_imported(immuta_status expected, request this, const char
 
 static void forget(void) { CHECK(unlink(check_path("a.log")) == 0 && unlink(check_path("a.idx")) == 0); }
 
-/* ---- What is imported -------------------------------------------------------------------------------------------------------- */
+/* ---- What is imported -------------------------------------------------------------------------------------------- */
 
 static void every_layout_of_the_original_becomes_ours(void) {
   const char *const names[] = {"count16-plain", "count8-plain", "headerless-plain"};
@@ -94,7 +96,7 @@ static void a_directory_is_made_for_it(void) {
   CHECK(!check_exists(check_path("no")));
 }
 
-/* ---- Codecs ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Codecs ------------------------------------------------------------------------------------------------------ */
 
 static void codecs_that_are_named_are_recorded(void) {
   immuta_codec *deflate = builtin(IMMUTA_CODEC_DEFLATE, 0), *lz4 = builtin(IMMUTA_CODEC_LZ4, 0);
@@ -127,16 +129,18 @@ static void with_none_named_the_chain_stays_unknown(void) {
 
 static void records_that_the_codecs_did_not_make_are_refused(void) {
   immuta_codec *deflate = builtin(IMMUTA_CODEC_DEFLATE, 0);
-  expect_not_imported(IMMUTA_E_CODEC_FAILED, (request){.source = golden("count16-plain"), .codec = deflate}, "count16-plain.log");
+  expect_not_imported(IMMUTA_E_CODEC_FAILED, (request){.source = golden("count16-plain"), .codec = deflate},
+                      "count16-plain.log");
   CHECK(ERR->number == 0 && ERR->offset == 16);
-  expect_not_imported(IMMUTA_E_TOO_LARGE, (request){.source = golden("count16-deflate"), .codec = deflate, .max_record_size = 4200},
+  expect_not_imported(IMMUTA_E_TOO_LARGE,
+                      (request){.source = golden("count16-deflate"), .codec = deflate, .max_record_size = 4200},
                       "count16-deflate.log");
   CHECK_EQ(ERR->number, 5);
   CHECK_OK(IMPORT(.source = golden("count16-deflate"), .codec = deflate, .max_record_size = 80000));
   immuta_codec_free(deflate);
 }
 
-/* ---- What is not imported ---------------------------------------------------------------------------------------------------- */
+/* ---- What is not imported ---------------------------------------------------------------------------------------- */
 
 static void what_fits_no_layout_or_two_is_refused(void) {
   unsigned char words[6][8] = {{0}};
@@ -177,7 +181,8 @@ static void only_regular_files_are_imported(void) {
   CHECK(mkfifo(check_path("fifo"), 0666) == 0);
   expect_not_imported(IMMUTA_E_NOT_REGULAR, (request){.source = check_path("fifo")}, "fifo");
   check_write_file(check_path("file"), "x", 1);
-  expect_not_imported(IMMUTA_E_NOT_REGULAR, (request){.source = golden("count8-plain"), .directory = check_path("file")}, "file");
+  expect_not_imported(IMMUTA_E_NOT_REGULAR,
+                      (request){.source = golden("count8-plain"), .directory = check_path("file")}, "file");
 }
 
 static void a_namespace_that_is_there_is_left_alone(void) {
@@ -197,10 +202,12 @@ static void arguments_are_checked(void) {
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_import(NULL, check_dir(), "a", NULL, NULL, NULL, &report, sizeof report, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_import("", check_dir(), "a", NULL, NULL, NULL, &report, sizeof report, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_import("/", check_dir(), "a", NULL, NULL, NULL, &report, sizeof report, ERR));
-  CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_import("\xff", check_dir(), "a", NULL, NULL, NULL, &report, sizeof report, ERR));
+  CHECK_STATUS(IMMUTA_E_ARGUMENT,
+               immuta_import("\xff", check_dir(), "a", NULL, NULL, NULL, &report, sizeof report, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_import(source, "", "a", NULL, NULL, NULL, &report, sizeof report, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_import(source, NULL, "a", NULL, NULL, NULL, &report, sizeof report, ERR));
-  CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_import(source, check_dir(), NULL, NULL, NULL, NULL, &report, sizeof report, ERR));
+  CHECK_STATUS(IMMUTA_E_ARGUMENT,
+               immuta_import(source, check_dir(), NULL, NULL, NULL, NULL, &report, sizeof report, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_import(source, check_dir(), "a", NULL, NULL, NULL, NULL, sizeof report, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_import(source, check_dir(), "a", NULL, NULL, NULL, &report, 0, ERR));
   CHECK_STATUS(IMMUTA_E_NAME, immuta_import(source, check_dir(), ".a", NULL, NULL, NULL, &report, sizeof report, ERR));
@@ -211,7 +218,7 @@ static void arguments_are_checked(void) {
   CHECK_EQ(report.count, MESSAGES);
 }
 
-/* ---- Stopped ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Stopped ----------------------------------------------------------------------------------------------------- */
 
 static int32_t stop(void *user, uint64_t done, uint64_t total) {
   uint64_t *calls_left = user;
@@ -235,10 +242,12 @@ static void a_callback_can_stop_it_and_nothing_is_left(void) {
 static void without_room_nothing_is_left(void) {
   const char *disk = mount_small_disk("100k");
   check_snapshot before = check_snapshot_of(disk);
-  CHECK_STATUS(IMMUTA_E_NO_SPACE, IMPORT(.source = golden("count16-plain"), .directory = disk)); /* no room for the index file */
+  /* No room for the index file. */
+  CHECK_STATUS(IMMUTA_E_NO_SPACE, IMPORT(.source = golden("count16-plain"), .directory = disk));
   check_snapshot_same(&before, disk);
   resize_small_disk(disk, "size=20k");
-  CHECK_STATUS(IMMUTA_E_NO_SPACE, IMPORT(.source = golden("count16-plain"), .directory = disk)); /* nor for the records */
+  /* No room for the records. */
+  CHECK_STATUS(IMMUTA_E_NO_SPACE, IMPORT(.source = golden("count16-plain"), .directory = disk));
   check_snapshot_same(&before, disk);
   resize_small_disk(disk, "size=200k");
   CHECK_OK(IMPORT(.source = golden("count16-plain"), .directory = disk));

@@ -60,7 +60,8 @@ static void each_sync_writes_the_other_checkpoint_and_count_never_falls(void) {
     check_append(log, 0, 100, i);
     CHECK_OK(immuta_sync(log, 0, ERR));
     check_file idx = check_read_file(check_path("a.idx"));
-    idx_checkpoint a = idx_read_checkpoint(idx.data, 0), b = idx_read_checkpoint(idx.data, 1), newest = a.seq > b.seq ? a : b;
+    idx_checkpoint a = idx_read_checkpoint(idx.data, 0), b = idx_read_checkpoint(idx.data, 1),
+                   newest = a.seq > b.seq ? a : b;
     CHECK_EQ(newest.seq, before.seq + 1);
     CHECK_EQ(a.seq > b.seq ? b.seq : a.seq, before.seq);
     CHECK_EQ(newest.count, i);

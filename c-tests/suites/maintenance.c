@@ -1,7 +1,8 @@
 /* Repair and import where the system or another thread is in the way: permission, a read-only file system, an
  * unavailable engine, limits of the process, memory, options in use. Each gives a status and changes nothing, and once
  * the cause is gone the call succeeds. */
-/* The library asks the kernel only once in a process whether it knows MADV_POPULATE_WRITE. One case has that call refused. */
+/* The library asks the kernel only once in a process whether it knows MADV_POPULATE_WRITE. One case has that call
+ * refused. */
 #define CHECK_COLD
 #include "check.h"
 
@@ -12,7 +13,8 @@
 
 #include <malloc.h>
 
-/* The last record makes the file so large that the library reads it through a buffer of full size, which does not fit on the heap. */
+/* The last record makes the file so large that the library reads it through a buffer of full size, which does not fit
+ * on the heap. */
 enum { RECORDS = 10, RECORD_BYTES = 100, LAST_BYTES = 300 << 10 };
 
 /* Where the logs of a case are, what is imported there, and with what options its calls are made. */
@@ -76,7 +78,7 @@ static void expect_all_succeed(void) {
   immuta_options_free(options);
 }
 
-/* ---- File systems ------------------------------------------------------------------------------------------------------------ */
+/* ---- File systems ------------------------------------------------------------------------------------------------ */
 
 static void try_without_permission(void *secret) {
   immuta_options *of_the_parent = options; /* not for a child */
@@ -100,9 +102,11 @@ static void without_permission(void) {
   check_copy_file(golden("count16-plain"), secret);
   check_snapshot before = check_snapshot_of(directory);
   CHECK(chmod(secret, 0) == 0 && mkdir(check_path("open"), 0777) == 0 && chmod(check_path("open"), 0777) == 0);
-  CHECK(chmod(in_directory("a.log"), 0444) == 0 && chmod(in_directory("a.idx"), 0444) == 0 && chmod(directory, 0555) == 0);
+  CHECK(chmod(in_directory("a.log"), 0444) == 0 && chmod(in_directory("a.idx"), 0444) == 0 &&
+        chmod(directory, 0555) == 0);
   check_process_succeeds(check_fork(try_without_permission, secret));
-  CHECK(chmod(in_directory("a.log"), 0644) == 0 && chmod(in_directory("a.idx"), 0644) == 0 && chmod(directory, 0755) == 0);
+  CHECK(chmod(in_directory("a.log"), 0644) == 0 && chmod(in_directory("a.idx"), 0644) == 0 &&
+        chmod(directory, 0755) == 0);
   check_snapshot_same(&before, directory);
   expect_all_succeed();
 }
@@ -126,7 +130,7 @@ static void without_the_engine_that_is_asked_for(void) {
   expect_all_succeed();
 }
 
-/* ---- Limits of the process --------------------------------------------------------------------------------------------------- */
+/* ---- Limits of the process --------------------------------------------------------------------------------------- */
 
 static void without_descriptors(void) {
   begin(check_path("log"));
@@ -147,18 +151,21 @@ static void without_descriptors(void) {
       check_snapshot_same(&before, directory);
       refusals++;
     }
-    CHECK(refusals > 0 || getenv("IMMUTA_TEST_SLOW") != NULL); /* valgrind has descriptors of its own among those counted */
+    /* Valgrind has descriptors of its own among those counted. */
+    CHECK(refusals > 0 || getenv("IMMUTA_TEST_SLOW") != NULL);
   }
 }
 
 static void without_memory(void) {
   if (getenv("IMMUTA_TEST_SLOW") != NULL) CHECK_NOT_HERE("valgrind and sanitizers have allocators of their own");
-  CHECK(mallopt(M_MMAP_THRESHOLD, 128 << 10) == 1 && mallopt(M_ARENA_MAX, 1) == 1); /* one heap, and nothing large on it */
+  /* One heap, and nothing large on it. */
+  CHECK(mallopt(M_MMAP_THRESHOLD, 128 << 10) == 1 && mallopt(M_ARENA_MAX, 1) == 1);
   begin(check_path("log"));
   free(malloc(100 << 10)); /* room on the heap for what is small */
   check_snapshot before = check_snapshot_of(directory);
   for (size_t i = 0; i < CHECK_COUNT(calls); i++) {
-    rlim_t usual = check_limit(RLIMIT_AS, check_address_space_bytes() + (64 << 10)); /* less than a buffer or a mapping takes */
+    /* Less than a buffer or a mapping takes. */
+    rlim_t usual = check_limit(RLIMIT_AS, check_address_space_bytes() + (64 << 10));
     immuta_status status = calls[i]();
     check_limit(RLIMIT_AS, usual);
     CHECK_EQ(status, IMMUTA_E_NO_MEMORY);
@@ -168,7 +175,7 @@ static void without_memory(void) {
   expect_all_succeed();
 }
 
-/* ---- Another thread ---------------------------------------------------------------------------------------------------------- */
+/* ---- Another thread ---------------------------------------------------------------------------------------------- */
 
 static atomic_int has_been_busy;
 

@@ -98,7 +98,8 @@ static void a_host_that_closes_what_it_does_not_know_keeps_its_own_files(void) {
       snprintf(name, sizeof name, "n%d%d", durable, notice);
       immuta_log *log = open_with_records(name, durable);
       int is_mapped = check_stats(log, 0).engine == IMMUTA_IO_MMAP;
-      if (notice == 3 && !(durable && is_mapped)) { /* by system calls an append is written before anything looks, see docs/durability.md */
+      /* By system calls an append is written before anything looks, see docs/durability.md. */
+      if (notice == 3 && !(durable && is_mapped)) {
         CHECK_OK(immuta_close(log, ERR));
         continue;
       }
@@ -141,7 +142,10 @@ static void descriptors_that_are_closed_are_noticed_though_nothing_is_opened(voi
       for (uint64_t record = 0; record < 10; record++) check_append(log, 0, RECORD_BYTES, record);
       close_descriptors();
       if (notice == 0) CHECK_STATUS(IMMUTA_E_IO, immuta_sync(log, 0, ERR));
-      else CHECK_STATUS(IMMUTA_E_IO, immuta_append(log, 0, large, check_stats(log, 0).engine == IMMUTA_IO_MMAP ? sizeof large : 1, NULL, ERR));
+      else
+        CHECK_STATUS(
+            IMMUTA_E_IO,
+            immuta_append(log, 0, large, check_stats(log, 0).engine == IMMUTA_IO_MMAP ? sizeof large : 1, NULL, ERR));
       CHECK_MESSAGE("closed its descriptor");
       CHECK_STATUS(IMMUTA_E_POISONED, immuta_append(log, 0, "x", 1, NULL, ERR));
       CHECK_MESSAGE("closed its descriptor");

@@ -7,8 +7,8 @@ static void name_of_bytes(char *name, size_t size, char byte) {
 }
 
 static const char *const illegal[] = {
-    "", ".", "..", ".hidden", "a/b", "/", "/a", "a/", "line\nbreak", "tab\t", "\x01", "del\x7f",
-    "\xff", "caf\xe9", "\xc3", "\xed\xa0\x80" /* a surrogate */, "\xc0\xaf" /* an overlong slash */, "\xf4\x90\x80\x80" /* too high */,
+    "", ".", "..", ".hidden", "a/b", "/", "/a", "a/", "line\nbreak", "tab\t", "\x01", "del\x7f", "\xff", "caf\xe9",
+    "\xc3", "\xed\xa0\x80" /* a surrogate */, "\xc0\xaf" /* an overlong slash */, "\xf4\x90\x80\x80" /* too high */,
 };
 
 static void illegal_names_are_refused_everywhere(void) {
@@ -22,7 +22,8 @@ static void illegal_names_are_refused_everywhere(void) {
     CHECK_STATUS(IMMUTA_E_NAME, immuta_options_add_namespace(options, name));
     CHECK_STATUS(IMMUTA_E_NAME, immuta_namespace_add(log, name, &ns, ERR));
     CHECK_MESSAGE("name");
-    CHECK_STATUS(IMMUTA_E_NAME, immuta_verify(check_dir(), name, NULL, NULL, NULL, &(immuta_report){0}, sizeof(immuta_report), ERR));
+    CHECK_STATUS(IMMUTA_E_NAME,
+                 immuta_verify(check_dir(), name, NULL, NULL, NULL, &(immuta_report){0}, sizeof(immuta_report), ERR));
   }
   CHECK_EQ(ns, 77);
   CHECK_EQ(immuta_namespace_count(log), 0);
@@ -201,8 +202,9 @@ static void what_is_called_like_a_namespace_and_is_none_is_passed_over(void) {
 
   scanned noted = {.stop_after = -1};
   CHECK_OK(immuta_namespace_scan(check_dir(), NULL, note_found, &noted, ERR));
-  CHECK_STR(noted.text, ".hidden IMMUTA_E_NAME,directory IMMUTA_E_NOT_REGULAR,fifo IMMUTA_E_NOT_REGULAR,link IMMUTA_E_NOT_REGULAR,"
-                        "nothing IMMUTA_E_NOT_FOUND,short IMMUTA_E_NOT_FOUND,text IMMUTA_E_CORRUPT,whole IMMUTA_OK,");
+  CHECK_STR(noted.text,
+            ".hidden IMMUTA_E_NAME,directory IMMUTA_E_NOT_REGULAR,fifo IMMUTA_E_NOT_REGULAR,link IMMUTA_E_NOT_REGULAR,"
+            "nothing IMMUTA_E_NOT_FOUND,short IMMUTA_E_NOT_FOUND,text IMMUTA_E_CORRUPT,whole IMMUTA_OK,");
   immuta_log *reader = OPEN(.no_names = 1, .read_only = 1);
   CHECK_EQ(immuta_namespace_count(reader), 1);
   CHECK_EQ(check_stats(reader, 0).count, 1);

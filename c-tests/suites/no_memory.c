@@ -2,9 +2,9 @@
  * each one on, in whatever thread: it answers IMMUTA_E_NO_MEMORY or does without, has changed nothing, loses no memory,
  * and succeeds when there is some again. A call reports another failure in the same way with or without memory.
  *
- * The allocator of the whole program is this file's: it passes on to that of the C library what it does not refuse. Every case is a
- * child of this process; one that ends there is reported with the function and the number of the allocation, and the next number is
- * tried, so that one run shows all of them. */
+ * The allocator of the whole program is this file's: it passes on to that of the C library what it does not refuse.
+ * Every case is a child of this process; one that ends there is reported with the function and the number of the
+ * allocation, and the next number is tried, so that one run shows all of them. */
 #include "check.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -44,7 +44,11 @@ static void *counted(void *made) {
 
 void *malloc(size_t size) { return is_refused() ? NULL : counted(__libc_malloc(size)); }
 void *calloc(size_t count, size_t size) { return is_refused() ? NULL : counted(__libc_calloc(count, size)); }
-void *memalign(size_t alignment, size_t size) { return is_refused() ? NULL : counted(__libc_memalign(alignment, size)); }
+
+void *memalign(size_t alignment, size_t size) {
+  return is_refused() ? NULL : counted(__libc_memalign(alignment, size));
+}
+
 void *aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
 
 int posix_memalign(void **made, size_t alignment, size_t size) {
@@ -267,7 +271,8 @@ static int attempt(const check_trial *trial, check_setup setup, uint64_t number,
   atomic_store(&refuses, 0);
   int was_refused = atomic_load(&refused_count) > 0;
   int is_refusal = was_refused && status != trial->answer;
-  immuta_status allowed = is_refusal && !(trial->starts_thread && status == IMMUTA_E_LIMIT) ? IMMUTA_E_NO_MEMORY : status;
+  immuta_status allowed =
+      is_refusal && !(trial->starts_thread && status == IMMUTA_E_LIMIT) ? IMMUTA_E_NO_MEMORY : status;
   check_status(__FILE__, __LINE__, trial->name, is_refusal ? allowed : trial->answer, status);
   if (is_refusal) {
     if (is_open) CHECK_EQ(record_count(), count);
@@ -303,8 +308,9 @@ static int attempted_all(const check_trial *trial, check_setup setup, int and_al
   int status = -1;
   CHECK(child > 0 && waitpid(child, &status, 0) == child);
   if (status == 0) return 1;
-  printf("\n    %s: allocation %" PRIu64 "%s refused: %s %d", trial->name, progress->number, and_all_later ? " and all later ones" : "",
-         WIFSIGNALED(status) ? "ended by signal" : "failed with", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+  printf("\n    %s: allocation %" PRIu64 "%s refused: %s %d", trial->name, progress->number,
+         and_all_later ? " and all later ones" : "", WIFSIGNALED(status) ? "ended by signal" : "failed with",
+         WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
   CHECK(nftw(check_dir(), remove_below, 16, FTW_PHYS | FTW_DEPTH) == 0);
   return 0;
 }

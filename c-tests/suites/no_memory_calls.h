@@ -177,7 +177,8 @@ static int32_t not_at_all(void *user, const void *data, size_t size, immuta_sink
 }
 
 static immuta_status make_custom(coder encode, coder decode) {
-  immuta_codec_vtable vtable = {.struct_size = sizeof vtable, .id = 0x10000, .name = "same", .encode = encode, .decode = decode};
+  immuta_codec_vtable vtable = {
+      .struct_size = sizeof vtable, .id = 0x10000, .name = "same", .encode = encode, .decode = decode};
   return immuta_codec_custom(&vtable, &it.codec, ERR);
 }
 
@@ -226,14 +227,17 @@ ACT(verify, immuta_verify(check_dir(), "a", it.options, NULL, NULL, &report, siz
 ACT(look_what_repair_does, immuta_repair(check_dir(), "a", it.options, 0, NULL, NULL, &report, sizeof report, ERR))
 ACT(verify_none, immuta_verify(check_dir(), "none", it.options, NULL, NULL, &report, sizeof report, ERR))
 ACT(repair_with_bad_flags, immuta_repair(check_dir(), "a", it.options, 64, NULL, NULL, &report, sizeof report, ERR))
-ACT(import_nothing, immuta_import(check_path("none"), check_path("new"), "a", it.options, NULL, NULL, &report, sizeof report, ERR))
+ACT(import_nothing,
+    immuta_import(check_path("none"), check_path("new"), "a", it.options, NULL, NULL, &report, sizeof report, ERR))
 ACT(repair, immuta_repair(check_dir(), "a", it.options, IMMUTA_REPAIR_APPLY, NULL, NULL, &report, sizeof report, ERR))
 
 /* Nothing is left that would refuse the call the second time. */
-ACT(import, immuta_import(check_path("a.log"), check_path("new"), "a", it.options, NULL, NULL, &report, sizeof report, ERR))
+ACT(import,
+    immuta_import(check_path("a.log"), check_path("new"), "a", it.options, NULL, NULL, &report, sizeof report, ERR))
 
 static immuta_status words(void) {
-  int all = immuta_version()[0] != 0 && immuta_version_number() != 0 && immuta_status_name(-3)[0] != 0 && immuta_status_text(-3)[0] != 0;
+  int all = immuta_version()[0] != 0 && immuta_version_number() != 0 && immuta_status_name(-3)[0] != 0 &&
+            immuta_status_text(-3)[0] != 0;
   return all ? IMMUTA_OK : IMMUTA_E_PANIC;
 }
 

@@ -1,7 +1,7 @@
 /* Options: every setter with its bounds, its default and what it does to a log opened with it. */
 #include "check.h"
 
-/* ---- Setters ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Setters ----------------------------------------------------------------------------------------------------- */
 
 static void setters_keep_their_bounds(void) {
   immuta_options *o = immuta_options_new();
@@ -30,9 +30,11 @@ static void setters_keep_their_bounds(void) {
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_journal_size(o, (64 << 10) - 1));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_journal_size(o, (1 << 30) + 1));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_journal_size(o, UINT64_MAX));
-  const int32_t engines[] = {IMMUTA_IO_AUTO, IMMUTA_IO_MMAP, IMMUTA_IO_SYSCALL}, unknown[] = {-1, 3, INT32_MAX, INT32_MIN};
+  const int32_t engines[] = {IMMUTA_IO_AUTO, IMMUTA_IO_MMAP, IMMUTA_IO_SYSCALL},
+                unknown[] = {-1, 3, INT32_MAX, INT32_MIN};
   for (size_t i = 0; i < CHECK_COUNT(engines); i++) CHECK_OK(immuta_options_set_io(o, engines[i]));
-  for (size_t i = 0; i < CHECK_COUNT(unknown); i++) CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_io(o, unknown[i]));
+  for (size_t i = 0; i < CHECK_COUNT(unknown); i++)
+    CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_options_set_io(o, unknown[i]));
   immuta_options_free(o);
 }
 
@@ -160,7 +162,8 @@ static void each_engine_writes_what_the_other_reads(void) {
     const char *directory = check_path(w == 0 ? "mmap" : "syscall");
     immuta_log *writer = NULL;
     immuta_status status = TRY_OPEN(&writer, .directory = directory, .io = engines[w]);
-    if (status == IMMUTA_E_UNSUPPORTED) CHECK_SKIP("mapped stores are not safe on this file system; set IMMUTA_TEST_DIR to a local one");
+    if (status == IMMUTA_E_UNSUPPORTED)
+      CHECK_SKIP("mapped stores are not safe on this file system; set IMMUTA_TEST_DIR to a local one");
     CHECK_EQ(status, IMMUTA_OK);
     CHECK_EQ(check_stats(writer, 0).engine, engines[w]);
     for (uint64_t i = 0; i < 100; i++) check_append(writer, 0, i * 50, i);
@@ -232,7 +235,8 @@ static void relative_directories_and_trailing_slashes_are_fine(void) {
   CHECK(chdir("/") == 0);
   check_append(log, 0, 10, 1);
   uint32_t ns;
-  CHECK_OK(immuta_namespace_add(log, "later", &ns, ERR)); /* the directory is the one opened, wherever the process went */
+  /* The directory is the one opened, wherever the process went. */
+  CHECK_OK(immuta_namespace_add(log, "later", &ns, ERR));
   CHECK_OK(immuta_close(log, ERR));
   CHECK_EQ(check_file_size(check_path("here/a.log")), 8 + 8 + 10);
   CHECK_EQ(check_file_size(check_path("here/later.log")), 8);

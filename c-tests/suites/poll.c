@@ -1,4 +1,5 @@
-/* Event loops inside one process: when the descriptor of a stream is readable, and when it is not. Two processes are in poll_process.c. */
+/* Event loops inside one process: when the descriptor of a stream is readable, and when it is not. Two processes are in
+ * poll_process.c. */
 #include "check.h"
 
 #include "polling.h"
@@ -16,7 +17,7 @@ static void finish(immuta_log *log, immuta_stream *stream) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- The descriptor ---------------------------------------------------------------------------------------------------------- */
+/* ---- The descriptor ---------------------------------------------------------------------------------------------- */
 
 static void a_stream_has_one_descriptor_from_its_first_use_to_its_end(void) {
   immuta_stream *stream, *by_arming;
@@ -67,7 +68,7 @@ static void a_missing_descriptor_is_told(void) {
   finish(log, stream);
 }
 
-/* ---- When it is readable ----------------------------------------------------------------------------------------------------- */
+/* ---- When it is readable ----------------------------------------------------------------------------------------- */
 
 static void a_record_makes_an_armed_stream_readable_until_it_is_armed_again(void) {
   immuta_stream *stream;
@@ -191,7 +192,7 @@ static void only_those_are_readable_whose_record_came(void) {
   finish(log, other);
 }
 
-/* ---- Races ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Races ------------------------------------------------------------------------------------------------------- */
 
 static void no_edge_is_lost_to_a_concurrent_writer(void) {
   uint64_t rounds = check_io() == IMMUTA_IO_SYSCALL ? 100000 : 1000000;
@@ -252,7 +253,7 @@ static void streams_may_go_while_they_are_rung_for(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Misuse ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Misuse ------------------------------------------------------------------------------------------------------ */
 
 static void *next_for_ever(void *stream) {
   return (void *)(intptr_t)immuta_stream_next(stream, -1, &(immuta_record){0}, NULL);

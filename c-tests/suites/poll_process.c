@@ -80,7 +80,7 @@ static void follow_one(writer *w, immuta_stream *stream, size_t size) {
   writer_step(w);
 }
 
-/* ---- Following --------------------------------------------------------------------------------------------------------------- */
+/* ---- Following --------------------------------------------------------------------------------------------------- */
 
 static void follow_steps(int writer_io, int reader_io) {
   writer w = {.io = writer_io};
@@ -120,7 +120,8 @@ static void run_loop(void *argument) {
 }
 
 static void no_edge_is_lost_between_processes(void) {
-  uint64_t rounds = check_io() == IMMUTA_IO_SYSCALL ? 200 : check_rounds(200000, 500); /* that engine looks every 20 ms */
+  /* The engine by system calls looks every 20 ms. */
+  uint64_t rounds = check_io() == IMMUTA_IO_SYSCALL ? 200 : check_rounds(200000, 500);
   poll_race race = poll_race_new(rounds);
   pid_t pid = check_fork(run_loop, &race);
   immuta_log *log = OPEN(.flush_interval_ns = -1);
@@ -203,7 +204,7 @@ static void a_loop_needs_no_permission_to_write(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Writers that die, forget or change -------------------------------------------------------------------------------------- */
+/* ---- Writers that die, forget or change -------------------------------------------------------------------------- */
 
 static void append_once_and_wait_for_the_end(void *argument) {
   writer *self = argument;
@@ -302,7 +303,7 @@ static void a_replaced_log_is_an_error_to_tell(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- The thread -------------------------------------------------------------------------------------------------------------- */
+/* ---- The thread -------------------------------------------------------------------------------------------------- */
 
 static void expect_all_signals_blocked(pid_t tid) {
   char path[64], line[256];
@@ -315,7 +316,8 @@ static void expect_all_signals_blocked(pid_t tid) {
   /* Valgrind lets through what a fault raises, as long as a thread runs. */
   const int is_checked = getenv("IMMUTA_TEST_SLOW") != NULL;
   for (int signal = 1; signal < SIGRTMIN - 2; signal++) {
-    const int is_of_a_fault = signal == SIGILL || signal == SIGTRAP || signal == SIGBUS || signal == SIGFPE || signal == SIGSEGV || signal == SIGSYS;
+    const int is_of_a_fault = signal == SIGILL || signal == SIGTRAP || signal == SIGBUS || signal == SIGFPE ||
+                              signal == SIGSEGV || signal == SIGSYS;
     if (signal == SIGKILL || signal == SIGSTOP || (is_checked && is_of_a_fault)) continue;
     if ((blocked >> (signal - 1) & 1) == 0) CHECK_EQ(signal, 0);
   }

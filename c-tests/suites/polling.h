@@ -1,4 +1,5 @@
-/* What the two poll suites share: an event loop of one stream, and a writer that races with it. Include it after check.h. */
+/* What the two poll suites share: an event loop of one stream, and a writer that races with it. Include it after
+ * check.h. */
 #ifndef POLLING_H
 #define POLLING_H
 #include "check.h"
@@ -27,7 +28,8 @@ static inline void wait_readable(int fd) {
   CHECK_EQ(ready, 1);
 }
 
-/* Rounds of one event each, so that a lost one leaves the loop asleep for ever. `taken` is in memory that processes share. */
+/* Rounds of one event each, so that a lost one leaves the loop asleep for ever. `taken` is in memory that processes
+ * share. */
 typedef struct poll_race {
   uint64_t rounds;
   _Atomic uint64_t *taken; /* events the loop has seen */

@@ -1,5 +1,5 @@
-/* What the suites about files as they are found share: making a log, expecting that it is refused with not one byte changed, and that what
- * can be read of it is read. */
+/* What the suites about files as they are found share: making a log, expecting that it is refused with not one byte
+ * changed, and that what can be read of it is read. */
 #ifndef IMMUTA_REFUSAL_H
 #define IMMUTA_REFUSAL_H
 #include "snapshot.h"
@@ -24,7 +24,9 @@ static inline void expect_refused_as(immuta_status expected, const char *name, i
   check_snapshot_unchanged(&before);
 }
 
-static inline void expect_refused(immuta_status expected, const char *part) { expect_refused_as(expected, "a", 0, part); }
+static inline void expect_refused(immuta_status expected, const char *part) {
+  expect_refused_as(expected, "a", 0, part);
+}
 
 /* Opened read-only the damaged log says what is wrong with it and gives its first `records`. */
 static inline void expect_read_anyway(immuta_status finding, uint64_t records) {

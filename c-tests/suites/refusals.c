@@ -1,5 +1,5 @@
-/* Files as they are found: every state the library refuses, with the status, the message that names the file, and not one byte changed.
- * Damage inside a log is in damage.c. */
+/* Files as they are found: every state the library refuses, with the status, the message that names the file, and not
+ * one byte changed. Damage inside a log is in damage.c. */
 #include "check.h"
 
 #include "refusal.h"
@@ -8,7 +8,7 @@
 
 enum { PAGE_BYTES = 4096, CRC_AT = PAGE_BYTES - 4 };
 
-/* ---- What is not there, or is not a file ------------------------------------------------------------------------------------- */
+/* ---- What is not there, or is not a file ------------------------------------------------------------------------- */
 
 static void nothing_to_read_is_not_found(void) {
   immuta_log *log = NULL;
@@ -70,7 +70,7 @@ static void only_directories_are_logs(void) {
   CHECK_EQ(check_file_size(check_path("file")), 1);
 }
 
-/* ---- Another writer, other files --------------------------------------------------------------------------------------------- */
+/* ---- Another writer, other files --------------------------------------------------------------------------------- */
 
 static void hold_in_child(void *argument) {
   check_gate *gates = argument;
@@ -99,8 +99,10 @@ static void a_second_writer_is_refused_with_the_pid_of_the_first(void) {
 
 static void die_in_child(void *argument) {
   (void)argument;
-  /* Mapped past the end of a file, it would keep valgrind, which looks for leaks wherever memory is mapped, from coming to an end. */
-  static immuta_log *log; /* The process ends with the log open. Valgrind calls the log a leak unless its pointer is in memory then. */
+  /* Mapped past the end of a file, it would keep valgrind, which looks for leaks wherever memory is mapped, from coming
+   * to an end. */
+  /* The process ends with the log open. Valgrind calls the log a leak unless its pointer is in memory then. */
+  static immuta_log *log;
   log = OPEN(.io = IMMUTA_IO_SYSCALL);
   check_append(log, 0, RECORD_BYTES, 0);
   _exit(0);
@@ -199,10 +201,11 @@ static void index_files_of_each_other_are_noticed(void) {
   check_snapshot_unchanged(&before);
 }
 
-/* ---- Logs without an index file ------------------------------------------------------------------------------------------------ */
+/* ---- Logs without an index file ---------------------------------------------------------------------------------- */
 
 static void zeros_that_may_be_empty_records_are_ambiguous(void) {
-  unsigned char file[512] = {2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'x'}; /* the second record would be empty */
+  /* The second record would be empty. */
+  unsigned char file[512] = {2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'x'};
   check_write_file(check_path("a.log"), file, sizeof file);
   expect_refused(IMMUTA_E_AMBIGUOUS, "a.log");
   file[0] = 1;
@@ -221,7 +224,7 @@ static void files_of_the_original_with_other_headers_are_named(void) {
   expect_refused(IMMUTA_E_LAYOUT, "a.log");
 }
 
-/* ---- Newer formats ----------------------------------------------------------------------------------------------------------- */
+/* ---- Newer formats ----------------------------------------------------------------------------------------------- */
 
 static uint32_t crc32c(const unsigned char *data, size_t size) {
   uint32_t crc = UINT32_MAX;

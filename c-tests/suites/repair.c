@@ -9,7 +9,8 @@
 
 enum { RECORDS = 10, DRY_RUN = 0 };
 
-static immuta_status try_repair(const char *directory, uint32_t flags, immuta_progress_fn progress, void *user, immuta_report *report) {
+static immuta_status try_repair(const char *directory, uint32_t flags, immuta_progress_fn progress, void *user,
+                                immuta_report *report) {
   immuta_options *options = check_options((check_setup){.unused = 0});
   check_error = (immuta_error){0};
   immuta_status status = immuta_repair(directory, "a", options, flags, progress, user, report, sizeof *report, ERR);
@@ -101,7 +102,7 @@ static void expect_file(const char *name, const unsigned char *bytes, size_t siz
   free(file.data);
 }
 
-/* ---- Nothing is wrong -------------------------------------------------------------------------------------------------------- */
+/* ---- Nothing is wrong -------------------------------------------------------------------------------------------- */
 
 static void what_opens_is_opened_and_closed(void) {
   make_log("a", RECORDS, RECORD_BYTES);
@@ -140,7 +141,7 @@ static void what_a_crash_left_is_recovered_and_closed(void) {
   expect_records(RECORDS, NONE_BAD);
 }
 
-/* ---- Damaged records --------------------------------------------------------------------------------------------------------- */
+/* ---- Damaged records --------------------------------------------------------------------------------------------- */
 
 static void a_damaged_payload_is_quarantined(void) {
   const uint64_t places[] = {0, 5, RECORDS - 1};
@@ -219,7 +220,7 @@ static void a_log_cut_short_ends_where_its_records_do(void) {
   expect_records(6, NONE_BAD);
 }
 
-/* ---- Index files that are of no use ------------------------------------------------------------------------------------------- */
+/* ---- Index files that are of no use ------------------------------------------------------------------------------ */
 
 static void an_index_file_of_another_log_gives_way(void) {
   make_log("a", RECORDS, RECORD_BYTES);
@@ -258,7 +259,7 @@ static void records_in_a_hole_are_believed_only_if_the_caller_says_so(void) {
   CHECK_EQ(check_file_size(check_path("a.log")), 8 + 8 * count);
 }
 
-/* ---- What is not a repair's business ----------------------------------------------------------------------------------------- */
+/* ---- What is not a repair's business ----------------------------------------------------------------------------- */
 
 static void what_only_a_copy_can_mend_is_left_alone(void) {
   const unsigned char many[512] = {88, 2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'x'};
@@ -313,12 +314,13 @@ static void arguments_are_checked(void) {
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_repair(check_dir(), "a", NULL, 0, NULL, NULL, NULL, sizeof report, ERR));
   CHECK_STATUS(IMMUTA_E_ARGUMENT, immuta_repair(check_dir(), "a", NULL, 0, NULL, NULL, &report, 0, ERR));
   CHECK_STATUS(IMMUTA_E_NAME, immuta_repair(check_dir(), "a/b", NULL, 0, NULL, NULL, &report, sizeof report, ERR));
-  CHECK_STATUS(IMMUTA_E_NOT_FOUND, immuta_repair(check_path("none"), "a", NULL, 0, NULL, NULL, &report, sizeof report, ERR));
+  CHECK_STATUS(IMMUTA_E_NOT_FOUND,
+               immuta_repair(check_path("none"), "a", NULL, 0, NULL, NULL, &report, sizeof report, ERR));
   CHECK_OK(immuta_repair(check_dir(), "a", NULL, 0, NULL, NULL, &report, sizeof report, NULL));
   check_snapshot_unchanged(&before);
 }
 
-/* ---- Stopped ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Stopped ----------------------------------------------------------------------------------------------------- */
 
 typedef struct listener {
   uint64_t calls, stop_at, done, total;
@@ -363,7 +365,8 @@ static void without_room_nothing_changes(void) {
     FILE *fill = fopen(path, "wb");
     CHECK(fill != NULL);
     setbuf(fill, NULL);
-    for (uint64_t at = 0; at < size && fwrite(bytes, 1, sizeof bytes, fill) == sizeof bytes; at += sizeof bytes) continue;
+    for (uint64_t at = 0; at < size && fwrite(bytes, 1, sizeof bytes, fill) == sizeof bytes; at += sizeof bytes)
+      continue;
     fclose(fill);
     check_snapshot before = check_snapshot_of(disk);
     immuta_report report;

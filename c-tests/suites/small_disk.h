@@ -13,7 +13,8 @@ static inline int write_to(const char *path, const char *text) {
   return close(fd) == 0 && written == (ssize_t)strlen(text) ? 0 : -1;
 }
 
-/* A mount namespace of this process. Without root it takes a user namespace in which the user is root; 0 where that is refused. */
+/* A mount namespace of this process. Without root it takes a user namespace in which the user is root; 0 where that is
+ * refused. */
 static inline int enter_own_mounts(void) {
   char users[32], groups[32];
   if (geteuid() == 0) return unshare(CLONE_NEWNS) == 0;
@@ -29,8 +30,11 @@ static inline const char *mount_small_disk(const char *size) {
   char options[64];
   snprintf(options, sizeof options, "size=%s,mode=0777", size);
   CHECK(mkdir(path, 0777) == 0);
-  if (!enter_own_mounts()) CHECK_SKIP("a mount namespace needs root or a kernel that gives users namespaces (sysctl user.max_user_namespaces)");
-  if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 || mount("immuta-test", path, "tmpfs", 0, options) != 0)
+  if (!enter_own_mounts())
+    CHECK_SKIP(
+        "a mount namespace needs root or a kernel that gives users namespaces (sysctl user.max_user_namespaces)");
+  if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
+      mount("immuta-test", path, "tmpfs", 0, options) != 0)
     CHECK_SKIP("mounting a tmpfs is refused here; run as root outside a restricted container");
   return path;
 }

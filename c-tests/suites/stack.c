@@ -1,5 +1,5 @@
-/* How much stack a call takes: measured on threads whose stacks are painted before, against what docs/c-api.md says. Hosts run threads
- * with small stacks, and callbacks of other languages on smaller ones. */
+/* How much stack a call takes: measured on threads whose stacks are painted before, against what docs/c-api.md says.
+ * Hosts run threads with small stacks, and callbacks of other languages on smaller ones. */
 #include "check.h"
 
 #include "codecs.h"
@@ -28,7 +28,8 @@ static void *make_call(void *argument) {
 
 /* How many bytes of its stack a thread takes that makes `call`. */
 static size_t depth(void (*call)(scene *self), scene *with) {
-  unsigned char *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  unsigned char *stack =
+      mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   CHECK(stack != MAP_FAILED);
   memset(stack, PAINT, STACK_BYTES);
   pthread_attr_t attributes;
@@ -64,7 +65,9 @@ static void not_under_a_checker(void) {
 
 static unsigned char payload[64 * KIB];
 
-static void append(scene *self) { CHECK_EQ(immuta_append(self->log, 0, payload, sizeof payload, NULL, ERR), IMMUTA_OK); }
+static void append(scene *self) {
+  CHECK_EQ(immuta_append(self->log, 0, payload, sizeof payload, NULL, ERR), IMMUTA_OK);
+}
 
 static void append_much(scene *self) {
   static unsigned char much[4 << 20];
@@ -246,14 +249,17 @@ static void repair(scene *self) {
   immuta_report report;
   (void)self;
   check_patch_file(check_path("a.log"), 8 + 8 + 5, "damage", 6);
-  CHECK_EQ(immuta_repair(check_dir(), "a", NULL, IMMUTA_REPAIR_APPLY, NULL, NULL, &report, sizeof report, ERR), IMMUTA_OK);
+  CHECK_EQ(immuta_repair(check_dir(), "a", NULL, IMMUTA_REPAIR_APPLY, NULL, NULL, &report, sizeof report, ERR),
+           IMMUTA_OK);
 }
 
 static void import(scene *self) {
   immuta_report report;
   (void)self;
-  for (const char *const *end = (const char *const[]){"i.log", "i.idx", "i.live", NULL}; *end != NULL; end++) unlink(check_path(*end));
-  CHECK_EQ(immuta_import(check_path("source.log"), check_dir(), "i", NULL, NULL, NULL, &report, sizeof report, ERR), IMMUTA_OK);
+  for (const char *const *end = (const char *const[]){"i.log", "i.idx", "i.live", NULL}; *end != NULL; end++)
+    unlink(check_path(*end));
+  CHECK_EQ(immuta_import(check_path("source.log"), check_dir(), "i", NULL, NULL, NULL, &report, sizeof report, ERR),
+           IMMUTA_OK);
 }
 
 static void opening_and_maintenance_take_more(void) {

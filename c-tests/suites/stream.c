@@ -1,4 +1,5 @@
-/* Streams: where they start and move, reading by time, time-outs, one thread at a time, and keeping up with a writer. */
+/* Streams: where they start and move, reading by time, time-outs, one thread at a time, and keeping up with a
+ * writer. */
 #include "check.h"
 
 #include "filled.h"
@@ -20,7 +21,8 @@ static void start_0_is_the_beginning(void) {
 
 static void a_positive_start_skips_that_many_and_may_lie_beyond_the_end(void) {
   immuta_log *log = open_filled(3);
-  immuta_stream *stream = check_stream(log, 0, 2), *beyond = check_stream(log, 0, 5), *far = check_stream(log, 0, INT64_MAX);
+  immuta_stream *stream = check_stream(log, 0, 2), *beyond = check_stream(log, 0, 5),
+                *far = check_stream(log, 0, INT64_MAX);
   expect(stream, 2);
   check_end(stream);
   check_end(beyond);
@@ -248,7 +250,8 @@ static void an_interrupt_before_next_is_kept_for_it_once(void) {
   CHECK_STATUS(IMMUTA_INTERRUPTED, immuta_stream_next(stream, -1, &record, ERR)); /* before the record that is there */
   expect(stream, 0);
   CHECK_OK(immuta_stream_interrupt(stream));
-  CHECK_STATUS(IMMUTA_INTERRUPTED, immuta_stream_next(stream, -1, &record, ERR)); /* also one that it has seen already */
+  /* Also one that it has seen already. */
+  CHECK_STATUS(IMMUTA_INTERRUPTED, immuta_stream_next(stream, -1, &record, ERR));
   expect(stream, 1);
   CHECK_OK(immuta_stream_interrupt(stream));
   CHECK_STATUS(IMMUTA_INTERRUPTED, immuta_stream_next_batch(stream, 1, 1, -1, &batch, ERR));

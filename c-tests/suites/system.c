@@ -1,5 +1,6 @@
-/* What the system denies: permission, read-only and full file systems, limits of the process, memory, and syncs that fail. Each is a
- * status and a message; nothing is lost; once the cause is gone the same call succeeds. Cases that need root or a mount say SKIPPED. */
+/* What the system denies: permission, read-only and full file systems, limits of the process, memory, and syncs that
+ * fail. Each is a status and a message; nothing is lost; once the cause is gone the same call succeeds. Cases that need
+ * root or a mount say SKIPPED. */
 #include "check.h"
 
 #include "forbid.h"
@@ -21,7 +22,8 @@ static uint64_t append_until_refused(immuta_log *log, const char *directory) {
   } while (status == IMMUTA_OK);
   CHECK_EQ(status, IMMUTA_E_NO_SPACE);
   immuta_stats after = check_stats(log, 0);
-  CHECK(after.count == before.count && after.file_bytes == before.file_bytes && after.index_bytes == before.index_bytes);
+  CHECK(after.count == before.count && after.file_bytes == before.file_bytes &&
+        after.index_bytes == before.index_bytes);
   CHECK_EQ(after.poisoned, 0);
   check_snapshot refused = check_snapshot_of(directory);
   CHECK_STATUS(IMMUTA_E_NO_SPACE, immuta_append(log, 0, data, sizeof data, NULL, ERR)); /* as often as it is tried */
@@ -58,7 +60,7 @@ static void expect_all_records(const char *directory, uint64_t count) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Permission -------------------------------------------------------------------------------------------------------------- */
+/* ---- Permission -------------------------------------------------------------------------------------------------- */
 
 static void expect_permission_errors(void *unused) {
   (void)unused;
@@ -83,13 +85,15 @@ static void missing_permission_is_told_and_changes_nothing(void) {
   CHECK_OK(immuta_close(log, ERR));
   check_snapshot before = check_snapshot_take();
   CHECK(chmod(check_path("readable.log"), 0444) == 0 && chmod(check_path("readable.idx"), 0444) == 0);
-  CHECK(chmod(check_path("secret.log"), 0) == 0 && chmod(check_path("secret.idx"), 0) == 0 && chmod(check_dir(), 0555) == 0);
+  CHECK(chmod(check_path("secret.log"), 0) == 0 && chmod(check_path("secret.idx"), 0) == 0 &&
+        chmod(check_dir(), 0555) == 0);
   check_process_succeeds(check_fork(expect_permission_errors, NULL));
-  CHECK(chmod(check_path("secret.log"), 0644) == 0 && chmod(check_path("secret.idx"), 0644) == 0 && chmod(check_dir(), 0755) == 0);
+  CHECK(chmod(check_path("secret.log"), 0644) == 0 && chmod(check_path("secret.idx"), 0644) == 0 &&
+        chmod(check_dir(), 0755) == 0);
   check_snapshot_unchanged(&before);
 }
 
-/* ---- Locks -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Locks ------------------------------------------------------------------------------------------------------- */
 
 /* As on some network file systems. Readers could not find out who writes, so they are refused, too. */
 static void without_locks_a_log_is_refused_and_not_changed(void) {
@@ -114,7 +118,7 @@ static void without_locks_a_log_is_refused_and_not_changed(void) {
   CHECK(left.count <= 1 && left.files[0].size == 0); /* the empty file that was to be locked */
 }
 
-/* ---- File systems: a small one, in a mount namespace that no other process sees ----------------------------------------------- */
+/* ---- File systems: a small one, in a mount namespace that no other process sees ---------------------------------- */
 
 static void a_full_disk_gets_room_again(void) {
   const char *disk = mount_small_disk("8m"), *ballast = check_path("disk/ballast");
@@ -169,7 +173,7 @@ static void a_read_only_file_system_is_read(void) {
   expect_all_records(disk, 1);
 }
 
-/* ---- Limits of the process --------------------------------------------------------------------------------------------------- */
+/* ---- Limits of the process --------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t file_size_signals;
 static void count_file_size_signal(int signal) {
@@ -187,7 +191,8 @@ static void the_file_size_limit_is_a_status_and_not_a_signal(void) {
   CHECK_EQ(file_size_signals, 0);
   check_limit(RLIMIT_FSIZE, before);
   check_append(log, 0, RECORD_BYTES, count);
-  check_limit(RLIMIT_FSIZE, 64 << 10); /* now smaller than the record file that is there, which closing only makes shorter */
+  /* Now smaller than the record file that is there, which closing only makes shorter. */
+  check_limit(RLIMIT_FSIZE, 64 << 10);
   CHECK_OK(immuta_close(log, ERR));
   CHECK_EQ(file_size_signals, 0);
   check_limit(RLIMIT_FSIZE, before);
@@ -296,7 +301,7 @@ static void a_path_longer_than_the_system_takes_is_an_argument(void) {
   CHECK_MESSAGE("xxx");
 }
 
-/* ---- Syncs that fail --------------------------------------------------------------------------------------------------------- */
+/* ---- Syncs that fail --------------------------------------------------------------------------------------------- */
 
 static void fail_every_sync(void) {
   const uint32_t syncs[] = {SYS_fdatasync, SYS_fsync, SYS_msync, SYS_sync_file_range, SYS_syncfs};

@@ -1,4 +1,5 @@
-/* Messages and paths, however long the directory is and whatever is in its name: cause and advice are whole, and no path is cut. */
+/* Messages and paths, however long the directory is and whatever is in its name: cause and advice are whole, and no
+ * path is cut. */
 #include "check.h"
 
 #include <fcntl.h>
@@ -33,7 +34,9 @@ static void cause_and_advice_are_whole_beside_a_long_path(void) {
   expect_fitted("check ", "events.log: ");
   CHECK_OK(TRY_OPEN(&log, .directory = directory, .names = {"events"}));
   CHECK_STATUS(IMMUTA_E_LOCKED, TRY_OPEN(&other, .directory = directory, .names = {"events"}));
-  expect_fitted("it is locked by another writer; open read-only, or close that writer; this process holds it, through another descriptor", "events.log: ");
+  expect_fitted("it is locked by another writer; open read-only, or close that writer; this process holds it, through "
+                "another descriptor",
+                "events.log: ");
   CHECK_OK(immuta_shutdown(log, ERR));
   CHECK_STATUS(IMMUTA_E_CLOSED, immuta_append(log, 0, "x", 1, NULL, ERR));
   expect_fitted("was shut down; open it again", "");
@@ -48,7 +51,9 @@ static void a_long_name_leaves_cause_and_advice_whole_too(void) {
   immuta_log *log = NULL, *other = NULL;
   CHECK_OK(TRY_OPEN(&log, .directory = directory, .names = {name}));
   CHECK_STATUS(IMMUTA_E_LOCKED, TRY_OPEN(&other, .directory = directory, .names = {name}));
-  expect_fitted("it is locked by another writer; open read-only, or close that writer; this process holds it, through another descriptor", "nnn.log: ");
+  expect_fitted("it is locked by another writer; open read-only, or close that writer; this process holds it, through "
+                "another descriptor",
+                "nnn.log: ");
   CHECK_STATUS(IMMUTA_E_EXISTS, immuta_namespace_add(log, name, &(uint32_t){0}, ERR));
   CHECK_MESSAGE("is open already");
   CHECK_OK(immuta_close(log, ERR));
@@ -61,7 +66,7 @@ static void what_is_no_letter_is_escaped(void) {
   for (const char *letter = check_error.message; *letter != '\0'; letter++) CHECK((unsigned char)*letter >= 0x20);
 }
 
-/* ---- The path of what was kept ------------------------------------------------------------------------------------------------ */
+/* ---- The path of what was kept ----------------------------------------------------------------------------------- */
 
 /* A closed log with bytes after its end, which opening it cuts off and keeps. */
 static immuta_log *open_with_bytes_after(const char *directory) {
@@ -121,7 +126,7 @@ static void where_nothing_was_kept_the_path_is_empty(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- What options refused ----------------------------------------------------------------------------------------------------- */
+/* ---- What options refused ---------------------------------------------------------------------------------------- */
 
 static void options_say_what_was_wrong_and_what_is_allowed(void) {
   immuta_options *o = check_options((check_setup){.readers = 3});

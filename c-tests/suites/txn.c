@@ -1,5 +1,5 @@
-/* Transactions: what is staged becomes visible as one commit or not at all, to threads and to other processes, whatever else is appended
- * meanwhile and however the transaction ends. */
+/* Transactions: what is staged becomes visible as one commit or not at all, to threads and to other processes, whatever
+ * else is appended meanwhile and however the transaction ends. */
 #include "check.h"
 
 #include "snapshot.h"
@@ -26,7 +26,7 @@ static immuta_appended commit(immuta_txn *txn) {
   return appended;
 }
 
-/* ---- Commit and rollback ----------------------------------------------------------------------------------------------------- */
+/* ---- Commit and rollback ----------------------------------------------------------------------------------------- */
 
 static void staged_records_are_appended_together(void) {
   immuta_log *log = OPEN();
@@ -131,7 +131,7 @@ static void transactions_go_on_side_by_side(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Readers beside it ------------------------------------------------------------------------------------------------------- */
+/* ---- Readers beside it ------------------------------------------------------------------------------------------- */
 
 enum { COMMITS = 1000, RECORDS_PER_COMMIT = 7, ALL_RECORDS = COMMITS * RECORDS_PER_COMMIT };
 
@@ -228,7 +228,7 @@ static void a_kill_leaves_no_part(void) {
   }
 }
 
-/* ---- Refusals ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Refusals ---------------------------------------------------------------------------------------------------- */
 
 static void what_is_too_large_is_not_staged_and_the_rest_stays(void) {
   static unsigned char data[1001];
@@ -333,7 +333,7 @@ static void misuse_is_told(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Threads and forks ------------------------------------------------------------------------------------------------------- */
+/* ---- Threads and forks ------------------------------------------------------------------------------------------- */
 
 static atomic_int busy_seen;
 static atomic_uint_fast64_t staged;
@@ -360,7 +360,8 @@ static void a_second_thread_in_one_transaction_is_told_so(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* What the threads of this process own is lost in a child, and memory checkers would call that a leak: it leaves by exec. */
+/* What the threads of this process own is lost in a child, and memory checkers would call that a leak: it leaves by
+ * exec. */
 static void end_forked_transaction(void *argument) {
   immuta_txn **txns = argument;
   CHECK_STATUS(IMMUTA_E_FORKED, immuta_txn_append(txns[0], "x", 1, ERR));

@@ -19,7 +19,8 @@ typedef struct waiter {
 static void *wait_once(void *argument) {
   waiter *self = argument;
   immuta_batch batch;
-  if (self->batch) self->status = immuta_stream_next_batch(self->stream, 10, 1000, self->timeout_ns, &batch, &self->error);
+  if (self->batch)
+    self->status = immuta_stream_next_batch(self->stream, 10, 1000, self->timeout_ns, &batch, &self->error);
   else self->status = immuta_stream_next(self->stream, self->timeout_ns, &self->record, &self->error);
   if (self->batch && self->status == IMMUTA_OK) CHECK_OK(immuta_batch_done(&batch));
   return NULL;
@@ -42,7 +43,7 @@ static int64_t now_ns(void) {
   return now.tv_sec * CHECK_SECOND + now.tv_nsec;
 }
 
-/* ---- Records and deadlines --------------------------------------------------------------------------------------------------- */
+/* ---- Records and deadlines --------------------------------------------------------------------------------------- */
 
 static void a_record_wakes_the_one_who_waits(void) {
   const int64_t timeouts[] = {-1, INT64_MIN, INT64_MAX, 500 * CHECK_SECOND};
@@ -156,7 +157,7 @@ static void many_streams_share_few_readers(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Interrupts -------------------------------------------------------------------------------------------------------------- */
+/* ---- Interrupts -------------------------------------------------------------------------------------------------- */
 
 static void an_interrupt_before_the_call_counts_once(void) {
   immuta_log *log = OPEN();
@@ -169,7 +170,8 @@ static void an_interrupt_before_the_call_counts_once(void) {
   CHECK_STATUS(IMMUTA_TIMEOUT, immuta_stream_next(stream, 0, &record, ERR));
   check_append(log, 0, 10, 1);
   CHECK_OK(immuta_stream_interrupt(stream));
-  CHECK_STATUS(IMMUTA_INTERRUPTED, immuta_stream_next_batch(stream, 1, 1, -1, &batch, ERR)); /* even with a record there */
+  /* Even with a record there. */
+  CHECK_STATUS(IMMUTA_INTERRUPTED, immuta_stream_next_batch(stream, 1, 1, -1, &batch, ERR));
   CHECK_OK(immuta_stream_next(stream, -1, &record, ERR));
   CHECK_EQ(record.number, 0);
   CHECK_OK(immuta_record_done(&record));
@@ -213,7 +215,8 @@ static void wait_for_handler(void) {
 }
 
 static void a_signal_handler_may_interrupt_and_other_signals_do_not(void) {
-  CHECK_NOT_UNDER_THREAD_SANITIZER("ThreadSanitizer holds signals back from a thread asleep in a system call it does not know");
+  CHECK_NOT_UNDER_THREAD_SANITIZER(
+      "ThreadSanitizer holds signals back from a thread asleep in a system call it does not know");
   immuta_log *log = OPEN();
   waiter w = {0};
   struct sigaction action = {.sa_handler = interrupt_in_handler}; /* no SA_RESTART: system calls do see EINTR */
@@ -243,7 +246,7 @@ static void a_signal_handler_may_interrupt_and_other_signals_do_not(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Waiting for a reader of the pool ---------------------------------------------------------------------------------------- */
+/* ---- Waiting for a reader of the pool ---------------------------------------------------------------------------- */
 
 static void a_wait_for_a_reader_ends_like_any_other(void) {
   immuta_log *log = OPEN(.readers = 1);
@@ -281,7 +284,7 @@ static void a_wait_for_a_reader_ends_like_any_other(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Shutdown and close ------------------------------------------------------------------------------------------------------ */
+/* ---- Shutdown and close ------------------------------------------------------------------------------------------ */
 
 enum { SLEEPERS = 20 };
 

@@ -63,7 +63,7 @@ static void append_range(immuta_log *log, uint64_t from, uint64_t to) {
   for (uint64_t i = from; i < to; i++) check_append(log, 0, 1 + i % 3000, i);
 }
 
-/* ---- Who comes first --------------------------------------------------------------------------------------------------------- */
+/* ---- Who comes first --------------------------------------------------------------------------------------------- */
 
 static void readers_that_wait_get_what_another_process_appends(void) {
   follower reader = follower_new(1000);
@@ -131,7 +131,7 @@ static void readers_may_come_after_the_writer_is_gone(void) {
   check_process_succeeds(pid);
 }
 
-/* ---- Writers that go and come back ------------------------------------------------------------------------------------------- */
+/* ---- Writers that go and come back ------------------------------------------------------------------------------- */
 
 enum { ROUNDS = 20, ROUND_RECORDS = 50 };
 
@@ -206,7 +206,7 @@ static void killed_readers_leave_no_trace(void) {
   CHECK_EQ(check_file_size(check_path("a.log")), 8 + KILLED * 9 + KILLED * (KILLED - 1) / 2);
 }
 
-/* ---- Shutdown and interrupt in the reader's process -------------------------------------------------------------------------- */
+/* ---- Shutdown and interrupt in the reader's process -------------------------------------------------------------- */
 
 static void *wait_for_ever(void *stream) {
   immuta_record record;
@@ -240,14 +240,15 @@ static void readers_end_their_own_waits(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-/* ---- Engines, rights and the live page --------------------------------------------------------------------------------------- */
+/* ---- Engines, rights and the live page --------------------------------------------------------------------------- */
 
 static void follow_across_engines(int writer_io, int reader_io) {
   follower reader = follower_new(500);
   reader.io = reader_io;
   pid_t pid = check_fork(run_follower, &reader);
   immuta_log *log = NULL;
-  if (TRY_OPEN(&log, .io = writer_io) == IMMUTA_E_UNSUPPORTED) CHECK_SKIP("mapped stores are not safe on this file system");
+  if (TRY_OPEN(&log, .io = writer_io) == IMMUTA_E_UNSUPPORTED)
+    CHECK_SKIP("mapped stores are not safe on this file system");
   CHECK(log != NULL);
   check_gate_open(reader.go);
   check_gate_wait(reader.asleep);
@@ -256,12 +257,20 @@ static void follow_across_engines(int writer_io, int reader_io) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
-static void system_call_readers_follow_mapping_writers(void) { follow_across_engines(IMMUTA_IO_MMAP, IMMUTA_IO_SYSCALL); }
-static void mapping_readers_follow_system_call_writers(void) { follow_across_engines(IMMUTA_IO_SYSCALL, IMMUTA_IO_MMAP); }
-static void system_call_readers_follow_system_call_writers(void) { follow_across_engines(IMMUTA_IO_SYSCALL, IMMUTA_IO_SYSCALL); }
+static void system_call_readers_follow_mapping_writers(void) {
+  follow_across_engines(IMMUTA_IO_MMAP, IMMUTA_IO_SYSCALL);
+}
 
-/* A reader under another user id where root runs this, which may read the files and write nothing (mask 022) or only the live page
- * (mask 0). */
+static void mapping_readers_follow_system_call_writers(void) {
+  follow_across_engines(IMMUTA_IO_SYSCALL, IMMUTA_IO_MMAP);
+}
+
+static void system_call_readers_follow_system_call_writers(void) {
+  follow_across_engines(IMMUTA_IO_SYSCALL, IMMUTA_IO_SYSCALL);
+}
+
+/* A reader under another user id where root runs this, which may read the files and write nothing (mask 022) or only
+ * the live page (mask 0). */
 static void follow_as_another_user(mode_t mask) {
   follower reader = follower_new(200);
   umask(mask);
@@ -318,11 +327,12 @@ static void a_live_page_of_another_size_is_replaced(void) {
   follow_over_live_page(junk, sizeof junk, 1);
 }
 
-/* ---- A process that writes into the live page ---------------------------------------------------------------------------------- */
+/* ---- A process that writes into the live page -------------------------------------------------------------------- */
 
 enum { READY_EPOCH_AT = 24, SLEEPERS_AT = 56, SCRIBBLED_ROUNDS = 50 };
 
-/* Writes into the live page until it is killed: that no thread sleeps, that the writer is another one or none, and junk into the unused words. */
+/* Writes into the live page until it is killed: that no thread sleeps, that the writer is another one or none, and junk
+ * into the unused words. */
 static void scribble(void *argument) {
   const check_gate *gates = argument;
   check_gate_wait(gates[0]);

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from .crate import UNOPTIMISED
@@ -14,6 +15,11 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werr
 # it.
 ZSTD_PREFIXES = {"ZSTD_", "ZSTDMT_", "HUF_", "_HUF_", "FSE_", "HIST_", "POOL_", "ERR_", "g_"}
 C_STANDARDS = [("c99",), ("c11",), ("c23", "c2x")]  # the last under either of its names
+# What of the tracked files may be wider than the rest, as git takes it.
+ANY_WIDTH = [
+    ":(exclude)fuzz/corpus",  # inputs that the fuzzer made; some of them happen to be text
+    ":(exclude)tests/mutations/*.patch",  # lines of the source, and a sign before each
+]
 SYSTEM_LIBRARIES = {"libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
 
 
@@ -22,9 +28,38 @@ def rustfmt(run: Run) -> None:
     run.command("cargo", "fmt", "--all", "--check")
 
 
+def width(run: Run) -> str:
+    """No line of code or documents is wider than rustfmt.toml says; rustfmt leaves comments and strings alone."""
+    need("git")
+    limit = int(re.search(r"^max_width = (\d+)$", (ROOT / "rustfmt.toml").read_text(), re.M)[1])
+    listed = subprocess.run(["git", "ls-files", "-z", "--", ".", *ANY_WIDTH], cwd=ROOT, capture_output=True, text=True)
+    if not listed.stdout:
+        raise Skip(f"git lists no files here; run it in a clone of your own ({listed.stderr.strip()})")
+    # A file that is tracked may be gone from the working tree.
+    texts = [(name, text) for name in listed.stdout.split("\0") if (text := text_of(ROOT / name)) is not None]
+    wide = [f"{name}:{number}: {len(line)} characters" for name, text in texts
+            for number, line in enumerate(text.split("\n"), 1) if len(line) > limit and not is_row(name, line)]
+    expect(not wide, "\n".join([f"wider than {limit} characters:", *wide]))
+    return f"{len(texts)} files, {limit} characters"
+
+
+def text_of(path: Path) -> str | None:
+    """The text of a file, or nothing if it is none: binary, or not there."""
+    try:
+        return path.read_bytes().decode() if path.is_file() else None
+    except UnicodeDecodeError:
+        return None
+
+
+def is_row(name: str, line: str) -> bool:
+    """Whether it is a row of a table in Markdown, which must be one line."""
+    return name.endswith(".md") and line.startswith("|")
+
+
 def clippy(run: Run) -> None:
     need_cargo_command("clippy")
-    run.command("cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings", env=UNOPTIMISED)
+    run.command("cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings",
+                env=UNOPTIMISED)
 
 
 def rustdoc(run: Run) -> None:
@@ -99,7 +134,7 @@ def expected_soname() -> str:
 
 
 def foreign_symbols(run: Run, archive: Path) -> set[str]:
-    """The global symbols of the archive that are neither the interface nor Rust's, each down to its first underscore."""
+    """The global symbols of the archive that are neither the interface nor Rust's, each cut at its first underscore."""
     # Not nm: with a plugin of LLVM it lists nothing of what Rust compiled. A weak symbol clashes with none.
     lines = [line.split() for line in run.command("readelf", "--symbols", "--wide", archive).splitlines()]
     names = {words[7] for words in lines if len(words) == 8 and words[4] == "GLOBAL" and words[6] != "UND"}
@@ -119,16 +154,18 @@ def archive_symbols(run: Run) -> str:
     expect(found <= ZSTD_PREFIXES, f"prefixes not listed: {sorted(found - ZSTD_PREFIXES)}")
     expect("ZSTD_" in found, "nothing of the Zstandard library is there: readelf shows too little")
     suites = sorted(path.stem for path in (ROOT / "c-tests" / "suites").glob("codec*.c"))
-    run.command("cargo", "test", "--locked", "--package", "immuta-c-tests", "--test", "suites", "--", "--without-zstd", *suites)
+    run.command("cargo", "test", "--locked", "--package", "immuta-c-tests", "--test", "suites",
+                "--", "--without-zstd", *suites)
     # The suites have built it.
     found = foreign_symbols(run, TARGET_DIR / "without-zstd" / "release" / "libimmuta.a")
     expect(not found, f"without zstd there are still {sorted(found)}")
-    run.command("cargo", "test", "--locked", "--package", "immuta", "--lib", "--no-default-features", "codec", env=UNOPTIMISED)
+    run.command("cargo", "test", "--locked", "--package", "immuta", "--lib", "--no-default-features", "codec",
+                env=UNOPTIMISED)
     return f"{', '.join(sorted(with_zstd))}; without zstd none, and {', '.join(suites)} pass"
 
 
 def static_libraries(run: Run) -> str:
-    """What rustc says the archive needs, optimised or not, must be what the README, the .pc file and the CMake target say."""
+    """The README, the .pc file and the CMake target must say what rustc says the archive needs, optimised or not."""
     run.command("cargo", "rustc", "--locked", "--package", "immuta", "--lib", "--crate-type", "staticlib",
                 "--", "--print", f"native-static-libs={run.scratch / 'libraries'}", env=UNOPTIMISED)
     flags = (run.scratch / "libraries").read_text().split()
@@ -148,6 +185,7 @@ def static_libraries(run: Run) -> str:
 
 FORMALITIES = [
     Step("rustfmt", "Rust sources formatted", rustfmt),
+    Step("width", "no line wider than rustfmt.toml says, whatever the language", width),
     Step("clippy", "lints, every warning an error", clippy),
     Step("rustdoc", "documentation builds, every warning an error", rustdoc),
 ]
@@ -157,5 +195,6 @@ STEPS = [
     Step("header-clean", "the header in C99, C11, C23, C++17, every warning an error", header_clean),
     Step("symbols", "exported symbols, SONAME, nodelete, needed libraries", symbols, LIBRARY),
     Step("archive-symbols", "what else the static archive defines; a build without zstd", archive_symbols),
-    Step("static-libraries", "system libraries of the static archive are those written down", static_libraries, LIBRARY),
+    Step("static-libraries", "system libraries of the static archive are those written down", static_libraries,
+         LIBRARY),
 ]

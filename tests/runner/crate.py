@@ -28,7 +28,8 @@ def count_results(output: str) -> str:
 
 def rust_tests(run: Run, *arguments: str, env: dict[str, str] | None = None) -> str:
     """Tests of the crate in their optimised form."""
-    return run.command("cargo", "test", "--locked", "--profile", "optimised", *arguments, env={**QUICK_BUILD, **(env or {})})
+    return run.command("cargo", "test", "--locked", "--profile", "optimised", *arguments,
+                       env={**QUICK_BUILD, **(env or {})})
 
 
 def rust_optimised(run: Run) -> str:
@@ -38,7 +39,8 @@ def rust_optimised(run: Run) -> str:
 
 
 def states(run: Run) -> str:
-    """A million of them, or as many as the minutes allow. Large blocks stay with the process, else mapping them takes a third of the time."""
+    """A million of them, or as many as the minutes allow."""
+    # Large blocks stay with the process, else mapping them takes a third of the time.
     malloc = "glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=268435456"
     output = rust_tests(run, "--package", "immuta", "--test", "states", "--", "--nocapture",
                         env={"IMMUTA_STATES": "1000000", "GLIBC_TUNABLES": malloc, **environment(run)})
@@ -70,7 +72,7 @@ def damage(run: Run) -> str:
 
 
 def fuzz(run: Run) -> str:
-    """The corpus, once; the long form fuzzes, all targets together for so many minutes, and then replays what it has grown to."""
+    """The corpus, once; the long form first lets it grow, fuzzing all targets together for so many minutes."""
     if run.minutes:
         run.command("fuzz/run", "--minutes", run.minutes)
     output = rust_tests(run, "--package", "immuta-fuzz-cases", "--", "--nocapture")
@@ -78,9 +80,11 @@ def fuzz(run: Run) -> str:
 
 
 STEPS = [
-    Step("rust-optimised", "those that depend on how threads meet, optimised; with --minutes all tests of the crate", rust_optimised),
+    Step("rust-optimised", "those that depend on how threads meet, optimised; with --minutes all tests of the crate",
+         rust_optimised),
     Step("states", "crash states of the simulated file system: a million opened, judged and walked over", states),
-    Step("damage", "every bit flipped, every length, every block zeroed, duplicated, swapped: told or harmless", damage),
+    Step("damage", "every bit flipped, every length, every block zeroed, duplicated, swapped: told or harmless",
+         damage),
     Step("fuzz", "the fuzzer's corpus, replayed; with --minutes the fuzzer itself, under AddressSanitizer", fuzz),
     Step("faults", "every fault at every call of some forty scenarios on the simulated engine", faults),
     Step("models", "waiting, event loops and pool in every order of their threads, and mutants noticed", models),

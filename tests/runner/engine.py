@@ -121,7 +121,10 @@ def kill_group(process: subprocess.Popen) -> None:
 
 
 def run_step(step: Step, minutes: int | None) -> Counter[str]:
-    """Runs one step and prints its line. Returns whether it passed, failed or was skipped, and what was skipped inside it."""
+    """Runs one step and prints its line.
+
+    Returns whether it passed, failed or was skipped, and what was skipped inside it.
+    """
     start = time.monotonic()
     remark, result = None, "passed"
     with tempfile.TemporaryDirectory(prefix="immuta-") as scratch:
@@ -194,7 +197,8 @@ def main(steps: list[Step], arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="how many steps run at a time (2)")
     for step in steps:
         if step.only_when_asked:
-            parser.add_argument(f"--{step.name}", action="append_const", dest="asked", const=step.name, help=f"also {step.about}")
+            parser.add_argument(f"--{step.name}", action="append_const", dest="asked", const=step.name,
+                                help=f"also {step.about}")
     parser.add_argument("--strict", action="store_true", help="a skipped step is a failure")
     options = parser.parse_args(arguments)
     if options.minutes is not None and options.minutes < 1:

@@ -48,8 +48,8 @@ def tool(name: str, *flags: str) -> Codec:
 
 
 def cramjam(function: str) -> Codec:
-    program = (f"import sys, pathlib, cramjam; "
-               f"pathlib.Path(sys.argv[2]).write_bytes(bytes(cramjam.snappy.{function}(pathlib.Path(sys.argv[1]).read_bytes())))")
+    program = (f"import sys, pathlib, cramjam; source, target = map(pathlib.Path, sys.argv[1:]); "
+               f"target.write_bytes(bytes(cramjam.snappy.{function}(source.read_bytes())))")
 
     def run_python(run: Run, source: Path, target: Path) -> None:
         run.command(need_module("cramjam"), "-c", program, source, target)
@@ -60,13 +60,15 @@ def cramjam(function: str) -> Codec:
 FORMATS = [
     Format("deflate", 1, (0, 1, 9), inflate,
            {f"zlib level {level}, strategy {strategy}": deflate(level, strategy)
-            for level, strategy in ((0, 0), (1, 0), (9, 0), (6, zlib.Z_HUFFMAN_ONLY), (6, zlib.Z_FIXED), (6, zlib.Z_RLE))}),
+            for level, strategy in ((0, 0), (1, 0), (9, 0),
+                                    (6, zlib.Z_HUFFMAN_ONLY), (6, zlib.Z_FIXED), (6, zlib.Z_RLE))}),
     Format("zstd", 2, (0, -7, 19), tool("zstd", "-d"),
            {" ".join(("zstd", *flags)): tool("zstd", *flags)
             for flags in (("-3",), ("--fast=5",), ("-19", "--long=27"), ("--no-check", "--no-content-size"))}),
     Format("lz4", 3, (0,), tool("lz4", "-d"),
            {" ".join(("lz4", *flags)): tool("lz4", *flags)
-            for flags in (("-1",), ("-9", "-BD"), ("-B4", "-BX"), ("-B5", "-BD", "--content-size"), ("--no-frame-crc",))}),
+            for flags in (("-1",), ("-9", "-BD"), ("-B4", "-BX"), ("-B5", "-BD", "--content-size"),
+                          ("--no-frame-crc",))}),
     Format("snappy", 4, (0,), cramjam("decompress"), {"cramjam": cramjam("compress")}),
 ]
 

@@ -2,8 +2,8 @@
 # Runs a command in a Debian root as on a machine that also has Rust:
 #   machine.sh ROOT USER HOME TOOLCHAIN REGISTRY COMMAND...
 #
-# It needs a mount namespace of its own (unshare --mount). The Rust toolchain and cargo's registry are mounted read-only, so cargo works
-# offline; of the environment nothing is passed on.
+# It needs a mount namespace of its own (unshare --mount). The Rust toolchain and cargo's registry are mounted
+# read-only, so cargo works offline; of the environment nothing is passed on.
 set -eu
 root="$1" user="$2" home="$3" toolchain="$4" registry="$5"
 shift 5

@@ -1,6 +1,7 @@
-"""The README's two commands on fresh machines: minimal Debian roots with gcc, make, Python, git and Rust, and nothing else.
+"""The README's two commands on fresh machines.
 
-They are built by debootstrap. Rust and the crates are those of this machine, mounted read-only.
+These are minimal Debian roots with gcc, make, Python, git and Rust, and nothing else. They are built by debootstrap.
+Rust and the crates are those of this machine, mounted read-only.
 """
 
 import os
@@ -72,8 +73,9 @@ def two_commands(run: Run, root: Path, machine: Machine) -> str:
     run.command("chroot", root, "chown", "-R", f"{machine.user}:", machine.clone)
     sysroot = run.command("rustc", "--print", "sysroot").strip()
     cargo_home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
-    words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", Path(__file__).with_name("machine.sh"), root, machine.user,
-             machine.home, sysroot, cargo_home / "registry", "make", "--silent", "--directory", machine.clone]
+    words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", Path(__file__).with_name("machine.sh"), root,
+             machine.user, machine.home, sysroot, cargo_home / "registry",
+             "make", "--silent", "--directory", machine.clone]
     name = f"Debian {machine.release}, {machine.user}, {machine.clone}"
     for command in ("run", "test"):
         output, status = run.outcome(*words, command, limit_s=MAKE_TEST_LIMIT_S)
@@ -84,5 +86,5 @@ def two_commands(run: Run, root: Path, machine: Machine) -> str:
     return f"{name}: {counts[-1]} ({time.monotonic() - begun:.0f} s)"
 
 
-STEPS = [Step("machines", "the README's two commands in fresh Debian 12 and 13, as root and as a user; about 20 minutes each", machines,
-              alone=True, only_when_asked=True)]
+STEPS = [Step("machines", "the README's two commands in fresh Debian 12 and 13, as root and as a user; "
+                          "about 20 minutes each", machines, alone=True, only_when_asked=True)]

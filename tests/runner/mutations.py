@@ -1,6 +1,7 @@
 """Plants one bug at a time, from the patches of tests/mutations/, and checks that the test meant for it notices.
 
-A patch begins with what it breaks and who notices: `Caught by: PROGRAM TEST`, PROGRAM being one of tests/*.rs or `--lib`.
+A patch begins with what it breaks and who notices: `Caught by: PROGRAM TEST`, PROGRAM being one of tests/*.rs or
+`--lib`.
 """
 
 import re

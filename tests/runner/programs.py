@@ -72,7 +72,8 @@ def tail(run: Run) -> str:
     libraries = library_dir(run)
     program = example(run, "tail")
     directory = run.scratch / "log"
-    writer_words = (sys.executable, Path(__file__).with_name("writer.py"), libraries / "libimmuta.so", directory, "live")
+    writer_program = Path(__file__).with_name("writer.py")
+    writer_words = (sys.executable, writer_program, libraries / "libimmuta.so", directory, "live")
     with Lines(*writer_words) as writer:
         expect(writer.ask("before") == "0", "the writer did not append record 0")
         with Lines(program, directory, "live") as follower:
@@ -97,7 +98,7 @@ def transaction(run: Run) -> str:
 
 
 def epoll(run: Run) -> str:
-    """One process appends lines from its event loop, another follows both namespaces from its own; both print each record."""
+    """One process appends lines from its event loop, another follows both namespaces from its own; both print all."""
     program, directory = example(run, "epoll"), run.scratch / "log"
     with Lines(program, "write", directory) as writer:
         for number, text in enumerate(["one", "two", "three", "four"]):
@@ -106,7 +107,8 @@ def epoll(run: Run) -> str:
             expect(answer == expected, f"the writer printed {answer!r}, expected {expected!r}")
         with Lines(program, "follow", directory) as follower:
             known = sorted(follower.read() for _ in range(4))
-            expect(known == ["left 0 one", "left 1 three", "right 0 two", "right 1 four"], f"the follower printed {known}")
+            expect(known == ["left 0 one", "left 1 three", "right 0 two", "right 1 four"],
+                   f"the follower printed {known}")
             for number, text in enumerate(["five", "six"]):
                 answers = {writer.ask(text), follower.read()}
                 expect(answers == {f"{('left', 'right')[number]} 2 {text}"}, f"writer and follower printed {answers}")

@@ -22,8 +22,8 @@ def environment(run: Run) -> dict[str, str]:
 
 def c_tests(run: Run, test: str, *arguments: str, within: tuple[str, ...] = ()) -> str:
     c_compiler()
-    return run.command(*within, "cargo", "test", "--locked", "--package", "immuta-c-tests", "--test", test, "--", *arguments,
-                       env=environment(run))
+    return run.command(*within, "cargo", "test", "--locked", "--package", "immuta-c-tests", "--test", test,
+                       "--", *arguments, env=environment(run))
 
 
 def c_suites(run: Run, *arguments: str) -> str:
@@ -36,7 +36,7 @@ def valgrind(run: Run) -> str:
 
 
 def sanitizer(run: Run, name: str) -> str:
-    """Everything instrumented, the standard library included. The long form runs all suites with the other engine, too."""
+    """Everything instrumented, the standard library too. The long form runs all suites with the other engine, too."""
     need_std_source()
     usual = c_suites(run, f"--sanitizer={name}")
     chosen = [] if run.minutes else ENGINE_SUITES
@@ -65,9 +65,14 @@ STEPS = [
     Step("c-suites-valgrind", "C suites under valgrind memcheck", valgrind, LIBRARY),
     Step("asan", "C suites under AddressSanitizer", lambda run: sanitizer(run, "address")),
     Step("tsan", "C suites under ThreadSanitizer", lambda run: sanitizer(run, "thread")),
-    Step("kill", "kill -9 of a writer 200 times with a reader attached; fast and durable, one thread and eight", lambda run: process(run, "kill"), LIBRARY),
-    Step("inject", "system calls of a C host refused or its last, one after the other, by strace", lambda run: process(run, "inject"), LIBRARY),
-    Step("loop", "power cuts on real file systems: images of loop devices copied under a host, then opened", loop, LIBRARY),
-    Step("crowd", "10 000 streams waiting in threads, and what waiting costs", lambda run: process(run, "crowd"), LIBRARY, alone=True),
-    Step("quiet", "appends with nobody asleep make no system call", lambda run: process(run, "quiet"), LIBRARY, alone=True),
+    Step("kill", "kill -9 of a writer 200 times with a reader attached; fast and durable, one thread and eight",
+         lambda run: process(run, "kill"), LIBRARY),
+    Step("inject", "system calls of a C host refused or its last, one after the other, by strace",
+         lambda run: process(run, "inject"), LIBRARY),
+    Step("loop", "power cuts on real file systems: images of loop devices copied under a host, then opened",
+         loop, LIBRARY),
+    Step("crowd", "10 000 streams waiting in threads, and what waiting costs",
+         lambda run: process(run, "crowd"), LIBRARY, alone=True),
+    Step("quiet", "appends with nobody asleep make no system call",
+         lambda run: process(run, "quiet"), LIBRARY, alone=True),
 ]

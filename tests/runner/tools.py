@@ -63,7 +63,7 @@ def need_module(name: str) -> str:
 
 
 def install_wheels() -> None:
-    """Into the project's own .venv, once: a virtual environment, or, where Python has no venv but pip, a directory that pip fills."""
+    """Into the project's own .venv, once: a virtual environment or, where Python has only pip, a directory it fills."""
     with INSTALLING:
         if not INSTALLED.exists() or INSTALLED.read_text() != REQUIREMENTS.read_text():
             shutil.rmtree(WHEELS, ignore_errors=True)
@@ -72,7 +72,8 @@ def install_wheels() -> None:
                 shutil.rmtree(WHEELS, ignore_errors=True)
                 failure = first_failure([sys.executable, *PIP_INSTALL, "--target", WHEELS])
             if failure is not None:
-                raise Skip(f"the wheels of {REQUIREMENTS.relative_to(ROOT)} could not be installed; make tools ({failure})")
+                raise Skip(f"the wheels of {REQUIREMENTS.relative_to(ROOT)} could not be installed; "
+                           f"make tools ({failure})")
             INSTALLED.write_text(REQUIREMENTS.read_text())
         if not VENV_PYTHON.exists():
             os.environ["PYTHONPATH"] = str(WHEELS)

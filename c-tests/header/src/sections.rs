@@ -18,7 +18,8 @@ struct Section {
 const SECTIONS: &[Section] = &[
     Section {
         heading: "Objects and errors",
-        sentence: "What calls take and answer. Each object is described once here, and used by the functions further down.",
+        sentence: "What calls take and answer. Each object is described once here, and used by the functions \
+                   further down.",
         sources: &["error", "library"],
         also: &[
             "immuta_status",

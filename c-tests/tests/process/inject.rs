@@ -88,7 +88,8 @@ pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
     let Injector { runs, met, made, .. } = injector;
     let kinds: usize = FAULTS.iter().filter(|(call, _)| made.contains(call)).map(|(_, faults)| faults.len()).sum();
     let mut figures = vec![format!(
-        "{kinds} kinds of faults of {} calls, {rounds} rounds with each engine: {runs} runs, {met} met a fault; seed {seed}",
+        "{kinds} kinds of faults of {} calls, {rounds} rounds with each engine: {runs} runs, {met} met a fault; \
+         seed {seed}",
         made.len()
     )];
     // Another C library may know them by other names.

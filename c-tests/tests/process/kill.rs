@@ -104,7 +104,8 @@ impl Books {
         }
         let bytes = check_file(&self.directory.path().join("events.log"), self.acknowledged)?;
         Ok(format!(
-            "{kills} kills, {} before the log was open again; {} records, {bytes} bytes, each acknowledged, read, in the file",
+            "{kills} kills, {} before the log was open again; {} records, {bytes} bytes, each acknowledged, read, \
+             in the file",
             self.early_kills, self.acknowledged
         ))
     }

@@ -91,8 +91,8 @@ pub fn run(toolbox: &Toolbox, length: Length) -> Result<Verdict, String> {
     let told = usable.iter().map(|(kind, figures)| {
         let Figures { cuts, early, appended, lost, checked } = figures;
         format!(
-            "{}: {cuts} power cuts, {early} of them early; {appended} records acknowledged, of these {lost} lost in fast mode, none of which \
-             was synced; {checked} files read to the last byte",
+            "{}: {cuts} power cuts, {early} of them early; {appended} records acknowledged, of these {lost} lost in \
+             fast mode, none of which was synced; {checked} files read to the last byte",
             kind.name
         )
     });
