@@ -5,7 +5,9 @@
 
 use immuta::codec::{Builtin, Codec};
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Next, Options, Payloads, Result, Timeout};
+use immuta::{
+    ErrorKind, Log, Next, Options, Outcome, Payloads, Repair, Result, Timeout, import_on, repair_on, verify_on,
+};
 use std::time::Duration;
 
 const ADOPTED: usize = 3;
@@ -159,6 +161,34 @@ fn a_chain_that_was_recorded_and_is_damaged_is_not_guessed() {
     let mut stream = log.stream(0, i64::try_from(ADOPTED).unwrap()).unwrap();
     let error = stream.next(Timeout::Ns(0)).unwrap_err();
     assert_eq!((error.kind, error.number), (ErrorKind::Corrupt, ADOPTED as u64), "{error}");
+}
+
+/// Row R13.
+#[test]
+fn a_repair_leaves_a_damaged_chain_to_a_verification_and_an_import() {
+    const PAGE: usize = 3 * 4096;
+    let disk = adopted();
+    let (log, _) = session(&disk, 1);
+    log.unwrap().shutdown().unwrap();
+    let mut index = disk.read_file("a.idx").unwrap();
+    index[PAGE + 20] ^= 1;
+    // One entry, so that a repair makes a new index file.
+    index[4 * 4096 + 24 + 9] ^= 1;
+    disk.write_file("a.idx", &index);
+    let (storage, options) = (disk.storage(), Options::default());
+    for outcome in [Outcome::Repaired, Outcome::Clean] {
+        let how = Repair { apply: true, ..Repair::default() };
+        let report = repair_on(&storage, "a", &options, how, &mut |_, _| true).unwrap();
+        assert_eq!((report.outcome, report.bad_records), (outcome, 0));
+        assert!(disk.read_file("a.idx").unwrap()[PAGE..][..4096] == index[PAGE..][..4096], "the page as it was");
+        let verified = verify_on(&storage, "a", &options, &mut |_, _| true).unwrap();
+        assert_eq!((verified.finding, verified.bad_records), (Some(ErrorKind::Corrupt), APPENDED as u64));
+        assert_eq!((verified.first_bad_number, verified.first_bad_offset), (ADOPTED as u64, PAGE as u64));
+    }
+    let target = Simulated::new();
+    let named = Options { codecs: deflate(), ..Options::default() };
+    import_on(storage.as_ref(), "a.log", target.storage().as_ref(), "a", &named, &mut |_, _| true).unwrap();
+    assert_eq!(expect_appended_records(&target, &"imported"), APPENDED);
 }
 
 #[test]

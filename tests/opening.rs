@@ -51,6 +51,7 @@ fn in_time<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'stat
     done
 }
 
+/// Rows O25, O26 and O27.
 #[test]
 fn a_foreign_record_file_is_refused_and_left_alone() {
     let (one, three) = (records(&["x"]), records(&["x", "yy", "zzz"]));
@@ -77,6 +78,7 @@ fn a_foreign_record_file_is_refused_and_left_alone() {
     }
 }
 
+/// Rows O17 and O26.
 #[test]
 fn an_index_file_without_its_records_is_evidence_and_kept() {
     let image = log_image(&records(&["x", "yy"]), &[], true);
@@ -93,6 +95,7 @@ fn an_index_file_without_its_records_is_evidence_and_kept() {
     }
 }
 
+/// Rows O18, O20 and O23.
 #[test]
 fn a_record_file_without_an_index_file_is_taken_only_when_it_can_be_nothing_else() {
     let two = file_of(&records(&["hello", "world!"]));
@@ -328,6 +331,7 @@ fn what_stands_where_the_record_file_should_be_is_told() {
     assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing was made");
 }
 
+/// Row O26.
 #[test]
 fn a_record_file_cut_to_less_than_a_count_is_refused_when_an_entry_tells_of_a_record() {
     let image = log_image(&[], &records(&["x"]), false);

@@ -85,6 +85,7 @@ fn a_repair_leaves_everything_that_verifies_and_a_dry_run_changes_nothing() {
     }
 }
 
+/// Row R9.
 #[test]
 fn a_file_that_is_no_log_is_left_alone() {
     let disk = Simulated::new();

@@ -69,6 +69,7 @@ static void a_damaged_entry_is_told_and_passed_over(void) {
   }
 }
 
+/* Row O25. */
 static void damage_at_either_end_stops_a_writer(void) {
   const uint64_t ends[] = {0, 9};
   make_log("a", 10, RECORD_BYTES);
@@ -87,6 +88,7 @@ static void damage_at_either_end_stops_a_writer(void) {
 
 /* ---- Sizes and counts that do not fit ---------------------------------------------------------------------------- */
 
+/* Row O26. */
 static void a_log_cut_short_stops_a_writer(void) {
   const uint64_t kept[] = {offset_of(10) - 1, offset_of(9), offset_of(5) + 50, 8, 7, 0};
   make_log("a", 10, RECORD_BYTES);

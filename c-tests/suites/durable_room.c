@@ -5,6 +5,7 @@
 #include "durable.h"
 #include "small_disk.h"
 
+/* Row O29. */
 static void no_room_for_a_journal_changes_nothing(void) {
   const char *disk = mount_small_disk("2m");
   immuta_log *log = OPEN(.directory = disk);

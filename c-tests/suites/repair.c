@@ -143,6 +143,7 @@ static void what_a_crash_left_is_recovered_and_closed(void) {
 
 /* ---- Damaged records --------------------------------------------------------------------------------------------- */
 
+/* Row R3. */
 static void a_damaged_payload_is_quarantined(void) {
   const uint64_t places[] = {0, 5, RECORDS - 1};
   for (size_t i = 0; i < CHECK_COUNT(places); i++) {
@@ -170,6 +171,7 @@ static void a_damaged_payload_is_quarantined(void) {
   }
 }
 
+/* Row R1. */
 static void a_size_or_a_count_that_can_be_proven_is_written_back(void) {
   const uint64_t sizes[] = {0, RECORD_BYTES + 1, UINT64_MAX};
   make_log("a", RECORDS, RECORD_BYTES);
@@ -189,6 +191,7 @@ static void a_size_or_a_count_that_can_be_proven_is_written_back(void) {
   expect_records(RECORDS, NONE_BAD);
 }
 
+/* Row R2. */
 static void a_damaged_entry_is_made_again(void) {
   const uint64_t places[] = {0, 4, RECORDS - 1};
   make_log("a", RECORDS, RECORD_BYTES);
@@ -206,6 +209,7 @@ static void a_damaged_entry_is_made_again(void) {
   expect_records(RECORDS, NONE_BAD);
 }
 
+/* Row R4. */
 static void a_log_cut_short_ends_where_its_records_do(void) {
   make_log("a", RECORDS, RECORD_BYTES);
   check_file whole = check_read_file(check_path("a.log"));
@@ -222,6 +226,7 @@ static void a_log_cut_short_ends_where_its_records_do(void) {
 
 /* ---- Index files that are of no use ------------------------------------------------------------------------------ */
 
+/* Row R10. */
 static void an_index_file_of_another_log_gives_way(void) {
   make_log("a", RECORDS, RECORD_BYTES);
   make_log("b", 7, 50);
@@ -233,6 +238,7 @@ static void an_index_file_of_another_log_gives_way(void) {
   expect_records(RECORDS, NONE_BAD);
 }
 
+/* Row R7. */
 static void zeros_are_records_only_if_the_caller_says_so(void) {
   for (uint64_t accepted = 0; accepted < 2; accepted++) {
     unsigned char file[512] = {3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'x'};
@@ -245,6 +251,7 @@ static void zeros_are_records_only_if_the_caller_says_so(void) {
   }
 }
 
+/* Row R8. */
 static void records_in_a_hole_are_believed_only_if_the_caller_says_so(void) {
   const uint64_t count = 100003;
   check_write_file(check_path("a.log"), &count, sizeof count);
@@ -261,6 +268,7 @@ static void records_in_a_hole_are_believed_only_if_the_caller_says_so(void) {
 
 /* ---- What is not a repair's business ----------------------------------------------------------------------------- */
 
+/* Rows R9, R10 and R12. */
 static void what_only_a_copy_can_mend_is_left_alone(void) {
   const unsigned char many[512] = {88, 2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'x'};
   expect_not_repaired(IMMUTA_E_NOT_FOUND, 0, "a.log");
@@ -289,6 +297,7 @@ static void what_only_a_copy_can_mend_is_left_alone(void) {
   free(idx.data);
 }
 
+/* Row R12. */
 static void a_log_with_a_writer_or_other_codecs_is_left_alone(void) {
   immuta_log *log = OPEN();
   check_append(log, 0, RECORD_BYTES, 0);

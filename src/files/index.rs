@@ -72,7 +72,7 @@ impl Header {
     }
 
     /// The newest checkpoint and its slot. A clean one counts as open when the other page is damaged: that page may be
-    /// the newer.
+    /// the newer (O13).
     pub fn newest(&self) -> Option<(Checkpoint, usize)> {
         let [a, b] = self.checkpoints;
         match (a, b) {
@@ -133,6 +133,11 @@ impl Index {
 }
 
 /// A run of entries read ahead; each stream and each scan has its own.
+///
+/// Invariants:
+/// 1. `entries[i]` has the bytes of entry `first + i`, and `entries` is empty after a read that failed.
+/// 2. `last` is the entry of a record whose bytes `entries` holds.
+/// 3. What is held is of one log: a caller that goes on with an index of another log id calls `clear` first.
 #[derive(Debug, Default)]
 pub struct Run {
     first: u64,
@@ -216,7 +221,7 @@ impl Run {
         self.entries.try_reserve_exact(count).map_err(|_| no_memory("index entries", (count * ENTRY_BYTES) as u64))?;
         self.entries.resize(count, [0; ENTRY_BYTES]);
         let read = index.file.read_at(offset, self.entries.as_flattened_mut());
-        // Nothing is held of a read that failed: zeros would pass for a damaged entry the next time.
+        // Invariant 1: of a read that failed nothing is held, since zeros would pass for a damaged entry the next time.
         self.entries.truncate(read.as_ref().map_or(0, |read| read / ENTRY_BYTES));
         read.map(drop).map_err(|error| Error::os(format_args!("reading the index entry of record {number}"), &error))
     }

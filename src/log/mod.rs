@@ -75,6 +75,10 @@ impl Writers for Members {
 }
 
 /// An open log. Streams and records keep what they need of it alive.
+///
+/// Invariants:
+/// 1. The member at place `n` is the namespace of number `n`.
+/// 2. `closed` is never cleared, and no namespace is added after a shutdown has taken `changing`.
 #[derive(Debug)]
 pub struct Log {
     storage: Arc<dyn Storage>,

@@ -47,6 +47,12 @@ pub struct Following {
 }
 
 /// A reader's position; opening one takes no descriptor.
+///
+/// Invariants:
+/// 1. `position` moves only by a seek, or over records that the call returns.
+/// 2. `visible` is what the namespace showed since the stream last forgot its files; until then it is `(0, 0)`.
+/// 3. For each of the first `rollbacks` rollbacks, the records before the position were compared, or a seek gave them
+///    up.
 #[derive(Debug)]
 pub struct Stream {
     namespace: Arc<Namespace>,

@@ -8,6 +8,9 @@ use std::ops::Deref;
 use std::sync;
 
 /// An open transaction; dropping it rolls it back.
+///
+/// Invariants:
+/// 1. `ends` does not decrease, and its last element is the length of `bytes`, also after a refused record.
 #[derive(Debug)]
 pub struct Transaction<L = sync::Arc<Log>> {
     log: L,

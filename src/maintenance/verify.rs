@@ -106,7 +106,7 @@ fn check_records(
         let found = if fits.is_some() { bytes.record(entry.offset)? } else { None };
         let good = found.filter(|found| found.crc == entry.crc);
         // A record that a repair quarantined is bad, but its end is known. The same holds for a record whose codecs are
-        // no longer known.
+        // no longer known (R13).
         let is_lost = has_no_codecs && good.is_some() && !entry.adopted;
         if is_lost || entry.quarantined || good.is_none() {
             bad.add(number, 1, if is_lost { CHAIN_PAGE_OFFSET } else { entry.offset });

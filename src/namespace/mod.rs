@@ -79,6 +79,10 @@ pub struct Parts {
 }
 
 /// One namespace of an open log.
+///
+/// Invariants:
+/// 1. `files_serial` is the serial in `index`, stored under the write lock of `index`, and never goes back.
+/// 2. `closed` and `poisoned` are never cleared.
 #[derive(Debug)]
 pub struct Namespace {
     /// Its number in this log, in the order added.

@@ -23,6 +23,12 @@ struct PoolShared<R> {
     size: u32,
 }
 
+/// What changes under the lock.
+///
+/// Invariants:
+/// 1. Until the pool is closed, `idle` has room for all readers, so giving one back needs no memory.
+/// 2. Once `closed` is set, `idle` stays empty.
+/// 3. A lease in `idle` has no pool, so idle readers do not keep the pool in memory.
 #[derive(Debug)]
 struct PoolState<R> {
     /// Has room for all readers, so that giving one back needs no memory.

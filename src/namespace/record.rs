@@ -46,6 +46,11 @@ pub struct RecordInfo {
 }
 
 /// A record: the reader that holds it. Dropping it gives the reader back to the pool.
+///
+/// Invariants:
+/// 1. The reader's view has loaded exactly the record at the reader's `place`, from its size word on.
+/// 2. The size word is that of the place; so is the checksum, unless the flags say `FLAG_UNVERIFIED`.
+/// 3. `decoded` of the reader is the payload of this record, or `None`.
 #[derive(Debug)]
 pub struct Record(Guard<Reader>);
 
@@ -71,6 +76,11 @@ impl Drop for Record {
 }
 
 /// Records that follow each other, on loan with one reader.
+///
+/// Invariants:
+/// 1. `places` is not empty, and each record begins where the one before ends.
+/// 2. The reader's view has loaded the bytes of all `places`, from the first one's offset on, and each was checked.
+/// 3. `decoded` is empty, or has one payload for each of `places`.
 #[derive(Debug)]
 pub struct Batch {
     reader: Guard<Reader>,

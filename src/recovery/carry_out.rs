@@ -22,6 +22,10 @@ use crate::util::sync::Arc;
 use std::path::PathBuf;
 
 /// A namespace ready to be written.
+///
+/// Invariants:
+/// 1. `checkpoint` says `point`, and both files end there or beyond, synced up to there.
+/// 2. `journal` is there exactly if the mode of `checkpoint` is durable.
 #[derive(Debug)]
 pub struct Opened {
     /// Holds the writer's lock as long as it lives.
@@ -68,7 +72,7 @@ pub fn carry_out(
     let Mended { index, point, checkpoint, slot, journal, salvage } = match plan {
         Plan::Create => create(site, log.as_ref(), writer)?,
         Plan::Continue { index, from, slot, point } => {
-            // Nothing counts after the entries; a hole there would get blocks with the first entry.
+            // O22: nothing counts after the entries; a hole there would get blocks with the first entry.
             cut(site, index.file.as_ref(), entries_end(point.count))?;
             let journal = replace_journal(site, writer.prepared)?;
             let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, epoch)?;
@@ -147,8 +151,8 @@ fn recover(
         index = completed.install(site.storage, site.namespace)?;
     }
     mend(site, log, &index, &from, slot, &point, journal.as_ref())?;
-    // A checkpoint in durable mode is never without a journal. A journal whose frames are needed stays until a
-    // checkpoint covers them.
+    // A checkpoint in durable mode is never without a journal: invariant 2 of `Opened`. A journal whose frames are
+    // needed stays until a checkpoint covers them.
     let is_first = journal.is_none() && writer.prepared.is_some();
     let installed = if is_first { replace_journal(site, writer.prepared.take())? } else { None };
     let (checkpoint, slot) = write_checkpoint(site, &index, &from, slot, &point, writer.mode, writer.epoch)?;

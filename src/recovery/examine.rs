@@ -51,6 +51,7 @@ pub fn examine(site: &Site<'_>, log: &dyn File, index_file: Option<(Header, Arc<
         Some(count) => count,
         // The first commit ever, whose frame was synced before anything else.
         None if journal.is_some() => 0,
+        // O1: no file knows a record.
         None if Run::default().entry(&index, 0, 1)?.is_none() => return Ok(Plan::Create),
         None => return Err(refusals::short(site, file_size)),
     };
@@ -73,11 +74,12 @@ pub fn examine(site: &Site<'_>, log: &dyn File, index_file: Option<(Header, Arc<
 fn examine_clean(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Examined) -> Result<Plan> {
     let Examined { from, start, header_count, .. } = seen;
     let reached = seen.unindexed.map_or(start, |unindexed| unindexed.to);
+    // O2: it is as it was then.
     if header_count == from.count && bytes.file_end == from.end && seen.unindexed.is_none() {
         return Ok(Plan::Continue { index: seen.index, from, slot: seen.slot, point: start });
     }
     if header_count > reached.count {
-        // The original appended to it, or the index file is older than the log.
+        // O7: the original appended to it, or the index file is older than the log. O8: neither is possible.
         let Some(led) = layout::leads_to_end(bytes, reached, header_count)? else {
             return Err(refusals::ahead_of_clean(site, header_count, &start));
         };
@@ -85,6 +87,7 @@ fn examine_clean(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Examined) -> 
         seen.unindexed = Some(Unindexed { from: seen.unindexed.map_or(start, |unindexed| unindexed.from), to });
         return seen.recover(site, to, None, false);
     }
+    // O9: the original stopped in the middle of an append, or only zeros follow.
     let salvage = !scan::only_zeros(bytes, reached.end)?;
     seen.recover(site, reached, None, salvage)
 }
@@ -98,11 +101,12 @@ fn examine_open(
 ) -> Result<Plan> {
     let header_count = seen.header_count;
     let from = seen.unindexed.map_or(seen.start, |unindexed| unindexed.to);
+    // O3 without a journal, O4 with one.
     let (point, journal) = match journal {
         None => (scan::forward(bytes, &seen.index, from, u64::MAX)?, None),
         Some(journal) => match replay::follow(bytes, &seen.index, from, &journal, &site.log_path, |_, _| Ok(())) {
-            // The journal of another writer counts only if it continues the records in the files. If it does not, and
-            // reaches beyond these records, records are missing.
+            // O13: the journal of another writer counts only if it continues the records in the files. If it does not,
+            // and reaches beyond these records, records are missing.
             Err(error) if error.kind == ErrorKind::Corrupt && !journal.is_of(seen.from.epoch) => {
                 let point = scan::forward(bytes, &seen.index, from, u64::MAX)?;
                 if journal.reaches_beyond(point.count)? {
@@ -114,7 +118,7 @@ fn examine_open(
         },
     };
     if header_count <= point.count {
-        // Where the page with the count was not written back, later pages may have been.
+        // O10: where the page with the count was not written back, later pages may have been. O11: they were not.
         let salvage = !scan::only_zeros(bytes, point.end)? && seen.proves_record_after_gap(bytes, point)?;
         return seen.recover(site, point, journal, salvage);
     }
@@ -126,13 +130,16 @@ fn examine_open(
         seen.unindexed = Some(Unindexed { from: point, to });
         return seen.recover(site, to, journal, false);
     }
+    // O14: no crash destroys both checkpoints.
     if seen.header.newest().is_none() {
         return Err(refusals::without_checkpoint(site, header_count, &point));
     }
+    // O8: no writer leaves an open log with such a size.
     let file_size = bytes.file_end;
     if !file_size.is_multiple_of(SECTOR_BYTES) && file_size != seen.from.end {
         return Err(refusals::ahead_with_foreign_size(site, header_count, &point, file_size));
     }
+    // O6; O5 where the writer was a fast one.
     if seen.may_be_durable(site)? {
         return Err(refusals::ahead_of_durable(site, header_count, &point));
     }
@@ -165,7 +172,7 @@ impl Examined {
         }))
     }
 
-    /// What is wrong with the log although it can be mended.
+    /// What is wrong with the log although it can be mended: O5, O10, O13 and O14 before O15, and O15 before O16.
     fn finding(&self, site: &Site<'_>, is_cut_short: bool) -> Result<Option<ErrorKind>> {
         let is_damaged = is_cut_short || self.header.checkpoints.iter().any(Option::is_none);
         Ok(if is_damaged {
@@ -189,7 +196,7 @@ impl Examined {
 
     /// Whether the writer that left the log may have been a durable one. If one checkpoint is damaged, a journal that
     /// continues past the other one proves a durable writer. A journal that a fast writer removed may have come back,
-    /// but it does not continue past that checkpoint.
+    /// but it does not continue past that checkpoint (O13).
     fn may_be_durable(&self, site: &Site<'_>) -> Result<bool> {
         let is_newest = self.header.checkpoints.iter().all(Option::is_some);
         if self.from.mode == Mode::Durable || is_newest {
@@ -201,7 +208,7 @@ impl Examined {
 }
 
 /// The end of the records after `point` that the count includes but no entry describes. The index file is older than
-/// these records, or was damaged.
+/// these records (O7), or was damaged (O13, O14).
 pub fn unknown_to_index_file(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -247,7 +254,7 @@ pub fn journal_beside(
     if from.mode == Mode::Durable { found } else { unless_directory(found) }
 }
 
-/// The records that the checkpoint covers although their entries are cut off.
+/// The records that the checkpoint covers although their entries are cut off (O15).
 fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Examined) -> Result<Option<Unindexed>> {
     let Examined { header, index, from, .. } = seen;
     let entries = header.entries_in_file();
@@ -267,7 +274,7 @@ fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Examined) -> Resu
     Ok(Some(Unindexed { from: begin, to: site.confirmed(led.ok_or_else(refusal)?)? }))
 }
 
-/// What recovery starts from when neither checkpoint can be read: everything is verified.
+/// What recovery starts from when neither checkpoint can be read (O14): everything is verified.
 pub fn from_the_beginning() -> Checkpoint {
     Checkpoint { seq: 0, count: 0, end: log::HEADER_SIZE_BYTES, state: State::Open, mode: Mode::Fast, epoch: 0 }
 }
@@ -280,7 +287,7 @@ fn last_time(index: &Index, count: u64) -> Result<i64> {
 /// The identity in `header`; `None` when page 0 is no identity at all.
 ///
 /// # Errors
-/// `E_VERSION` for a newer format; those of [`Chain::agree`] when the log has other codecs than those `named`.
+/// `E_VERSION` for a newer format; those of [`Chain::agree`] when the log has other codecs than those `named` (O28).
 pub fn usable_identity(header: &Header, named: &Chain, path: &Path) -> Result<Option<Identity>> {
     match &header.identity {
         Err(IdentityError::Damaged) => Ok(None),
@@ -295,7 +302,7 @@ pub fn usable_identity(header: &Header, named: &Chain, path: &Path) -> Result<Op
     }
 }
 
-/// An index file that knows records must not become the index file of an empty log.
+/// An index file that knows records must not become the index file of an empty log (O17).
 pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
     if let Some(found) = unindexed::journal_with_frames(site)? {
         return Err(refusals::known_to_journal(&found.path));

@@ -84,7 +84,7 @@ fn others(bytes: &mut Bytes<'_>, header_count: u64) -> Result<[Option<Fit>; 2]> 
 }
 
 /// Where `walk`, of a file in our layout, ends, if the file ends there, too, or in zeros that a writer of this library
-/// may have made.
+/// may have made (O18).
 fn fits_ours(bytes: &mut Bytes<'_>, walk: Walk) -> Result<Option<Led>> {
     match walk {
         Walk::Ends(led) if led.to.end <= bytes.file_end => only_zero_tail(bytes, led),
@@ -173,8 +173,8 @@ fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option
 /// whatever else may be.
 ///
 /// # Errors
-/// `E_LAYOUT` for a file of another layout or of two. `E_AMBIGUOUS` when zeros may or may not be records, or only the
-/// count says that they are. `E_CORRUPT` when no layout fits.
+/// `E_LAYOUT` for a file of another layout or of two (O23). `E_AMBIGUOUS` when zeros may or may not be records (O20),
+/// or only the count says that they are (O21). `E_CORRUPT` when no layout fits (O20).
 pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Result<Point> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     let file_size = bytes.file_end;
@@ -248,7 +248,7 @@ fn end_of_zeros(header_count: u64, number: u64, offset: u64) -> Option<u64> {
 
 /// The end of the records of a file in our layout that [`recognise`] is not certain about: as many records as the sizes
 /// lead to. Zeros at the end are no records, or as many as the count says if `count_holds`. Without `count_holds`,
-/// zeros in a hole are neither. `None`: the file has no such end.
+/// zeros in a hole are neither (R7). `None`: the file has no such end (R9).
 pub fn extent(bytes: &mut Bytes<'_>, count_holds: bool) -> Result<Option<Point>> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     Ok(match walk(bytes, Point::START, header_count)? {
@@ -270,7 +270,7 @@ pub fn extent(bytes: &mut Bytes<'_>, count_holds: bool) -> Result<Option<Point>>
 /// What is to be done about records that only a count claims.
 const RESTORE_OR_ACCEPT: &str = "nothing was changed: restore the index file, or, if they are records, call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT";
 
-/// The refusal of a log whose records from `hole` on lie in a hole, where no entry confirms them.
+/// The refusal of a log whose records from `hole` on lie in a hole, where no entry confirms them (O21).
 pub fn only_counted(path: &Path, hole: Place, way_on: &str) -> Error {
     let Place { number, offset } = hole;
     let message = format_args!(
@@ -294,7 +294,7 @@ fn ambiguous(path: &Path, number: u64, offset: u64, what: std::fmt::Arguments<'_
 }
 
 /// Where the records end that a writer of the 16-byte layout appended after `from`, so that there are `count` in all.
-/// Such a writer puts the offset of the last record where our layout has the size of the first.
+/// Such a writer puts the offset of the last record where our layout has the size of the first (O24, R6).
 pub fn appended_with_header16(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
     if from.count == 0 || count <= from.count {
         return Ok(None);

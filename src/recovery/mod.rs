@@ -120,7 +120,7 @@ impl Prepared<'_> {
         leftovers::discard(site.storage, site.namespace);
         let live = Live::attach_writer(site.storage, site.namespace, log.as_ref());
         let live = live.and_then(|live| live.stamp().map(|()| live));
-        // Before anything is written: no room for the journal is a refusal like any other.
+        // Before anything is written: no room for the journal is a refusal like any other (O29).
         let prepare = |size_bytes| journal::prepare(site.storage, site.namespace, log.as_ref(), size_bytes);
         let prepared = wanted.journal_size_bytes.map(prepare).transpose()?;
         // The lock is held until everything that a refused opening has made is removed. Without the lock, the files

@@ -22,6 +22,14 @@ pub enum Plan {
 }
 
 /// How a log with an index file is mended.
+///
+/// Invariants:
+/// 1. `from.count <= point.count` and `from.end <= point.end`.
+/// 2. Each record from `from` to `point` verifies by entry and bytes, or is in a frame of `journal`, or lies in
+///    `unindexed`.
+/// 3. `unindexed` ends at `from` or at `point`.
+/// 4. If `salvage` is set, bytes that are not zero follow `point`.
+/// 5. If `is_cut_short` is set, `finding` is `Corrupt`.
 #[derive(Debug)]
 pub struct Recovery {
     pub index: Index,

@@ -30,7 +30,7 @@ pub fn locked(site: &Site<'_>, obstacle: Obstacle) -> Error {
     }
 }
 
-/// Refuses when the record file has lost something that was synced.
+/// Refuses when the record file has lost something that was synced: bytes (O26), or a part of its count (O25).
 pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64>, file_size: u64) -> Result<()> {
     let Checkpoint { count, end, .. } = *from;
     if file_size < end && count > 0 {
@@ -50,7 +50,7 @@ pub fn lost_records(site: &Site<'_>, from: &Checkpoint, header_count: Option<u64
 }
 
 /// The refusal of an index file that has only `entries` of the entries that the checkpoint covers. The record file does
-/// not show for certain where the other records are.
+/// not show for certain where the other records are (O15).
 pub fn lost_entries(site: &Site<'_>, from: &Checkpoint, entries: u64) -> Error {
     let message = format_args!(
         "it has room for {entries} entries, but {} records were synced, up to offset {}, and the record file does not tell where all of its records are; restore both from a copy",
@@ -59,7 +59,7 @@ pub fn lost_entries(site: &Site<'_>, from: &Checkpoint, entries: u64) -> Error {
     Error::repairable(ErrorKind::Truncated, message).of(&site.index_path).at(entries, entries_end(entries))
 }
 
-/// The refusal of a log neither of whose checkpoints can be read, where entries or records are damaged, too.
+/// The refusal of a log neither of whose checkpoints can be read, where entries or records are damaged, too (O14).
 pub fn without_checkpoint(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
@@ -68,13 +68,13 @@ pub fn without_checkpoint(site: &Site<'_>, header_count: u64, point: &Point) -> 
     Error::repairable(ErrorKind::Corrupt, message).of(&site.index_path).at(count, end)
 }
 
-/// The refusal of a record file that is too short to have a count, beside an index file that knows a record.
+/// The refusal of a record file that is too short to have a count, beside an index file that knows a record (O26).
 pub fn short(site: &Site<'_>, file_size: u64) -> Error {
     let message = format_args!("it has {file_size} bytes, but its index file knows a record; restore it from a copy");
     Error::repairable(ErrorKind::Truncated, message).of(&site.log_path).at(0, file_size)
 }
 
-/// The refusal of a log that was closed cleanly and whose count is ahead, where sizes do not lead there.
+/// The refusal of a log that was closed cleanly and whose count is ahead, where sizes do not lead there (O8).
 pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
@@ -84,7 +84,7 @@ pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Erro
     Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
 }
 
-/// The refusal of an open log whose count is ahead and whose size is none that a writer gives an open log.
+/// The refusal of an open log whose count is ahead and whose size is none that a writer gives an open log (O8).
 pub fn ahead_with_foreign_size(site: &Site<'_>, header_count: u64, point: &Point, file_size: u64) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
@@ -93,7 +93,7 @@ pub fn ahead_with_foreign_size(site: &Site<'_>, header_count: u64, point: &Point
     Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
 }
 
-/// The refusal of a durable log whose count, stored after the sync, is beyond what verifies.
+/// The refusal of a durable log whose count, stored after the sync, is beyond what verifies (O6).
 pub fn ahead_of_durable(site: &Site<'_>, header_count: u64, point: &Point) -> Error {
     let Point { count, end, .. } = *point;
     let message = format_args!(
@@ -102,8 +102,8 @@ pub fn ahead_of_durable(site: &Site<'_>, header_count: u64, point: &Point) -> Er
     Error::repairable(ErrorKind::Corrupt, message).of(&site.log_path).at(count, end)
 }
 
-/// Refuses where there is no room to index records again, or to keep the bytes cut off `log`. A hole in a file of no
-/// size can claim any number of records to index.
+/// Refuses where there is no room to index records again, or to keep the bytes cut off `log` (O12). A hole in a file
+/// of no size can claim any number of records to index.
 pub fn without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> {
     let index_bytes = match plan {
         Plan::Adopt { point, .. } => entries_end(point.count),
@@ -145,7 +145,7 @@ pub fn without_name(site: &Site<'_>, plan: &Plan) -> Result<()> {
     }
 }
 
-/// First and last record must match their entries, or the index file is not this log's.
+/// First and last record must match their entries (O25), or the index file is not this log's (O27).
 pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Point) -> Result<()> {
     let refusal = match scan::check_ends(bytes, index, to)? {
         scan::EndCheck::Agree => return Ok(()),
@@ -171,7 +171,7 @@ pub fn wrong_ends(site: &Site<'_>, bytes: &mut Bytes<'_>, index: &Index, to: Poi
     Err(refusal)
 }
 
-/// The refusal of a log to which a writer of the 16-byte layout has appended.
+/// The refusal of a log to which a writer of the 16-byte layout has appended (O24).
 pub fn appended_with_header16(site: &Site<'_>, start: &Point, header_count: u64) -> Error {
     let message = format_args!(
         "records {} to {} were appended by a program that writes a 16-byte header (count, last offset), as releases of the Go original do; the offset took the place of the size of record 0. Nothing was changed: stop that program, then have immuta_repair mend the log, which brings all {header_count} records back",
@@ -181,7 +181,7 @@ pub fn appended_with_header16(site: &Site<'_>, start: &Point, header_count: u64)
     Error::new(ErrorKind::Layout, message).of(&site.log_path).at(0, HEADER_SIZE_BYTES)
 }
 
-/// The refusal when an index file that cannot be read may know records of a record file that is missing or empty.
+/// The refusal when an index file that cannot be read may know records of a record file that is missing or empty (O17).
 pub fn unknown_records(site: &Site<'_>) -> Error {
     let message = format_args!(
         "it is missing or empty, and its index file cannot be read to tell whether that is right; restore the record file, or move the index file away to begin with an empty log"
@@ -189,7 +189,7 @@ pub fn unknown_records(site: &Site<'_>) -> Error {
     Error::new(ErrorKind::Missing, message).of(&site.log_path)
 }
 
-/// The refusal of a record file of which only the journal at `journal` knows something.
+/// The refusal of a record file of which only the journal at `journal` knows something (O17).
 pub fn known_to_journal(journal: &Path) -> Error {
     let message = format_args!(
         "it holds records, but the record file is missing or ends before them; restore it, or move the journal away to go on without them"

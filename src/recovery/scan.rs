@@ -40,6 +40,11 @@ pub struct Found {
 }
 
 /// The bytes of a record file, read in order through one buffer.
+///
+/// Invariants:
+/// 1. `buffer[..filled]` are the bytes of the file from `start` on; after a read that failed the caller gives up.
+/// 2. `zeros` has only zeros, and another byte or the end of the file follows.
+/// 3. `data` has no hole, and a hole or the end of the file follows.
 pub struct Bytes<'a> {
     file: &'a dyn File,
     pub file_end: u64,

@@ -55,7 +55,7 @@ impl<'a> Site<'a> {
     /// The point that the sizes of records lead to.
     ///
     /// # Errors
-    /// `E_AMBIGUOUS` when some of these records lie in a hole, unless the count holds.
+    /// `E_AMBIGUOUS` when some of these records lie in a hole (O21), unless the count holds (R8).
     pub fn confirmed(&self, led: Led) -> Result<Point> {
         layout::confirmed(led, self.count_holds, &self.log_path)
     }

@@ -75,6 +75,7 @@ fn first_header(journal: &[u8]) -> HalfHeader {
     HalfHeader::decode(journal[..PAGE_SIZE_BYTES].try_into().unwrap()).unwrap()
 }
 
+/// Row O4.
 #[test]
 fn what_only_the_journal_holds_is_replayed_again_and_again() {
     let (disk, records) = only_in_the_journal();
@@ -103,6 +104,7 @@ fn a_journal_of_another_log_or_another_writer_does_not_count() {
     }
 }
 
+/// Row O13.
 #[test]
 fn beside_one_bad_checkpoint_a_later_writers_journal_counts_if_it_goes_on_from_there() {
     let (disk, records) = only_in_the_journal();
@@ -246,6 +248,7 @@ fn payloads_that_look_like_a_journal_are_payloads() {
     assert_eq!(recovered(&disk, "payloads"), vec![payload; 3]);
 }
 
+/// Rows O17 and O19.
 #[test]
 fn frames_whose_files_are_gone_are_not_forgotten() {
     let (disk, _) = only_in_the_journal();
@@ -290,6 +293,7 @@ fn a_forged_journal_beside_records_without_an_index_file_is_refused() {
     refused(&disk, ErrorKind::Mismatch, "halves of two writers");
 }
 
+/// Row O6.
 #[test]
 fn a_missing_journal_is_missed_when_the_count_says_so() {
     let (disk, _) = only_in_the_journal();
@@ -315,6 +319,7 @@ fn a_frame_that_goes_back_is_refused_and_overwrites_nothing() {
     }
 }
 
+/// Row O28.
 #[test]
 fn a_journal_of_a_newer_version_is_not_taken_for_an_empty_one() {
     let newer: [(&str, usize, &[u8]); 2] = [("version 2", 8, &[2]), ("2 GiB long", 16, &(2_u64 << 30).to_le_bytes())];
@@ -345,6 +350,7 @@ fn what_the_journal_still_holds_is_no_damage_to_a_reader() {
     assert_eq!(report(&disk), (Outcome::Damaged, Some(ErrorKind::Corrupt), 0), "without the journal they are missing");
 }
 
+/// Row O29.
 #[test]
 fn no_room_for_a_second_journal_leaves_the_first_and_fast_mode() {
     let (disk, records) = only_in_the_journal();

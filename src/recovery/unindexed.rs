@@ -20,13 +20,17 @@ pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
     let is_short = bytes.file_end < log::HEADER_SIZE_BYTES;
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     let (point, journal) = match journal_with_frames(site)? {
+        // O19; O17 where the record file is too short for a count.
         Some(journal) => match follow(site, bytes, header_count, &journal)? {
             Some(point) => (point, Some(BesideRecords::Continues(journal))),
             None if is_short => return Err(refusals::known_to_journal(&journal.path)),
             None => (site.recognise(bytes)?, Some(BesideRecords::Stale)),
         },
+        // O17: the index file may know records, and cannot be read.
         None if is_short && damaged_index => return Err(refusals::unknown_records(site)),
+        // O1: no file knows a record.
         None if is_short => return Ok(Plan::Create),
+        // O18: only the sizes tell.
         None => (site.recognise(bytes)?, None),
     };
     Ok(Plan::Adopt { point, header_count, damaged_index, journal })
@@ -47,8 +51,8 @@ pub fn unless_directory(found: Result<Option<FoundJournal>>) -> Result<Option<Fo
 /// journal begins.
 ///
 /// # Errors
-/// `E_MISMATCH` when frames do not follow each other, or disagree with bytes in the file; `E_AMBIGUOUS` when other
-/// bytes follow.
+/// `E_MISMATCH` when frames do not follow each other, or disagree with bytes in the file (O19); `E_AMBIGUOUS` when
+/// other bytes follow (O20).
 fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &FoundJournal) -> Result<Option<Point>> {
     let Some(first) = journal.halves.first().map(|half| half.header) else { return Ok(None) };
     // The records before a half were synced, and the count with them.

@@ -69,6 +69,11 @@ fn found_by_fstat(descriptor: RawFd) -> io::Result<OpenInode> {
 }
 
 /// An open file or directory that knows which one it is.
+///
+/// Invariants:
+/// 1. `id` never changes, while the number may come to lead to another file: `check` notices it, and the drop closes no
+///    such file.
+/// 2. Once `is_disowned` is set, the number stays open.
 #[derive(Debug)]
 pub(super) struct Descriptor {
     file: ManuallyDrop<std::fs::File>,

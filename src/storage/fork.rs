@@ -33,6 +33,9 @@ const LOST: u64 = 2;
 
 /// A descriptor in the table, and the file it leads to: a host that closes descriptors it does not know gives the
 /// number to another file.
+///
+/// Invariants:
+/// 1. `device` and `inode` are stored before an entry above `LOST` is, and do not change while that entry is there.
 #[derive(Debug)]
 struct DescriptorSlot {
     /// [`EMPTY`], [`TAKEN`], [`LOST`], or a serial number in the upper half and the descriptor in the lower half.
@@ -187,6 +190,11 @@ fn next_chunk(chunk: &DescriptorChunk) -> Option<&'static DescriptorChunk> {
 }
 
 /// A descriptor whose copy is closed in every forked child.
+///
+/// Invariants:
+/// 1. In the process that made it, `slot` has `entry` until the drop, unless the lock was taken again through another
+///    descriptor.
+/// 2. The descriptor is used and closed only in the process whose generation is `generation`.
 #[derive(Debug)]
 pub(super) struct ParentOnly {
     descriptor: ManuallyDrop<OwnedFd>,

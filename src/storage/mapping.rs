@@ -99,6 +99,11 @@ pub(super) fn populate(map: &MmapRaw, begin: usize, size_bytes: usize) -> io::Re
 }
 
 /// The end of a file, written by stores.
+///
+/// Invariants:
+/// 1. Each page of `room` lies in `window` and was made writable, so a store there needs no room on the disk.
+/// 2. What is put ends at `room_end` at the latest, which a cut through the same open file lowers.
+/// 3. No thread or process but the one that has the tail writes there.
 #[derive(Debug)]
 pub(super) struct MappedTail {
     file: RealFile,
@@ -180,6 +185,10 @@ impl Tail for MappedTail {
 }
 
 /// A reader's window; bytes in which a page could be missing come through a buffer.
+///
+/// Invariants:
+/// 1. `loaded` lies in `window`, below `known_bytes`, and in `dense`. Where `buffered` is there, `loaded` is empty.
+/// 2. `known_bytes` and `dense` hold what was found once: committed bytes are not cut off.
 #[derive(Debug)]
 pub(super) struct MappedView {
     file: RealFile,

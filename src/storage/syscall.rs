@@ -50,6 +50,10 @@ impl Tail for CallTail {
 }
 
 /// A reader's buffer.
+///
+/// Invariants:
+/// 1. `buffer[..filled_bytes]` are the bytes of the file from `start` on.
+/// 2. `loaded` lies within `..filled_bytes`.
 #[derive(Debug)]
 pub(super) struct BufferedView {
     file: RealFile,

@@ -11,6 +11,12 @@ const CHUNK_COUNT: usize = 30;
 
 type Chunk<T> = Vec<OnceLock<T>>;
 
+/// A list that only grows.
+///
+/// Invariants:
+/// 1. The places below `count` are filled. Neither they nor their chunks are moved or replaced.
+/// 2. A chunk is there as a whole before any of its places is filled.
+/// 3. One thread at a time reserves and pushes: the caller has a lock for that.
 #[derive(Debug)]
 pub struct AppendList<T> {
     chunks: [OnceLock<Chunk<T>>; CHUNK_COUNT],

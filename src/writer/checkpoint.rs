@@ -9,6 +9,12 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 /// The checkpoints, and who may make one.
+///
+/// Invariants:
+/// 1. At any time one of the two pages is on disk for certain: the one in `slot` if `synced`, else the other one.
+/// 2. A page is written over only while the other one is on disk for certain.
+/// 3. Mode and epoch of `last` are those of this opening, and `last.count` never goes back.
+/// 4. Once `closed` is set, no page is written: the files may be another writer's.
 #[derive(Debug)]
 pub struct Checkpoints {
     /// The last one written, and where.
@@ -32,7 +38,7 @@ impl Writer {
     pub(super) fn mark_poisoned(&self) {
         self.groups.notify(self.groups.lock());
         let mut checkpoints = self.sync.lock();
-        // Once closed, the files may be another writer's.
+        // Once closed, the files may be another writer's: invariant 4.
         if checkpoints.closed.is_none() {
             self.mark_poisoned_in(&mut checkpoints);
         }
@@ -98,7 +104,7 @@ impl Writer {
         }
         (checkpoints.last, checkpoints.slot, checkpoints.synced) = (next, slot, false);
         if self.journal.is_some() {
-            // Only what a synced checkpoint covers may be overwritten in the journal.
+            // Only what a synced checkpoint covers may be overwritten in the journal: invariant 3 of `Journal`.
             self.settle(checkpoints, "syncing a checkpoint", || self.index.file.sync())?;
             checkpoints.synced = true;
             self.covered(count);

@@ -27,6 +27,11 @@ pub trait Writers: Send + Sync + 'static {
     fn each(&self, act: &mut dyn FnMut(&Writer));
 }
 
+/// What the thread shares with the threads that append.
+///
+/// Invariants:
+/// 1. `wanted` changes only under `lock`, so that the thread does not miss a change between its look and its sleep.
+/// 2. Once `wanted` is `STOP`, it is `STOP` whenever `lock` is free.
 #[derive(Debug)]
 struct FlusherShared<W> {
     writers: W,

@@ -23,6 +23,13 @@ pub struct Groups<S> {
 }
 
 /// The staged state and the tickets.
+///
+/// Invariants:
+/// 1. `committed <= staged`, and neither goes back.
+/// 2. Every commit with a ticket up to `committed` is published.
+/// 3. `is_led` is set from the moment a leader takes a group until that group is published or has failed, so one group
+///    is written at a time.
+/// 4. Once `failed` is set it stays set, no group is taken, and `committed` stays as it is.
 #[derive(Debug)]
 pub struct Queue<S> {
     pub state: S,

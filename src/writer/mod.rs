@@ -35,6 +35,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The staging: the ends of both files, and what is staged there. Only the thread that holds the lock of `groups`
 /// touches it.
+///
+/// Invariants:
+/// 1. A commit moves `count`, `end` and `time_ns` only after its bytes, its entries and its frame are put.
+/// 2. `covered_count <= published.0 <= count` and `published.1 <= end`, and none of them goes back.
+/// 3. In fast mode `published` is `(count, end)` whenever the lock is free and the namespace is not poisoned.
+/// 4. While `zeros_unsynced` is set, no append stages anything.
+/// 5. `journal` is there exactly if `Writer::journal` is.
 #[derive(Debug)]
 struct Staging {
     log: Box<dyn Tail>,
@@ -68,6 +75,13 @@ struct Staging {
 type StagingGuard<'a> = MutexGuard<'a, Queue<Option<Staging>>>;
 
 /// The writer of one namespace.
+///
+/// Invariants:
+/// 1. `poisoned` of the namespace is never cleared: an append or a checkpoint that takes its lock afterwards is
+///    refused.
+/// 2. What is visible changes only under the lock of `groups`, and never goes back.
+/// 3. Only `close` takes the staging, after `closing` was set and everything staged was committed or had failed.
+/// 4. Nothing before `covered_end` has to be flushed: both files were synced after it was published.
 #[derive(Debug)]
 pub struct Writer {
     namespace: Arc<Namespace>,

@@ -109,6 +109,7 @@ fn a_repair_does_not_read_the_hole_that_a_record_claims() {
     assert!(cost.read_bytes < 16 * BUFFER_BYTES && cost.calls < 200, "{cost:?}");
 }
 
+/// Row O12.
 #[test]
 fn a_dry_run_of_what_opening_would_mend_knows_the_room_for_what_is_cut_off() {
     let disk = closed(&[b"one", b"two"]);
@@ -126,6 +127,7 @@ fn a_dry_run_of_what_opening_would_mend_knows_the_room_for_what_is_cut_off() {
     assert_eq!((outcomes[0], outcomes[15]), (Err(ErrorKind::NoSpace), Ok(())));
 }
 
+/// Row R8.
 #[test]
 fn a_count_that_holds_is_weighed_before_the_hole_that_it_claims_is_walked() {
     const CLAIMED: u64 = 1 << 21;

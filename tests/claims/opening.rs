@@ -7,6 +7,7 @@ use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Repair, scan_on, verify
 
 const ACCEPTING: Repair = Repair { apply: false, accept_count: true };
 
+/// Row O22.
 #[test]
 fn an_index_file_that_is_too_long_is_cut_and_its_hole_is_given_no_blocks() {
     const LONG: usize = 64 << 20;
@@ -47,6 +48,7 @@ fn in_holes() -> Vec<(&'static str, Simulated, u64)> {
     ]
 }
 
+/// Rows O21 and R8.
 #[test]
 fn records_in_a_hole_that_only_a_count_claims_are_ambiguous_and_nothing_is_made() {
     for (what, disk, _) in in_holes() {
@@ -68,6 +70,7 @@ fn records_in_a_hole_that_only_a_count_claims_are_ambiguous_and_nothing_is_made(
     }
 }
 
+/// Row R8.
 #[test]
 fn a_repair_that_accepts_the_count_indexes_records_in_a_hole() {
     for (what, disk, count) in in_holes() {
@@ -85,6 +88,7 @@ fn a_repair_that_accepts_the_count_indexes_records_in_a_hole() {
     }
 }
 
+/// Row R8.
 #[test]
 fn a_repair_that_accepts_the_count_needs_room_for_the_index_and_says_so_before() {
     for (what, disk, count) in in_holes() {
@@ -99,6 +103,7 @@ fn a_repair_that_accepts_the_count_needs_room_for_the_index_and_says_so_before()
     }
 }
 
+/// Row O21.
 #[test]
 fn records_in_a_hole_that_an_index_file_confirms_are_served() {
     let disk = closed(&vec![b"".as_slice(); 20_000]);
@@ -160,6 +165,7 @@ fn records_too_many_to_be_indexed_in_memory_refuse_nothing_but_themselves() {
     assert!(refusals.eq([None, Some(ErrorKind::TooLarge)]));
 }
 
+/// Rows O20 and R7.
 #[test]
 fn the_advice_about_zeros_that_may_be_records_in_a_hole_leads_somewhere() {
     let disk = closed(&[b"one", b"two"]);
@@ -196,6 +202,7 @@ fn records_in_a_hole_with_other_bytes_behind_them_are_refused_for_the_hole() {
     assert_eq!((report.count, report.salvage.is_some()), (EMPTY, true));
 }
 
+/// Row R9.
 #[test]
 fn a_file_without_one_record_is_not_said_to_be_repairable() {
     let disk = Simulated::new();

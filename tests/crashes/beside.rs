@@ -28,6 +28,7 @@ fn followed_by(more: &[Vec<u8>]) -> Files {
     files
 }
 
+/// Row O19.
 #[test]
 fn the_count_knows_records_behind_the_journals() {
     let more = records(6, 2, 300);
@@ -44,6 +45,7 @@ fn the_count_knows_records_behind_the_journals() {
     assert_eq!(error.number, 6, "{error}");
 }
 
+/// Row O20.
 #[test]
 fn other_bytes_follow_the_records_that_the_journal_and_the_count_know() {
     let mut files = followed_by(&[]);
@@ -52,6 +54,7 @@ fn other_bytes_follow_the_records_that_the_journal_and_the_count_know() {
     assert_eq!((error.number, error.offset), (6, 8 + 6 * RECORD_BYTES as u64), "{error}");
 }
 
+/// Row O17.
 #[test]
 fn a_record_file_too_short_for_a_count_beside_a_journal_of_later_records() {
     for size in 0..8 {
@@ -77,6 +80,7 @@ fn a_journal_cut_short_by_hand_counts_as_far_as_its_frames_are_whole() {
     }
 }
 
+/// Row O19.
 #[test]
 fn an_index_file_lost_beside_a_journal() {
     let (_, crashed) = three_closed_then_three_more();

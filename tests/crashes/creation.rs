@@ -100,6 +100,7 @@ fn a_full_disk_that_has_no_room_for_a_namespace_has_none_afterwards() {
     assert!(refusals > 10, "refused {refusals} times");
 }
 
+/// Row O1.
 #[test]
 fn a_creation_cut_at_any_call_keeps_nobody_from_reading_and_is_finished_by_the_next_writer() {
     for mode in [Mode::Fast, Mode::Durable] {

@@ -8,6 +8,7 @@ use crate::disk::{
 use immuta::storage::simulated::{Fault, Simulated};
 use immuta::{ErrorKind, Outcome};
 
+/// Rows O3 and O4.
 #[test]
 fn a_poison_mark_over_the_last_good_checkpoint() {
     for mode in [Mode::Fast, Mode::Durable] {
@@ -172,6 +173,7 @@ fn no_name_to_move_a_file_aside_to_changes_nothing() {
     assert_eq!(disk.read_file("a.idx.bad-77"), files.index);
 }
 
+/// Row O12.
 #[test]
 fn no_room_to_adopt_changes_nothing() {
     let mut files = three_closed();

@@ -1,13 +1,14 @@
 //! An index file older than its log, cut short or damaged: what is adopted, and what is refused.
 
 use crate::disk::{
-    CHECKPOINTS, Files, INDEX, JOURNAL, LOG, Mode, append_batch, killed_after, open, records, recover, refused,
-    three_closed,
+    CHECKPOINTS, Files, INDEX, JOURNAL, LOG, Mode, SECTOR_BYTES, append_batch, killed_after, open, records, recover,
+    refused, three_closed,
 };
 use crate::records::read_all;
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Outcome};
 
+/// Row O7.
 #[test]
 fn an_index_file_older_than_its_log() {
     let disk = Simulated::new();
@@ -27,6 +28,7 @@ fn an_index_file_older_than_its_log() {
     assert_eq!(found, records(0, 6, 300));
 }
 
+/// Row O1.
 #[test]
 fn an_empty_log_whose_record_file_is_gone_is_begun_again() {
     let disk = Simulated::new();
@@ -36,6 +38,7 @@ fn an_empty_log_whose_record_file_is_gone_is_begun_again() {
     assert_eq!((report.outcome, found.len()), (Outcome::Created, 0));
 }
 
+/// Rows O15 and O18.
 #[test]
 fn entries_cut_off_below_the_checkpoint() {
     let files = three_closed();
@@ -59,6 +62,7 @@ fn entries_cut_off_below_the_checkpoint() {
     refused(&wrong.on_disk(), Mode::Fast, ErrorKind::Truncated, "sizes that do not lead to the end");
 }
 
+/// Rows O13 and O14.
 #[test]
 fn checkpoints_that_cannot_be_read() {
     for mode in [Mode::Fast, Mode::Durable] {
@@ -77,6 +81,7 @@ fn checkpoints_that_cannot_be_read() {
     }
 }
 
+/// Row O14.
 #[test]
 fn a_damaged_checkpoint_beside_a_durable_count_that_is_ahead() {
     let disk = killed_after(Mode::Durable, &[], &records(0, 3, 300));
@@ -99,6 +104,7 @@ fn ten_covered_of_twenty() -> Files {
     Files::of(&disk)
 }
 
+/// Row O14.
 #[test]
 fn damage_to_both_checkpoints_never_cuts_a_record() {
     let files = ten_covered_of_twenty();
@@ -115,6 +121,22 @@ fn damage_to_both_checkpoints_never_cuts_a_record() {
     assert_eq!((error.number, error.offset), (0, 8), "the batch it is in");
 }
 
+/// Rows O5 and O8.
+#[test]
+fn a_count_ahead_in_an_open_file_of_a_size_that_no_writer_leaves() {
+    const END: usize = 8 + 20 * 308;
+    let mut files = ten_covered_of_twenty();
+    files.log().truncate(END);
+    files.log()[0] = 30;
+    let error = refused(&files.on_disk(), Mode::Fast, ErrorKind::Mismatch, "the index file is of another time");
+    assert_eq!((error.number, error.offset), (20, END as u64), "{error}");
+    // A loss of power leaves whole sectors.
+    files.log().resize(END.next_multiple_of(SECTOR_BYTES), 0);
+    let (report, found) = recover(&files.on_disk(), Mode::Fast, "the usual loss of power");
+    assert_eq!((report.finding, report.header_count, found), (Some(ErrorKind::Corrupt), 30, records(0, 20, 300)));
+}
+
+/// Row O15.
 #[test]
 fn records_behind_lost_entries_are_never_taken_unverified() {
     let mut files = ten_covered_of_twenty();

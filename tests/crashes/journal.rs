@@ -28,6 +28,7 @@ fn a_batch_larger_than_a_journal_half() {
     );
 }
 
+/// Row O4.
 #[test]
 fn the_first_durable_append_ever() {
     let only = records(0, 1, 3000);
@@ -63,6 +64,7 @@ fn a_lost_newest_checkpoint_while_a_half_was_begun_again() {
     }
 }
 
+/// Row O4.
 #[test]
 fn a_damaged_frame_in_the_older_half_with_a_newer_half_behind_it() {
     let disk = Simulated::new();
@@ -84,6 +86,7 @@ fn a_damaged_frame_in_the_older_half_with_a_newer_half_behind_it() {
     }
 }
 
+/// Rows O6 and O16.
 #[test]
 fn the_journal_missing_after_a_kill() {
     let disk = Simulated::new();
@@ -105,6 +108,7 @@ fn the_journal_missing_after_a_kill() {
     refused(&files.on_disk(), Mode::Durable, ErrorKind::Corrupt, "the count tells of lost records");
 }
 
+/// Rows O2 and O19.
 #[test]
 fn a_stale_journal_beside_a_restored_log() {
     let (closed, crashed) = three_closed_then_three_more();
@@ -150,6 +154,7 @@ fn a_journal_that_a_fast_writer_removed_does_not_come_back() {
     }
 }
 
+/// Rows O5 and O13.
 #[test]
 fn a_journal_that_came_back_makes_no_fast_writer_a_durable_one() {
     let disk = killed_after(Mode::Durable, &[], &records(0, 3, 300));
@@ -167,6 +172,7 @@ fn a_journal_that_came_back_makes_no_fast_writer_a_durable_one() {
 }
 
 /// The checkpoint that says whose journal it is cannot be read, and the record before its frames is damaged.
+/// Row O13.
 #[test]
 fn a_later_writers_journal_that_does_not_go_on_is_not_given_up() {
     let disk = three_closed().on_disk();

@@ -11,6 +11,7 @@ fn append_as_the_original(log: &mut Vec<u8>, record: &[u8]) {
     log[..8].copy_from_slice(&count.to_le_bytes());
 }
 
+/// Rows O7, O8 and O9.
 #[test]
 fn the_original_appending_to_a_cleanly_closed_log() {
     let mut files = three_closed();
@@ -34,6 +35,7 @@ fn the_original_appending_to_a_cleanly_closed_log() {
     refused(&counted.on_disk(), Mode::Fast, ErrorKind::Mismatch, "zeros that may be an empty record or none");
 }
 
+/// Row O13.
 #[test]
 fn the_original_appending_beside_a_damaged_checkpoint() {
     for fill in [15, 720] {

@@ -30,6 +30,7 @@ fn end_of(count: usize) -> usize {
     8 + count * 408
 }
 
+/// Row O5.
 #[test]
 fn fast_mode_power_loss_with_the_header_page_on_disk_before_the_size() {
     let (before, after) = ten_synced_then_more();
@@ -81,6 +82,7 @@ fn entry_at(number: usize) -> usize {
 }
 
 /// The first page holds the count, too: without the page the count says nothing about the records after it.
+/// Rows O10 and O11.
 #[test]
 fn whole_records_behind_a_page_that_was_not_written_back_are_kept_and_said() {
     const SIZE: usize = 100;
@@ -134,6 +136,7 @@ fn whole_records_behind_a_page_that_was_not_written_back_are_kept_and_said() {
     assert_eq!((found.len(), report.finding, report.salvage), (0, None, None), "no entries");
 }
 
+/// Rows O3 and O11.
 #[test]
 fn a_commit_that_a_kill_cut_leaves_no_copy() {
     let disk = Simulated::new();
@@ -156,6 +159,7 @@ fn a_commit_that_a_kill_cut_leaves_no_copy() {
 
 /// In durable mode no acknowledged record is after a gap that the journal leaves, so nothing is missing. Records after
 /// it that verify are kept all the same.
+/// Row O10.
 #[test]
 fn whole_records_behind_a_commit_that_never_was_are_kept_in_durable_mode_too() {
     let disk = Simulated::new();
@@ -190,6 +194,7 @@ fn what_the_flusher_has_covered_outlasts_a_loss_of_power() {
     }
 }
 
+/// Row O12.
 #[test]
 fn fast_mode_power_loss_is_never_mended_without_room_for_what_is_cut() {
     let (before, after) = ten_synced_then_more();

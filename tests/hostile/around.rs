@@ -125,6 +125,7 @@ fn hostile_41_index_file_removed_while_it_is_open() {
     assert_good_but(&log, &written, &[]);
 }
 
+/// Rows O9 and O18.
 #[test]
 fn hostile_42_sparse_file_as_large_as_there_can_be() {
     let image = closed();

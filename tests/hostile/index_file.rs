@@ -20,6 +20,7 @@ fn hostile_17_bit_flipped_in_an_entry() {
         .for_each(|bit| assert_only_bad(&flipped(closed(), "a.idx", entry_at(1) + bit / 8, bit % 8), 1));
 }
 
+/// Rows O13 and O18.
 #[test]
 fn hostile_18_bit_flipped_in_each_header_page() {
     for page in 0..4 {
@@ -47,6 +48,7 @@ fn hostile_20_index_file_cut_to_every_length() {
     }
 }
 
+/// Row O27.
 #[test]
 fn hostile_21_index_file_of_another_namespace() {
     let other = log_image(&["one".into(), "two".into(), "three".into(), "four".into(), "five".into()], &[], true);
@@ -57,6 +59,7 @@ fn hostile_21_index_file_of_another_namespace() {
 }
 
 /// A log, and an index file from before its last records.
+/// Row O7.
 #[test]
 fn hostile_22_older_index_file() {
     let directory = lay_image(&log_image(&five()[..2], &[], true));
@@ -135,6 +138,7 @@ fn hostile_26_forged_sizes() {
     }
 }
 
+/// Row O26.
 #[test]
 fn hostile_31_checkpoints_that_claim_more_than_there_is() {
     let end = file_of(&five()).len() as u64 + 1000;
@@ -157,6 +161,7 @@ fn with_identity(at: usize, value: u32) -> Image {
     })
 }
 
+/// Row O28.
 #[test]
 fn hostile_32_identity_with_other_sizes() {
     for (at, values) in [(16, [0, 1, u32::MAX]), (12, [0, 1, u32::MAX]), (8, [0, 2, u32::MAX]), (32, [1, 2, 4])] {
@@ -168,6 +173,7 @@ fn hostile_32_identity_with_other_sizes() {
     }
 }
 
+/// Row O28.
 #[test]
 fn hostile_33_codec_chains() {
     for codecs in [vec![99], vec![0x10000], vec![99; 16], [vec![1], vec![0x10000]].concat()] {

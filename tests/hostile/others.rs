@@ -29,6 +29,7 @@ fn hostile_23_older_main() {
     assert_eq!(good, all_of(&five()[..3]).0);
 }
 
+/// Row O23.
 #[test]
 fn hostile_28_other_layouts_of_the_original() {
     let header16 = bytes(&[2, 29, 5], b"hello").into_iter().chain(bytes(&[5], b"world")).collect::<Vec<u8>>();

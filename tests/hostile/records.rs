@@ -8,6 +8,7 @@ use crate::support::{
 };
 use immuta::{ErrorKind, Log, Next, Outcome, Payloads, Timeout, verify};
 
+/// Row O1.
 #[test]
 fn hostile_01_main_empty() {
     let directory = lay(&[("a.log", b"")]);
@@ -16,6 +17,7 @@ fn hostile_01_main_empty() {
     assert_eq!(std::fs::read(directory.path().join("a.log")).unwrap(), [0; 8]);
 }
 
+/// Rows O1 and O26.
 #[test]
 fn hostile_02_main_1_to_7_bytes() {
     for size in 1..8 {
@@ -37,6 +39,7 @@ fn hostile_03_main_8_zero_bytes() {
     assert_eq!(open(directory.path()).unwrap().report(0).unwrap().count, 0);
 }
 
+/// Row O20.
 #[test]
 fn hostile_04_count_of_all_ones_without_index_file() {
     let mut file = file_of(&five());
@@ -44,6 +47,7 @@ fn hostile_04_count_of_all_ones_without_index_file() {
     assert_refused_by_all(lay(&[("a.log", &file)]).path(), ErrorKind::Corrupt);
 }
 
+/// Rows O5 and O8.
 #[test]
 fn hostile_05_count_of_2_to_the_63_beside_a_good_index_file() {
     let count = (1_u64 << 63).to_le_bytes();
@@ -149,6 +153,7 @@ fn hostile_15_bit_flipped_in_a_size() {
     (0..64).for_each(|bit| assert_only_bad(&flipped(closed(), "a.log", offset_of(1) + bit / 8, bit % 8), 1));
 }
 
+/// Rows O8 and O25.
 #[test]
 fn hostile_16_bit_flipped_in_the_count() {
     for bit in 0..64 {

@@ -159,7 +159,7 @@ fn bare(name: &'static str, finding: ErrorKind, left: Found, accept_count: bool,
 }
 
 /// A durable log whose journal has `appended` records, with a wrong byte at `damaged_at`. Its files have only the count
-/// of them.
+/// of them: row R4.
 fn damaged_journal(name: &'static str, appended: u64, damaged_at: usize, left: usize) -> Scene {
     let disk = Simulated::new();
     let log = Log::open_on(disk.storage(), &options(false)).unwrap();
@@ -199,7 +199,7 @@ fn set_count(log: &mut [u8], count: u64) {
     log[..8].copy_from_slice(&count.to_le_bytes());
 }
 
-/// Damage below the checkpoint.
+/// Damage below the checkpoint: rows R1, R2, R3 and R4.
 fn damaged_scenes() -> Vec<Scene> {
     use ErrorKind::{Corrupt, Mismatch, Truncated};
     let last = RECORDS - 1;
@@ -242,7 +242,7 @@ fn damaged_scenes() -> Vec<Scene> {
     ]
 }
 
-/// Logs whose index file is useless or missing.
+/// Logs whose index file is useless or missing: rows R7, R9 and R10.
 fn bare_scenes() -> Vec<Scene> {
     use ErrorKind::{Ambiguous, Corrupt, Mismatch};
     let mut zeros = file_of_all();
@@ -327,7 +327,7 @@ fn in_place() -> Scene {
     Scene { name, disk, how: Repair::default(), finding: ErrorKind::Corrupt, left, kept }
 }
 
-/// A closed log to which a release of the original appended that writes a 16-byte header.
+/// A closed log to which a release of the original appended that writes a 16-byte header: row R6.
 fn appended_with_header16() -> Scene {
     let mut left = all();
     left.push(Some(b"theirs".to_vec()));

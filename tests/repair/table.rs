@@ -193,6 +193,7 @@ fn every_combination_of_damaged_parts_of_a_killed_log() {
     assert_eq!(cells, 3 * (256 + 128));
 }
 
+/// Rows R1 and R2.
 #[test]
 fn every_combination_of_damaged_parts_of_records_that_the_journal_has() {
     let files = killed(false);
@@ -246,6 +247,7 @@ fn closed(records: usize) -> BTreeMap<&'static str, Vec<u8>> {
 
 const THEIRS: [&[u8]; 3] = [b"from another writer", b"", b"and one more"];
 
+/// Rows R5 and R6.
 #[test]
 fn every_combination_of_damaged_parts_of_a_log_that_another_writer_appended_to() {
     let parts =
@@ -275,6 +277,7 @@ fn every_combination_of_damaged_parts_of_a_log_that_another_writer_appended_to()
     }
 }
 
+/// Rows O24 and R6.
 #[test]
 fn a_log_that_a_writer_of_the_16_byte_layout_appended_to_is_recognised_and_every_record_comes_back() {
     for ours in [1, 2, 9] {
@@ -307,6 +310,7 @@ fn a_log_that_a_writer_of_the_16_byte_layout_appended_to_is_recognised_and_every
     assert!(disk.read_file("a.salvage-1").unwrap().ends_with(b"half a rec"));
 }
 
+/// Row R11.
 #[test]
 fn a_file_of_another_layout_beside_an_index_file_none_of_whose_records_is_there_is_left_alone() {
     let mut headerless = Vec::new();

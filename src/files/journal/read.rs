@@ -28,6 +28,10 @@ pub struct Half {
 }
 
 /// A journal file, its halves oldest first.
+///
+/// Invariants:
+/// 1. `halves` are in the order of their generations, and no two of them begin at the same offset.
+/// 2. The header of each half states the same size of the journal.
 #[derive(Clone, Debug)]
 pub struct FoundJournal {
     file: Arc<dyn File>,
@@ -115,7 +119,7 @@ impl FoundJournal {
         }
     }
 
-    /// The header at `offset`; `None` where a half is empty.
+    /// The header at `offset`; `None` where a half is empty. One of a newer version is refused (O28).
     fn header_at(&self, offset: u64) -> Result<Option<HalfHeader>> {
         let mut page = [0; PAGE_SIZE_BYTES];
         if !self.read_at(offset, &mut page)? {

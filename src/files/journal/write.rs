@@ -10,6 +10,13 @@ use crate::util::random;
 use crate::util::sync::Arc;
 
 /// The journal of one writer. Frames are pushed in the order of their records.
+///
+/// Invariants:
+/// 1. `position <= half_end`: a frame is pushed only after `find_room` has found room for it.
+/// 2. While `pending` is not empty, it goes to the bytes of the file from `pending_at` to `position`.
+/// 3. A half is begun only while no frame is pending, and after a synced checkpoint covers the frames that the half
+///    has.
+/// 4. `sequence` counts the frames over both halves, and `generation` the halves begun: neither goes back.
 #[derive(Debug)]
 pub struct Journal {
     pub file: Arc<dyn File>,

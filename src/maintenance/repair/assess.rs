@@ -24,14 +24,14 @@ use std::path::Path;
 /// What is wrong with a record, and so what is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DamagedPart {
-    /// Only its size word: with the one that the entries give, the checksum is right.
+    /// Only its size word: with the one that the entries give, the checksum is right (R1).
     Size,
     /// Only its entry: the sizes lead from the record before to the record after, and the journal has no other bytes of
-    /// it.
+    /// it (R2).
     Entry,
     /// Its bytes, which the journal has as they were.
     Replayed,
-    /// Its bytes, or nothing says that they are right: quarantined.
+    /// Its bytes, or nothing says that they are right: quarantined (R3).
     Bytes,
 }
 
@@ -170,6 +170,7 @@ impl Assessor<'_, '_> {
             if !next.follows(&known) || !end.follows(&next) {
                 continue;
             }
+            // R4: the log ends where the file does.
             if next.offset > self.bytes.file_end {
                 break;
             }
@@ -294,7 +295,7 @@ impl Assessor<'_, '_> {
     }
 
     /// Refuses records without entries that lie in a hole, up to record `count`, unless the count holds and there is
-    /// room for their entries. Otherwise these records would be checked one by one before the room is looked at.
+    /// room for their entries (R8). Otherwise these records would be checked one by one before the room is looked at.
     fn weigh(&self, led: Led, count: u64) -> Result<()> {
         self.site.confirmed(led)?;
         let needed_bytes = entries_end(count);

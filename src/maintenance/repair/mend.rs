@@ -111,6 +111,7 @@ fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, 
     let failed = site.failed("making its index file");
     let size_bytes = index.file.metadata().map_err(&failed)?.size_bytes;
     let end = entries_end(newest.count);
+    // R13: the header pages are copied, too, and of these only the checkpoints change.
     salvage::copy(index.file.as_ref(), 0..end.min(size_bytes), file, 0, &failed)?;
     file.set_size(end).map_err(&failed)?;
     // As in recovery: bytes that a failed sync has left only in the cache are written again, and from then on they
@@ -149,7 +150,7 @@ fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, 
     log.sync().map_err(&failed)
 }
 
-/// Makes the record file match the new index file: size words, count, end.
+/// Makes the record file match the new index file: size words and count (R1), end (R4).
 fn settle_records(site: &Site<'_>, log: &dyn File, index: &Index, remedy: &Remedy) -> Result<()> {
     let failed = site.failed("mending");
     if let IndexRemedy::Mended(own) = &remedy.index

@@ -153,6 +153,7 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
     let index_file = usable_index(site)?;
     // Beside an index file of its own, the log does not have another layout: the program that appended to it has.
     let is_theirs = |error: &Error| error.kind == ErrorKind::Layout && index_file.is_some();
+    // R12: a repair mends damage only.
     if opening.is_none()
         && let Some(error) = refusal.as_ref().filter(|error| !is_repairable(error.kind) && !is_theirs(error))
     {
@@ -187,7 +188,7 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
         };
         return Ok(Diagnosis::Sound { plan, report });
     }
-    // Only a count says what its records are.
+    // R8: only a count says what its records are.
     let is_refused = own.is_some() && !how.accept_count;
     if let Some(error) = refusal.as_ref().filter(|error| is_refused && error.kind == ErrorKind::Ambiguous) {
         return Err(error.clone());
@@ -276,7 +277,7 @@ fn assess_own(
 }
 
 /// The records after `point` that the count includes and that were appended by a program which does not know index
-/// files.
+/// files (R5), or writes a 16-byte header (R6).
 fn unknown_records(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -301,10 +302,10 @@ fn unknown_records(
 }
 
 /// Whether the index file belongs to the record file. If no record matches its entry, the sizes in the record file
-/// count more.
+/// count more (R10).
 ///
 /// # Errors
-/// `E_LAYOUT` when the record file is then of another layout.
+/// `E_LAYOUT` when the record file is then of another layout (R11).
 fn is_of_this_log(bytes: &mut Bytes<'_>, site: &Site<'_>, own: &Own, finding: ErrorKind) -> Result<bool> {
     let Assessment { verified, base, damaged, has_wrong_size, .. } = own.assessment;
     let covered_count = own.covered_count();
@@ -330,7 +331,7 @@ fn is_of_this_log(bytes: &mut Bytes<'_>, site: &Site<'_>, own: &Own, finding: Er
     }
 }
 
-/// The records keep their places and numbers.
+/// The records keep their places and numbers. The log ends with the last of them that is certain (R4).
 fn mend_own(bytes: &mut Bytes<'_>, own: Own, report: &mut Report) -> Result<Remedy> {
     let point = own.unindexed.map_or(own.point, |unindexed| unindexed.to);
     let Assessment { first, unindexed, quarantined, known_bad, mut stretches, .. } = own.assessment;
@@ -346,7 +347,7 @@ fn mend_own(bytes: &mut Bytes<'_>, own: Own, report: &mut Report) -> Result<Reme
 }
 
 /// The records get a new index file, as far as their sizes lead. Where that is not certain, `how` decides how far, or
-/// not at all.
+/// not at all (R7, R9, R10).
 fn index_again(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,

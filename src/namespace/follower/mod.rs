@@ -58,6 +58,12 @@ struct Shown {
 }
 
 /// Follows one namespace from outside its writer.
+///
+/// Invariants:
+/// 1. What is visible changes only under `publishing`, and so does the value of `publishing`.
+/// 2. The value of `publishing` is the last visible record and its entry; it is `None` where that entry is damaged, or
+///    no record is visible.
+/// 3. What is visible goes back only in a look, which counts the rollback before it gives `publishing` up.
 #[derive(Debug)]
 pub struct Follower {
     namespace: Arc<Namespace>,

@@ -36,6 +36,10 @@ impl Authority {
 }
 
 /// What a look found.
+///
+/// Invariants:
+/// 1. `completed` is there only where no process holds the lock.
+/// 2. `is_final` is not set where a journal, or the mending of a refused log, may bring records back.
 #[derive(Debug)]
 pub(super) struct Observation {
     pub(super) authority: Authority,

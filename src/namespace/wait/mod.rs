@@ -39,6 +39,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 pub const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The sleepers flag and the wake counter, in the live page or in this process.
+///
+/// Invariants:
+/// 1. `successor` is set once, and the old words are woken after that, so that their sleepers ask again.
+/// 2. A waker changes the counter only after the reason to wake holds.
 #[derive(Debug)]
 struct WakeWords {
     place: Backing,
@@ -127,6 +131,10 @@ pub enum Woken {
 }
 
 /// Where the threads of one process wait for one namespace.
+///
+/// Invariants:
+/// 1. `outside` is there only in the writer's process, where `words` are the process's own and have no successor.
+/// 2. Outside the writer's process only one of the waiting calls sleeps on `words`: the one that set `page_is_watched`.
 #[derive(Debug)]
 pub struct EventCount {
     /// The words that threads of this process sleep on: its own in the writer's process, else those of the page.
@@ -163,7 +171,7 @@ impl EventCount {
     /// The writer's wake after it published: does nothing while no thread sleeps and no eventfd is armed.
     pub fn published(&self, visible: &Visible) {
         fence(Ordering::SeqCst);
-        // Only words of a page have successors.
+        // Only words of a page have successors: invariant 1.
         self.words.wake_sleepers();
         if let Some(outside) = &self.outside {
             outside.wake_sleepers();

@@ -39,6 +39,11 @@ impl PollEvent {
 }
 
 /// The armed eventfds of one namespace.
+///
+/// Invariants:
+/// 1. Whenever the lock of `list` is free, `is_any_armed` is set exactly if `list` is not empty.
+/// 2. Whenever the lock of `list` is free, `is_listed` of an eventfd is set exactly if `list` has it.
+/// 3. An eventfd is set for a record only under the lock, and leaves the list at the same time.
 #[derive(Debug)]
 pub struct PollEvents {
     is_any_armed: AtomicBool,

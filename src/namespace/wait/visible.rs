@@ -4,6 +4,11 @@ use crate::format::log::HEADER_SIZE_BYTES;
 use crate::util::sync::atomic::{AtomicU64, Ordering};
 
 /// How much a reader may see: the records before `count`, whose bytes end at `end`.
+///
+/// Invariants:
+/// 1. A reader that loads `count` before `end` gets an end that covers the count, unless records are rolled back
+///    meanwhile.
+/// 2. One thread at a time publishes: under the lock of a writer's commit queue, or under `Follower::publishing`.
 #[derive(Debug)]
 pub struct Visible {
     count: AtomicU64,

@@ -18,6 +18,11 @@ pub struct Arc<T: ?Sized> {
 }
 
 /// A value and how many owners it has.
+///
+/// Invariants:
+/// 1. `owners` is the number of `Arc`s and of pointers from `into_raw` that lead here.
+/// 2. The value is reached by shared references only, until the owner that lowers the count to 0 drops it.
+/// 3. It was allocated by `memory::place_for`, with the layout of its type.
 #[derive(Debug)]
 #[repr(C)] // laid out the same, whether the type of the value is known or not
 pub struct Counted<T: ?Sized> {
