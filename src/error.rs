@@ -6,16 +6,16 @@
 #[path = "error/message.rs"]
 mod message;
 
-pub(crate) use message::{Brief, Reason};
+pub(crate) use message::Brief;
 
-use crate::util::memory;
-use message::{AFTER_PATH, Bytewise, ELLIPSIS, Line, line};
-use std::borrow::Cow;
+use crate::util::memory::{self, Refused};
+use message::{Bytewise, ELLIPSIS, Line, Reason, line};
 use std::ffi::CStr;
-use std::fmt::{self, Display};
+use std::fmt::{self, Debug, Display};
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -169,8 +169,19 @@ impl ErrorKind {
 
 /// A failure: its kind, what a person should know, and where it happened.
 ///
-/// Making, completing and cloning one never ends the process: where memory for its words is refused, the sentence of
-/// its kind stays.
+/// ```
+/// use immuta::{ErrorKind, Log, Options};
+///
+/// let error = Log::open("/no/such/directory", &Options { read_only: true, ..Options::default() }).unwrap_err();
+/// assert_eq!(error.kind, ErrorKind::NotFound);
+/// assert!(error.to_string().starts_with("/no/such/directory: "));
+/// assert_eq!(error.path(), Some("/no/such/directory".as_ref()));
+/// let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
+/// assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::NotFound));
+/// ```
+///
+/// Making, completing and cloning an error never ends the process: where memory for its words is refused, the sentence
+/// of its kind stays.
 #[derive(Debug)]
 pub struct Error {
     /// What the caller can act on.
@@ -179,47 +190,78 @@ pub struct Error {
     pub os_error: i32,
     /// The namespace, in the order added; 0 where there is none.
     pub ns: u32,
-    /// How much of the text is the path that it begins with.
-    path_bytes: u32,
     /// The record number concerned; 0 where there is none.
     pub number: u64,
     /// The byte offset concerned in the file that the message names; 0 where there is none.
     pub offset: u64,
-    /// One line: `PATH: cause; advice`, or without a path `cause; advice`.
-    text: Cow<'static, str>,
+    /// `None` where memory for it was refused.
+    details: Option<Box<Details>>,
 }
 
-const _: () = assert!(size_of::<Error>() <= 56, "every Result is as large");
+/// What an error says besides its numbers.
+#[derive(Debug, Default)]
+struct Details {
+    /// Empty where the error is about no file.
+    path: PathBuf,
+    /// Empty, like `found`, where nothing was compared.
+    expected: String,
+    found: String,
+    source: Option<io::Error>,
+    line: Line,
+}
+
+const _: () = assert!(size_of::<Error>() <= 40, "every Result is as large");
 
 impl Error {
-    /// An error of `kind`: `cause` says offset, expected, found and the next step. It does not name the file: see `of`.
+    /// An error of `kind` with its `cause`. The cause names no file (see [`Error::of`]), does not compare (see
+    /// [`Error::comparing`]) and gives no advice (see [`Error::advising`]).
     pub fn new(kind: ErrorKind, cause: impl Display) -> Self {
-        let bare = Error { kind, os_error: 0, ns: 0, path_bytes: 0, number: 0, offset: 0, text: sentence(kind) };
-        bare.saying(line("", format_args!("{cause}")))
-    }
-
-    /// The same of files of which a repair keeps what can be kept.
-    pub fn repairable(kind: ErrorKind, cause: impl Display) -> Self {
-        Error::new(kind, cause).advising("immuta_repair says what it would keep, and changes nothing unless asked to")
+        let made = line("", format_args!("{cause}")).map_err(|_| Refused);
+        let details = made.and_then(|line| memory::boxed(Details { line, ..Details::default() }));
+        Error { kind, os_error: 0, ns: 0, number: 0, offset: 0, details: details.ok() }
     }
 
     /// The error for a failed operating system call: `doing` says what was attempted.
     pub fn os(doing: impl Display, error: &io::Error) -> Self {
-        let number = error.raw_os_error().unwrap_or(0);
-        let (kind, advice) = classify(number, error.kind());
-        let mut made = Error::new(kind, format_args!("{doing}: {}{advice}", Reason(error)));
-        made.os_error = number;
+        let (kind, advice) = classify(error.raw_os_error().unwrap_or(0), error.kind());
+        let made = Error::os_as(kind, doing, error);
+        if advice.is_empty() { made } else { made.advising(advice) }
+    }
+
+    /// The same of another kind than the operating system's error number says.
+    pub(crate) fn os_as(kind: ErrorKind, doing: impl Display, error: &io::Error) -> Self {
+        let mut made = Error::new(kind, format_args!("{doing}: {}", Reason(error))).with(|details| {
+            details.source = Some(copy_of(error));
+            Ok(())
+        });
+        made.os_error = error.raw_os_error().unwrap_or(0);
         made
     }
 
-    /// The same error, about the file or directory at `path`, unless it is about one already.
+    /// The refusal of `what`, an argument that is not within `bounds`.
+    pub(crate) fn out_of_range(what: impl Display, bounds: &RangeInclusive<impl Debug>, found: impl Display) -> Self {
+        Error::new(ErrorKind::Argument, format_args!("{what} is out of range"))
+            .comparing(format_args!("{bounds:?}"), found)
+    }
+
+    /// The refusal of `what`, which has `found` bytes, where a record has at most `limit_bytes`.
+    pub(crate) fn too_large(what: impl Display, limit_bytes: u64, found: impl Display) -> Self {
+        Error::new(ErrorKind::TooLarge, format_args!("{what} is too large"))
+            .comparing(format_args!("at most {limit_bytes} bytes (max_record_size)"), found)
+    }
+
+    /// The same error about the file or directory at `path`, unless it is about one already.
     #[must_use]
     pub fn of(self, path: &Path) -> Self {
-        if self.path_bytes > 0 {
+        if self.path().is_some() {
             return self;
         }
-        let text = line(Bytewise(path.as_os_str().as_bytes()), format_args!("{}", self.text));
-        self.saying(text)
+        self.with(|details| {
+            let path = memory::path(path, "")?;
+            details.line = worded(&path, format_args!("{}", details.line.cause()))?;
+            details.path = path;
+            Ok(())
+        })
     }
 
     /// The same for the file called `name` in `directory`.
@@ -232,15 +274,37 @@ impl Error {
     /// The same error with `part` before its cause: which part of what was done failed.
     #[must_use]
     pub fn about(self, part: impl Display) -> Self {
-        let text = line(self.path(), format_args!("{part}: {}", self.cause()));
-        self.saying(text)
+        self.with(|details| {
+            details.line = worded(&details.path, format_args!("{part}: {}", details.line.cause()))?;
+            Ok(())
+        })
     }
 
-    /// The same error with more advice.
+    /// The same error with what its cause compares.
+    #[must_use]
+    pub fn comparing(self, expected: impl Display, found: impl Display) -> Self {
+        self.with(|details| {
+            let (expected, found) = (memory::worded(expected)?, memory::worded(found)?);
+            let cause = details.line.cause();
+            details.line = worded(&details.path, format_args!("{cause}: expected {expected}, found {found}"))?;
+            (details.expected, details.found) = (expected, found);
+            Ok(())
+        })
+    }
+
+    /// The same error with the next step, or one more.
     #[must_use]
     pub fn advising(self, advice: impl Display) -> Self {
-        let text = line(self.path(), format_args!("{}; {advice}", self.cause()));
-        self.saying(text)
+        self.with(|details| {
+            details.line = worded(&details.path, format_args!("{}; {advice}", details.line.cause()))?;
+            Ok(())
+        })
+    }
+
+    /// The same of files of which a repair keeps what can be kept.
+    #[must_use]
+    pub(crate) fn repairable(self) -> Self {
+        self.advising("immuta_repair says what it would keep, and changes nothing unless asked to")
     }
 
     /// The same error, about record `number` at `offset`.
@@ -258,54 +322,80 @@ impl Error {
         self
     }
 
-    /// One line for a person: the file, what is wrong with it, and the next step.
+    /// One line for a person: `PATH: CAUSE: expected E, found F; ADVICE`, as far as there are these parts. Control
+    /// characters are escaped.
     pub fn message(&self) -> &str {
-        &self.text
+        self.details.as_ref().map_or(sentence(self.kind), |details| &details.line.text)
+    }
+
+    /// The file or directory that the error is about.
+    pub fn path(&self) -> Option<&Path> {
+        self.details.as_ref().map(|details| details.path.as_path()).filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// What was expected where the error compares two things: a size, a count, a checksum, a range.
+    pub fn expected(&self) -> Option<&str> {
+        self.details.as_ref().map(|details| details.expected.as_str()).filter(|expected| !expected.is_empty())
+    }
+
+    /// What was found in place of that.
+    pub fn found(&self) -> Option<&str> {
+        self.details.as_ref().map(|details| details.found.as_str()).filter(|found| !found.is_empty())
     }
 
     /// The message in three parts, which together have at most `limit` bytes. Cause and advice are whole. Before them
     /// comes as much of the end of the path as fits, and an ellipsis where that is not all. No cause is so long that it
     /// would not fit: see `CAUSE_BYTES_MAX`.
     pub(crate) fn parts_within(&self, limit: usize) -> [&str; 3] {
-        let (path, rest) = self.text.split_at(self.path_bytes as usize);
+        let Some(Details { line, .. }) = self.details.as_deref() else { return ["", "", sentence(self.kind)] };
+        let (path, rest) = line.text.split_at(line.path_bytes);
         let room = limit.saturating_sub(rest.len());
         if path.len() <= room {
             return ["", path, rest];
         }
         if room < ELLIPSIS.len() {
-            return ["", "", &self.cause()[..self.cause().floor_char_boundary(limit)]];
+            return ["", "", &line.cause()[..line.cause().floor_char_boundary(limit)]];
         }
         let tail = &path[path.ceil_char_boundary(path.len() - (room - ELLIPSIS.len()))..];
         // Whole names, if there is one.
         [ELLIPSIS, tail.find('/').map_or(tail, |slash| &tail[slash..]), rest]
     }
 
-    fn path(&self) -> &str {
-        &self.text[..self.path_bytes as usize]
-    }
-
-    fn cause(&self) -> &str {
-        let rest = &self.text[self.path_bytes as usize..];
-        rest.strip_prefix(AFTER_PATH).unwrap_or(rest)
-    }
-
-    /// The same error with a new text, or with the one it has where memory was refused.
-    fn saying(mut self, line: Result<Line, fmt::Error>) -> Self {
-        if let Ok(Line { text, path_bytes }) = line {
-            (self.text, self.path_bytes) = (Cow::Owned(text), path_bytes);
-        }
+    /// The same error with its details changed, or as it is where memory is or was refused.
+    fn with(mut self, change: impl FnOnce(&mut Details) -> Result<(), Refused>) -> Self {
+        let _same_words = self.details.as_deref_mut().map(change);
         self
     }
+}
+
+impl Details {
+    fn try_clone(&self) -> Result<Details, Refused> {
+        let Details { path, expected, found, source, line } = self;
+        Ok(Details {
+            path: memory::path(path, "")?,
+            expected: memory::text(expected)?,
+            found: memory::text(found)?,
+            source: source.as_ref().map(copy_of),
+            line: Line { text: memory::text(&line.text)?, path_bytes: line.path_bytes },
+        })
+    }
+}
+
+/// The message: the path, then `cause`.
+fn worded(path: &Path, cause: fmt::Arguments<'_>) -> Result<Line, Refused> {
+    line(Bytewise(path.as_os_str().as_bytes()), cause).map_err(|_| Refused)
+}
+
+/// The same failure of the system, without memory for it.
+fn copy_of(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 impl Clone for Error {
     fn clone(&self) -> Self {
         let Error { kind, os_error, ns, number, offset, .. } = *self;
-        let bare = Error { kind, os_error, ns, path_bytes: 0, number, offset, text: sentence(kind) };
-        if matches!(self.text, Cow::Borrowed(_)) {
-            return bare; // of every kind there is one such text
-        }
-        bare.saying(line(self.path(), format_args!("{}", self.cause())))
+        let details = self.details.as_ref().and_then(|details| memory::boxed(details.try_clone().ok()?).ok());
+        Error { kind, os_error, ns, number, offset, details }
     }
 }
 
@@ -315,10 +405,15 @@ impl Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// The failure of the operating system, a [`std::io::Error`], if there was one.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.details.as_ref()?.source.as_ref().map(|source| source as _)
+    }
+}
 
-fn sentence(kind: ErrorKind) -> Cow<'static, str> {
-    Cow::Borrowed(kind.sentence().to_str().expect("invariant: the sentences are UTF-8"))
+fn sentence(kind: ErrorKind) -> &'static str {
+    kind.sentence().to_str().expect("invariant: the sentences are UTF-8")
 }
 
 /// The kind and the advice that go with an operating system error number, whatever call answered it:
@@ -326,24 +421,24 @@ fn sentence(kind: ErrorKind) -> Cow<'static, str> {
 fn classify(number: i32, kind: io::ErrorKind) -> (ErrorKind, &'static str) {
     match number {
         libc::ENOSPC | libc::EDQUOT | libc::EFBIG => {
-            (ErrorKind::NoSpace, "; make room (disk, quota or file size limit) and try again")
+            (ErrorKind::NoSpace, "make room (disk, quota or file size limit) and try again")
         }
         libc::EACCES | libc::EPERM | libc::ENOKEY => {
-            (ErrorKind::Permission, "; grant access (permissions, attributes, sandbox) or open read-only")
+            (ErrorKind::Permission, "grant access (permissions, attributes, sandbox) or open read-only")
         }
-        libc::EROFS => (ErrorKind::ReadOnly, "; open the log read-only"),
-        libc::EMFILE | libc::ENFILE | libc::EAGAIN => (ErrorKind::Limit, "; raise the limit or use fewer readers"),
-        libc::ENOMEM => (ErrorKind::NoMemory, "; free memory or raise the limit on mappings"),
-        libc::ENOENT => (ErrorKind::NotFound, "; check the path"),
-        libc::ENAMETOOLONG => (ErrorKind::Argument, "; use a shorter path or name"),
+        libc::EROFS => (ErrorKind::ReadOnly, "open the log read-only"),
+        libc::EMFILE | libc::ENFILE | libc::EAGAIN => (ErrorKind::Limit, "raise the limit or use fewer readers"),
+        libc::ENOMEM => (ErrorKind::NoMemory, "free memory or raise the limit on mappings"),
+        libc::ENOENT => (ErrorKind::NotFound, "check the path"),
+        libc::ENAMETOOLONG => (ErrorKind::Argument, "use a shorter path or name"),
         libc::ENOTDIR | libc::EISDIR | libc::ELOOP | libc::ENXIO => {
-            (ErrorKind::NotRegular, "; the log needs a directory of regular files")
+            (ErrorKind::NotRegular, "the log needs a directory of regular files")
         }
         // EINVAL: what is asked for is always valid, so it is what a kernel or a file system says that lacks it.
         libc::EOPNOTSUPP | libc::ENOSYS | libc::ENOLCK | libc::EINVAL | libc::ENODEV => {
-            (ErrorKind::Unsupported, "; use a local file system, and a kernel and sandbox that allow this call")
+            (ErrorKind::Unsupported, "use a local file system, and a kernel and sandbox that allow this call")
         }
-        libc::ESTALE => (ErrorKind::Replaced, "; open the log again"),
+        libc::ESTALE => (ErrorKind::Replaced, "open the log again"),
         _ if kind == io::ErrorKind::OutOfMemory => (ErrorKind::NoMemory, ""),
         _ => (ErrorKind::Io, ""),
     }
@@ -370,6 +465,16 @@ mod tests {
         assert_eq!(made.message(), words.replace(r"\u{e9}", "\u{e9}"));
         assert_eq!(made.clone().message(), made.message());
         assert_eq!((made.clone().number, made.offset, made.clone().to_string()), (3, 80, made.message().to_owned()));
+        assert_eq!(made.path(), Some(path));
+    }
+
+    #[test]
+    fn what_is_compared_stands_between_cause_and_advice() {
+        let made = Error::new(ErrorKind::Corrupt, "too few").comparing(4, 3).advising("restore it").repairable();
+        assert_eq!((made.expected(), made.found()), (Some("4"), Some("3")));
+        let made = made.of(Path::new("/d")).about("records");
+        assert!(made.message().starts_with("/d: records: too few: expected 4, found 3; restore it; immuta_repair"));
+        assert_eq!((made.clone().expected(), made.clone().found()), (Some("4"), Some("3")));
     }
 
     #[test]

@@ -3,35 +3,49 @@
 use crate::codec::Codec;
 use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::format::codecs::CODECS_MAX;
+use crate::limits::{JOURNAL_BYTES, NAME_BYTES_MAX, READER_COUNT, RECORD_BYTES};
 use crate::storage::Io;
 use crate::util::memory;
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-pub use crate::limits::{CHECKPOINT_BYTES_MAX, JOURNAL_BYTES, NAME_BYTES_MAX, OFFSET_LIMIT_BYTES, READER_COUNT_MAX};
+pub use crate::format::index::Mode;
 
-/// How to open a log.
+/// How to open a log, or what else is done to a directory of one.
+///
+/// All but the fields that matter come from [`Options::new`] or [`Options::default`], since fields are added:
+///
+/// ```
+/// use immuta::{Mode, Options};
+///
+/// let options = Options { mode: Mode::Durable, reader_count: 16, ..Options::new(["events", "audit"]) };
+/// assert_eq!(options.namespaces, ["events", "audit"]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The namespaces to open, numbered from 0 in this order.
+    /// The namespaces to open, numbered from 0 in this order. A read-only log without names opens those that there are.
     pub namespaces: Vec<String>,
-    /// Pooled reader descriptors per namespace, 1 to [`READER_COUNT_MAX`].
+    /// Pooled reader descriptors per namespace, within [`READER_COUNT`]; 5 by default. A stream takes one for each
+    /// record that it lends.
     pub reader_count: u32,
-    /// Fast mode: appends are durable after the next flush. Off: before they return.
-    pub fast_write: bool,
-    /// How often a fast-mode writer flushes while there is something to flush; zero: never by time.
-    pub flush_interval: Duration,
-    /// Flush when this many bytes were appended since the last flush; 0: never by size.
-    pub flush_bytes: u64,
-    /// The largest record, stored and decoded, in bytes.
+    /// When an append is durable; [`Mode::Fast`] by default.
+    pub mode: Mode,
+    /// How often a fast writer flushes while there is something to flush; `None`: never by time. One second by default.
+    pub flush_interval: Option<Duration>,
+    /// Flush when this many bytes were appended since the last flush; `None`, the default: never by size, below
+    /// [`CHECKPOINT_BYTES_MAX`](crate::limits::CHECKPOINT_BYTES_MAX).
+    pub flush_bytes: Option<u64>,
+    /// The largest record in bytes, stored and decoded, within [`RECORD_BYTES`]; 64 MiB by default.
     pub max_record_size_bytes: u64,
-    /// The journal of a durable writer, in bytes, within [`JOURNAL_BYTES`]; rounded up to whole pages.
+    /// The journal of a durable writer in bytes, within [`JOURNAL_BYTES`]; rounded up to whole pages. 16 MiB by
+    /// default.
     pub journal_size_bytes: u64,
     /// Which engine does the input and output.
     pub io: Io,
-    /// Follow a log without writing anything but its wake-up page.
+    /// Follow a log, in this process or another, without writing anything but its wake-up page.
     pub read_only: bool,
-    /// Check every record read against its checksum.
+    /// Check every record read against its checksum; on by default.
     pub verify_reads: bool,
     /// The codecs that payloads go through, in this order; none: those that the log records, if all of them are built
     /// in.
@@ -43,9 +57,9 @@ impl Default for Options {
         Options {
             namespaces: Vec::new(),
             reader_count: 5,
-            fast_write: true,
-            flush_interval: Duration::from_secs(1),
-            flush_bytes: 0,
+            mode: Mode::Fast,
+            flush_interval: Some(Duration::from_secs(1)),
+            flush_bytes: None,
             max_record_size_bytes: 64 << 20,
             journal_size_bytes: 16 << 20,
             io: Io::Auto,
@@ -57,6 +71,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The default options, to open the namespaces with these names. Opening checks the names.
+    pub fn new<N: Into<String>>(namespaces: impl IntoIterator<Item = N>) -> Options {
+        Options { namespaces: namespaces.into_iter().map(N::into).collect(), ..Options::default() }
+    }
+
     /// Adds a namespace to open.
     ///
     /// # Errors
@@ -100,7 +119,7 @@ impl Options {
 
     fn check_codecs(&self) -> Result<()> {
         if self.codecs.len() > CODECS_MAX {
-            return Err(argument(format_args!("a chain has at most {CODECS_MAX} codecs")));
+            return Err(Error::new(ErrorKind::Argument, format_args!("a chain has at most {CODECS_MAX} codecs")));
         }
         Ok(())
     }
@@ -116,29 +135,16 @@ impl Options {
                 ));
             }
         }
-        if self.reader_count == 0 || self.reader_count > READER_COUNT_MAX {
-            return Err(argument(format_args!("reader count {} is not in 1..={READER_COUNT_MAX}", self.reader_count)));
-        }
-        if self.max_record_size_bytes == 0 || self.max_record_size_bytes >= OFFSET_LIMIT_BYTES {
-            return Err(argument(format_args!(
-                "largest record {} is not in 1..2^47 bytes",
-                self.max_record_size_bytes
-            )));
-        }
-        self.check_codecs()?;
-        if !JOURNAL_BYTES.contains(&self.journal_size_bytes) {
-            let (least, most) = (JOURNAL_BYTES.start(), JOURNAL_BYTES.end());
-            return Err(argument(format_args!(
-                "a journal of {} bytes is not in {least}..={most}",
-                self.journal_size_bytes
-            )));
-        }
-        Ok(())
+        within("the reader count", &READER_COUNT, self.reader_count)?;
+        within("the largest record in bytes", &RECORD_BYTES, self.max_record_size_bytes)?;
+        within("the journal in bytes", &JOURNAL_BYTES, self.journal_size_bytes)?;
+        self.check_codecs()
     }
 }
 
-fn argument(message: impl Display) -> Error {
-    Error::new(ErrorKind::Argument, message)
+/// Refuses `value`, of `what`, that is not within `bounds`.
+pub(crate) fn within<T: PartialOrd + Debug + Display>(what: &str, bounds: &RangeInclusive<T>, value: T) -> Result<()> {
+    if bounds.contains(&value) { Ok(()) } else { Err(Error::out_of_range(what, bounds, value)) }
 }
 
 /// Whether `name` may name a namespace: 1 to 200 bytes of UTF-8, no slash, no control character, no leading dot.
@@ -166,28 +172,9 @@ pub fn check_name(name: &str) -> Result<()> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(pub(crate) Option<Instant>);
 
-/// How long a call may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timeout {
-    /// Without limit.
-    Forever,
-    /// This many nanoseconds; 0 tries once.
-    Ns(u64),
-}
-
-impl Timeout {
-    /// When a wait that begins now ends.
-    pub(crate) fn deadline(self) -> Deadline {
-        Deadline(match self {
-            Timeout::Forever => None,
-            Timeout::Ns(ns) => Instant::now().checked_add(Duration::from_nanos(ns)),
-        })
-    }
-}
-
-impl From<i64> for Timeout {
-    /// The C interface's way: negative waits without limit.
-    fn from(timeout_ns: i64) -> Timeout {
-        u64::try_from(timeout_ns).map_or(Timeout::Forever, Timeout::Ns)
+impl Deadline {
+    /// The end of a wait that begins now.
+    pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
+        Deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 }

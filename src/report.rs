@@ -1,8 +1,12 @@
 //! What an open or a verification found, and the figures of an open namespace.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::index::Mode;
 use crate::util::memory;
 use std::path::PathBuf;
+use std::time::Duration;
+
+pub use crate::storage::Engine;
 
 /// What a log was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -28,6 +32,7 @@ pub enum Outcome {
 /// Left by every open, and by a verification.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
+    /// What the log was found to be.
     pub outcome: Outcome,
     /// What is wrong, if anything is. `Corrupt` with an offset, of an opening: records from `first_bad_number` on were
     /// appended and are not in the log.
@@ -49,7 +54,8 @@ pub struct Report {
     pub first_bad_number: u64,
     /// Where that is, in the file that an error with this finding would name; 0: the finding is about no record.
     pub first_bad_offset: u64,
-    pub seconds: f64,
+    /// How long it took.
+    pub duration: Duration,
     /// Where bytes beyond the end were kept; `None` when they were zeros or the rest of a commit that was never
     /// completed.
     pub salvage: Option<PathBuf>,
@@ -77,7 +83,7 @@ impl Report {
 }
 
 /// The figures of one namespace since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Records a reader can see.
     pub count: u64,
@@ -91,7 +97,9 @@ pub struct Stats {
     pub index_bytes: u64,
     /// Size of the journal; 0 where there is none, as in fast mode.
     pub journal_bytes: u64,
+    /// Pooled reader descriptors.
     pub readers: u64,
+    /// Those that are lent with a record or a batch now.
     pub readers_in_use: u64,
     /// Open streams.
     pub streams: u64,
@@ -103,12 +111,16 @@ pub struct Stats {
     pub commits: u64,
     /// Flushes completed.
     pub syncs: u64,
+    /// Records that streams returned.
     pub records_read: u64,
+    /// Records that did not verify when they were read.
     pub checksum_failures: u64,
-    /// 0 durable, 1 fast.
-    pub mode: u32,
-    /// 1 mapping engine, 2 system-call engine.
-    pub engine: u32,
-    pub poisoned: u32,
-    pub read_only: u32,
+    /// The mode of the writer.
+    pub mode: Mode,
+    /// The engine of this log.
+    pub engine: Engine,
+    /// Whether a write or sync has failed, after which nothing is appended until the log is opened again.
+    pub is_poisoned: bool,
+    /// Whether this log is read-only.
+    pub is_read_only: bool,
 }

@@ -5,8 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 use immuta::storage::simulated::Simulated;
-use immuta::{Log, Options, Outcome, Payloads};
-use std::time::Duration;
+use immuta::{Log, Mode, Options, Outcome};
 
 /// A tail that ends just before its second 256 KiB that are read, so that one more call reads the last record of any of
 /// the logs.
@@ -21,8 +20,8 @@ const READ_AHEAD_BYTES: u64 = 256 << 10;
 
 fn open(disk: &Simulated, fast_write: bool) -> Log {
     let mut options = Options {
-        fast_write,
-        flush_interval: Duration::ZERO,
+        mode: if fast_write { Mode::Fast } else { Mode::Durable },
+        flush_interval: None,
         journal_size_bytes: 1 << 20,
         reader_count: 1,
         ..Options::default()
@@ -35,7 +34,7 @@ fn append(log: &Log, size_bytes: usize, count: usize) {
     let record = vec![7; size_bytes];
     for begun in (0..count).step_by(RECORDS) {
         let records = vec![record.as_slice(); RECORDS.min(count - begun)];
-        log.append(0, Payloads::Each(&records), None).unwrap();
+        log.append_batch(0, &records).unwrap();
     }
 }
 

@@ -25,13 +25,12 @@ mod opening;
 
 use immuta::storage::simulated::Simulated;
 use immuta::{Options, Repair, Report, Result, repair_on};
-use std::time::Duration;
 
 /// The size of one read, and so the cost of any file.
 const BUFFER_BYTES: u64 = 256 << 10;
 
 fn options() -> Options {
-    let mut options = Options { reader_count: 1, flush_interval: Duration::ZERO, ..Options::default() };
+    let mut options = Options { reader_count: 1, flush_interval: None, ..Options::default() };
     options.add_namespace("a").unwrap();
     options
 }

@@ -5,9 +5,7 @@
 
 use immuta::codec::{Builtin, Codec};
 use immuta::storage::simulated::Simulated;
-use immuta::{
-    ErrorKind, Log, Next, Options, Outcome, Payloads, Repair, Result, Timeout, import_on, repair_on, verify_on,
-};
+use immuta::{ErrorKind, Log, Next, Options, Outcome, Repair, Result, Start, import_on, repair_on, verify_on};
 use std::time::Duration;
 
 const ADOPTED: usize = 3;
@@ -18,7 +16,7 @@ fn payload(number: usize) -> Vec<u8> {
 }
 
 fn open(disk: &Simulated, codecs: Vec<Codec>, read_only: bool) -> Result<Log> {
-    let mut options = Options { flush_interval: Duration::ZERO, codecs, read_only, ..Options::default() };
+    let mut options = Options { flush_interval: None, codecs, read_only, ..Options::default() };
     options.add_namespace("a").unwrap();
     Log::open_on(disk.storage(), &options)
 }
@@ -28,7 +26,7 @@ fn deflate() -> Vec<Codec> {
 }
 
 fn append(log: &Log, number: usize) -> Result<()> {
-    log.append(0, Payloads::One(&[&payload(number)]), None).map(drop)
+    log.append(0, payload(number)).map(drop)
 }
 
 /// A record file of `ADOPTED` deflated payloads, and no index file.
@@ -65,10 +63,10 @@ fn expect_appended_records(disk: &Simulated, context: &dyn std::fmt::Debug) -> u
             Err(error) if error.kind == ErrorKind::Corrupt && !read_only => continue,
             Err(error) => panic!("{context:?}: {error}"),
         };
-        let mut stream = log.stream(0, i64::try_from(ADOPTED).unwrap()).unwrap();
+        let mut stream = log.stream(0, Start::Number(ADOPTED as u64)).unwrap();
         let mut count = 0;
         loop {
-            match stream.next(Timeout::Ns(0)) {
+            match stream.next(Some(Duration::ZERO)) {
                 Ok(Next::Ready(record)) => {
                     assert!(record.data() == payload(ADOPTED + count), "{context:?}: record {}", ADOPTED + count);
                     count += 1;
@@ -158,8 +156,8 @@ fn a_chain_that_was_recorded_and_is_damaged_is_not_guessed() {
     let log = open(&disk, deflate(), false).unwrap();
     let error = append(&log, ADOPTED + APPENDED).unwrap_err();
     assert_eq!((error.kind, error.offset), (ErrorKind::Corrupt, 3 * 4096), "{error}");
-    let mut stream = log.stream(0, i64::try_from(ADOPTED).unwrap()).unwrap();
-    let error = stream.next(Timeout::Ns(0)).unwrap_err();
+    let mut stream = log.stream(0, Start::Number(ADOPTED as u64)).unwrap();
+    let error = stream.next(Some(Duration::ZERO)).unwrap_err();
     assert_eq!((error.kind, error.number), (ErrorKind::Corrupt, ADOPTED as u64), "{error}");
 }
 
@@ -196,13 +194,13 @@ fn parts_are_encoded_as_one_record_and_a_batch_record_by_record() {
     let disk = Simulated::new();
     let log = open(&disk, deflate(), false).unwrap();
     let (first, second) = (payload(1), payload(2));
-    log.append(0, Payloads::One(&[&first, b"and", &second]), None).unwrap();
-    let appended = log.append(0, Payloads::Each(&[&first, b"", &second]), None).unwrap();
+    log.append_parts(0, &[&first, b"and", &second]).unwrap();
+    let appended = log.append_batch(0, &[&first, b"", &second]).unwrap();
     assert_eq!((appended.number, appended.count), (1, 3));
     assert!(appended.stored_size < (first.len() + second.len()) as u64, "{} bytes are stored", appended.stored_size);
-    let mut stream = log.stream(0, 0).unwrap();
+    let mut stream = log.stream(0, Start::Beginning).unwrap();
     for expected in [[first.as_slice(), b"and", &second].concat(), first.clone(), Vec::new(), second.clone()] {
-        let Ok(Next::Ready(record)) = stream.next(Timeout::Ns(0)) else { panic!("a record is missing") };
+        let Ok(Next::Ready(record)) = stream.next(Some(Duration::ZERO)) else { panic!("a record is missing") };
         assert_eq!(record.data(), expected);
     }
 }

@@ -6,7 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
-use immuta::{Io, Log, Next, Options, Outcome, Payloads, Stream, Timeout};
+use immuta::{Io, Log, Next, Options, Outcome, Start, Stream};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -16,14 +16,14 @@ use std::time::{Duration, Instant};
 
 const HANG_LIMIT: Duration = Duration::from_mins(2);
 /// Longer than [`HANG_LIMIT`], so that a wait that is never woken can be told from one that ends by itself.
-const LONG: Timeout = Timeout::Ns(1_000_000_000_000);
+const LONG: Option<Duration> = Some(Duration::from_secs(1000));
 /// For waits of the test's own thread.
-const LIMIT: Timeout = Timeout::Ns(120_000_000_000);
-const TRY: Timeout = Timeout::Ns(0);
+const LIMIT: Option<Duration> = Some(Duration::from_mins(2));
+const TRY: Option<Duration> = Some(Duration::ZERO);
 const ENGINES: [Io; 2] = [Io::Mmap, Io::Syscall];
 
 fn open(directory: &Path, io: Io, read_only: bool) -> immuta::Result<Arc<Log>> {
-    let mut options = Options { io, read_only, flush_interval: Duration::ZERO, ..Options::default() };
+    let mut options = Options { io, read_only, flush_interval: None, ..Options::default() };
     options.add_namespace("a").unwrap();
     Log::open(directory, &options).map(Arc::new)
 }
@@ -37,11 +37,11 @@ fn reader(directory: &Path, io: Io) -> Arc<Log> {
 }
 
 fn append(log: &Log, record: &str) {
-    log.append(0, Payloads::Each(&[record.as_bytes()]), None).unwrap();
+    log.append_batch(0, &[record.as_bytes()]).unwrap();
 }
 
 /// The next record as text, or what came in its place.
-fn next(stream: &mut Stream, timeout: Timeout) -> Result<String, String> {
+fn next(stream: &mut Stream, timeout: Option<Duration>) -> Result<String, String> {
     match stream.next(timeout) {
         Ok(Next::Ready(record)) => Ok(String::from_utf8(record.data().to_vec()).unwrap()),
         Ok(other) => Err(format!("{other:?}")),
@@ -81,11 +81,18 @@ fn threads_that_poll_and_wait_beside_a_writer_see_every_record() {
         let directory = tempfile::tempdir().unwrap();
         drop(writer(directory.path(), io));
         let following = reader(directory.path(), io);
-        let timeouts = [TRY, Timeout::Ns(100_000), Timeout::Ns(100_000), Timeout::Ns(3_000_000), LONG, LONG];
+        let timeouts = [
+            TRY,
+            Some(Duration::from_micros(100)),
+            Some(Duration::from_micros(100)),
+            Some(Duration::from_millis(3)),
+            LONG,
+            LONG,
+        ];
         let readers = timeouts.map(|timeout| {
             let following = Arc::clone(&following);
             spawn(move || {
-                let mut stream = following.stream(0, 0).unwrap();
+                let mut stream = following.stream(0, Start::Beginning).unwrap();
                 while stream.position() < SESSIONS * APPENDS {
                     let position = stream.position();
                     if let Next::Ready(record) = stream.next(timeout).unwrap() {
@@ -114,8 +121,8 @@ fn who_waits_long_is_not_forgotten_when_others_leave() {
         let directory = tempfile::tempdir().unwrap();
         let log = writer(directory.path(), io);
         let following = reader(directory.path(), io);
-        let wait = |timeout: Timeout| {
-            let mut stream = following.stream(0, -1).unwrap();
+        let wait = |timeout: Option<Duration>| {
+            let mut stream = following.stream(0, Start::Now).unwrap();
             spawn(move || next(&mut stream, timeout))
         };
         for round in 0..ROUNDS {
@@ -123,7 +130,7 @@ fn who_waits_long_is_not_forgotten_when_others_leave() {
             // The first watches for all, the second is next in line; both leave at once and only the third stays.
             let leaving = [(1, 0), (2, round % 5 * 20)].map(|(place, later_us)| {
                 let left = due.saturating_duration_since(Instant::now()) + Duration::from_micros(later_us);
-                let leaving = wait(Timeout::Ns(u64::try_from(left.as_nanos()).unwrap()));
+                let leaving = wait(Some(left));
                 until("its wait", || following.stats(0).unwrap().waiters >= place || Instant::now() > due);
                 leaving
             });
@@ -146,7 +153,7 @@ fn a_stream_waits_across_writers() {
         drop(writer(directory.path(), io));
         let following = reader(directory.path(), io);
         for session in 0..10 {
-            let mut stream = following.stream(0, -1).unwrap();
+            let mut stream = following.stream(0, Start::Now).unwrap();
             let found = spawn(move || next(&mut stream, LONG));
             until_waiting(&following, 1);
             let before = writer(directory.path(), io);
@@ -167,7 +174,7 @@ fn a_log_without_an_index_file_is_served_and_goes_on_when_a_writer_comes() {
         let following = reader(directory.path(), io);
         assert_eq!(following.report(0).unwrap().outcome, Outcome::Adopted);
         assert!(!directory.path().join("a.idx").exists(), "a reader indexes in memory");
-        let mut stream = following.stream(0, 0).unwrap();
+        let mut stream = following.stream(0, Start::Beginning).unwrap();
         assert_eq!([next(&mut stream, TRY), next(&mut stream, TRY)], [Ok("hello".into()), Ok(String::new())]);
         let found = spawn(move || (next(&mut stream, LONG), stream));
         until_waiting(&following, 1);
@@ -195,14 +202,18 @@ fn a_log_replaced_by_another_is_told_to_readers() {
         append(&writer(directory.path(), io), "of this log");
         append(&writer(other.path(), io), "of another");
         let following = reader(directory.path(), io);
-        let mut stream = following.stream(0, 0).unwrap();
+        let mut stream = following.stream(0, Start::Beginning).unwrap();
         let found = spawn(move || (next(&mut stream, TRY), next(&mut stream, LONG), stream.position()));
         until_waiting(&following, 1);
         replace_files(other.path(), directory.path());
         let expected = (Ok("of this log".into()), Err("Replaced".into()), 1);
         assert_eq!(answer(&found, "a stream over files that were replaced"), expected, "{io:?}");
         let again = reader(directory.path(), io);
-        assert_eq!(next(&mut again.stream(0, 0).unwrap(), TRY), Ok("of another".into()), "{io:?}: opened again");
+        assert_eq!(
+            next(&mut again.stream(0, Start::Beginning).unwrap(), TRY),
+            Ok("of another".into()),
+            "{io:?}: opened again"
+        );
     }
 }
 
@@ -221,8 +232,9 @@ fn a_rollback_is_told_to_readers_beyond_it() {
     append(&log, "three");
     log.shutdown().unwrap();
     let following = reader(directory.path(), Io::Syscall);
-    let (mut beyond, mut below) = (following.stream(0, 4).unwrap(), following.stream(0, 1).unwrap());
-    let mut within = following.stream(0, 2).unwrap();
+    let (mut beyond, mut below) =
+        (following.stream(0, Start::Number(4)).unwrap(), following.stream(0, Start::Number(1)).unwrap());
+    let mut within = following.stream(0, Start::Number(2)).unwrap();
     assert_eq!(next(&mut within, TRY), Ok("two".into()));
     let found = spawn(move || (next(&mut beyond, LONG), beyond));
     until_waiting(&following, 1);
@@ -253,7 +265,7 @@ fn a_recovery_that_finds_fewer_records_than_were_shown_tells_readers_beyond_it()
     append(&log, "two");
     append(&log, "three");
     let following = reader(directory.path(), Io::Syscall);
-    let [mut beyond, mut within] = [0, 2].map(|start| following.stream(0, start).unwrap());
+    let [mut beyond, mut within] = [0, 2].map(|start| following.stream(0, Start::Number(start)).unwrap());
     for record in ["zero", "one", "two", "three"] {
         assert_eq!(next(&mut beyond, TRY), Ok(record.into()));
     }
@@ -296,7 +308,7 @@ fn whatever_stands_in_the_live_page_nothing_was_rolled_back_and_every_record_is_
         append(&log, "zero");
         append(&log, "one");
         let following = reader(directory.path(), io);
-        let [mut reading, mut beyond] = [0, 2].map(|start| following.stream(0, start).unwrap());
+        let [mut reading, mut beyond] = [0, 2].map(|start| following.stream(0, Start::Number(start)).unwrap());
         assert_eq!([next(&mut reading, TRY), next(&mut reading, TRY)], [Ok("zero".into()), Ok("one".into())]);
         // Another epoch makes the next call look; an epoch of 0 says that the writer is not ready. No reader uses the
         // words after it.
@@ -320,8 +332,8 @@ fn a_wait_ends_at_its_deadline_whatever_stands_in_the_live_page() {
     let log = writer(directory.path(), Io::Mmap);
     append(&log, "zero");
     let following = reader(directory.path(), Io::Mmap);
-    let mut stream = following.stream(0, 1).unwrap();
-    let found = spawn(move || next(&mut stream, Timeout::Ns(50_000_000)));
+    let mut stream = following.stream(0, Start::Number(1)).unwrap();
+    let found = spawn(move || next(&mut stream, Some(Duration::from_millis(50))));
     let (mut epoch, mut told) = (1, None);
     until("the end of a wait, with another epoch each time", || {
         epoch += 1;
@@ -337,7 +349,7 @@ fn threads_of_the_writers_process_wait_on_words_that_no_other_process_reaches() 
     let directory = tempfile::tempdir().unwrap();
     let log = writer(directory.path(), Io::Mmap);
     for round in 0..20 {
-        let mut stream = log.stream(0, -1).unwrap();
+        let mut stream = log.stream(0, Start::Now).unwrap();
         let found = spawn(move || next(&mut stream, LONG));
         until_waiting(&log, 1);
         scribble(directory.path(), SLEEPERS_AT, &[0]);
@@ -373,13 +385,13 @@ fn without_descriptors() {
     for (io, slice_ms, records) in [(Io::Mmap, 1_050, 2), (Io::Syscall, 30, 8)] {
         let log = writer(directory.path(), io);
         let following = reader(directory.path(), io);
-        let mut stream = following.stream(0, -1).unwrap();
+        let mut stream = following.stream(0, Start::Now).unwrap();
         append(&log, "starts the flush thread");
         assert!(next(&mut stream, LIMIT).is_ok());
         let held: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
         assert!(!held.is_empty() && Path::new("/proc/self/fd").read_dir().is_err(), "none is left");
         for number in 0..records {
-            assert_eq!(next(&mut stream, Timeout::Ns(slice_ms * 1_000_000)), Err("Timeout".into()), "{io:?}");
+            assert_eq!(next(&mut stream, Some(Duration::from_millis(slice_ms))), Err("Timeout".into()), "{io:?}");
             append(&log, &number.to_string());
             assert_eq!(next(&mut stream, LIMIT), Ok(number.to_string()), "{io:?}");
             seen += 1;

@@ -7,7 +7,7 @@
 mod records;
 
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Report, Result, import_on};
+use immuta::{ErrorKind, Log, Mode, Options, Outcome, Report, Result, import_on};
 use records::{Records, read_all};
 use std::collections::BTreeMap;
 
@@ -57,7 +57,11 @@ fn open(disk: &Simulated) -> Result<Log> {
 }
 
 fn open_in(disk: &Simulated, fast_write: bool) -> Result<Log> {
-    let mut options = Options { fast_write, journal_size_bytes: 64 << 10, ..Options::default() };
+    let mut options = Options {
+        mode: if fast_write { Mode::Fast } else { Mode::Durable },
+        journal_size_bytes: 64 << 10,
+        ..Options::default()
+    };
     options.add_namespace("a").unwrap();
     Log::open_on(disk.storage(), &options)
 }
@@ -318,7 +322,7 @@ fn a_source_that_changes_meanwhile_is_noticed() {
 fn a_namespace_that_is_there_stays_as_it_is() {
     let durable = Simulated::new();
     let log = open_in(&durable, false).unwrap();
-    log.append(0, Payloads::One(&[b"in the journal"]), None).unwrap();
+    log.append(0, b"in the journal").unwrap();
     let journal = durable.read_file("a.wal").unwrap();
     for (there, bytes) in [("a.log", b"12345678".to_vec()), ("a.idx", b"12345678".to_vec()), ("a.wal", journal)] {
         let disk = disk_with(&header16(&payloads()));

@@ -7,7 +7,7 @@
 mod refusing;
 
 use immuta::codec::{Builtin, Codec};
-use immuta::{Error, ErrorKind, Io, Log, Next, Options, Payloads, Repair, Result, Timeout, import, repair, verify};
+use immuta::{Error, ErrorKind, Io, Log, Mode, Next, Options, Repair, Result, Start, import, repair, verify};
 use refusing::{refusing, refusing_all};
 use std::fs;
 use std::path::Path;
@@ -35,8 +35,8 @@ impl Setup {
     fn options(self) -> Options {
         let mut options = Options {
             io: self.io,
-            fast_write: !self.durable,
-            flush_interval: Duration::ZERO,
+            mode: if self.durable { Mode::Durable } else { Mode::Fast },
+            flush_interval: None,
             journal_size_bytes: 1 << 20,
             ..Options::default()
         };
@@ -55,15 +55,15 @@ impl Setup {
 
 fn append(log: &Log, from: usize, count: usize) -> Result<()> {
     for number in from..from + count {
-        log.append(0, Payloads::One(&[payload(number)]), None)?;
+        log.append(0, payload(number))?;
     }
     Ok(())
 }
 
 /// How many records there are, each of them compared with what was appended.
 fn read(log: &Log) -> Result<usize> {
-    let (mut stream, mut count) = (log.stream(0, 0)?, 0);
-    while let Next::Ready(record) = stream.next(Timeout::Ns(0))? {
+    let (mut stream, mut count) = (log.stream(0, Start::Beginning)?, 0);
+    while let Next::Ready(record) = stream.next(Some(Duration::ZERO))? {
         assert!(record.data() == payload(count), "record {count}");
         count += 1;
     }
@@ -142,7 +142,7 @@ fn append_some(setup: Setup, directory: &Path) -> Result<()> {
 fn append_a_batch(setup: Setup, directory: &Path) -> Result<()> {
     let log = setup.open(directory)?;
     let count = usize::try_from(log.stats(0)?.count).unwrap();
-    log.append(0, Payloads::Each(&[payload(count), payload(count + 1), payload(count + 2), payload(count + 3)]), None)?;
+    log.append_batch(0, &[payload(count), payload(count + 1), payload(count + 2), payload(count + 3)])?;
     log.shutdown()
 }
 
@@ -151,7 +151,7 @@ fn commit(setup: Setup, directory: &Path) -> Result<()> {
     let count = usize::try_from(log.stats(0)?.count).unwrap();
     let mut transaction = log.transaction(0)?;
     for number in count..count + 4 {
-        transaction.append(&[payload(number)])?;
+        transaction.append(payload(number))?;
     }
     transaction.commit()?;
     log.shutdown()
@@ -178,7 +178,7 @@ fn verify_and_repair(setup: Setup, directory: &Path) -> Result<()> {
 /// The import may be done already.
 fn import_it(setup: Setup, directory: &Path) -> Result<()> {
     let imported = directory.join("imported");
-    match import(&directory.join("a.log"), &imported, "a", &setup.options(), &mut |_, _| true) {
+    match import(directory.join("a.log"), &imported, "a", &setup.options(), &mut |_, _| true) {
         Err(error) if error.kind != ErrorKind::Exists => return Err(error),
         _ => {}
     }
@@ -239,8 +239,8 @@ fn the_state_of_deflate_may_be_refused() {
     assert!(refusals >= 2, "the state and the output: {refusals}");
     assert!(log.stats(0).unwrap().count >= 2, "and the one that was not refused is there");
     let refusals = refuse_each_in(|| {
-        let mut stream = log.stream(0, 0)?;
-        let Next::Ready(record) = stream.next(Timeout::Ns(0))? else { panic!("there is a record") };
+        let mut stream = log.stream(0, Start::Beginning)?;
+        let Next::Ready(record) = stream.next(Some(Duration::ZERO))? else { panic!("there is a record") };
         assert!(record.data() == payload(0));
         Ok(())
     });

@@ -12,10 +12,34 @@ mod random;
 
 use immuta::storage::simulated::Simulated;
 use immuta::storage::{Arc, Storage, open_directory};
-use immuta::{ErrorKind, Io, Log, Next, Options, Outcome, Payloads, Stream, Timeout};
+use immuta::{ErrorKind, Io, Log, Mode, Next, Options, Outcome, Start, Stream};
 use random::Random;
+use std::error::Error;
+use std::io::{self, Read};
+use std::time::Duration;
 
-const TRY: Timeout = Timeout::Ns(0);
+/// Delivers what is left in pieces of at most so many bytes.
+struct Pieces<'a> {
+    left: &'a [u8],
+    piece: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let size = buffer.len().min(self.piece);
+        self.left.read(&mut buffer[..size])
+    }
+}
+
+struct Failing;
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+const TRY: Option<Duration> = Some(Duration::ZERO);
 
 /// Mostly small, sometimes empty, now and then larger than a page or a populate step.
 fn payload(random: &mut Random) -> Vec<u8> {
@@ -63,7 +87,7 @@ impl Model {
 
     /// Opens in either mode, whatever the last mode was.
     fn open(&mut self, outcome: Outcome) {
-        self.options.fast_write = self.random.one_in(2);
+        self.options.mode = if self.random.one_in(2) { Mode::Fast } else { Mode::Durable };
         let log = Log::open_on((self.storage)(), &self.options).unwrap();
         let report = log.report(0).unwrap();
         assert_eq!((report.outcome, report.finding), (outcome, None), "{report:?}");
@@ -98,7 +122,7 @@ impl Model {
         let parts = [&payload[..cut], &payload[cut..]];
         let whole = [payload.as_slice()];
         let parts: &[&[u8]] = if cut % 2 == 0 { &whole } else { &parts };
-        let appended = self.log().append(0, Payloads::One(parts), None).unwrap();
+        let appended = self.log().append_parts(0, parts).unwrap();
         assert_eq!((appended.number, appended.offset), (self.expected.len() as u64, self.end_offset()));
         assert_eq!((appended.stored_size, appended.count), (payload.len() as u64, 1));
         self.expected.push(payload);
@@ -111,7 +135,7 @@ impl Model {
     fn append_batch(&mut self) {
         let batch = self.batch();
         let slices: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
-        let appended = self.log().append(0, Payloads::Each(&slices), None).unwrap();
+        let appended = self.log().append_batch(0, &slices).unwrap();
         assert_eq!((appended.number, appended.offset), (self.expected.len() as u64, self.end_offset()));
         assert_eq!(appended.count, batch.len() as u64);
         self.expected.extend(batch);
@@ -120,7 +144,7 @@ impl Model {
     fn append_at(&mut self) {
         let number = self.expected.len() as u64;
         let other = number.wrapping_add(self.random.below(3)).wrapping_sub(1);
-        let refused = self.log().append(0, Payloads::Each(&[b"expected elsewhere"]), Some(other));
+        let refused = self.log().append_batch_at(0, other, &[b"expected elsewhere"]);
         if other == number {
             assert_eq!(refused.unwrap().number, number);
             self.expected.push(b"expected elsewhere".to_vec());
@@ -132,15 +156,8 @@ impl Model {
 
     fn append_from(&mut self) {
         let payload = payload(&mut self.random);
-        let mut left = payload.as_slice();
         let piece = usize::try_from(self.random.below(5000)).unwrap() + 1;
-        let mut read = |buffer: &mut [u8]| {
-            let size = left.len().min(buffer.len()).min(piece);
-            buffer[..size].copy_from_slice(&left[..size]);
-            left = &left[size..];
-            Ok(size)
-        };
-        self.log().append_from(0, &mut read).unwrap();
+        self.log().append_from(0, &mut Pieces { left: &payload, piece }).unwrap();
         self.expected.push(payload);
     }
 
@@ -150,9 +167,9 @@ impl Model {
         }
         let count = self.expected.len() as u64;
         let (start, position) = match self.random.below(3) {
-            0 => (0, 0),
-            1 => (-1, count),
-            _ => (i64::try_from(count / 2).unwrap(), count / 2),
+            0 => (Start::Beginning, 0),
+            1 => (Start::Now, count),
+            _ => (Start::Number(count / 2), count / 2),
         };
         let stream = self.log().stream(0, start).unwrap();
         assert_eq!(stream.position(), position);
@@ -215,11 +232,12 @@ impl Model {
         let too_large = vec![0; usize::try_from(self.options.max_record_size_bytes).unwrap() + 1];
         let kind = |result: immuta::Result<immuta::Appended>| result.unwrap_err().kind;
         if self.random.one_in(30) {
-            assert_eq!(kind(self.log().append(0, Payloads::Each(&[b"good", &too_large]), None)), ErrorKind::TooLarge);
+            assert_eq!(kind(self.log().append_batch(0, &[b"good", &too_large])), ErrorKind::TooLarge);
         }
-        assert_eq!(kind(self.log().append(7, Payloads::One(&[]), None)), ErrorKind::Namespace);
-        let error = self.log().append_from(0, &mut |_| Err(-77)).unwrap_err();
-        assert_eq!((error.kind, error.os_error), (ErrorKind::Callback, -77));
+        assert_eq!(kind(self.log().append_parts(7, &[])), ErrorKind::Namespace);
+        let error = self.log().append_from(0, &mut Failing).unwrap_err();
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);
+        assert_eq!((error.kind, source), (ErrorKind::Callback, Some(io::ErrorKind::BrokenPipe)));
         if self.simulated.is_none() {
             let second = Log::open_on((self.storage)(), &self.options).unwrap_err();
             assert_eq!(second.kind, ErrorKind::Locked);
@@ -252,7 +270,7 @@ impl Model {
 
     /// Reads everything from a fresh stream, and from the bytes of the file.
     fn check_all(&mut self) {
-        let mut stream = self.log().stream(0, 0).unwrap();
+        let mut stream = self.log().stream(0, Start::Beginning).unwrap();
         for (number, expected) in self.expected.iter().enumerate() {
             let Next::Ready(record) = stream.next(TRY).unwrap() else { panic!("record {number} is missing") };
             assert_eq!(record.data(), expected.as_slice(), "record {number}");

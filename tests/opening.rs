@@ -11,7 +11,7 @@ use image::{
     records_and_index,
 };
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Options, Outcome, Repair, Report, Timeout, repair, verify};
+use immuta::{ErrorKind, Log, Options, Outcome, Repair, Report, Start, repair, verify};
 use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc;
@@ -148,8 +148,8 @@ fn a_million_empty_records_are_walked_in_one_step() {
     in_time("adopting a million empty records", move || {
         let log = open(&path).unwrap();
         assert_eq!(log.report(0).unwrap().adopted, EMPTY + 1);
-        let mut last = log.stream(0, EMPTY.cast_signed()).unwrap();
-        let immuta::Next::Ready(record) = last.next(immuta::Timeout::Ns(0)).unwrap() else { panic!("no last record") };
+        let mut last = log.stream(0, Start::Number(EMPTY)).unwrap();
+        let immuta::Next::Ready(record) = last.next(Some(Duration::ZERO)).unwrap() else { panic!("no last record") };
         assert_eq!((record.data(), record.info().number), (b"x".as_slice(), EMPTY));
     });
 }
@@ -304,8 +304,8 @@ fn a_size_word_that_disagrees_with_the_index_is_told_even_where_nothing_is_verif
         let directory = lay(&[("a.log", &image["a.log"]), ("a.idx", &image["a.idx"])]);
         for engine in engines() {
             let log = Log::open(directory.path(), &Options { verify_reads: false, ..engine }).unwrap();
-            let mut stream = log.stream(0, 1).unwrap();
-            let error = stream.next(Timeout::Ns(0)).map(drop).unwrap_err();
+            let mut stream = log.stream(0, Start::Number(1)).unwrap();
+            let error = stream.next(Some(Duration::ZERO)).map(drop).unwrap_err();
             assert_eq!((error.kind, error.number, error.offset), (ErrorKind::Corrupt, 1, 17), "size {size}: {error}");
         }
     }

@@ -12,6 +12,7 @@ use immuta::storage::OpenMode;
 use immuta::storage::simulated::Simulated;
 use immuta::{ErrorKind, Outcome, Repair, Report};
 use scene::{Found, Image, RECORDS, Scene, all, append, image_of, offset_of, open, payload, read_all, repair, scenes};
+use std::time::Duration;
 
 fn apply(scene: &Scene) -> Repair {
     Repair { apply: true, ..scene.how }
@@ -68,8 +69,12 @@ fn a_repair_leaves_everything_that_verifies_and_a_dry_run_changes_nothing() {
         assert!(image_of(&scene.disk) == before && scene.disk.read_file("a.live") == live, "{name}: a dry run");
         let report = repair(&scene.disk, apply(&scene)).unwrap();
         assert_eq!((forecast.outcome, report.outcome), (Outcome::Damaged, Outcome::Repaired), "{name}");
-        let without_times =
-            |report: &Report| Report { outcome: Outcome::Damaged, seconds: 0.0, salvage: None, ..report.clone() };
+        let without_times = |report: &Report| Report {
+            outcome: Outcome::Damaged,
+            duration: Duration::ZERO,
+            salvage: None,
+            ..report.clone()
+        };
         let (done, foreseen) = (format!("{:?}", without_times(&report)), format!("{:?}", without_times(&forecast)));
         assert_eq!(done, foreseen, "{name}: it does what it said");
         assert_eq!(report.finding, Some(scene.finding), "{name}");

@@ -24,6 +24,8 @@ pub mod real;
 mod storage;
 mod util;
 
+use error::{Error, ErrorKind, Result};
+
 /// One model: a few threads, run in every order with at most so many preemptions.
 pub struct Model {
     pub name: &'static str,

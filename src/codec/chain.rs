@@ -61,21 +61,16 @@ impl Chain {
             return Ok(self.clone());
         }
         if !self.codecs().is_empty() {
-            let message = format_args!(
-                "the log was written with the codecs {}, opened with {}; name the same ones in the same order",
-                Ids(recorded),
-                Ids(&self.ids())
-            );
-            return Err(Error::new(ErrorKind::Codec, message).of(path));
+            let refusal = Error::new(ErrorKind::Codec, "the log was written with other codecs than it is opened with")
+                .comparing(Ids(recorded), Ids(&self.ids()));
+            return Err(refusal.advising("name the same codecs in the same order").of(path));
         }
         let builtin = |id: &u32| {
             let Some(kind) = Builtin::from_id(*id) else {
-                let message = format_args!(
-                    "the log was written with the codecs {}, opened with none; name them, those from {:#x} on do not come with the library",
-                    Ids(recorded),
-                    super::CUSTOM_ID_MIN
-                );
-                return Err(Error::new(ErrorKind::Codec, message).of(path));
+                let refusal = Error::new(ErrorKind::Codec, "the log was written with codecs that must be named")
+                    .comparing(Ids(recorded), "none");
+                let advice = format_args!("codecs from {:#x} on do not come with the library", super::CUSTOM_ID_MIN);
+                return Err(refusal.advising("name them").advising(advice).of(path));
             };
             Codec::builtin(kind, 0).map_err(|error| error.of(path))
         };

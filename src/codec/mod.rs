@@ -64,6 +64,7 @@ impl Builtin {
         [Builtin::Deflate, Builtin::Zstd, Builtin::Lz4, Builtin::Snappy].into_iter().find(|kind| *kind as u32 == id)
     }
 
+    /// Its name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Builtin::Deflate => "deflate",
@@ -139,10 +140,12 @@ impl Codec {
         Ok(Codec(Arc::new(Body { id, name: memory::text(name)?, transform })?))
     }
 
+    /// What the index file records of it.
     pub fn id(&self) -> u32 {
         self.0.id
     }
 
+    /// Its name in messages.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -177,7 +180,7 @@ fn level_in(level: i32, bounds: RangeInclusive<i32>, default: i32) -> Result<i32
         return Err(if bounds.start() == bounds.end() {
             Error::new(ErrorKind::Argument, format_args!("it has no levels; pass 0, not {level}"))
         } else {
-            Error::new(ErrorKind::Argument, format_args!("level {level} is not in {bounds:?}; 0 is the default"))
+            Error::out_of_range("the level", &bounds, level).advising("0 is the default")
         });
     }
     Ok(level)

@@ -1,6 +1,6 @@
 //! Where a codec puts what it makes: a buffer that never grows past its limit, however the codec behaves.
 
-use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::error::{Error, Result, no_memory};
 use crate::format::in_memory;
 use crate::util::memory;
 use std::io;
@@ -93,13 +93,7 @@ impl Sink {
 
     fn error(&self, refusal: Refusal) -> Error {
         match refusal {
-            Refusal::TooLarge => {
-                let limit = self.limit_bytes;
-                Error::new(
-                    ErrorKind::TooLarge,
-                    format_args!("the result is larger than {limit} bytes (max_record_size)"),
-                )
-            }
+            Refusal::TooLarge => Error::too_large("the result", self.limit_bytes, "more"),
             Refusal::NoMemory { bytes } => no_memory("a payload", bytes),
         }
     }
@@ -124,6 +118,7 @@ pub(super) fn buffer(capacity: u64) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn the_limit_is_kept_and_a_refusal_outlasts_what_the_codec_says() {

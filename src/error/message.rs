@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write};
 use std::io;
 
 /// Between a path and what is said of it.
-pub(super) const AFTER_PATH: &str = ": ";
+const AFTER_PATH: &str = ": ";
 /// In place of what was left out.
 pub(super) const ELLIPSIS: &str = "\u{2026}";
 /// The longest cause with its advice: it fits into the message of the C interface. Names in it are [`Brief`], other
@@ -28,18 +28,26 @@ impl Display for Brief<'_> {
 }
 
 /// A message in the making. Memory for it may be refused; control characters in it are escaped.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Line {
     pub(super) text: String,
     /// How much of the text is the path that it begins with.
-    pub(super) path_bytes: u32,
+    pub(super) path_bytes: usize,
+}
+
+impl Line {
+    /// What is said after the path.
+    pub(super) fn cause(&self) -> &str {
+        let rest = &self.text[self.path_bytes..];
+        rest.strip_prefix(AFTER_PATH).unwrap_or(rest)
+    }
 }
 
 /// The message about `path`, which may be empty, with `cause`.
 pub(super) fn line(path: impl Display, cause: fmt::Arguments<'_>) -> Result<Line, fmt::Error> {
     let mut line = Line::default();
     write!(line, "{path}")?;
-    line.path_bytes = u32::try_from(line.text.len()).map_err(|_| fmt::Error)?;
+    line.path_bytes = line.text.len();
     if line.path_bytes > 0 {
         line.write_str(AFTER_PATH)?;
     }

@@ -7,11 +7,10 @@ use super::log::immuta_log;
 use super::ptr::argument;
 use super::slice::immuta_slice;
 use super::status::{IMMUTA_OK, immuta_status};
-use crate::error::Result;
-use crate::log::Log;
 use crate::util::sync::Arc;
-use crate::writer::payloads::{Appended, Payloads};
+use crate::{Appended, Error, ErrorKind, Log, Result};
 use std::ffi::c_void;
+use std::io::{self, Read};
 
 /// What was appended. After an append of no records: where the next one goes, sizes and count 0.
 ///
@@ -88,7 +87,7 @@ pub unsafe extern "C" fn immuta_append(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    run(&call, log, appended_out, |log| log.append(ns, Payloads::One(&[call.bytes("data", data, size)?]), None))
+    run(&call, log, appended_out, |log| log.append(ns, call.bytes("data", data, size)?))
 }
 
 /// Appends one record whose payload is in parts, which are joined.
@@ -114,10 +113,7 @@ pub unsafe extern "C" fn immuta_appendv(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    run(&call, log, appended_out, |log| {
-        let payloads = call.slices("parts", parts, part_count)?;
-        log.append(ns, Payloads::One(&payloads), None)
-    })
+    run(&call, log, appended_out, |log| log.append_parts(ns, &call.slices("parts", parts, part_count)?))
 }
 
 /// Appends one record whose payload a callback gives piece by piece. The payload is collected in memory first, so other
@@ -150,18 +146,15 @@ pub unsafe extern "C" fn immuta_append_from(
     run(&call, log, appended_out, |log| {
         let log = Arc::clone(log); // the callback may close it
         let read = read.ok_or_else(|| argument("read is NULL"))?;
-        let mut forked = None;
-        let appended = log.append_from(ns, &mut |buffer| {
-            // SAFETY: a function of the caller's, called as its documentation says, with a buffer it may write.
-            match call_back(|| unsafe { read(user, buffer.as_mut_ptr().cast(), buffer.len()) }) {
-                Ok(given) => usize::try_from(given).map_err(|_| given),
-                Err(error) => {
-                    forked = Some(error);
-                    Err(-1)
-                }
-            }
-        });
-        forked.map_or(appended, Err)
+        let mut reader = Callback {
+            refusal: None,
+            read: |buffer: &mut [u8]| {
+                // SAFETY: a function of the caller's, called as its documentation says, with a buffer it may write.
+                call_back(|| unsafe { read(user, buffer.as_mut_ptr().cast(), buffer.len()) })
+            },
+        };
+        let appended = log.append_from(ns, &mut reader);
+        reader.refusal.map_or(appended, |refusal| Err(refusal.in_namespace(ns)))
     })
 }
 
@@ -188,10 +181,7 @@ pub unsafe extern "C" fn immuta_append_batch(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    run(&call, log, appended_out, |log| {
-        let payloads = call.slices("records", records, count)?;
-        log.append(ns, Payloads::Each(&payloads), None)
-    })
+    run(&call, log, appended_out, |log| log.append_batch(ns, &call.slices("records", records, count)?))
 }
 
 /// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. For
@@ -220,10 +210,7 @@ pub unsafe extern "C" fn immuta_append_packed(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    run(&call, log, appended_out, |log| {
-        let payloads = call.packed(data, sizes, count)?;
-        log.append(ns, Payloads::Each(&payloads), None)
-    })
+    run(&call, log, appended_out, |log| log.append_batch(ns, &call.packed(data, sizes, count)?))
 }
 
 /// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. So a
@@ -253,13 +240,34 @@ pub unsafe extern "C" fn immuta_append_at(
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(error) };
-    run(&call, log, appended_out, |log| {
-        let payloads = call.slices("records", records, count)?;
-        log.append(ns, Payloads::Each(&payloads), Some(number))
-    })
+    run(&call, log, appended_out, |log| log.append_batch_at(ns, number, &call.slices("records", records, count)?))
 }
 
 /// The common part of all appends: the log, and the result, which the caller may not want.
+/// A callback of the caller's as a reader, and why it failed.
+struct Callback<F> {
+    read: F,
+    refusal: Option<Error>,
+}
+
+impl<F: FnMut(&mut [u8]) -> Result<i64>> Read for Callback<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let given = (self.read)(buffer).and_then(|given| usize::try_from(given).map_err(|_| gave_up(given)));
+        given.map_err(|refusal| {
+            self.refusal = Some(refusal);
+            io::ErrorKind::Other.into()
+        })
+    }
+}
+
+/// The error for a callback that returned `value`, which is negative.
+fn gave_up(value: i64) -> Error {
+    let cause = format_args!("the read callback gave up with {value}");
+    let mut refusal = Error::new(ErrorKind::Callback, cause).advising("nothing was appended");
+    refusal.os_error = i32::try_from(value).unwrap_or(i32::MIN);
+    refusal
+}
+
 fn run(
     call: &Call,
     log: *mut immuta_log,

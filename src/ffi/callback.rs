@@ -4,9 +4,9 @@
 //! have to pass the library. If the function does not return normally but throws, for example, an exception of another
 //! language, the process ends here. No frame of the library that would have to be mended is gone by then.
 
-use crate::error::{Error, ErrorKind, Result};
 use crate::storage::fork;
 use crate::util::cancel;
+use crate::{Error, ErrorKind, Result};
 
 /// Ends the process when something unwinds through it.
 struct Unwound;

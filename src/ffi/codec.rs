@@ -8,8 +8,8 @@ use super::ptr::{argument, first_byte};
 use super::sink::{immuta_sink, lend};
 use super::status::{IMMUTA_OK, immuta_status};
 use crate::codec::{Builtin, Codec, Sink, Transform};
-use crate::error::{Error, ErrorKind, Result};
 use crate::util::memory;
+use crate::{Error, ErrorKind, Result};
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 

@@ -1,7 +1,7 @@
 //! The error struct of the C interface.
 
 use super::status;
-use crate::error::Error;
+use crate::Error;
 use std::ffi::c_char;
 
 /// What failed, for the program and for a person. Belongs to the caller; written on failure only.

@@ -4,8 +4,9 @@ use super::error::fixed_text;
 use super::error::immuta_error;
 use super::guard::Call;
 use super::log::immuta_log;
+use super::options::{IMMUTA_IO_MMAP, IMMUTA_IO_SYSCALL};
 use super::status::{self, IMMUTA_OK, immuta_status};
-use crate::report::{Outcome, Report, Stats};
+use crate::{Engine, Mode, Outcome, Report, Stats};
 use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -37,10 +38,8 @@ const _: () = {
 };
 
 /// Of immuta_stats.mode: an append that returned survives a power failure.
-#[expect(dead_code, reason = "for C; the core's figures carry the number")]
 pub const IMMUTA_MODE_DURABLE: i32 = 0;
 /// Of immuta_stats.mode: an append survives a power failure after the next flush.
-#[expect(dead_code, reason = "for C; the core's figures carry the number")]
 pub const IMMUTA_MODE_FAST: i32 = 1;
 
 /// The figures of one namespace. Counts of events begin when the namespace is opened.
@@ -278,10 +277,18 @@ impl From<Stats> for immuta_stats {
             syncs: stats.syncs,
             records_read: stats.records_read,
             checksum_failures: stats.checksum_failures,
-            mode: stats.mode,
-            engine: stats.engine,
-            poisoned: stats.poisoned,
-            read_only: stats.read_only,
+            mode: match stats.mode {
+                Mode::Durable => IMMUTA_MODE_DURABLE,
+                Mode::Fast => IMMUTA_MODE_FAST,
+            }
+            .unsigned_abs(),
+            engine: match stats.engine {
+                Engine::Mapping => IMMUTA_IO_MMAP,
+                Engine::SystemCalls => IMMUTA_IO_SYSCALL,
+            }
+            .unsigned_abs(),
+            poisoned: stats.is_poisoned.into(),
+            read_only: stats.is_read_only.into(),
         }
     }
 }
@@ -299,7 +306,7 @@ impl From<&Report> for immuta_report {
             bad_records: report.bad_records,
             first_bad_number: report.first_bad_number,
             first_bad_offset: report.first_bad_offset,
-            seconds: report.seconds,
+            seconds: report.duration.as_secs_f64(),
             salvage: fixed_text(&[fitting(report.salvage.as_deref())]),
             live_finding: report.live.map_or(IMMUTA_OK, status::of),
             reserved: 0,

@@ -5,8 +5,8 @@
 
 use super::error::immuta_error;
 use super::status::{self, immuta_status};
-use crate::error::{Error, ErrorKind, Result};
 use crate::util::cancel;
+use crate::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -5,9 +5,9 @@
 
 use super::guard::Call;
 use super::status::{self, immuta_status};
-use crate::error::{Error, ErrorKind, Result};
 use crate::storage::fork;
 use crate::util::memory;
+use crate::{Error, ErrorKind, Result};
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;

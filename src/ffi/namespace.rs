@@ -7,9 +7,8 @@ use super::log::{directory_of, immuta_log};
 use super::options::{self, immuta_options};
 use super::ptr::argument;
 use super::status::{self, IMMUTA_OK, immuta_status};
-use crate::error::{Error, ErrorKind};
-use crate::log::catalogue::{FoundNamespace, scan};
 use crate::util::memory;
+use crate::{Error, ErrorKind, FoundNamespace, scan};
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 

@@ -6,9 +6,9 @@ use super::guard::{Call, contain};
 use super::handle::{Opaque, Taken, give};
 use super::ptr::argument;
 use super::status::{IMMUTA_OK, immuta_status};
-use crate::error::{Error, ErrorKind, Result};
-use crate::options::{JOURNAL_BYTES, OFFSET_LIMIT_BYTES, Options, READER_COUNT_MAX};
-use crate::storage::Io;
+use crate::limits::{JOURNAL_BYTES, READER_COUNT, RECORD_BYTES};
+use crate::options::within;
+use crate::{Error, ErrorKind, Io, Mode, Options, Result};
 use atomic_refcell::AtomicRefCell;
 use std::ffi::c_char;
 use std::ptr::null_mut;
@@ -112,9 +112,7 @@ pub unsafe extern "C" fn immuta_options_set_reader_count(options: *mut immuta_op
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
-        if !(1..=READER_COUNT_MAX).contains(&count) {
-            return Err(argument(format_args!("reader count {count} is not in 1..={READER_COUNT_MAX}")));
-        }
+        within("the reader count", &READER_COUNT, count)?;
         options.reader_count = count;
         Ok(())
     })
@@ -141,7 +139,7 @@ pub unsafe extern "C" fn immuta_options_set_fast_write(options: *mut immuta_opti
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
-        options.fast_write = switch(on)?;
+        options.mode = if switch(on)? { Mode::Fast } else { Mode::Durable };
         Ok(())
     })
 }
@@ -165,9 +163,8 @@ pub unsafe extern "C" fn immuta_options_set_flush_interval(
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
-        let negative =
-            |_| argument(format_args!("a flush interval of {interval_ns} ns is negative; 0 is none by time"));
-        options.flush_interval = Duration::from_nanos(u64::try_from(interval_ns).map_err(negative)?);
+        within("the flush interval in nanoseconds", &(0..=i64::MAX), interval_ns)?;
+        options.flush_interval = (interval_ns > 0).then(|| Duration::from_nanos(interval_ns.unsigned_abs()));
         Ok(())
     })
 }
@@ -186,7 +183,7 @@ pub unsafe extern "C" fn immuta_options_set_flush_bytes(options: *mut immuta_opt
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
-        options.flush_bytes = bytes;
+        options.flush_bytes = (bytes > 0).then_some(bytes);
         Ok(())
     })
 }
@@ -207,9 +204,7 @@ pub unsafe extern "C" fn immuta_options_set_max_record_size(options: *mut immuta
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
-        if !(1..OFFSET_LIMIT_BYTES).contains(&bytes) {
-            return Err(argument(format_args!("largest record {bytes} is not in 1..2^47 bytes")));
-        }
+        within("the largest record in bytes", &RECORD_BYTES, bytes)?;
         options.max_record_size_bytes = bytes;
         Ok(())
     })
@@ -234,10 +229,7 @@ pub unsafe extern "C" fn immuta_options_set_journal_size(options: *mut immuta_op
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
-        if !JOURNAL_BYTES.contains(&bytes) {
-            let (least, most) = (JOURNAL_BYTES.start(), JOURNAL_BYTES.end());
-            return Err(argument(format_args!("a journal of {bytes} bytes is not in {least}..={most}")));
-        }
+        within("the journal in bytes", &JOURNAL_BYTES, bytes)?;
         options.journal_size_bytes = bytes;
         Ok(())
     })

@@ -4,7 +4,7 @@ use super::error::immuta_error;
 use super::guard::Call;
 use super::status::{IMMUTA_OK, IMMUTA_READY, immuta_status};
 use super::stream::immuta_stream;
-use crate::log::stream::Poll;
+use crate::Poll;
 use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 

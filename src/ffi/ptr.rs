@@ -5,7 +5,8 @@
 
 use super::guard::Call;
 use super::slice::immuta_slice;
-use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::error::no_memory;
+use crate::{Error, ErrorKind, Result};
 use std::ffi::{CStr, c_char, c_void};
 use std::fmt::Display;
 use std::marker::PhantomData;

@@ -4,8 +4,8 @@ use super::guard::Call;
 use super::ptr::{Out, first_byte};
 use super::status::{IMMUTA_OK, immuta_status};
 use super::token::{Loans, ReturnedLoan};
-use crate::error::{Error, ErrorKind, Result, no_memory};
-use crate::namespace::record::{self, Batch, Record, RecordInfo};
+use crate::error::no_memory;
+use crate::{Batch, Error, ErrorKind, Record, RecordFlags, RecordInfo, Result};
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
@@ -17,9 +17,9 @@ pub const IMMUTA_RECORD_ADOPTED: u64 = 2;
 pub const IMMUTA_RECORD_UNVERIFIED: u64 = 4;
 
 const _: () = {
-    assert!(IMMUTA_RECORD_BATCH_END == record::FLAG_BATCH_END);
-    assert!(IMMUTA_RECORD_ADOPTED == record::FLAG_ADOPTED);
-    assert!(IMMUTA_RECORD_UNVERIFIED == record::FLAG_UNVERIFIED);
+    assert!(IMMUTA_RECORD_BATCH_END == RecordFlags::BATCH_END.bits());
+    assert!(IMMUTA_RECORD_ADOPTED == RecordFlags::ADOPTED.bits());
+    assert!(IMMUTA_RECORD_UNVERIFIED == RecordFlags::UNVERIFIED.bits());
 };
 
 /// A record on loan, from immuta_stream_next until immuta_record_done. It uses one reader descriptor meanwhile, and
@@ -157,5 +157,6 @@ pub fn lend_batch(batch: Batch, slot: &mut usize, out: Out<'_, immuta_batch>) ->
 /// A record as C sees it, without a token.
 fn seen(data: &[u8], info: RecordInfo) -> immuta_record {
     let RecordInfo { stored_size, number, offset, time_ns, flags } = info;
-    immuta_record { data: first_byte(data), size: data.len(), stored_size, number, offset, time_ns, flags, token: 0 }
+    let (data, size, flags) = (first_byte(data), data.len(), flags.bits());
+    immuta_record { data, size, stored_size, number, offset, time_ns, flags, token: 0 }
 }

@@ -2,7 +2,7 @@
 //!
 //! The numbers are written out here for the header; the compiler checks that they are the core's.
 
-use crate::error::ErrorKind;
+use crate::ErrorKind;
 use std::ffi::CStr;
 
 /// The answer of a call: 0 is success, a positive value means that nothing failed but there is no result, a negative

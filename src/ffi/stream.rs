@@ -8,11 +8,10 @@ use super::ptr::argument;
 use super::record::{immuta_batch, immuta_record, lend, lend_batch};
 use super::status::{IMMUTA_INTERRUPTED, IMMUTA_OK, IMMUTA_TIMEOUT, immuta_status};
 use super::token::first_preferred;
-use crate::error::{Error, ErrorKind, Result};
-use crate::log::stream::{Interrupter, Next, Stream};
-use crate::options::Timeout;
+use crate::{Error, ErrorKind, Interrupter, Next, Result, Start, Stream};
 use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 use std::ptr::null_mut;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A position in a namespace. A stream takes memory only: there can be any number of streams, waiting or not.
 ///
@@ -67,7 +66,7 @@ pub unsafe extern "C" fn immuta_stream_open(
     let call = unsafe { Call::new(error) };
     call.run(|| {
         let (log, stream_out) = (call.handle(log)?, call.out("stream_out", stream_out)?);
-        stream_out.set(give_stream(log.stream(ns, start)?)?);
+        stream_out.set(give_stream(log.stream(ns, u64::try_from(start).map_or(Start::Now, Start::Number))?)?);
         Ok(IMMUTA_OK)
     })
 }
@@ -101,7 +100,7 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
     let call = unsafe { Call::new(error) };
     call.run(|| {
         let (log, stream_out) = (call.handle(log)?, call.out("stream_out", stream_out)?);
-        stream_out.set(give_stream(log.stream_at_time(ns, time_ns)?)?);
+        stream_out.set(give_stream(log.stream(ns, Start::Time(time(time_ns)?))?)?);
         Ok(IMMUTA_OK)
     })
 }
@@ -154,7 +153,7 @@ pub unsafe extern "C" fn immuta_stream_next(
         let (stream, record_out) = (call.handle(stream)?, call.out("record_out", record_out)?);
         let mut position = stream.enter()?;
         let Position { stream, slot } = &mut *position;
-        let record = match stream.next(Timeout::from(timeout_ns))? {
+        let record = match stream.next(timeout(timeout_ns))? {
             Next::Ready(record) => record,
             Next::Timeout => return Ok(IMMUTA_TIMEOUT),
             Next::Interrupted => return Ok(IMMUTA_INTERRUPTED),
@@ -204,7 +203,7 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
         }
         let mut position = stream.enter()?;
         let Position { stream, slot } = &mut *position;
-        let batch = match stream.next_batch(max_records, max_bytes, Timeout::from(timeout_ns))? {
+        let batch = match stream.next_batch(max_records, max_bytes, timeout(timeout_ns))? {
             Next::Ready(batch) => batch,
             Next::Timeout => return Ok(IMMUTA_TIMEOUT),
             Next::Interrupted => return Ok(IMMUTA_INTERRUPTED),
@@ -313,6 +312,19 @@ impl StreamBody {
         };
         self.position.try_borrow_mut().map_err(busy)
     }
+}
+
+/// C's way to say a timeout: a negative one waits without limit.
+#[inline]
+fn timeout(timeout_ns: i64) -> Option<Duration> {
+    u64::try_from(timeout_ns).ok().map(Duration::from_nanos)
+}
+
+/// C's way to say a point in time: nanoseconds since 1970 UTC.
+fn time(time_ns: i64) -> Result<SystemTime> {
+    let since = Duration::from_nanos(time_ns.unsigned_abs());
+    let time = if time_ns < 0 { UNIX_EPOCH.checked_sub(since) } else { UNIX_EPOCH.checked_add(since) };
+    time.ok_or_else(|| argument(format_args!("{time_ns} ns is no time of this system")))
 }
 
 fn give_stream(stream: Stream) -> Result<*mut immuta_stream> {

@@ -13,10 +13,11 @@
 //! version. A slot that another thread had claimed at the moment of a fork stays so in the child and is passed over
 //! there; tokens of the parent reach no slot in the child.
 
-use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::error::no_memory;
 use crate::storage::fork;
 use crate::util::sync::UnsafeCell;
 use crate::util::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use crate::{Error, ErrorKind, Result};
 use std::cmp;
 use std::ptr;
 

@@ -7,10 +7,8 @@ use super::handle::{Opaque, Taken, give};
 use super::log::immuta_log;
 use super::slice::immuta_slice;
 use super::status::{IMMUTA_OK, immuta_status};
-use crate::error::{Error, ErrorKind, Result};
-use crate::log::Log;
-use crate::log::transaction::Transaction;
 use crate::util::sync::Arc;
+use crate::{Error, ErrorKind, Log, Result, Transaction};
 use atomic_refcell::AtomicRefCell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -160,7 +158,7 @@ pub unsafe extern "C" fn immuta_txn_rollback(txn: *mut immuta_txn) {
 }
 
 fn stage(transaction: &AtomicRefCell<Transaction<Arc<Log>>>, parts: &[&[u8]]) -> Result<immuta_status> {
-    transaction.try_borrow_mut().map_err(|_| busy())?.append(parts)?;
+    transaction.try_borrow_mut().map_err(|_| busy())?.append_parts(parts)?;
     Ok(IMMUTA_OK)
 }
 

@@ -92,10 +92,12 @@ impl Header {
 
 /// The refusal when record `number` was appended under a chain that the index file does not name any more.
 pub fn lost_codecs(number: u64) -> Error {
-    let message = format_args!(
-        "record {number} went through codecs that the index file named at offset {CHAIN_PAGE_OFFSET}, which is damaged; restore the index file, or import the record file with its codecs named"
+    let cause = format_args!(
+        "the codecs of record {number} are unknown: the index file is damaged at offset {CHAIN_PAGE_OFFSET}"
     );
-    Error::new(ErrorKind::Corrupt, message).at(number, CHAIN_PAGE_OFFSET)
+    Error::new(ErrorKind::Corrupt, cause)
+        .advising("restore the index file, or import the record file with its codecs named")
+        .at(number, CHAIN_PAGE_OFFSET)
 }
 
 fn as_open(checkpoint: Checkpoint) -> Checkpoint {

@@ -133,16 +133,18 @@ pub enum State {
     Poisoned,
 }
 
-/// How appends were made durable under a checkpoint; recovery uses this.
+/// When appends are durable. A checkpoint records the mode of its writer, and recovery uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
+    /// Before they return: a loss of power costs nothing.
     Durable,
+    /// After the next flush: a loss of power costs at most what was appended since the last one.
     Fast,
 }
 
 impl Mode {
     /// As it is recorded.
-    pub fn number(self) -> u32 {
+    pub(crate) fn number(self) -> u32 {
         match self {
             Mode::Durable => 0,
             Mode::Fast => 1,

@@ -23,9 +23,9 @@ pub struct FoundNamespace {
 ///
 /// # Errors
 /// The directory cannot be read, or the system refuses what looking takes.
-pub fn scan(directory: &Path, options: &Options) -> Result<Vec<FoundNamespace>> {
+pub fn scan(directory: impl AsRef<Path>, options: &Options) -> Result<Vec<FoundNamespace>> {
     options.check()?;
-    let storage = open_directory(directory, options.io, false)?;
+    let storage = open_directory(directory.as_ref(), options.io, false)?;
     scan_on(storage.as_ref(), options)
 }
 

@@ -9,12 +9,12 @@ use crate::error::{Brief, Error, ErrorKind, Result, no_memory};
 use crate::files::index;
 use crate::files::live::Live;
 use crate::log::stream::notifier::Notifier;
-use crate::log::stream::{Following, Stream};
+use crate::log::stream::{Following, Start, Stream};
 use crate::log::transaction::Transaction;
 use crate::namespace::follower::Follower;
 use crate::namespace::wait::EventCount;
 use crate::namespace::{Namespace, OpenIndex, Parts, open_readers};
-use crate::options::{Options, check_name};
+use crate::options::{Mode, Options, check_name};
 use crate::recovery::{self, Wanted};
 use crate::report::{Report, Stats};
 use crate::storage::{self, Storage};
@@ -24,8 +24,8 @@ use crate::util::sync::{Arc, Mutex};
 use crate::writer::Writer;
 use crate::writer::flusher::{Flusher, Writers};
 use crate::writer::payloads::{Appended, Payloads};
+use std::io::{self, Read};
 use std::path::Path;
-use std::sync;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes `append_from` asks its callback for at once.
@@ -54,7 +54,7 @@ impl Member {
         }
     }
 
-    fn stream(&self, start: i64) -> Result<Stream> {
+    fn stream(&self, start: Start) -> Result<Stream> {
         Stream::open(Arc::clone(&self.namespace), self.following().cloned(), start)
     }
 
@@ -74,11 +74,15 @@ impl Writers for Members {
     }
 }
 
-/// An open log. Streams and records keep what they need of it alive.
+/// An open log: a directory of namespaces. Any threads may use it at once.
 ///
-/// Invariants:
-/// 1. The member at place `n` is the namespace of number `n`.
-/// 2. `closed` is never cleared, and no namespace is added after a shutdown has taken `changing`.
+/// Streams and records keep what they need of it alive. Dropping the log shuts it down; call [`Log::shutdown`] before
+/// that to learn whether everything reached the disk.
+///
+/// A namespace is named by its number, in the order added, from 0.
+// Invariants:
+// 1. The member at place `n` is the namespace of number `n`.
+// 2. `closed` is never cleared, and no namespace is added after a shutdown has taken `changing`.
 #[derive(Debug)]
 pub struct Log {
     storage: Arc<dyn Storage>,
@@ -95,11 +99,31 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log in `directory`: either all of the named namespaces or none.
+    /// Opens the log in `directory`: either all of the named namespaces or none. A writer creates what is missing, and
+    /// mends what a crash left; [`Log::report`] says what was found.
     ///
     /// # Errors
     /// Whatever keeps one of them from being opened; `error.ns` says which.
-    pub fn open(directory: &Path, options: &Options) -> Result<Log> {
+    /// - [`ErrorKind::Locked`]: another writer has it open.
+    /// - [`ErrorKind::NotFound`]: read-only, and there is nothing to open.
+    /// - [`ErrorKind::Argument`], [`ErrorKind::Name`]: an option is out of bounds, or a name is illegal.
+    /// - [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`], [`ErrorKind::Missing`], [`ErrorKind::Ambiguous`],
+    ///   [`ErrorKind::Layout`], [`ErrorKind::Mismatch`], [`ErrorKind::Version`]: the files are not, or may not be, what
+    ///   a writer left; nothing is changed. [`verify`](crate::verify) and [`repair`](crate::repair) say more.
+    /// - [`ErrorKind::Codec`]: the log has other codecs.
+    /// - [`ErrorKind::Permission`], [`ErrorKind::ReadOnly`], [`ErrorKind::NotRegular`], [`ErrorKind::Unsupported`],
+    ///   [`ErrorKind::NoSpace`], [`ErrorKind::NoMemory`], [`ErrorKind::Limit`], [`ErrorKind::Io`]: the system refused.
+    ///
+    /// ```
+    /// # use immuta::{Log, Mode, Options};
+    /// # let directory = tempfile::tempdir()?;
+    /// let options = Options { mode: Mode::Durable, ..Options::new(["events"]) };
+    /// let log = Log::open(directory.path().join("log"), &options)?;
+    /// assert_eq!(log.find_namespace("events")?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(directory: impl AsRef<Path>, options: &Options) -> Result<Log> {
+        let directory = directory.as_ref();
         options.check()?;
         if !options.read_only {
             storage::create_directory(directory).map_err(|error| Error::os("creating", &error).of(directory))?;
@@ -205,7 +229,8 @@ impl Log {
         let (prepared, creation) = recovery::prepare(storage.as_ref(), name, &named)?;
         // Before anything is written: too few descriptors are a refusal like any other.
         let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
-        let journal_size_bytes = (!self.options.fast_write).then_some(self.options.journal_bytes());
+        let is_durable = self.options.mode == Mode::Durable;
+        let journal_size_bytes = is_durable.then(|| self.options.journal_bytes());
         let opened = prepared.finish(Wanted { journal_size_bytes })?;
         let events = EventCount::new(opened.live.as_ref().and_then(Live::page), true);
         let index =
@@ -235,6 +260,7 @@ impl Log {
         })
     }
 
+    /// How many namespaces are open; their numbers are 0 to this minus 1.
     pub fn namespace_count(&self) -> u32 {
         u32::try_from(self.members.count()).unwrap_or(u32::MAX)
     }
@@ -279,12 +305,56 @@ impl Log {
         self.member(ns)?.namespace.report.lock().try_clone()
     }
 
-    /// Appends `payloads` to `ns` as one commit; with `expected_number` only if the first one gets that number.
+    /// Appends `data` to `ns` as one record.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`], [`ErrorKind::TooLarge`], [`ErrorKind::NoSpace`] and others that changed nothing;
-    /// [`ErrorKind::Poisoned`] once a write or sync has failed.
-    pub fn append(&self, ns: u32, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
+    /// - [`ErrorKind::TooLarge`], [`ErrorKind::NoSpace`], [`ErrorKind::NoMemory`], [`ErrorKind::CodecFailed`]: nothing
+    ///   changed.
+    /// - [`ErrorKind::Namespace`], [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`]: `ns` cannot be appended to.
+    /// - [`ErrorKind::Io`]: a write or sync failed, and the record may or may not be there when the log is opened
+    ///   again. From then on every append answers [`ErrorKind::Poisoned`].
+    ///
+    /// ```
+    /// # use immuta::{Log, Options};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let log = Log::open(directory.path(), &Options::new(["events"]))?;
+    /// let appended = log.append(0, "hello")?;
+    /// assert_eq!((appended.number, appended.stored_size), (0, 5));
+    /// log.sync(0)?; // from here on it survives a loss of power
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn append(&self, ns: u32, data: impl AsRef<[u8]>) -> Result<Appended> {
+        self.commit(ns, Payloads::One(&[data.as_ref()]), None)
+    }
+
+    /// Appends one record whose payload is in `parts`, which are joined.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn append_parts(&self, ns: u32, parts: &[&[u8]]) -> Result<Appended> {
+        self.commit(ns, Payloads::One(parts), None)
+    }
+
+    /// Appends `records` as one batch: all or none, whatever happens, and readers see all at once.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn append_batch(&self, ns: u32, records: &[&[u8]]) -> Result<Appended> {
+        self.commit(ns, Payloads::Each(records), None)
+    }
+
+    /// Appends `records` as one batch if the first one gets the number `number`.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; [`ErrorKind::Conflict`] if the next record has another number, which is in `error.number`.
+    pub fn append_batch_at(&self, ns: u32, number: u64, records: &[&[u8]]) -> Result<Appended> {
+        self.commit(ns, Payloads::Each(records), Some(number))
+    }
+
+    /// Appends `payloads` to `ns` as one commit; with `expected_number` only if the first one gets that number.
+    #[inline]
+    pub(crate) fn commit(&self, ns: u32, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
         let appended = self.append_by(self.writer(ns)?, payloads, expected_number);
         appended.map_err(|error| error.in_namespace(ns))
     }
@@ -305,12 +375,23 @@ impl Log {
         Ok(appended)
     }
 
-    /// Appends one record that `read` delivers piece by piece: `read` fills a buffer, returns 0 at the end, or a
-    /// negative value to give up.
+    /// Appends one record that `reader` delivers piece by piece, up to its end.
     ///
     /// # Errors
-    /// As [`Log::append`]; [`ErrorKind::Callback`] with the value in `os_error`.
-    pub fn append_from(&self, ns: u32, read: &mut dyn FnMut(&mut [u8]) -> Result<usize, i64>) -> Result<Appended> {
+    /// As [`Log::append`]; [`ErrorKind::Callback`] if the reader fails, with its error as the source. Nothing was
+    /// appended then.
+    ///
+    /// ```
+    /// # use immuta::{Log, Options};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let log = Log::open(directory.path(), &Options::new(["events"]))?;
+    /// # let path = directory.path().join("file");
+    /// # std::fs::write(&path, "of a file")?;
+    /// let appended = log.append_from(0, &mut std::fs::File::open(&path)?)?;
+    /// assert_eq!(appended.stored_size, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn append_from(&self, ns: u32, reader: &mut dyn Read) -> Result<Appended> {
         let limit = self.writer(ns)?.max_record_size_bytes();
         let mut payload: Vec<u8> = Vec::new();
         let mut filled = 0;
@@ -318,22 +399,23 @@ impl Log {
             payload.try_reserve(READ_CHUNK_BYTES).map_err(|_| no_memory("a record", filled as u64))?;
             payload.resize(filled + READ_CHUNK_BYTES, 0);
             let room = payload.len() - filled;
-            let got = read(&mut payload[filled..]).map_err(|value| {
-                let mut error = Error::new(
-                    ErrorKind::Callback,
-                    format_args!("the read callback gave up with {value}; nothing was appended"),
-                );
-                error.os_error = i32::try_from(value).unwrap_or(i32::MIN);
-                error.in_namespace(ns)
-            })?;
+            let got = match reader.read(&mut payload[filled..]) {
+                Err(failure) if failure.kind() == io::ErrorKind::Interrupted => continue,
+                Err(failure) => {
+                    let refusal = Error::os_as(ErrorKind::Callback, "reading the record to append", &failure);
+                    return Err(refusal.advising("nothing was appended").in_namespace(ns));
+                }
+                Ok(got) => got,
+            };
             if got > room {
-                let message = format_args!("the read callback says {got} bytes for a buffer of {room}");
-                return Err(Error::new(ErrorKind::Callback, message).in_namespace(ns));
+                let refusal = Error::new(ErrorKind::Callback, "the reader says more bytes than its buffer has")
+                    .comparing(format_args!("at most {room}"), got);
+                return Err(refusal.advising("nothing was appended").in_namespace(ns));
             }
             filled += got;
             if got == 0 || filled as u64 > limit {
                 // Over the limit the append refuses, with the same words as for any record.
-                return self.append(ns, Payloads::One(&[&payload[..filled]]), None);
+                return self.append(ns, &payload[..filled]);
             }
         }
     }
@@ -343,29 +425,44 @@ impl Log {
         !self.options.codecs.is_empty()
     }
 
-    /// A transaction over `ns`. It keeps this log in memory, but not open.
+    /// A transaction over `ns`; [`Transaction::begin`] makes one that need not borrow this log.
     ///
     /// # Errors
     /// [`ErrorKind::Namespace`], [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`].
-    pub fn transaction(self: &sync::Arc<Self>, ns: u32) -> Result<Transaction> {
-        Transaction::begin(sync::Arc::clone(self), ns)
+    ///
+    /// ```
+    /// # use immuta::{Log, Options};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let log = Log::open(directory.path(), &Options::new(["events"]))?;
+    /// let mut transaction = log.transaction(0)?;
+    /// transaction.append("debit")?;
+    /// transaction.append("credit")?;
+    /// assert_eq!(transaction.commit()?.count, 2); // all or none, whatever happens
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn transaction(&self, ns: u32) -> Result<Transaction<&Log>> {
+        Transaction::begin(self, ns)
     }
 
-    /// A stream over `ns`: 0 from the beginning, negative from now on, N skips the first N.
+    /// A stream over `ns` that begins at `start`. Opening it takes no reader.
     ///
     /// # Errors
-    /// [`ErrorKind::Namespace`], [`ErrorKind::Closed`].
-    pub fn stream(&self, ns: u32, start: i64) -> Result<Stream> {
+    /// [`ErrorKind::Namespace`], [`ErrorKind::Closed`]. For a time, [`ErrorKind::Corrupt`] where an index entry on the
+    /// way is damaged.
+    ///
+    /// ```
+    /// # use immuta::{Log, Next, Options, Start};
+    /// # use std::time::Duration;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let log = Log::open(directory.path(), &Options::new(["events"]))?;
+    /// let mut stream = log.stream(0, Start::Now)?;
+    /// log.append(0, "hello")?;
+    /// let Next::Ready(record) = stream.next(Some(Duration::from_secs(10)))? else { panic!("no record") };
+    /// assert_eq!(record.data(), b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stream(&self, ns: u32, start: Start) -> Result<Stream> {
         self.member(ns)?.stream(start).map_err(|error| error.in_namespace(ns))
-    }
-
-    /// A stream over `ns` from the first record appended at `time_ns` (since 1970 UTC) or later.
-    ///
-    /// # Errors
-    /// As [`Log::stream`]; [`ErrorKind::Corrupt`] when an index entry on the way is damaged.
-    pub fn stream_at_time(&self, ns: u32, time_ns: i64) -> Result<Stream> {
-        let stream = self.member(ns)?.stream(0).and_then(|stream| stream.starting_at(time_ns));
-        stream.map_err(|error| error.in_namespace(ns))
     }
 
     #[inline]

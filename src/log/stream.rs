@@ -14,28 +14,54 @@ use crate::format::index::{Entry, entry_offset};
 use crate::log::stream::notifier::Notifier;
 use crate::namespace::follower::Follower;
 use crate::namespace::pool::Guard;
-use crate::namespace::record::{self, Batch, FLAG_ADOPTED, Location, Reader, Record, RecordInfo};
+use crate::namespace::record::{self, Batch, Location, Reader, Record, RecordFlags, RecordInfo};
 use crate::namespace::wait::{Interrupt, Waiter, Woken};
 use crate::namespace::{Namespace, OpenIndex};
-use crate::options::{Deadline, Timeout};
+use crate::options::Deadline;
 use crate::util::cancel;
 use crate::util::sync::Arc;
+use std::iter::FusedIterator;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes a batch spans at most, unless its first record alone is larger.
 const BATCH_SPAN_BYTES_MAX: u64 = 64 << 20;
 /// How often a call that waits for a descriptor checks for an interrupt: nothing that a signal handler may do wakes it.
 const POOL_SLICE: Duration = Duration::from_secs(1);
 
+/// Where a stream begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// At the first record.
+    #[default]
+    Beginning,
+    /// At the first record that is appended from now on.
+    Now,
+    /// At the record with this number; beyond the end the stream waits there.
+    Number(u64),
+    /// At the first record that was appended at this time or later. Before 1677 is 1677, after 2262 is 2262.
+    Time(SystemTime),
+}
+
 /// What a waiting call came back with.
 #[derive(Debug)]
 pub enum Next<T> {
+    /// A record or a batch.
     Ready(T),
     /// No record before the deadline.
     Timeout,
     /// [`Interrupter::interrupt`] was called.
     Interrupted,
+}
+
+impl<T> Next<T> {
+    /// What there was, if anything.
+    pub fn ready(self) -> Option<T> {
+        match self {
+            Next::Ready(ready) => Some(ready),
+            Next::Timeout | Next::Interrupted => None,
+        }
+    }
 }
 
 /// What a stream of a read-only log needs besides the namespace.
@@ -46,13 +72,14 @@ pub struct Following {
     pub notifier: Arc<Notifier>,
 }
 
-/// A reader's position; opening one takes no descriptor.
+/// A position in a namespace, from which records are read. Opening a stream takes no descriptor.
 ///
-/// Invariants:
-/// 1. `position` moves only by a seek, or over records that the call returns.
-/// 2. `visible` is what the namespace showed since the stream last forgot its files; until then it is `(0, 0)`.
-/// 3. For each of the first `rollbacks` rollbacks, the records before the position were compared, or a seek gave them
-///    up.
+/// One thread at a time uses a stream; an [`Interrupter`] ends its wait from any other.
+// Invariants:
+// 1. `position` moves only by a seek, or over records that the call returns.
+// 2. `visible` is what the namespace showed since the stream last forgot its files; until then it is `(0, 0)`.
+// 3. For each of the first `rollbacks` rollbacks, the records before the position were compared, or a seek gave them
+//    up.
 #[derive(Debug)]
 pub struct Stream {
     namespace: Arc<Namespace>,
@@ -85,8 +112,7 @@ impl Interrupter {
 }
 
 impl Stream {
-    /// 0: from the beginning; negative: only records appended from now on; N: skips the first N.
-    pub(crate) fn open(namespace: Arc<Namespace>, following: Option<Following>, start: i64) -> Result<Stream> {
+    pub(crate) fn open(namespace: Arc<Namespace>, following: Option<Following>, start: Start) -> Result<Stream> {
         if namespace.is_closed() {
             return Err(namespace.closed_error());
         }
@@ -95,17 +121,24 @@ impl Stream {
             follower.refresh();
             follower.look_if_due()?;
         }
-        let position = u64::try_from(start).unwrap_or_else(|_| namespace.visible.count());
+        let position = match start {
+            Start::Beginning | Start::Time(_) => 0,
+            Start::Now => namespace.visible.count(),
+            Start::Number(number) => number,
+        };
         namespace.counters.streams.fetch_add(1, Ordering::Relaxed);
         let (index, run) = (namespace.open_index(), Run::default());
         let mut stream =
             Stream { position, interrupt, index, run, visible: (0, 0), rollbacks: 0, kept: None, namespace, following };
         stream.go_to(position);
+        if let Start::Time(time) = start {
+            stream.go_to_time(record::time_ns(time))?;
+        }
         Ok(stream)
     }
 
     /// Goes to the first record appended at `time_ns` or later.
-    pub(crate) fn starting_at(mut self, time_ns: i64) -> Result<Stream> {
+    fn go_to_time(&mut self, time_ns: i64) -> Result<()> {
         let (mut low, mut high) = (0, self.namespace.visible.count());
         while low < high {
             let middle = low + (high - low) / 2;
@@ -116,7 +149,7 @@ impl Stream {
             }
         }
         self.go_to(low);
-        Ok(self)
+        Ok(())
     }
 
     /// The number of the record the next call will return.
@@ -140,16 +173,26 @@ impl Stream {
         }
     }
 
+    /// What ends a wait of this stream from another thread or a signal handler.
     pub fn interrupter(&self) -> Interrupter {
         Interrupter { namespace: Arc::clone(&self.namespace), interrupt: Arc::clone(&self.interrupt) }
     }
 
-    /// Waits for the next record, then for a descriptor, both before the same deadline.
+    /// Waits for the next record, then for a descriptor, both before the same deadline. `timeout`: `None` waits without
+    /// limit, [`Duration::ZERO`] tries once.
     ///
     /// # Errors
+    /// - [`ErrorKind::Closed`]: the log was shut down.
+    /// - [`ErrorKind::Pool`]: every reader was held until the deadline; drop records, or open with more readers.
+    /// - [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`], [`ErrorKind::TooLarge`], [`ErrorKind::CodecFailed`]: this
+    ///   record cannot be read.
+    /// - [`ErrorKind::Replaced`]: the files were replaced or rolled back; `seek` says where to go on, or the log is
+    ///   opened again.
+    /// - [`ErrorKind::Io`] and others of the system.
+    ///
     /// On any error the position stays; `error.number` names the record, and `seek(number + 1)` passes over it.
     #[inline]
-    pub fn next(&mut self, timeout: Timeout) -> Result<Next<Record>> {
+    pub fn next(&mut self, timeout: Option<Duration>) -> Result<Next<Record>> {
         let mut reader = match self.ready(timeout)? {
             Next::Ready(ready) => ready,
             Next::Timeout => return Ok(Next::Timeout),
@@ -166,12 +209,41 @@ impl Stream {
         Ok(Next::Ready(record))
     }
 
+    /// The records from the position on, until `timeout` passes without one or the stream is interrupted. With `None`
+    /// it follows the log, with [`Duration::ZERO`] it ends where the log ends now.
+    ///
+    /// Each record holds a reader of the pool until it is dropped, so do not collect more than
+    /// [`Options::reader_count`](crate::Options::reader_count) of them. An error ends the iterator; the position stays
+    /// at the record that it names.
+    ///
+    /// ```
+    /// # use immuta::{Log, Options, Start};
+    /// # use std::time::Duration;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let log = Log::open(directory.path(), &Options::new(["events"]))?;
+    /// log.append_batch(0, &[b"one", b"two"])?;
+    /// let mut stream = log.stream(0, Start::Beginning)?;
+    /// for record in stream.records(Some(Duration::ZERO)) {
+    ///     let record = record?;
+    ///     println!("{}: {} bytes", record.info().number, record.data().len());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn records(&mut self, timeout: Option<Duration>) -> Records<'_> {
+        Records { stream: self, timeout, has_ended: false }
+    }
+
     /// Like `next`, for up to `max_records` records of up to `max_bytes` payload bytes together (but at least one) with
     /// one descriptor.
     ///
     /// # Errors
     /// As `next`; records before a bad one are returned first.
-    pub fn next_batch(&mut self, max_records: usize, max_bytes: usize, timeout: Timeout) -> Result<Next<Batch>> {
+    pub fn next_batch(
+        &mut self,
+        max_records: usize,
+        max_bytes: usize,
+        timeout: Option<Duration>,
+    ) -> Result<Next<Batch>> {
         if max_records == 0 || max_bytes == 0 {
             return Err(Error::new(ErrorKind::Argument, "a batch needs room for one record and one byte at least"));
         }
@@ -215,7 +287,7 @@ impl Stream {
         if self.index.codecs_in != CodecsIn::Nowhere {
             return Ok(());
         }
-        let appended = records.into_iter().find(|info| info.flags & FLAG_ADOPTED == 0);
+        let appended = records.into_iter().find(|info| !info.flags.contains(RecordFlags::ADOPTED));
         let Some(RecordInfo { number, .. }) = appended else { return Ok(()) };
         self.index = self.namespace.learn_codecs()?;
         if self.index.codecs_in == CodecsIn::Nowhere { Err(lost_codecs(number)) } else { Ok(()) }
@@ -223,7 +295,7 @@ impl Stream {
 
     /// A descriptor for the record at the position, which is visible.
     #[inline]
-    fn ready(&mut self, timeout: Timeout) -> Result<Next<Guard<Reader>>> {
+    fn ready(&mut self, timeout: Option<Duration>) -> Result<Next<Guard<Reader>>> {
         if self.has_record_at_hand()
             && let Some(mut reader) = self.namespace.pool.try_acquire()
         {
@@ -234,7 +306,7 @@ impl Stream {
     }
 
     #[inline(never)]
-    fn wait_until_ready(&mut self, timeout: Timeout) -> Result<Next<Guard<Reader>>> {
+    fn wait_until_ready(&mut self, timeout: Option<Duration>) -> Result<Next<Guard<Reader>>> {
         // Looking around opens, reads and closes files.
         let _deferred = cancel::defer();
         // A record that is already visible needs no clock.
@@ -253,12 +325,16 @@ impl Stream {
     }
 
     /// A descriptor before the deadline; `None` after a slice without one, to look for an interrupt.
-    fn acquire_reader(&self, timeout: Timeout, deadline: &mut Option<Deadline>) -> Result<Option<Guard<Reader>>> {
+    fn acquire_reader(
+        &self,
+        timeout: Option<Duration>,
+        deadline: &mut Option<Deadline>,
+    ) -> Result<Option<Guard<Reader>>> {
         let namespace = &self.namespace;
         if let Some(reader) = namespace.pool.try_acquire() {
             return Ok(Some(reader));
         }
-        let deadline = deadline.get_or_insert_with(|| timeout.deadline()).0;
+        let deadline = deadline.get_or_insert_with(|| Deadline::after(timeout)).0;
         let slice = Instant::now().checked_add(POOL_SLICE);
         let is_last = deadline.is_some_and(|deadline| slice.is_none_or(|slice| deadline <= slice));
         namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
@@ -271,7 +347,7 @@ impl Stream {
         }
     }
 
-    fn wait_for_record(&mut self, timeout: Timeout, deadline: &mut Option<Deadline>) -> Result<Next<()>> {
+    fn wait_for_record(&mut self, timeout: Option<Duration>, deadline: &mut Option<Deadline>) -> Result<Next<()>> {
         if let Some(next) = self.reason_to_go()? {
             return Ok(next);
         }
@@ -282,10 +358,10 @@ impl Stream {
             if let Some(next) = self.reason_to_go()? {
                 return Ok(next);
             }
-            if timeout == Timeout::Ns(0) {
+            if timeout == Some(Duration::ZERO) {
                 return Ok(Next::Timeout);
             }
-            match self.sleep(&mut waiter, deadline.get_or_insert_with(|| timeout.deadline()).0) {
+            match self.sleep(&mut waiter, deadline.get_or_insert_with(|| Deadline::after(timeout)).0) {
                 Woken::Ready | Woken::Perhaps => self.look_if_due().map_err(|error| self.failed(error))?,
                 Woken::Look => self.look().map_err(|error| self.failed(error))?,
                 Woken::Due => return Ok(if self.has_record()? { Next::Ready(()) } else { Next::Timeout }),
@@ -438,6 +514,29 @@ impl Stream {
     }
 }
 
+/// The records of a stream: see [`Stream::records`].
+#[derive(Debug)]
+pub struct Records<'a> {
+    stream: &'a mut Stream,
+    timeout: Option<Duration>,
+    has_ended: bool,
+}
+
+impl Iterator for Records<'_> {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Result<Record>> {
+        if self.has_ended {
+            return None;
+        }
+        let next = self.stream.next(self.timeout).map(Next::ready).transpose();
+        self.has_ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+impl FusedIterator for Records<'_> {}
+
 impl Drop for Stream {
     fn drop(&mut self) {
         self.disarm();
@@ -448,9 +547,6 @@ impl Drop for Stream {
 #[cold]
 fn damaged_entry(number: u64) -> Error {
     let at = entry_offset(number).unwrap_or(0);
-    let message = format_args!(
-        "the index entry of record {number}, at offset {at} of the index file, is damaged; seek to {} to pass over it",
-        number + 1
-    );
-    Error::new(ErrorKind::Corrupt, message).at(number, at)
+    let cause = format_args!("the index entry of record {number}, at offset {at} of the index file, is damaged");
+    record::skippable(Error::new(ErrorKind::Corrupt, cause), number, at)
 }

@@ -5,14 +5,14 @@ use crate::format::in_memory;
 use crate::log::Log;
 use crate::writer::payloads::{Appended, Payloads};
 use std::ops::Deref;
-use std::sync;
 
-/// An open transaction; dropping it rolls it back.
+/// Records that become one commit or nothing. Dropping a transaction rolls it back.
 ///
-/// Invariants:
-/// 1. `ends` does not decrease, and its last element is the length of `bytes`, also after a refused record.
+/// `L` is how it has its log: `&Log`, or an `Arc<Log>`.
+// Invariants:
+// 1. `ends` does not decrease, and its last element is the length of `bytes`, also after a refused record.
 #[derive(Debug)]
-pub struct Transaction<L = sync::Arc<Log>> {
+pub struct Transaction<L: Deref<Target = Log>> {
     log: L,
     ns: u32,
     max_record_size_bytes: u64,
@@ -24,16 +24,29 @@ pub struct Transaction<L = sync::Arc<Log>> {
 
 impl<L: Deref<Target = Log>> Transaction<L> {
     /// A transaction over `ns`. It keeps `log` in memory, but not open.
-    pub(crate) fn begin(log: L, ns: u32) -> Result<Transaction<L>> {
+    ///
+    /// # Errors
+    /// [`Namespace`](crate::ErrorKind::Namespace), [`ReadOnly`](crate::ErrorKind::ReadOnly),
+    /// [`Closed`](crate::ErrorKind::Closed).
+    pub fn begin(log: L, ns: u32) -> Result<Transaction<L>> {
         let max_record_size_bytes = log.writer(ns)?.max_record_size_bytes();
         Ok(Transaction { log, ns, max_record_size_bytes, bytes: Vec::new(), ends: Vec::new() })
     }
 
-    /// Stages one record, its parts one after the other.
+    /// Stages `data` as one record.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::TooLarge`], [`crate::ErrorKind::NoMemory`]: this record is not staged, those before it stay.
-    pub fn append(&mut self, parts: &[&[u8]]) -> Result<()> {
+    /// [`TooLarge`](crate::ErrorKind::TooLarge), [`NoMemory`](crate::ErrorKind::NoMemory): this record is not staged,
+    /// those before it stay.
+    pub fn append(&mut self, data: impl AsRef<[u8]>) -> Result<()> {
+        self.append_parts(&[data.as_ref()])
+    }
+
+    /// Stages one record whose payload is in `parts`, which are joined.
+    ///
+    /// # Errors
+    /// As [`Transaction::append`].
+    pub fn append_parts(&mut self, parts: &[&[u8]]) -> Result<()> {
         self.stage(parts).map_err(|error| error.in_namespace(self.ns))
     }
 
@@ -68,6 +81,6 @@ impl<L: Deref<Target = Log>> Transaction<L> {
             records.push(&self.bytes[begin..*end]);
             begin = *end;
         }
-        self.log.append(self.ns, Payloads::Each(&records), None)
+        self.log.append_batch(self.ns, &records)
     }
 }

@@ -48,12 +48,13 @@ const CLAIM_TRIES: usize = 8;
 /// # Errors
 /// When the file or the namespace is not as required; nothing is left then.
 pub fn import(
-    source_file: &Path,
-    directory: &Path,
+    source_file: impl AsRef<Path>,
+    directory: impl AsRef<Path>,
     name: &str,
     options: &Options,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
+    let (source_file, directory) = (source_file.as_ref(), directory.as_ref());
     check_name(name)?;
     options.check()?;
     let file_name = source_file
@@ -97,8 +98,8 @@ pub fn import_on(
     drop((claim, lock));
     made?;
     let count = source.fit.count;
-    let seconds = started.elapsed().as_secs_f64();
-    Ok(Report { outcome: Outcome::Adopted, count, header_count: count, adopted: count, seconds, ..Report::default() })
+    let duration = started.elapsed();
+    Ok(Report { outcome: Outcome::Adopted, count, header_count: count, adopted: count, duration, ..Report::default() })
 }
 
 /// The namespace that is made.

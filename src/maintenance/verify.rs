@@ -24,13 +24,13 @@ use std::time::Instant;
 /// Whatever prevents the check. Damage is no error: the report has the finding, the number of bad records and the first
 /// of them.
 pub fn verify(
-    directory: &Path,
+    directory: impl AsRef<Path>,
     name: &str,
     options: &Options,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Report> {
     check_name(name)?;
-    verify_on(&open_directory(directory, options.io, false)?, name, options, progress)
+    verify_on(&open_directory(directory.as_ref(), options.io, false)?, name, options, progress)
 }
 
 /// Verifies on a given engine, for tests.
@@ -63,12 +63,12 @@ pub fn verify_on(
         report.outcome = Outcome::Damaged;
         report.finding = report.finding.or(Some(ErrorKind::Corrupt));
     }
-    report.seconds = started.elapsed().as_secs_f64();
+    report.duration = started.elapsed();
     Ok(report)
 }
 
 fn unreadable(error: &Error, started: Instant) -> Report {
-    Report { seconds: started.elapsed().as_secs_f64(), ..Report::damaged(error) }
+    Report { duration: started.elapsed(), ..Report::damaged(error) }
 }
 
 /// Checks the records by their entries, which cut the file into stretches: each is read once at most, whatever entries

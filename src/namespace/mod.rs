@@ -17,7 +17,7 @@ use crate::namespace::record::{Location, Reader};
 use crate::namespace::wait::{EventCount, Visible};
 use crate::options::Options;
 use crate::report::{Report, Stats};
-use crate::storage::{OpenMode, Storage};
+use crate::storage::{Engine, OpenMode, Storage};
 use crate::util::memory;
 use crate::util::sync::{Arc, Mutex, RwLock};
 use std::path::{Path, PathBuf};
@@ -247,10 +247,10 @@ impl Namespace {
             syncs: load(&self.counters.syncs),
             records_read: load(&self.counters.records_read),
             checksum_failures: load(&self.counters.checksum_failures),
-            mode: mode.number(),
-            engine: if self.storage.maps_files() { 1 } else { 2 },
-            poisoned: self.poisoned.load(Ordering::Relaxed).into(),
-            read_only: followed.is_some().into(),
+            mode,
+            engine: if self.storage.maps_files() { Engine::Mapping } else { Engine::SystemCalls },
+            is_poisoned: self.poisoned.load(Ordering::Relaxed),
+            is_read_only: followed.is_some(),
         }
     }
 }

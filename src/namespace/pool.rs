@@ -80,13 +80,8 @@ impl<R> Pool<R> {
     }
 
     fn exhausted(&self) -> Error {
-        Error::new(
-            ErrorKind::Pool,
-            format_args!(
-                "all {} readers were held until the deadline; call done on records, or open with more readers",
-                self.0.size
-            ),
-        )
+        Error::new(ErrorKind::Pool, format_args!("all {} readers were held until the deadline", self.0.size))
+            .advising("give records back, or open the log with more readers")
     }
 
     /// Ends waits and drops idle readers; held ones are dropped when they come back.

@@ -8,15 +8,24 @@ use crate::format::index::Entry;
 use crate::format::log::{SIZE_WORD_BYTES, record_end, value_of};
 use crate::namespace::pool::Guard;
 use crate::storage::View;
+use bitflags::bitflags;
+use std::fmt::{self, Display};
 use std::io;
 use std::ops::Range;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The last record of its commit.
-pub const FLAG_BATCH_END: u64 = 1;
-/// Indexed later: there is no checksum from the time of writing.
-pub const FLAG_ADOPTED: u64 = 2;
-/// The checksum was not checked.
-pub const FLAG_UNVERIFIED: u64 = 4;
+bitflags! {
+    /// What is special about a record.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct RecordFlags: u64 {
+        /// The last record of its commit.
+        const BATCH_END = 1;
+        /// Indexed later: there is no checksum from the time of writing.
+        const ADOPTED = 2;
+        /// The checksum was not checked.
+        const UNVERIFIED = 4;
+    }
+}
 
 /// One pooled descriptor with what it has mapped or buffered.
 #[derive(Debug)]
@@ -41,16 +50,32 @@ pub struct RecordInfo {
     pub offset: u64,
     /// When it was appended, ns since 1970 UTC; 0 unknown.
     pub time_ns: i64,
-    /// `FLAG_*`.
-    pub flags: u64,
+    /// What is special about it.
+    pub flags: RecordFlags,
+}
+
+impl RecordInfo {
+    /// When the record was appended; `None` where that is not known.
+    pub fn time(&self) -> Option<SystemTime> {
+        let since = Duration::from_nanos(self.time_ns.unsigned_abs());
+        let known = (self.time_ns != 0).then_some(UNIX_EPOCH)?;
+        if self.time_ns > 0 { known.checked_add(since) } else { known.checked_sub(since) }
+    }
+}
+
+/// `time` in nanoseconds since 1970 UTC, or the nearest there is.
+pub fn time_ns(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, i64::wrapping_neg),
+    }
 }
 
 /// A record: the reader that holds it. Dropping it gives the reader back to the pool.
-///
-/// Invariants:
-/// 1. The reader's view has loaded exactly the record at the reader's `place`, from its size word on.
-/// 2. The size word is that of the place; so is the checksum, unless the flags say `FLAG_UNVERIFIED`.
-/// 3. `decoded` of the reader is the payload of this record, or `None`.
+// Invariants:
+// 1. The reader's view has loaded exactly the record at the reader's `place`, from its size word on.
+// 2. The size word is that of the place; so is the checksum, unless the flags say `UNVERIFIED`.
+// 3. `decoded` of the reader is the payload of this record, or `None`.
 #[derive(Debug)]
 pub struct Record(Guard<Reader>);
 
@@ -63,8 +88,15 @@ impl Record {
         &self.0.view.loaded()[in_memory(SIZE_WORD_BYTES)..]
     }
 
+    /// What is known of it besides.
     pub fn info(&self) -> RecordInfo {
         self.0.place.info
+    }
+}
+
+impl AsRef<[u8]> for Record {
+    fn as_ref(&self) -> &[u8] {
+        self.data()
     }
 }
 
@@ -76,11 +108,10 @@ impl Drop for Record {
 }
 
 /// Records that follow each other, on loan with one reader.
-///
-/// Invariants:
-/// 1. `places` is not empty, and each record begins where the one before ends.
-/// 2. The reader's view has loaded the bytes of all `places`, from the first one's offset on, and each was checked.
-/// 3. `decoded` is empty, or has one payload for each of `places`.
+// Invariants:
+// 1. `places` is not empty, and each record begins where the one before ends.
+// 2. The reader's view has loaded the bytes of all `places`, from the first one's offset on, and each was checked.
+// 3. `decoded` is empty, or has one payload for each of `places`.
 #[derive(Debug)]
 pub struct Batch {
     reader: Guard<Reader>,
@@ -90,6 +121,7 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// How many records it has, at least one.
     #[expect(clippy::len_without_is_empty, reason = "a batch has at least one record")]
     pub fn len(&self) -> usize {
         self.places.len()
@@ -108,6 +140,13 @@ impl Batch {
     }
 }
 
+impl Batch {
+    /// The records in order: payload and info.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], RecordInfo)> {
+        (0..self.len()).map(|index| self.get(index))
+    }
+}
+
 /// Where a record is said to lie, and what its bytes should be.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Location {
@@ -120,7 +159,10 @@ impl Location {
     /// [`Location::set_end`].
     #[inline]
     pub fn of(number: u64, entry: &Entry) -> Location {
-        let flags = u64::from(entry.last_of_batch) * FLAG_BATCH_END + u64::from(entry.adopted) * FLAG_ADOPTED;
+        let flags = RecordFlags::from_bits_retain(
+            u64::from(entry.last_of_batch) * RecordFlags::BATCH_END.bits()
+                + u64::from(entry.adopted) * RecordFlags::ADOPTED.bits(),
+        );
         let info = RecordInfo { stored_size: 0, number, offset: entry.offset, time_ns: entry.time_ns, flags };
         Location { info, crc: entry.crc }
     }
@@ -128,11 +170,8 @@ impl Location {
     /// The refusal of a record that a repair found damaged: whatever its bytes are now, they are not what was appended.
     #[cold]
     pub fn quarantined(number: u64, offset: u64) -> Error {
-        let message = format_args!(
-            "record {number} at offset {offset} was found damaged by a repair and is quarantined; seek to {} to pass over it",
-            number + 1
-        );
-        Error::new(ErrorKind::Corrupt, message).at(number, offset)
+        let cause = format_args!("record {number} at offset {offset} was found damaged by a repair and is quarantined");
+        skippable(Error::new(ErrorKind::Corrupt, cause), number, offset)
     }
 
     /// Sets the end of the record. Refuses an end before that of the size word, after the committed end, or beyond the
@@ -170,15 +209,16 @@ impl Location {
         let size = value_of(bytes);
         if size != self.info.stored_size {
             let expected = self.info.stored_size;
-            return Err(self.corrupt(format_args!("its size word says {size} bytes, the index {expected}")));
+            return Err(self.damaged("its size word is wrong", format_args!("{expected} bytes"), size));
         }
         if !verify {
-            self.info.flags |= FLAG_UNVERIFIED;
+            self.info.flags |= RecordFlags::UNVERIFIED;
             return Ok(());
         }
         let crc = crc_fast::crc32_iscsi(bytes);
         if crc != self.crc {
-            return Err(self.corrupt(format_args!("its checksum is {crc:#010x}, expected {:#010x}", self.crc)));
+            let [expected, found] = [self.crc, crc].map(Checksum);
+            return Err(self.damaged("its checksum is wrong", expected, found));
         }
         Ok(())
     }
@@ -186,30 +226,22 @@ impl Location {
     #[cold]
     fn misplaced(&self, end: u64, committed_end: u64) -> Error {
         let RecordInfo { number, offset, .. } = self.info;
-        let message = format_args!(
-            "record {number} at offset {offset} would end at {end}, the records end at {committed_end}; seek to {} to pass over it",
-            number + 1
-        );
-        Error::new(ErrorKind::Corrupt, message).at(number, offset)
+        let cause = format_args!("record {number} at offset {offset} does not end among the records");
+        let refusal = Error::new(ErrorKind::Corrupt, cause).comparing(format_args!("at most {committed_end}"), end);
+        skippable(refusal, number, offset)
     }
 
     #[cold]
     fn too_large(&self, limit_bytes: u64) -> Error {
         let RecordInfo { number, offset, stored_size, .. } = self.info;
-        let message = format_args!(
-            "record {number} has {stored_size} bytes; the largest allowed is {limit_bytes} (max_record_size)"
-        );
-        Error::new(ErrorKind::TooLarge, message).at(number, offset)
+        Error::too_large(format_args!("record {number}"), limit_bytes, stored_size).at(number, offset)
     }
 
     #[cold]
-    fn corrupt(&self, what: std::fmt::Arguments<'_>) -> Error {
+    fn damaged(&self, what: &str, expected: impl Display, found: impl Display) -> Error {
         let RecordInfo { number, offset, .. } = self.info;
-        let message = format_args!(
-            "record {number} at offset {offset} is damaged: {what}; seek to {} to pass over it",
-            number + 1
-        );
-        Error::new(ErrorKind::Corrupt, message).at(number, offset)
+        let cause = format_args!("record {number} at offset {offset} is damaged: {what}");
+        skippable(Error::new(ErrorKind::Corrupt, cause).comparing(expected, found), number, offset)
     }
 }
 
@@ -219,11 +251,9 @@ pub fn end_by_size_word(reader: &mut Reader, committed_end: u64) -> Result<u64> 
     let RecordInfo { number, offset, .. } = reader.place.info;
     let body = record_end(offset, 0).filter(|body| *body <= committed_end);
     let Some(body) = body else {
-        let message = format_args!(
-            "record {number} would begin at offset {offset}, the records end at {committed_end}; seek to {} to pass over it",
-            number + 1
-        );
-        return Err(Error::new(ErrorKind::Corrupt, message).at(number, offset));
+        let refusal = Error::new(ErrorKind::Corrupt, format_args!("record {number} does not begin among the records"))
+            .comparing(format_args!("an offset below {committed_end}"), offset);
+        return Err(skippable(refusal, number, offset));
     };
     load(reader, number, offset..body, committed_end)?;
     let size = value_of(reader.view.loaded());
@@ -278,12 +308,25 @@ fn load(reader: &mut Reader, number: u64, range: Range<u64>, committed_end: u64)
     loaded.map_err(|error| unread(&error, number, range.start))
 }
 
+/// `refusal`, of record `number` at `offset`, with the advice for a reader.
+pub fn skippable(refusal: Error, number: u64, offset: u64) -> Error {
+    refusal.advising(format_args!("seek to {} to pass over it", number + 1)).at(number, offset)
+}
+
+/// A checksum in a message.
+struct Checksum(u32);
+
+impl Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#010x}", self.0)
+    }
+}
+
 #[cold]
 fn unread(error: &io::Error, number: u64, offset: u64) -> Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        let message =
-            format_args!("the record file ends before record {number} at offset {offset} does; restore it from a copy");
-        return Error::new(ErrorKind::Truncated, message).at(number, offset);
+        let cause = format_args!("the record file ends before record {number} at offset {offset} does");
+        return Error::new(ErrorKind::Truncated, cause).advising("restore it from a copy").at(number, offset);
     }
     Error::os(format_args!("reading record {number} at offset {offset}"), error).at(number, offset)
 }

@@ -3,7 +3,7 @@
 use super::plan::{BesideRecords, Plan, Recovery, Unindexed};
 use super::replay;
 use super::site::Site;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::files::index::{self, Index};
 use crate::files::journal::{self, FoundJournal, Journal};
 use crate::files::live::Live;
@@ -245,11 +245,7 @@ fn refuse_if_gone(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpo
     if (there.count, there.end) == (point.count, point.end) {
         return Ok(());
     }
-    let message = format_args!(
-        "{} records verified, of which only {} are there now: what a failed sync had left in memory only is lost; open it again",
-        point.count, there.count
-    );
-    Err(Error::new(ErrorKind::Io, message).of(&site.log_path).at(there.count, there.end))
+    Err(site.lost_from_memory(point.count, there).advising("open it again"))
 }
 
 /// Writes the journal's frames, and the entries of their records, over the files.

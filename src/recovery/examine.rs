@@ -292,11 +292,12 @@ pub fn usable_identity(header: &Header, named: &Chain, path: &Path) -> Result<Op
     match &header.identity {
         Err(IdentityError::Damaged) => Ok(None),
         Err(IdentityError::Newer { version, incompatible }) => {
-            let message = format_args!(
-                "format version {version}, incompatible flags {incompatible:#x} at offset 8; this library reads version {} without flags: use a newer library",
-                crate::format::index::VERSION
-            );
-            Err(Error::new(ErrorKind::Version, message).of(path))
+            let refusal = Error::new(ErrorKind::Version, "its format, at offset 8, is newer than this library")
+                .comparing(
+                    format_args!("version {} without flags", crate::format::index::VERSION),
+                    format_args!("version {version} with the flags {incompatible:#x}"),
+                );
+            Err(refusal.advising("use a newer library").of(path))
         }
         Ok(identity) => named.agree(header.codecs.as_deref(), path).map(|_| Some(identity.clone())),
     }
@@ -319,11 +320,8 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
     if counted == 0 && first.is_none() {
         return Ok(());
     }
-    let message = format_args!(
-        "it is missing, but its index file knows {} records; restore the record file, or move the index file away to begin with an empty log",
-        counted.max(1)
-    );
-    Err(Error::new(ErrorKind::Missing, message).of(&site.log_path))
+    let cause = format_args!("it is missing, but its index file knows {} records", counted.max(1));
+    Err(Error::new(ErrorKind::Missing, cause).advising(refusals::RESTORE_OR_BEGIN).of(&site.log_path))
 }
 
 /// The index file's header; `None` when there is no index file or an empty one.

@@ -131,11 +131,10 @@ pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
             Err(nearest(bytes, path, header_count, [Some(ours), header16])?)
         }
         (Some(_), Some(_)) => {
-            let message = format_args!(
-                "a file of {size_bytes} bytes that fits the layout with {}; there is no way to tell which it is: nothing was imported",
-                name_all(&fits)
-            );
-            Err(Error::new(ErrorKind::Layout, message).of(path))
+            let cause = format_args!("a file of {size_bytes} bytes that fits more than one layout");
+            let refusal = Error::new(ErrorKind::Layout, cause)
+                .comparing("one layout", format_args!("the layout with {}", name_all(&fits)));
+            Err(refusal.advising("nothing was imported").of(path))
         }
     }
 }
@@ -152,9 +151,8 @@ fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option
     let weight = |walk: &Walk| (matches!(walk, Walk::Zeros { .. }), reached(walk).0);
     let furthest = walks.into_iter().flatten().max_by_key(weight).filter(|walk| reached(walk).0 > 0);
     let Some(furthest) = furthest else {
-        let message =
-            format_args!("a file of {size_bytes} bytes that fits no layout a log may have; nothing was imported");
-        return Ok(Error::new(ErrorKind::Layout, message).of(path));
+        let cause = format_args!("a file of {size_bytes} bytes that fits no layout a log may have");
+        return Ok(Error::new(ErrorKind::Layout, cause).advising("nothing was imported").of(path));
     };
     let (number, offset) = reached(&furthest);
     let is_possible_size = bytes.size_word(offset)?.is_none_or(|size| record_end(offset, size).is_some());
@@ -163,10 +161,12 @@ fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option
         Walk::Zeros { .. } => ErrorKind::Ambiguous,
         _ => ErrorKind::Corrupt,
     };
-    let message = format_args!(
-        "{number} records of {header_count} end at offset {offset}, and what follows up to {size_bytes} is not the rest; nothing was imported: restore the file from a copy"
-    );
-    Ok(Error::new(kind, message).of(path).at(number, offset))
+    let cause = format_args!("what follows offset {offset} of {size_bytes} bytes is not the rest of the records");
+    Ok(Error::new(kind, cause)
+        .comparing(format_args!("{header_count} records"), number)
+        .advising("nothing was imported: restore the file from a copy")
+        .of(path)
+        .at(number, offset))
 }
 
 /// Where the records of a file in our layout end, found from the file alone. `count_holds`: the count is right,
@@ -189,12 +189,13 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
             None => Ok(to),
         },
         (_, _) if fits_others => {
-            let also = if fits.is_some() { ", and also to our own" } else { "" };
-            let message = format_args!(
-                "a file of {file_size} bytes that fits the layout with {}{also}, as other versions of the original wrote; it is left untouched: import it into a new namespace",
+            let also = if fits.is_some() { ", and also our own" } else { "" };
+            let cause = format_args!(
+                "a file of {file_size} bytes that fits the layout with {}{also}, which other versions of the original wrote",
                 name_all(&others),
             );
-            Err(Error::new(ErrorKind::Layout, message).of(path))
+            let refusal = Error::new(ErrorKind::Layout, cause);
+            Err(refusal.advising("it was not changed: import it into a new namespace").of(path))
         }
         (_, Walk::Ends(Led { in_hole: Some(hole), .. })) if !count_holds => {
             Err(only_counted(path, hole, RESTORE_OR_ACCEPT))
@@ -211,10 +212,12 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
                 0 => Ok(()),
                 _ => write!(f, "; if they are none, cut the file at offset {offset} and call immuta_repair"),
             });
-            let message = format_args!(
-                "from record {number} at offset {offset} on there are only zeros, some of them in a hole, which may or may not be empty records; {RESTORE_OR_ACCEPT}{cut}"
+            let cause = format_args!(
+                "from record {number} at offset {offset} on there are only zeros, some of them in a hole, \
+                 which may or may not be empty records"
             );
-            Err(Error::new(ErrorKind::Ambiguous, message).of(path).at(number, offset))
+            let refusal = Error::new(ErrorKind::Ambiguous, cause);
+            Err(refusal.advising(format_args!("{RESTORE_OR_ACCEPT}{cut}")).of(path).at(number, offset))
         }
         (_, Walk::Zeros { number, offset }) => Err(ambiguous(
             path,
@@ -225,12 +228,15 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
             ),
         )),
         (_, Walk::Leaves { number, offset }) => {
-            let message = format_args!(
-                "record {number} at offset {offset} does not lie in the file of {file_size} bytes, the count is {header_count}; restore the file or its index file from a copy"
-            );
+            let cause =
+                format_args!("record {number} at offset {offset} does not lie in the file of {file_size} bytes");
+            let refusal = Error::new(ErrorKind::Corrupt, cause)
+                .comparing(format_args!("{header_count} records by the count"), number)
+                .advising("restore the file or its index file from a copy")
+                .of(path)
+                .at(number, offset);
             // A repair keeps nothing of a file without a single record: it may be any file.
-            let make = if number == 0 { Error::new } else { Error::repairable };
-            Err(make(ErrorKind::Corrupt, message).of(path).at(number, offset))
+            Err(if number == 0 { refusal } else { refusal.repairable() })
         }
     }
 }
@@ -268,15 +274,16 @@ pub fn extent(bytes: &mut Bytes<'_>, count_holds: bool) -> Result<Option<Point>>
 }
 
 /// What is to be done about records that only a count claims.
-const RESTORE_OR_ACCEPT: &str = "nothing was changed: restore the index file, or, if they are records, call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT";
+const RESTORE_OR_ACCEPT: &str = "nothing was changed: restore the index file, \
+                                 or, if they are records, call immuta_repair with IMMUTA_REPAIR_ACCEPT_COUNT";
 
 /// The refusal of a log whose records from `hole` on lie in a hole, where no entry confirms them (O21).
 pub fn only_counted(path: &Path, hole: Place, way_on: &str) -> Error {
     let Place { number, offset } = hole;
-    let message = format_args!(
-        "record {number} at offset {offset} and others lie in a hole of the file, and only a count says that they are there; {way_on}"
+    let cause = format_args!(
+        "record {number} at offset {offset} and others lie in a hole of the file, and only a count says that they are there"
     );
-    Error::new(ErrorKind::Ambiguous, message).of(path).at(number, offset)
+    Error::new(ErrorKind::Ambiguous, cause).advising(way_on).of(path).at(number, offset)
 }
 
 /// The point that sizes lead to, if its records exist; records in a hole are accepted only if `count_holds`.
@@ -288,9 +295,11 @@ pub fn confirmed(led: Led, count_holds: bool, path: &Path) -> Result<Point> {
 }
 
 fn ambiguous(path: &Path, number: u64, offset: u64, what: std::fmt::Arguments<'_>) -> Error {
-    let message =
-        format_args!("{what}; there is no index file to tell: restore it, or cut the file where the records end");
-    Error::repairable(ErrorKind::Ambiguous, message).of(path).at(number, offset)
+    Error::new(ErrorKind::Ambiguous, format_args!("{what}, and no index file shows where the records end"))
+        .advising("restore the index file, or cut the record file where the records end")
+        .repairable()
+        .of(path)
+        .at(number, offset)
 }
 
 /// Where the records end that a writer of the 16-byte layout appended after `from`, so that there are `count` in all.

@@ -133,7 +133,7 @@ impl Prepared<'_> {
         }
         drop(held);
         let mut opened = opened?;
-        opened.report.seconds = started.elapsed().as_secs_f64();
+        opened.report.duration = started.elapsed();
         // The lock first: a reader that sees the epoch asks the lock.
         let is_announced = opened.lock.set_ready().and(live).and_then(|live| {
             live.set_ready_epoch(opened.checkpoint.epoch)?;

@@ -103,15 +103,16 @@ fn after(reached: Point, frame: &Frame) -> Point {
 
 fn missing(begins: Begin, reached: Point, journal: &FoundJournal, log_path: &Path) -> Error {
     let what = if begins.number > reached.count { "acknowledged records are missing" } else { "it is damaged" };
-    let message = format_args!(
-        "the journal {} goes on at record {} and offset {}, but {} records up to offset {} verify: {what}; nothing was changed (opening read-only serves those that are there)",
-        journal.name(),
-        begins.number,
-        begins.offset,
-        reached.count,
-        reached.end
-    );
-    Error::repairable(ErrorKind::Corrupt, message).of(log_path).at(reached.count, reached.end)
+    Error::new(ErrorKind::Corrupt, format_args!("{what} before the records of the journal {}", journal.name()))
+        .comparing(
+            format_args!("{} records up to offset {}", begins.number, begins.offset),
+            format_args!("{} that verify, up to offset {}", reached.count, reached.end),
+        )
+        .advising("nothing was changed: restore a copy")
+        .advising("opening read-only serves the records that verify")
+        .repairable()
+        .of(log_path)
+        .at(reached.count, reached.end)
 }
 
 /// Writes the records of `frame`, which `body` holds, into the record file `log`, and their entries into the index

@@ -78,8 +78,18 @@ impl<'a> Site<'a> {
 
     /// The refusal of what takes `needed_bytes`, of which only `free_bytes` are free.
     pub fn without_room(&self, needed_bytes: u64, free_bytes: u64, what: impl Display) -> Error {
-        let message = format_args!("{what} takes {needed_bytes} bytes, {free_bytes} are free: make room and try again");
-        Error::new(ErrorKind::NoSpace, message).of(&self.log_path)
+        Error::new(ErrorKind::NoSpace, format_args!("there is no room for {what}"))
+            .comparing(format_args!("{needed_bytes} free bytes"), free_bytes)
+            .advising("make room and try again")
+            .of(&self.log_path)
+    }
+
+    /// The error where `expected_count` records verified, and after a write only those up to `there` do.
+    pub fn lost_from_memory(&self, expected_count: u64, there: Point) -> Error {
+        Error::new(ErrorKind::Io, "records that a failed sync had left only in memory are lost")
+            .comparing(format_args!("{expected_count} records"), there.count)
+            .of(&self.log_path)
+            .at(there.count, there.end)
     }
 
     pub fn failed<'e>(&'e self, doing: &'e str) -> impl Fn(std::io::Error) -> Error + 'e {

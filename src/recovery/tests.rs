@@ -3,30 +3,31 @@
 use crate::error::{Error, ErrorKind};
 use crate::files::index::Header;
 use crate::format::PAGE_SIZE_BYTES;
-use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint};
+use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode};
 use crate::format::journal::{FRAME_HEADER_BYTES, Frame, HalfHeader};
 use crate::format::{crc32c, in_memory};
 use crate::storage::OpenMode;
 use crate::storage::simulated::Simulated;
-use crate::{Log, Next, Options, Outcome, Payloads, Timeout};
+use crate::{Log, Next, Options, Outcome, Start};
+use std::time::Duration;
 
 const JOURNAL_BYTES: usize = 64 << 10;
 
 fn open(disk: &Simulated) -> crate::Result<Log> {
     let journal_size_bytes = JOURNAL_BYTES as u64;
-    let mut options = Options { fast_write: false, journal_size_bytes, ..Options::default() };
+    let mut options = Options { mode: Mode::Durable, journal_size_bytes, ..Options::default() };
     options.add_namespace("a")?;
     Log::open_on(disk.storage(), &options)
 }
 
 fn append(log: &Log, payload: &[u8]) {
-    log.append(0, Payloads::One(&[payload]), None).unwrap();
+    log.append(0, payload).unwrap();
 }
 
 fn read_all(log: &Log) -> Vec<Vec<u8>> {
-    let mut stream = log.stream(0, 0).unwrap();
+    let mut stream = log.stream(0, Start::Beginning).unwrap();
     let mut records = Vec::new();
-    while let Next::Ready(record) = stream.next(Timeout::Ns(0)).unwrap() {
+    while let Next::Ready(record) = stream.next(Some(Duration::ZERO)).unwrap() {
         records.push(record.data().to_vec());
     }
     records
@@ -396,7 +397,7 @@ fn a_writer_that_keeps_another_out_is_named_if_the_system_says_who_it_is() {
 fn a_directory_in_the_place_of_a_journal_is_in_no_fast_writers_way() {
     let [directory, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let open = |fast_write: bool| {
-        let mut options = Options { fast_write, ..Options::default() };
+        let mut options = Options { mode: if fast_write { Mode::Fast } else { Mode::Durable }, ..Options::default() };
         options.add_namespace("a").unwrap();
         Log::open(directory.path(), &options).map_err(|error| error.kind)
     };

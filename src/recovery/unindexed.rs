@@ -77,11 +77,12 @@ fn follow(site: &Site<'_>, bytes: &mut Bytes<'_>, header_count: u64, journal: &F
     }
     if !only_zeros(bytes, reached.end)? {
         let Point { count, end, .. } = reached;
-        let message = format_args!(
-            "after the {count} records that the count and the journal {} know, which end at offset {end}, other bytes follow; there is no index file to tell: restore it",
+        let cause = format_args!(
+            "other bytes follow the {count} records that count and journal ({}) know, which end at offset {end}",
             journal.name()
         );
-        return Err(Error::repairable(ErrorKind::Ambiguous, message).of(&site.log_path).at(count, end));
+        let refusal = Error::new(ErrorKind::Ambiguous, cause).advising("restore the index file, which is missing");
+        return Err(refusal.repairable().of(&site.log_path).at(count, end));
     }
     Ok(Some(reached))
 }
@@ -114,9 +115,11 @@ fn over(
 
 fn disagrees(site: &Site<'_>, journal: &FoundJournal, reached: &Point) -> Error {
     let Point { count, end, .. } = *reached;
-    let message = format_args!(
-        "from record {count} at offset {end} on, the journal {} and the record file disagree, and there is no index file to tell; restore it",
+    let cause = format_args!(
+        "from record {count} at offset {end} on, the journal {} and the record file disagree, \
+         and no index file shows which is right",
         journal.name()
     );
-    Error::repairable(ErrorKind::Mismatch, message).of(&site.log_path).at(count, end)
+    let refusal = Error::new(ErrorKind::Mismatch, cause).advising("restore the index file");
+    refusal.repairable().of(&site.log_path).at(count, end)
 }

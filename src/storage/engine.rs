@@ -20,8 +20,10 @@ pub enum Io {
 
 /// How the files of a directory are read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Engine {
+pub enum Engine {
+    /// Through shared mappings.
     Mapping,
+    /// By system calls.
     SystemCalls,
 }
 
@@ -45,11 +47,11 @@ pub(super) fn choose(magic: u32, path: &Path, io: Io) -> Result<Engine, Error> {
     match (io, obstacle) {
         (Io::Syscall, _) | (Io::Auto, Some(_)) => Ok(Engine::SystemCalls),
         (Io::Auto | Io::Mmap, None) => Ok(Engine::Mapping),
-        (Io::Mmap, Some(obstacle)) => Err(Error::new(
-            ErrorKind::Unsupported,
-            format_args!("mapped files are not safe here: {obstacle}; use automatic or system-call io"),
-        )
-        .of(path)),
+        (Io::Mmap, Some(obstacle)) => {
+            Err(Error::new(ErrorKind::Unsupported, format_args!("mapped files are not safe here: {obstacle}"))
+                .advising("use automatic or system-call io")
+                .of(path))
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub use access::Access;
 pub use clock::now_ns;
 pub use create::create_directory;
 pub use directory::open_directory;
-pub use engine::Io;
+pub use engine::{Engine, Io};
 pub(crate) use eventfd::EventFd;
 pub use words::SharedPage;
 

@@ -75,8 +75,9 @@ impl Commit<Option<Staging>> for Writer {
             return Err(self.files.error(ErrorKind::Poisoned, *lost));
         }
         if self.namespace.poisoned.load(Ordering::Acquire) {
-            let message = "a write or sync failed while this append was in flight; it may or may not be there when the log is opened again";
-            return Err(Error::new(ErrorKind::Poisoned, message).of(self.namespace.log_path()));
+            let refusal = Error::new(ErrorKind::Poisoned, "a write or sync failed while this append was in flight")
+                .advising("it may or may not be there when the log is opened again");
+            return Err(refusal.of(self.namespace.log_path()));
         }
         Ok(())
     }

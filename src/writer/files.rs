@@ -77,7 +77,11 @@ impl WriterFiles {
             Standing::Removed => "it was removed while the log was open",
             Standing::Moved | Standing::Kept => "it was moved or replaced while the log was open",
         };
-        let advice = "nothing more is written, an append in flight may or may not be there, and what was appended since the last checkpoint may be missing; close the log, put the files back in place, and open it again";
-        Error::new(kind, format_args!("{what}; {advice}")).of(path)
+        Error::new(kind, what)
+            .advising("nothing more is written")
+            .advising("an append in flight may or may not be there")
+            .advising("records appended since the last checkpoint may be missing")
+            .advising("close the log, put the files back in place, and open it again")
+            .of(path)
     }
 }

@@ -39,7 +39,8 @@ struct FlusherShared<W> {
     wanted: AtomicU8,
     lock: Mutex<()>,
     changed: Condvar,
-    interval: Duration,
+    /// `None`: only when much was appended.
+    interval: Option<Duration>,
 }
 
 /// Flushes the namespaces of one log.
@@ -50,8 +51,7 @@ pub struct Flusher<W> {
 }
 
 impl<W: Writers> Flusher<W> {
-    /// `interval` zero: only when much was appended.
-    pub fn new(interval: Duration, writers: W) -> Result<Flusher<W>> {
+    pub fn new(interval: Option<Duration>, writers: W) -> Result<Flusher<W>> {
         let wanted = AtomicU8::new(NOTHING);
         let shared = FlusherShared { writers, wanted, lock: Mutex::new(()), changed: Condvar::new(), interval };
         Ok(Flusher { shared: Arc::new(shared)?, thread: Mutex::new(None) })
@@ -71,7 +71,7 @@ impl<W: Writers> Flusher<W> {
     pub fn appended(&self, need: FlushNeed) {
         let wanted = match need {
             FlushNeed::Nothing => NOTHING,
-            FlushNeed::InTime if self.shared.interval.is_zero() => NOTHING,
+            FlushNeed::InTime if self.shared.interval.is_none() => NOTHING,
             FlushNeed::InTime => IN_TIME,
             FlushNeed::Now => NOW,
         };
@@ -116,7 +116,7 @@ impl<W> FlusherShared<W> {
 
     /// The time until a refused checkpoint is tried again.
     fn retry_after(&self) -> Duration {
-        if self.interval.is_zero() { RETRY_AFTER_MAX } else { self.interval.min(RETRY_AFTER_MAX) }
+        self.interval.map_or(RETRY_AFTER_MAX, |interval| interval.min(RETRY_AFTER_MAX))
     }
 
     /// Waits until a flush is due, for the first time or again after `is_refused`; `false`: the thread is to end.
@@ -127,7 +127,7 @@ impl<W> FlusherShared<W> {
             match self.wanted.load(Ordering::Relaxed) {
                 STOP => return false,
                 NOW => break,
-                IN_TIME => due = due.or_else(|| Instant::now().checked_add(self.interval)),
+                IN_TIME => due = due.or_else(|| Instant::now().checked_add(self.interval?)),
                 _ => {}
             }
             let timed_out;

@@ -13,14 +13,14 @@ pub mod group;
 pub mod payloads;
 mod put;
 
-use crate::error::{Error, ErrorKind, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index};
 use crate::files::journal::{self, FrameRoom, Journal};
 use crate::files::live::Live;
 use crate::format::index::{entries_end, entry_offset};
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
+use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::namespace::Namespace;
-use crate::options::CHECKPOINT_BYTES_MAX;
 use crate::recovery::Opened;
 use crate::storage::{CommitWord, File, Tail};
 use crate::util::sync::{Arc, Mutex, MutexGuard};
@@ -108,7 +108,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(namespace: Arc<Namespace>, opened: Opened, flush_bytes: u64) -> Result<Writer> {
+    pub fn new(namespace: Arc<Namespace>, opened: Opened, flush_bytes: Option<u64>) -> Result<Writer> {
         let Opened { lock, log, index, live, point, checkpoint, slot, journal, report } = opened;
         let failed = |error| Error::os("mapping", &error).of(namespace.log_path());
         let word = log.commit_word(true).map_err(failed)?;
@@ -136,7 +136,7 @@ impl Writer {
         namespace.counters.flushed_count.store(point.count, Ordering::Release);
         namespace.counters.is_durable.store(journal_file.is_some(), Ordering::Relaxed);
         *namespace.report.lock() = report;
-        let flush_bytes = if flush_bytes == 0 { CHECKPOINT_BYTES_MAX } else { flush_bytes.min(CHECKPOINT_BYTES_MAX) };
+        let flush_bytes = flush_bytes.map_or(CHECKPOINT_BYTES_MAX, |bytes| bytes.min(CHECKPOINT_BYTES_MAX));
         let named = [(log::file_name(&namespace.name), &log), (index::file_name(&namespace.name), &index.file)];
         let journal_named = journal_file.as_ref().map(|file| (journal::file_name(&namespace.name), file));
         let open = named.into_iter().chain(journal_named).map(|(name, file)| (name, Arc::clone(file)));
@@ -203,9 +203,10 @@ impl Writer {
             let staging = self.open_staging(&mut guard)?;
             let (number, offset) = (staging.count, staging.end);
             if let Some(expected) = expected_number.filter(|expected| *expected != number) {
-                let message =
-                    format_args!("the next record is {number}, not {expected}; read up to there and decide again");
-                return Err(Error::new(ErrorKind::Conflict, message).at(number, offset));
+                let refusal = Error::new(ErrorKind::Conflict, "the next record has another number")
+                    .comparing(expected, number)
+                    .advising("read up to there and decide again");
+                return Err(refusal.at(number, offset));
             }
             let appended = Appended { number, offset, stored_size, count };
             if count == 0 {
@@ -312,8 +313,9 @@ impl Writer {
         if let Some(lost) = self.lost.get() {
             return self.files.error(ErrorKind::Poisoned, *lost);
         }
-        let message = "an earlier write or sync failed, so nothing more is appended; close and open the log again";
-        Error::new(ErrorKind::Poisoned, message).of(self.namespace.log_path())
+        Error::new(ErrorKind::Poisoned, "an earlier write or sync failed, so nothing more is appended")
+            .advising("close the log and open it again")
+            .of(self.namespace.log_path())
     }
 
     /// Room in both files before anything is written: a full disk changes nothing.
@@ -394,14 +396,11 @@ impl Writer {
         }
         self.namespace.poisoned.store(true, Ordering::Release);
         self.namespace.events.notify_all();
-        let message = format_args!(
-            "{doing}: {}; the namespace is poisoned: an append in flight may or may not be there when the log is opened again, reads go on",
-            Reason(error)
-        );
         // `Io` whatever the cause: trying again, as after a lack of room, is not the way on.
-        let mut made = Error::new(ErrorKind::Io, message).of(self.namespace.log_path());
-        made.os_error = error.raw_os_error().unwrap_or(0);
-        made
+        Error::os_as(ErrorKind::Io, doing, error)
+            .advising("the namespace is poisoned: reads go on")
+            .advising("an append in flight may or may not be there when the log is opened again")
+            .of(self.namespace.log_path())
     }
 }
 

@@ -34,14 +34,8 @@ impl Payloads<'_> {
 
     /// The sum of the sizes, no payload being over the limit.
     pub(crate) fn check_sizes(&self, limit_bytes: u64) -> Result<u64> {
-        let too_large = |message: std::fmt::Arguments<'_>| Error::new(ErrorKind::TooLarge, message);
-        let (largest, sum) = self.sizes().ok_or_else(|| too_large(format_args!("the sizes overflow")))?;
-        if largest > limit_bytes {
-            return Err(too_large(format_args!(
-                "a record of {largest} bytes; the largest allowed is {limit_bytes} (max_record_size)"
-            )));
-        }
-        Ok(sum)
+        let (largest, sum) = self.sizes().ok_or_else(|| Error::new(ErrorKind::TooLarge, "the sizes overflow"))?;
+        if largest > limit_bytes { Err(Error::too_large("a record", limit_bytes, largest)) } else { Ok(sum) }
     }
 
     /// The payloads as `chain` encodes them; none is over the limit, before or after.

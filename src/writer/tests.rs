@@ -2,17 +2,18 @@
 
 use super::*;
 use crate::storage::simulated::Simulated;
-use crate::{Log, Next, Options, Timeout};
+use crate::{Log, Mode, Next, Options, Start};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 fn open(disk: &Simulated, fast_write: bool) -> Log {
-    let mut options = Options { fast_write, ..Options::default() };
+    let mut options = Options { mode: if fast_write { Mode::Fast } else { Mode::Durable }, ..Options::default() };
     options.add_namespace("a").unwrap();
     Log::open_on(disk.storage(), &options).unwrap()
 }
 
 fn append(log: &Log) -> Result<()> {
-    log.append(0, Payloads::One(&[b"record"]), None).map(drop)
+    log.append(0, b"record").map(drop)
 }
 
 #[test]
@@ -38,8 +39,8 @@ fn a_panic_in_a_commit_poisons_the_namespace_and_reads_go_on() {
         }));
         assert!(panicked.is_err());
         assert_eq!(append(&log).unwrap_err().kind, ErrorKind::Poisoned);
-        let mut stream = log.stream(0, 0).unwrap();
-        assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(_))));
+        let mut stream = log.stream(0, Start::Beginning).unwrap();
+        assert!(matches!(stream.next(Some(Duration::ZERO)), Ok(Next::Ready(_))));
     }
 }
 
@@ -94,7 +95,7 @@ const NOTICES: [Notice; 4] = [
         append(log)?;
         log.sync(0)
     }),
-    ("an append that needs room", |log| log.append(0, Payloads::One(&[&[7; 1 << 20]]), None).map(drop)),
+    ("an append that needs room", |log| log.append(0, [7; 1 << 20]).map(drop)),
     ("closing", Log::shutdown),
 ];
 
@@ -153,7 +154,7 @@ fn a_look_at_the_files_that_fails_refuses_and_is_repeated() {
 #[test]
 fn an_append_does_not_wait_for_checkpoints_that_are_refused() {
     let disk = Simulated::new();
-    let mut options = Options { fast_write: false, journal_size_bytes: 64 << 10, ..Options::default() };
+    let mut options = Options { mode: Mode::Durable, journal_size_bytes: 64 << 10, ..Options::default() };
     options.add_namespace("a").unwrap();
     let log = Log::open_on(disk.storage(), &options).unwrap();
     let record = || Payloads::One(&[b"record"]);

@@ -1,8 +1,8 @@
 //! Files of a few blocks that lay claim to much, with every checksum right.
 
 use crate::layout::{Checkpoint, ENTRIES_AT, ENTRY_BYTES, PAGE_BYTES, identity, put};
+use immuta::Log;
 use immuta::storage::simulated::Simulated;
-use immuta::{Log, Payloads};
 use std::collections::BTreeMap;
 
 /// The files of a disk but the page for waiting.
@@ -15,7 +15,7 @@ pub fn image_of(disk: &Simulated) -> BTreeMap<String, Vec<u8>> {
 pub fn closed(payloads: &[&[u8]]) -> Simulated {
     let disk = Simulated::new();
     let log = Log::open_on(disk.storage(), &crate::options()).unwrap();
-    log.append(0, Payloads::Each(payloads), None).unwrap();
+    log.append_batch(0, payloads).unwrap();
     log.shutdown().unwrap();
     disk
 }

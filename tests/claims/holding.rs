@@ -3,7 +3,7 @@
 use crate::forged::{empty_records, index_file};
 use crate::layout::{ENTRIES_AT, entry, put};
 use crate::{heap, options};
-use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Repair, Report, Result, import, repair, verify};
+use immuta::{ErrorKind, Log, Mode, Options, Outcome, Repair, Report, Result, import, repair, verify};
 use std::fs::{File, write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -104,7 +104,7 @@ fn any_number_of_damages_takes_no_memory() {
     let log = Log::open(directory.path(), &options()).unwrap();
     let records = vec![b"a payload".as_slice(); 1000];
     for _ in 0..RECORDS / 1000 {
-        log.append(0, Payloads::Each(&records), None).unwrap();
+        log.append_batch(0, &records).unwrap();
     }
     log.shutdown().unwrap();
     let path = directory.path().join("a.log");
@@ -128,7 +128,7 @@ fn empty_records_that_are_written_need_no_confirmation() {
 fn a_frame_of_the_journal_with_many_records_takes_no_memory() {
     const RECORDS: usize = 20_000;
     let living = tempfile::tempdir().unwrap();
-    let durable = Options { fast_write: false, journal_size_bytes: 64 << 20, ..options() };
+    let durable = Options { mode: Mode::Durable, journal_size_bytes: 64 << 20, ..options() };
     let log = Log::open(living.path(), &durable).unwrap();
     let record = vec![7; 1000];
     let records = vec![record.as_slice(); RECORDS];
@@ -140,7 +140,7 @@ fn a_frame_of_the_journal_with_many_records_takes_no_memory() {
         copy("a.log", directory);
     }
     copy("a.idx", &with);
-    log.append(0, Payloads::Each(&records), None).unwrap();
+    log.append_batch(0, &records).unwrap();
     for directory in [&with, &without] {
         copy("a.wal", directory);
     }

@@ -5,7 +5,8 @@ use crate::forged::{closed, image_of, index_file};
 use crate::layout::{ENTRIES_AT, entry, put};
 use crate::{BUFFER_BYTES, cost, options, repair};
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Next, Outcome, Repair, Timeout};
+use immuta::{ErrorKind, Log, Next, Outcome, Repair, Start};
+use std::time::Duration;
 
 const DRY: Repair = Repair { apply: false, accept_count: false };
 const APPLY: Repair = Repair { apply: true, accept_count: false };
@@ -51,9 +52,9 @@ fn more_than_9999_separate_damages_are_kept_in_one_file_and_repaired() {
     }
     assert!(salvage == expected, "{} bytes, {} expected", salvage.len(), expected.len());
     let log = Log::open_on(disk.storage(), &options()).unwrap();
-    let mut stream = log.stream(0, 1).unwrap();
-    assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(record)) if record.data() == b"a payload"));
-    assert_eq!(stream.next(Timeout::Ns(0)).map(drop).map_err(|error| error.kind), Err(ErrorKind::Corrupt));
+    let mut stream = log.stream(0, Start::Number(1)).unwrap();
+    assert!(matches!(stream.next(Some(Duration::ZERO)), Ok(Next::Ready(record)) if record.data() == b"a payload"));
+    assert_eq!(stream.next(Some(Duration::ZERO)).map(drop).map_err(|error| error.kind), Err(ErrorKind::Corrupt));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::forged::{closed, empty_records, extend, image_of, index_file, sparse_records};
 use crate::{cost, options, read_only, repair};
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Options, Outcome, Payloads, Repair, scan_on, verify_on};
+use immuta::{ErrorKind, Log, Options, Outcome, Repair, scan_on, verify_on};
 
 const ACCEPTING: Repair = Repair { apply: false, accept_count: true };
 
@@ -18,7 +18,7 @@ fn an_index_file_that_is_too_long_is_cut_and_its_hole_is_given_no_blocks() {
     let log = log.unwrap();
     assert_eq!(disk.read_file("a.idx").unwrap().len(), whole, "a writer begins with the entries there are");
     assert!(cost.read_bytes < 1 << 20 && cost.calls < 200, "{cost:?}");
-    log.append(0, Payloads::One(&[b"three"]), None).unwrap();
+    log.append(0, b"three").unwrap();
     let after = disk.read_file("a.idx").unwrap().len();
     assert!(after < 1 << 20, "{after} bytes after the first append");
     log.shutdown().unwrap();

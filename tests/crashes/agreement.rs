@@ -2,11 +2,12 @@
 //! as opening for writing does. They serve the records that such an opening would find in the files. Readers are told
 //! of records that they were shown and that no longer exist.
 
-use crate::disk::{CHECKPOINTS, Files, INDEX, LOG, Mode, append, append_batch, killed_after, open, records, recover};
+use crate::disk::{CHECKPOINTS, Files, INDEX, LOG, append, append_batch, killed_after, open, records, recover};
 use crate::records::{Records, read_all};
 use immuta::storage::OpenMode;
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Next, Options, Outcome, Report, Stream, Timeout};
+use immuta::{ErrorKind, Log, Mode, Next, Options, Outcome, Report, Start, Stream};
+use std::time::Duration;
 
 const ENTRIES_AT: usize = 16_384;
 const ENTRY_BYTES: usize = 24;
@@ -43,8 +44,8 @@ fn told_by(report: &Report) -> Told {
 
 /// Records up to the first that cannot be read.
 fn readable(log: &Log) -> Records {
-    let (mut stream, mut records) = (log.stream(0, 0).unwrap(), Vec::new());
-    while let Ok(Next::Ready(record)) = stream.next(Timeout::Ns(0)) {
+    let (mut stream, mut records) = (log.stream(0, Start::Beginning).unwrap(), Vec::new());
+    while let Ok(Next::Ready(record)) = stream.next(Some(Duration::ZERO)) {
         records.push(record.data().to_vec());
     }
     records
@@ -194,7 +195,7 @@ fn of_every_file_with_a_bit_flipped_or_cut_short() {
 }
 
 /// Waits for no longer than needed.
-const LIMIT: Timeout = Timeout::Ns(120_000_000_000);
+const LIMIT: Option<Duration> = Some(Duration::from_mins(2));
 
 fn next(stream: &mut Stream) -> Result<Vec<u8>, Option<ErrorKind>> {
     match stream.next(LIMIT) {
@@ -214,7 +215,7 @@ fn rolled_back(count: u64) -> (Simulated, Log, [Stream; 2]) {
     let mut before = Files::of(&disk);
     append_batch(&log, &records(10, 10, 300)).unwrap();
     let following = reader(&disk).unwrap();
-    let mut streams = [0, 10].map(|start| following.stream(0, start).unwrap());
+    let mut streams = [0, 10].map(|start| following.stream(0, Start::Number(start)).unwrap());
     for number in 0..20 {
         assert_eq!(next(&mut streams[0]), Ok(records(number, 1, 300).remove(0)));
     }
@@ -278,7 +279,7 @@ fn a_rollback_is_noticed_where_reading_goes_on_from_what_was_read_before() {
     let before = Files::of(&disk);
     append_batch(&log, &records(300, 800, 30)).unwrap();
     let following = reader(&disk).unwrap();
-    let mut stream = following.stream(0, 0).unwrap();
+    let mut stream = following.stream(0, Start::Beginning).unwrap();
     for number in 0..READ {
         assert_eq!(next(&mut stream), Ok(records(number, 1, 30).remove(0)));
     }
@@ -300,7 +301,7 @@ fn a_rollback_is_noticed_where_reading_goes_on_from_what_was_read_before() {
 #[test]
 fn a_stream_that_was_beyond_the_end_is_told_of_every_rollback() {
     let (disk, following, _streams) = rolled_back(20);
-    let mut far_beyond = following.stream(0, 30).unwrap();
+    let mut far_beyond = following.stream(0, Start::Number(30)).unwrap();
     let log = open(&disk, Mode::Fast).unwrap();
     append_batch(&log, &records(100, 25, 300)).unwrap();
     assert_eq!(next(&mut far_beyond), Err(Some(ErrorKind::Replaced)), "it cannot know how far that went");
@@ -315,7 +316,7 @@ fn what_the_journal_will_bring_back_is_not_taken_for_rolled_back() {
     append_batch(&log, &records(10, 10, 300)).unwrap();
     let journal = Files::of(&disk).journal;
     let following = reader(&disk).unwrap();
-    let mut stream = following.stream(0, 0).unwrap();
+    let mut stream = following.stream(0, Start::Beginning).unwrap();
     for number in 0..20 {
         assert_eq!(next(&mut stream), Ok(records(number, 1, 300).remove(0)));
     }
@@ -323,7 +324,7 @@ fn what_the_journal_will_bring_back_is_not_taken_for_rolled_back() {
     // As after a kill and a file system that lost its cache: half of the records are in the journal only.
     Files { journal, ..before }.on(disk.clone());
     // Longer than a reader relies on its last look.
-    let waited = stream.next(Timeout::Ns(100_000_000));
+    let waited = stream.next(Some(Duration::from_millis(100)));
     assert!(matches!(waited, Ok(Next::Timeout)), "no writer has the lock, and nothing is lost: {waited:?}");
     let log = open(&disk, Mode::Durable).unwrap();
     assert_eq!(log.report(0).unwrap().count, 20);
@@ -401,7 +402,9 @@ fn a_reader_that_is_refused_a_call_takes_nothing_for_a_rollback_and_gives_no_wro
         disk.clear_faults();
         match stats {
             // The size is 0 if the system does not give it.
-            Ok(stats) => assert_eq!((stats.mode, stats.durable_count, stats.count), (0, 10, 10), "call {call}"),
+            Ok(stats) => {
+                assert_eq!((stats.mode, stats.durable_count, stats.count), (Mode::Durable, 10, 10), "call {call}");
+            }
             Err(error) => {
                 assert_eq!(error.kind, ErrorKind::Io);
                 refused[1] += 1;
@@ -430,14 +433,14 @@ fn a_lock_just_taken_beside_a_dead_writers_page_rolls_nothing_back() {
     let mut options = Options { read_only: true, ..Options::default() };
     options.add_namespace("a").unwrap();
     let reader = Log::open_on(disk.storage(), &options).unwrap();
-    let mut stream = reader.stream(0, 0).unwrap();
+    let mut stream = reader.stream(0, Start::Beginning).unwrap();
     for _ in 0..2 {
-        assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(_))));
+        assert!(matches!(stream.next(Some(Duration::ZERO)), Ok(Next::Ready(_))));
     }
     // The next writer has the lock, and has not yet said that it is not ready.
     let next_writer = disk.storage().open(LOG, OpenMode::Write).unwrap();
     assert!(next_writer.try_lock().unwrap());
-    let waited = stream.next(Timeout::Ns(100_000_000)).map(drop);
+    let waited = stream.next(Some(Duration::from_millis(100))).map(drop);
     assert!(matches!(waited, Ok(())), "{waited:?}");
     drop(next_writer);
     assert_eq!(recover(&disk, Mode::Fast, "both are there").1.len(), 2);

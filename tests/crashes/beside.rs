@@ -1,11 +1,11 @@
 //! A journal and records without an index file: what the two together prove, and what is refused.
 
 use crate::disk::{
-    Files, Mode, SECTOR_BYTES, append, append_batch, cut_opening_anywhere, open, records, recover, refused,
+    Files, SECTOR_BYTES, append, append_batch, cut_opening_anywhere, open, records, recover, refused,
     three_closed_then_three_more,
 };
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Outcome};
+use immuta::{ErrorKind, Mode, Outcome};
 
 const RECORD_BYTES: usize = 8 + 300;
 

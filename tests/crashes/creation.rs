@@ -1,10 +1,10 @@
 //! Namespaces that are being made exist as a whole or for no opener at all. A refused creation leaves nothing, and a
 //! killed one leaves what the next writer finishes. Neither prevents reading the other namespaces of the directory.
 
-use crate::disk::{Mode, after_kill, append, cut_anywhere, open, records};
+use crate::disk::{after_kill, append, cut_anywhere, open, records};
 use crate::records::read_all;
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Options, scan_on};
+use immuta::{ErrorKind, Log, Mode, Options, scan_on};
 
 /// A disk with the whole namespace b of one record.
 fn beside_another() -> Simulated {

@@ -3,11 +3,11 @@
 //! record.
 
 use crate::disk::{
-    Files, Mode, POWER_CUTS, after_power_loss, append_batch, cut_anywhere, killed_after, open, records, three_closed,
+    Files, POWER_CUTS, after_power_loss, append_batch, cut_anywhere, killed_after, open, records, three_closed,
 };
 use crate::records::{Records, read_all};
 use immuta::storage::simulated::Simulated;
-use immuta::{Log, Options, Repair, import_on, repair_on};
+use immuta::{Log, Mode, Options, Repair, import_on, repair_on};
 
 /// The log after losses of power: always all of it.
 fn assert_kept(disk: &Simulated, expected: &Records, context: &str) {

@@ -2,7 +2,7 @@
 
 use crate::records::{Records, read_all};
 use immuta::storage::simulated::Simulated;
-use immuta::{Error, ErrorKind, Log, Options, Payloads, Report, Result};
+use immuta::{Error, ErrorKind, Log, Mode, Options, Report, Result};
 use std::time::Duration;
 
 pub const LOG: &str = "a.log";
@@ -16,12 +16,6 @@ pub const SECTOR_BYTES: usize = 512;
 /// How many losses of power, each with a different outcome, are tried after one and the same cut.
 pub const POWER_CUTS: u64 = 40;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Fast,
-    Durable,
-}
-
 pub fn open(disk: &Simulated, mode: Mode) -> Result<Log> {
     // No checkpoint but those a test asks for.
     open_flushing(disk, mode, Duration::from_hours(1))
@@ -29,19 +23,19 @@ pub fn open(disk: &Simulated, mode: Mode) -> Result<Log> {
 
 /// With a checkpoint after every `flush_interval` in which there was something to flush.
 pub fn open_flushing(disk: &Simulated, mode: Mode, flush_interval: Duration) -> Result<Log> {
-    let fast_write = mode == Mode::Fast;
-    let mut options = Options { fast_write, flush_interval, journal_size_bytes: JOURNAL_BYTES, ..Options::default() };
+    let mut options =
+        Options { mode, flush_interval: Some(flush_interval), journal_size_bytes: JOURNAL_BYTES, ..Options::default() };
     options.add_namespace("a")?;
     Log::open_on(disk.storage(), &options)
 }
 
 pub fn append(log: &Log, record: &[u8]) -> Result<()> {
-    log.append(0, Payloads::One(&[record]), None).map(drop)
+    log.append(0, record).map(drop)
 }
 
 pub fn append_batch(log: &Log, records: &[Vec<u8>]) -> Result<()> {
     let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-    log.append(0, Payloads::Each(&slices), None).map(drop)
+    log.append_batch(0, &slices).map(drop)
 }
 
 /// `count` records, all different, from number `from` on.

@@ -2,11 +2,11 @@
 //! adopt.
 
 use crate::disk::{
-    Files, INDEX, LOG, Mode, POWER_CUTS, after_kill, after_power_loss, append, append_batch, open, records, recover,
-    refused, three_closed,
+    Files, INDEX, LOG, POWER_CUTS, after_kill, after_power_loss, append, append_batch, open, records, recover, refused,
+    three_closed,
 };
 use immuta::storage::simulated::{Fault, Simulated};
-use immuta::{ErrorKind, Outcome};
+use immuta::{ErrorKind, Mode, Outcome};
 
 /// Rows O3 and O4.
 #[test]

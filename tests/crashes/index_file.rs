@@ -1,12 +1,12 @@
 //! An index file older than its log, cut short or damaged: what is adopted, and what is refused.
 
 use crate::disk::{
-    CHECKPOINTS, Files, INDEX, JOURNAL, LOG, Mode, SECTOR_BYTES, append_batch, killed_after, open, records, recover,
-    refused, three_closed,
+    CHECKPOINTS, Files, INDEX, JOURNAL, LOG, SECTOR_BYTES, append_batch, killed_after, open, records, recover, refused,
+    three_closed,
 };
 use crate::records::read_all;
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Outcome};
+use immuta::{ErrorKind, Mode, Outcome};
 
 /// Row O7.
 #[test]

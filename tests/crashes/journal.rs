@@ -1,11 +1,11 @@
 //! Durable appends and their journal: cut in the middle, damaged, missing, stale, or reappeared.
 
 use crate::disk::{
-    CHECKPOINTS, Files, JOURNAL, Mode, PAGE_BYTES, POWER_CUTS, after_power_loss, append, append_batch, cut_anywhere,
+    CHECKPOINTS, Files, JOURNAL, PAGE_BYTES, POWER_CUTS, after_power_loss, append, append_batch, cut_anywhere,
     cut_opening_anywhere, killed_after, open, records, recover, refused, three_closed, three_closed_then_three_more,
 };
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Options, Outcome, Repair, repair_on};
+use immuta::{ErrorKind, Mode, Options, Outcome, Repair, repair_on};
 
 #[test]
 fn a_batch_larger_than_a_journal_half() {

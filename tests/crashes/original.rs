@@ -1,7 +1,7 @@
 //! The original program appending to a log that the library closed.
 
-use crate::disk::{CHECKPOINTS, Mode, PAGE_BYTES, records, recover, refused, three_closed};
-use immuta::{ErrorKind, Outcome};
+use crate::disk::{CHECKPOINTS, PAGE_BYTES, records, recover, refused, three_closed};
+use immuta::{ErrorKind, Mode, Outcome};
 
 /// Appends as the original does: the record at the end, then the count.
 fn append_as_the_original(log: &mut Vec<u8>, record: &[u8]) {

@@ -2,12 +2,12 @@
 //! and recovery.
 
 use crate::disk::{
-    Cut, Files, Mode, PAGE_BYTES, SECTOR_BYTES, after_power_loss, append, append_batch, cut_anywhere,
-    cut_opening_anywhere, killed_after, open, open_flushing, records, recover, refused,
+    Cut, Files, PAGE_BYTES, SECTOR_BYTES, after_power_loss, append, append_batch, cut_anywhere, cut_opening_anywhere,
+    killed_after, open, open_flushing, records, recover, refused,
 };
 use crate::records::Records;
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Outcome};
+use immuta::{ErrorKind, Mode, Outcome};
 use std::time::Duration;
 
 /// A fast log of 10 synced records and 500 more, before and after those.

@@ -3,8 +3,7 @@
 
 use crate::random::Random;
 use immuta::storage::simulated::Simulated;
-use immuta::{Log, Options, Payloads};
-use std::time::Duration;
+use immuta::{Log, Mode, Options};
 
 pub const RECORDS: usize = 64;
 /// Records that the checkpoint of a log which was not closed covers.
@@ -71,9 +70,9 @@ impl Image {
 pub fn options(read_only: bool, fast_write: bool) -> Options {
     let mut options = Options {
         read_only,
-        fast_write,
+        mode: if fast_write { Mode::Fast } else { Mode::Durable },
         reader_count: 1,
-        flush_interval: Duration::ZERO,
+        flush_interval: None,
         journal_size_bytes: JOURNAL_BYTES as u64,
         ..Options::default()
     };
@@ -108,7 +107,7 @@ fn commits(records: &[Vec<u8>]) -> Vec<&[Vec<u8>]> {
 fn append(log: &Log, records: &[Vec<u8>]) {
     for commit in commits(records) {
         let slices: Vec<&[u8]> = commit.iter().map(Vec::as_slice).collect();
-        log.append(0, Payloads::Each(&slices), None).unwrap();
+        log.append_batch(0, &slices).unwrap();
     }
 }
 

@@ -5,7 +5,8 @@ use crate::heap::most_held;
 use crate::images::{Image, options};
 use crate::kinds::{Damage, Kind};
 use immuta::storage::simulated::Simulated;
-use immuta::{Error, ErrorKind, Log, Next, Report, Timeout, verify_on};
+use immuta::{Error, ErrorKind, Log, Next, Report, Start, verify_on};
+use std::time::Duration;
 
 /// What an operation may hold beyond the size of the files.
 const HEAP_BYTES: usize = 256 << 10;
@@ -79,10 +80,10 @@ impl Case<'_> {
 
     /// Reads everything and passes over refused records; checks that every served record is one that was written.
     fn read(&self, log: &Log) -> Reading {
-        let (mut stream, mut good, mut bad) = (log.stream(0, 0).unwrap(), 0, Vec::new());
+        let (mut stream, mut good, mut bad) = (log.stream(0, Start::Beginning).unwrap(), 0, Vec::new());
         loop {
             let position = stream.position();
-            match stream.next(Timeout::Ns(0)) {
+            match stream.next(Some(Duration::ZERO)) {
                 Ok(Next::Ready(record)) => {
                     let written = usize::try_from(position).ok().and_then(|number| self.image.records.get(number));
                     let is_right = written.is_some_and(|written| written == record.data());

@@ -4,11 +4,10 @@
 use crate::fault::{After, Strike};
 use crate::records::{Records, read_all};
 use immuta::storage::simulated::Simulated;
-use immuta::{Error, ErrorKind, Log, Options, Outcome, Payloads, Result};
+use immuta::{Error, ErrorKind, Log, Mode, Options, Outcome, Result};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Where entries begin in the index file, and how long one is.
 const ENTRIES_AT: usize = 16_384;
@@ -21,7 +20,7 @@ pub type Open = fn(&Simulated) -> Result<Log>;
 pub fn options() -> Options {
     // A half of the journal holds all but the largest of the payloads.
     let journal_size_bytes = 64 << 10;
-    Options { flush_interval: Duration::ZERO, journal_size_bytes, ..Options::default() }
+    Options { flush_interval: None, journal_size_bytes, ..Options::default() }
 }
 
 pub fn open_named(disk: &Simulated, names: &[&str], mut options: Options) -> Result<Log> {
@@ -36,7 +35,7 @@ pub fn open(disk: &Simulated) -> Result<Log> {
 }
 
 pub fn open_durable(disk: &Simulated) -> Result<Log> {
-    open_named(disk, &["a"], Options { fast_write: false, ..options() })
+    open_named(disk, &["a"], Options { mode: Mode::Durable, ..options() })
 }
 
 /// Empty, small, of several pages and large, in turn; two sessions need room beyond the first 64 KiB.
@@ -50,8 +49,8 @@ pub fn payloads(count: usize) -> Records {
 
 pub fn append(log: &Log, records: &[Vec<u8>]) -> Result<u64> {
     let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-    let payloads = if slices.len() == 1 { Payloads::One(&slices) } else { Payloads::Each(&slices) };
-    log.append(0, payloads, None).map(|appended| appended.number)
+    let appended = if let [record] = *slices { log.append(0, record) } else { log.append_batch(0, &slices) };
+    appended.map(|appended| appended.number)
 }
 
 /// The bytes of a record file that was closed cleanly.
@@ -113,7 +112,7 @@ impl Application {
 
     /// `error` is one that the faults explain.
     pub fn accept(&self, error: &Error) {
-        let is_poisoned = self.log.as_ref().is_some_and(|log| log.stats(0).is_ok_and(|stats| stats.poisoned == 1));
+        let is_poisoned = self.log.as_ref().is_some_and(|log| log.stats(0).is_ok_and(|stats| stats.is_poisoned));
         let explained = self.strikes.iter().any(|strike| strike.explains(error, is_poisoned));
         assert!(explained, "{:?}, os error {}, poisoned {is_poisoned}: {error}", error.kind, error.os_error);
     }
@@ -150,7 +149,7 @@ impl Application {
     pub fn append_in_transaction(&mut self, disk: &Simulated, count: usize) {
         self.commit(disk, count, |log, records| {
             let mut transaction = log.transaction(0)?;
-            records.iter().try_for_each(|record| transaction.append(&[record]))?;
+            records.iter().try_for_each(|record| transaction.append(record))?;
             transaction.commit().map(|appended| appended.number)
         });
     }
@@ -163,7 +162,7 @@ impl Application {
         let mut outcome = commit(&log, &records);
         if let Err(error) = &outcome {
             self.accept(error);
-            let is_poisoned = log.stats(0).unwrap().poisoned == 1;
+            let is_poisoned = log.stats(0).unwrap().is_poisoned;
             if is_poisoned {
                 if error.kind != ErrorKind::Poisoned || self.in_flight.is_empty() {
                     self.made += count;
@@ -185,7 +184,7 @@ impl Application {
         self.made += count;
         self.acknowledged.extend(records);
         self.ends.insert(self.acknowledged.len());
-        if log.stats(0).unwrap().mode == 0 {
+        if log.stats(0).unwrap().mode == Mode::Durable {
             self.safe = self.acknowledged.len();
         }
     }

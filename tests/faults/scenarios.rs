@@ -7,11 +7,11 @@ use crate::maintenance::{
 };
 use crate::records::read_all;
 use immuta::storage::simulated::{Fault, Simulated};
-use immuta::{Log, Next, Options, Outcome, Result, Timeout, verify_on};
+use immuta::{Log, Next, Options, Outcome, Result, Start, verify_on};
 use std::time::Duration;
 
 /// Far longer than a reader goes without a look.
-const LONG: Timeout = Timeout::Ns(60_000_000_000);
+const LONG: Option<Duration> = Some(Duration::from_mins(1));
 
 pub struct Scenario {
     pub name: &'static str,
@@ -98,7 +98,11 @@ fn open_two(disk: &Simulated) -> Result<Log> {
 
 fn open_flushing(disk: &Simulated) -> Result<Log> {
     // What is refused is tried again after the interval.
-    open_named(disk, &["a"], Options { flush_bytes: 1, flush_interval: Duration::from_millis(1), ..options() })
+    open_named(
+        disk,
+        &["a"],
+        Options { flush_bytes: Some(1), flush_interval: Some(Duration::from_millis(1)), ..options() },
+    )
 }
 
 fn open_to_read(disk: &Simulated) -> Result<Log> {
@@ -206,7 +210,7 @@ fn flush(app: &mut Application, disk: &Simulated) {
     for _ in 0..2 {
         app.append(disk, 1);
         let Some(log) = app.log.clone() else { return };
-        let is_settled = || log.stats(0).is_ok_and(|stats| stats.durable_count == stats.count || stats.poisoned == 1);
+        let is_settled = || log.stats(0).is_ok_and(|stats| stats.durable_count == stats.count || stats.is_poisoned);
         // A lasting refusal may hit the check of the files that comes first; the flusher keeps trying.
         let lasts = app.strikes.iter().any(|strike| strike.sticky && matches!(strike.fault, Fault::Refuse(_)));
         let is_refused_again = || lasts && disk.faults_met() > app.strikes.len() as u64;
@@ -257,12 +261,12 @@ fn change_mode(app: &mut Application, disk: &Simulated, open: Open) {
 /// A reader beside the writer gets everything in the end: after an error, its next look continues.
 fn follow(app: &mut Application, disk: &Simulated) {
     let Some(reader) = app.succeeds(open_to_read(disk)) else { return };
-    let Some(mut stream) = app.succeeds(reader.stream(0, 0)) else { return };
+    let Some(mut stream) = app.succeeds(reader.stream(0, Start::Beginning)) else { return };
     let mut found = Vec::new();
     for _ in 0..3 {
         app.append(disk, 2);
         loop {
-            match stream.next(Timeout::Ns(0)) {
+            match stream.next(Some(Duration::ZERO)) {
                 Ok(Next::Ready(record)) => found.push(record.data().to_vec()),
                 Ok(_) => break,
                 Err(error) => {

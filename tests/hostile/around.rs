@@ -2,12 +2,12 @@
 
 use crate::image::{bytes, engines, lay, log_image, open, open_read_only, options, read_all};
 use crate::support::{assert_good_but, closed, five, lay_image, verified};
-use immuta::options::check_name;
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Io, Log, Next, Options, Outcome, Payloads, Stream, Timeout};
+use immuta::{ErrorKind, Io, Log, Next, Options, Outcome, Start, Stream, check_name};
 use std::os::unix::fs::FileExt;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[test]
 fn hostile_37_one_file_by_two_names() {
@@ -37,22 +37,22 @@ fn hostile_39_cut_to_nothing_while_it_is_read_and_written() {
     let reader = Log::open(directory.path(), &reader_options).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(directory.path().join("a.log")).unwrap();
     let (about_to_be_cut, cut_for_good) = (Barrier::new(READERS as usize + 1), AtomicBool::new(false));
-    let append = |number: u64| writer.append(0, Payloads::One(&[&number.to_le_bytes()]), None).is_ok();
+    let append = |number: u64| writer.append(0, number.to_le_bytes()).is_ok();
     let is_right = |stream: &mut Stream, timeout| match stream.next(timeout) {
         Ok(Next::Ready(record)) => Some(record.data() == record.info().number.to_le_bytes()),
         _ => None,
     };
-    let streams: Vec<Stream> = (0..READERS).map(|_| reader.stream(0, 0).unwrap()).collect();
+    let streams: Vec<Stream> = (0..READERS).map(|_| reader.stream(0, Start::Beginning).unwrap()).collect();
     std::thread::scope(|scope| {
         for mut stream in streams {
             let (about_to_be_cut, cut_for_good) = (&about_to_be_cut, &cut_for_good);
             scope.spawn(move || {
-                let patience = Timeout::Ns(5_000_000_000);
+                let patience = Some(Duration::from_secs(5));
                 let read_whole = (0..WHOLE).take_while(|_| is_right(&mut stream, patience) == Some(true)).count();
                 about_to_be_cut.wait(); // before it is judged: a thread that fails must not leave the others waiting
                 assert_eq!(read_whole as u64, WHOLE, "read before the first cut");
                 for number in (0..500).cycle() {
-                    match is_right(&mut stream, Timeout::Ns(0)) {
+                    match is_right(&mut stream, Some(Duration::ZERO)) {
                         Some(right) => assert!(right, "served wrong"),
                         None => stream.seek(number).unwrap(),
                     }
@@ -87,15 +87,15 @@ fn hostile_40_replaced_while_it_is_open() {
     let (directory, other) = (lay_image(&closed()), lay_image(&log_image(&[b"other".to_vec()], &[], true)));
     for options in engines() {
         let log = Log::open(directory.path(), &options).unwrap();
-        let mut stream = log.stream(0, 0).unwrap();
-        assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(record)) if record.data() == b"first"));
+        let mut stream = log.stream(0, Start::Beginning).unwrap();
+        assert!(matches!(stream.next(Some(Duration::ZERO)), Ok(Next::Ready(record)) if record.data() == b"first"));
         for name in ["a.log", "a.idx"] {
             std::fs::copy(other.path().join(name), directory.path().join("new")).unwrap();
             std::fs::rename(directory.path().join("new"), directory.path().join(name)).unwrap();
         }
         // Loans of the old files may be served until the next look at the paths, nothing of the new files.
         stream.seek(5).unwrap();
-        let ended = stream.next(Timeout::Ns(5_000_000_000)).unwrap_err();
+        let ended = stream.next(Some(Duration::from_secs(5))).unwrap_err();
         assert_eq!(ended.kind, ErrorKind::Replaced);
         let image = closed();
         for name in ["a.log", "a.idx"] {
@@ -108,12 +108,12 @@ fn hostile_40_replaced_while_it_is_open() {
 fn hostile_41_index_file_removed_while_it_is_open() {
     let directory = lay(&[]);
     let log = open(directory.path()).unwrap();
-    log.append(0, Payloads::Each(&[b"one", b"two"]), None).unwrap();
+    log.append_batch(0, &[b"one", b"two"]).unwrap();
     std::fs::remove_file(directory.path().join("a.idx")).unwrap();
-    log.append(0, Payloads::One(&[b"three"]), None).unwrap();
+    log.append(0, b"three").unwrap();
     let written = ["one", "two", "three"].map(|text| text.as_bytes().to_vec()).to_vec();
     assert_good_but(&log, &written, &[]);
-    let told = [log.sync(0), log.append(0, Payloads::One(&[b"four"]), None).map(drop), log.shutdown()];
+    let told = [log.sync(0), log.append(0, b"four").map(drop), log.shutdown()];
     let kinds = [ErrorKind::Io, ErrorKind::Poisoned, ErrorKind::Poisoned];
     for (outcome, kind) in told.into_iter().zip(kinds) {
         let error = outcome.unwrap_err();
@@ -183,10 +183,10 @@ fn hostile_43_a_hole_for_a_record() {
 
     let directory = lay_hole(2, &[]);
     let log = open(directory.path()).unwrap();
-    let mut stream = log.stream(0, 0).unwrap();
-    assert_eq!(stream.next(Timeout::Ns(0)).map(drop).unwrap_err().kind, ErrorKind::TooLarge);
+    let mut stream = log.stream(0, Start::Beginning).unwrap();
+    assert_eq!(stream.next(Some(Duration::ZERO)).map(drop).unwrap_err().kind, ErrorKind::TooLarge);
     stream.seek(1).unwrap();
-    assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(record)) if record.data() == b"abc"));
+    assert!(matches!(stream.next(Some(Duration::ZERO)), Ok(Next::Ready(record)) if record.data() == b"abc"));
 }
 
 #[test]
@@ -196,19 +196,19 @@ fn hostile_44_unreadable_sectors() {
         disk.write_file(name, bytes);
     }
     let log = Log::open_on(disk.storage(), &options(true)).unwrap();
-    let mut stream = log.stream(0, 0).unwrap();
-    assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(_))));
+    let mut stream = log.stream(0, Start::Beginning).unwrap();
+    assert!(matches!(stream.next(Some(Duration::ZERO)), Ok(Next::Ready(_))));
     disk.fail_call(disk.calls(), libc::EIO, true);
-    let error = stream.next(Timeout::Ns(0)).unwrap_err();
+    let error = stream.next(Some(Duration::ZERO)).unwrap_err();
     assert_eq!((error.kind, error.number, error.os_error), (ErrorKind::Io, 1, libc::EIO));
     disk.clear_faults();
     assert_eq!(stream.position(), 1, "the position stays");
     // Only the sector of one record fails: the records around it are served, and so is this one once it can be read.
     disk.fail_call(disk.calls(), libc::EIO, false);
-    assert_eq!(stream.next(Timeout::Ns(0)).map(drop).unwrap_err().number, 1);
+    assert_eq!(stream.next(Some(Duration::ZERO)).map(drop).unwrap_err().number, 1);
     stream.seek(2).unwrap();
     for number in [2, 3, 4] {
-        let next = stream.next(Timeout::Ns(0)).unwrap();
+        let next = stream.next(Some(Duration::ZERO)).unwrap();
         assert!(matches!(next, Next::Ready(record) if record.data() == five()[number]), "record {number}");
     }
     assert_good_but(&log, &five(), &[]);

@@ -8,7 +8,8 @@ use crate::support::{
     patched, verified,
 };
 use immuta::codec::{Builtin, Codec};
-use immuta::{ErrorKind, Log, Next, Outcome, Payloads, Timeout};
+use immuta::{ErrorKind, Log, Next, Outcome, Start};
+use std::time::Duration;
 
 fn entry_at(number: usize) -> usize {
     ENTRIES_AT + number * ENTRY_BYTES
@@ -66,7 +67,7 @@ fn hostile_22_older_index_file() {
     let older = std::fs::read(directory.path().join("a.idx")).unwrap();
     let log = open(directory.path()).unwrap();
     for record in &five()[2..] {
-        log.append(0, Payloads::One(&[record]), None).unwrap();
+        log.append(0, record).unwrap();
     }
     log.shutdown().unwrap();
     std::fs::write(directory.path().join("a.idx"), older).unwrap();
@@ -115,7 +116,7 @@ fn hostile_25_forged_offsets() {
         let directory = lay_image(&forgery);
         assert!(verified(directory.path()).finding.is_some(), "offset {offset}");
         for log in [open_read_only(directory.path()), open(directory.path())] {
-            let error = log.unwrap().stream(0, 1).unwrap().next(Timeout::Ns(0)).unwrap_err();
+            let error = log.unwrap().stream(0, Start::Number(1)).unwrap().next(Some(Duration::ZERO)).unwrap_err();
             assert_eq!((error.kind, error.number), (ErrorKind::Corrupt, 1), "offset {offset}");
         }
     }
@@ -131,7 +132,7 @@ fn hostile_26_forged_sizes() {
     assert!(verified(directory.path()).finding.is_some());
     let log = open(directory.path()).unwrap();
     for number in [1, 2] {
-        let read = log.stream(0, number).unwrap().next(Timeout::Ns(0));
+        let read = log.stream(0, Start::Number(number)).unwrap().next(Some(Duration::ZERO));
         let data = read.map(|next| if let Next::Ready(record) = next { record.data().to_vec() } else { vec![] });
         let written = five()[usize::try_from(number).unwrap()].clone();
         assert!(data.is_err() || data.is_ok_and(|data| data == written), "record {number} is served wrong");
@@ -195,13 +196,17 @@ fn hostile_34_decompression_bomb() {
         let mut writer = options(false);
         writer.add_codec(Codec::builtin(kind, 0).unwrap()).unwrap();
         let log = Log::open(directory.path(), &writer).unwrap();
-        log.append(0, Payloads::One(&[&vec![0; 32 << 20]]), None).unwrap();
+        log.append(0, vec![0; 32 << 20]).unwrap();
         log.shutdown().unwrap();
         assert_eq!(verified(directory.path()).finding, None, "what is stored is right");
         let mut reader = options(true);
         reader.max_record_size_bytes = 4 << 20;
         let log = Log::open(directory.path(), &reader).unwrap();
-        assert_eq!(log.stream(0, 0).unwrap().next(Timeout::Ns(0)).unwrap_err().kind, ErrorKind::TooLarge, "{kind:?}");
+        assert_eq!(
+            log.stream(0, Start::Beginning).unwrap().next(Some(Duration::ZERO)).unwrap_err().kind,
+            ErrorKind::TooLarge,
+            "{kind:?}"
+        );
     }
 }
 
@@ -211,10 +216,10 @@ fn hostile_35_payloads_that_no_codec_made() {
         let directory = lay_image(&forged(&[codec], &vec![b"\x05nonsense".to_vec(), b"x".to_vec(), vec![]], |_| {}));
         assert_eq!(verified(directory.path()).finding, None, "what is stored is right");
         let log = open(directory.path()).unwrap();
-        let mut stream = log.stream(0, 0).unwrap();
-        let error = stream.next(Timeout::Ns(0)).unwrap_err();
+        let mut stream = log.stream(0, Start::Beginning).unwrap();
+        let error = stream.next(Some(Duration::ZERO)).unwrap_err();
         assert_eq!((error.kind, error.number), (ErrorKind::CodecFailed, 0), "codec {codec}");
         stream.seek(1).unwrap();
-        assert_eq!(stream.next(Timeout::Ns(0)).unwrap_err().number, 1, "the stream goes on");
+        assert_eq!(stream.next(Some(Duration::ZERO)).unwrap_err().number, 1, "the stream goes on");
     }
 }

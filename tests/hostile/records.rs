@@ -6,7 +6,8 @@ use crate::support::{
     assert_good_but, assert_only_bad, assert_refused, assert_refused_by_all, assert_served_but, closed, five, flipped,
     lay_image, offset_of, patched, verified,
 };
-use immuta::{ErrorKind, Log, Next, Outcome, Payloads, Timeout, verify};
+use immuta::{ErrorKind, Log, Next, Outcome, Start, verify};
+use std::time::Duration;
 
 /// Row O1.
 #[test]
@@ -100,11 +101,11 @@ fn hostile_10_size_over_the_limit_inside_the_file() {
         let mut options = options(read_only);
         options.max_record_size_bytes = 4999;
         let log = Log::open(directory.path(), &options).unwrap();
-        let mut stream = log.stream(0, 1).unwrap();
-        let error = stream.next(Timeout::Ns(0)).unwrap_err();
+        let mut stream = log.stream(0, Start::Number(1)).unwrap();
+        let error = stream.next(Some(Duration::ZERO)).unwrap_err();
         assert_eq!((error.kind, error.number), (ErrorKind::TooLarge, 1));
         stream.seek(2).unwrap();
-        assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Ready(record)) if record.data() == b"y"));
+        assert!(matches!(stream.next(Some(Duration::ZERO)), Ok(Next::Ready(record)) if record.data() == b"y"));
     }
 }
 
@@ -131,13 +132,13 @@ fn hostile_13_many_empty_records() {
     const EMPTY: usize = 1_000_000;
     let directory = lay(&[]);
     let log = open(directory.path()).unwrap();
-    log.append(0, Payloads::Each(&vec![b"".as_slice(); EMPTY]), None).unwrap();
+    log.append_batch(0, &vec![b"".as_slice(); EMPTY]).unwrap();
     log.shutdown().unwrap();
     assert_eq!(verified(directory.path()).finding, None);
     let log = open(directory.path()).unwrap();
-    let mut stream = log.stream(0, 0).unwrap();
+    let mut stream = log.stream(0, Start::Beginning).unwrap();
     let mut count = 0;
-    while let Next::Ready(batch) = stream.next_batch(EMPTY, 1, Timeout::Ns(0)).unwrap() {
+    while let Next::Ready(batch) = stream.next_batch(EMPTY, 1, Some(Duration::ZERO)).unwrap() {
         count += batch.len();
     }
     assert_eq!(count, EMPTY);

@@ -1,6 +1,6 @@
 //! Record files made by hand, and directories to lay them into.
 
-use immuta::{Io, Log, Next, Options, Payloads, Result, Timeout};
+use immuta::{Io, Log, Next, Options, Result, Start};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub type Records = Vec<Vec<u8>>;
 
 /// One namespace, and no checkpoint but those asked for.
 pub fn options(read_only: bool) -> Options {
-    let mut options = Options { read_only, reader_count: 1, flush_interval: Duration::ZERO, ..Options::default() };
+    let mut options = Options { read_only, reader_count: 1, flush_interval: None, ..Options::default() };
     options.add_namespace("a").unwrap();
     options
 }
@@ -73,7 +73,7 @@ pub fn log_image(synced: &[Vec<u8>], later: &[Vec<u8>], closed: bool) -> Image {
     let log = open(directory.path()).unwrap();
     let append = |records: &[Vec<u8>]| {
         let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-        log.append(0, Payloads::Each(&slices), None).unwrap();
+        log.append_batch(0, &slices).unwrap();
     };
     append(synced);
     log.sync(0).unwrap();
@@ -86,9 +86,9 @@ pub fn log_image(synced: &[Vec<u8>], later: &[Vec<u8>], closed: bool) -> Image {
 
 /// Reads everything there is, passing over what is refused: the records returned, by number, and how many were refused.
 pub fn read_all(log: &Log) -> (BTreeMap<u64, Vec<u8>>, u64) {
-    let (mut stream, mut good, mut bad) = (log.stream(0, 0).unwrap(), BTreeMap::new(), 0);
+    let (mut stream, mut good, mut bad) = (log.stream(0, Start::Beginning).unwrap(), BTreeMap::new(), 0);
     loop {
-        match stream.next(Timeout::Ns(0)) {
+        match stream.next(Some(Duration::ZERO)) {
             Ok(Next::Ready(record)) => {
                 good.insert(record.info().number, record.data().to_vec());
             }

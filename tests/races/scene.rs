@@ -8,7 +8,7 @@
 use crate::gated::{Gated, Gates};
 use crate::records::{Records, read_all};
 use immuta::storage::simulated::Simulated;
-use immuta::{Appended, Log, Options, Outcome, Payloads, Result};
+use immuta::{Appended, Log, Mode, Options, Outcome, Result};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -41,7 +41,7 @@ impl Scene {
     }
 
     pub fn open_fast() -> Scene {
-        Scene::open_with(&Options { fast_write: true, flush_interval: Duration::from_hours(1), ..options() })
+        Scene::open_with(&Options { mode: Mode::Fast, flush_interval: Some(Duration::from_hours(1)), ..options() })
     }
 
     fn open_with(options: &Options) -> Scene {
@@ -62,7 +62,7 @@ impl Scene {
 
     pub fn append(&self, record: &[u8]) -> Appending {
         let record = record.to_vec();
-        self.start(move |log| log.append(0, Payloads::One(&[&record]), None))
+        self.start(move |log| log.append(0, &record))
     }
 
     /// Appends `records` one after the other; nothing is in their way.
@@ -129,7 +129,7 @@ impl Drop for Scene {
 }
 
 fn options() -> Options {
-    let mut options = Options { fast_write: false, journal_size_bytes: JOURNAL_BYTES, ..Options::default() };
+    let mut options = Options { mode: Mode::Durable, journal_size_bytes: JOURNAL_BYTES, ..Options::default() };
     options.add_namespace("a").unwrap();
     options
 }

@@ -1,7 +1,7 @@
 //! Logs damaged in every way a repair knows, on the simulated engine, and what must be left of each.
 
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Next, Options, Payloads, Repair, Report, Result, Timeout, repair_on};
+use immuta::{ErrorKind, Log, Mode, Next, Options, Repair, Report, Result, Start, repair_on};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ pub struct Scene {
 
 pub fn options(fast_write: bool) -> Options {
     let mut options = Options {
-        fast_write,
-        flush_interval: Duration::ZERO,
+        mode: if fast_write { Mode::Fast } else { Mode::Durable },
+        flush_interval: None,
         journal_size_bytes: JOURNAL_BYTES,
         verify_reads: false,
         ..Options::default()
@@ -76,14 +76,14 @@ pub fn file_of_all() -> Vec<u8> {
 }
 
 pub fn append(log: &Log, payload: &[u8]) {
-    log.append(0, Payloads::One(&[payload]), None).unwrap();
+    log.append(0, payload).unwrap();
 }
 
 pub fn read_all(log: &Log) -> Found {
-    let mut stream = log.stream(0, 0).unwrap();
+    let mut stream = log.stream(0, Start::Beginning).unwrap();
     let mut found = Vec::new();
     loop {
-        match stream.next(Timeout::Ns(0)) {
+        match stream.next(Some(Duration::ZERO)) {
             Ok(Next::Ready(record)) => found.push(Some(record.data().to_vec())),
             Ok(_) => return found,
             Err(error) => {
@@ -296,7 +296,7 @@ fn in_a_batch() -> Scene {
     log.shutdown().unwrap();
     let log = Log::open_on(disk.storage(), &options(false)).unwrap();
     let batch: Vec<Vec<u8>> = (4..RECORDS).map(payload).collect();
-    log.append(0, Payloads::Each(&batch.iter().map(Vec::as_slice).collect::<Vec<_>>()), None).unwrap();
+    log.append_batch(0, &batch.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
     log.sync(0).unwrap();
     disk.kill();
     edit(&disk, "a.log", |log| {

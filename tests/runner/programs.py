@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+from .crate import QUICK_BUILD
 from .engine import LIBRARY, ROOT, Run, Step, expect
 from .tools import c_compiler, library_dir
 
@@ -26,6 +27,17 @@ def quickstart(run: Run) -> str:
     directory = run.scratch / "log-data"
     for expected in (FIRST_RUN, SECOND_RUN):
         printed = run.command("make", "--silent", "run", f"DIRECTORY={directory}")
+        expect(printed == expected, f"printed:\n{printed}expected:\n{expected}")
+    expect((directory / "default.log").read_bytes() == FILE_OF_TWO, "default.log is not the two records, byte for byte")
+    return "first and second run"
+
+
+def rust_quickstart(run: Run) -> str:
+    """The same program in Rust: it prints the same, and goes on with the log."""
+    directory = run.scratch / "log-data"
+    for expected in (FIRST_RUN, SECOND_RUN):
+        printed = run.command("cargo", "run", "--locked", "--quiet", "--profile", "optimised", "--example", "quickstart",
+                              "--", directory, env=QUICK_BUILD)
         expect(printed == expected, f"printed:\n{printed}expected:\n{expected}")
     expect((directory / "default.log").read_bytes() == FILE_OF_TWO, "default.log is not the two records, byte for byte")
     return "first and second run"
@@ -146,6 +158,7 @@ def bench(run: Run) -> str:
 
 STEPS = [
     Step("quickstart", "make run, twice, prints exactly what the README says", quickstart, LIBRARY),
+    Step("rust-quickstart", "examples/quickstart.rs, twice, prints what the one in C does", rust_quickstart),
     Step("tail", "the tail example follows a live writer until Ctrl-C", tail, LIBRARY),
     Step("compress", "the compress example: two codecs, two runs, and a third codec refused", compress, LIBRARY),
     Step("transaction", "the transaction example, twice", transaction, LIBRARY),

@@ -5,8 +5,7 @@ use crate::random::Random;
 use crate::records::{Records, read_all};
 use immuta::storage::simulated::{Simulated, SyncFailure};
 use immuta::storage::{Arc, Storage};
-use immuta::{Log, Options, Payloads, Result};
-use std::time::Duration;
+use immuta::{Log, Mode, Options, Result};
 
 const JOURNAL_BYTES: u64 = 64 << 10;
 /// The trouble comes at one of this many calls. A process that survives it makes a few more, so that the effect on the
@@ -85,8 +84,8 @@ impl Trouble {
 pub fn open(process: Arc<dyn Storage>, namespace: &str, fast_write: bool) -> Result<Log> {
     // No flusher: what a seed does must not depend on the clock.
     let mut options = Options {
-        fast_write,
-        flush_interval: Duration::ZERO,
+        mode: if fast_write { Mode::Fast } else { Mode::Durable },
+        flush_interval: None,
         journal_size_bytes: JOURNAL_BYTES,
         reader_count: 1,
         ..Options::default()
@@ -97,7 +96,7 @@ pub fn open(process: Arc<dyn Storage>, namespace: &str, fast_write: bool) -> Res
 
 pub fn append(log: &Log, records: &[Vec<u8>]) -> Result<u64> {
     let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-    log.append(0, Payloads::Each(&slices), None).map(|appended| appended.number)
+    log.append_batch(0, &slices).map(|appended| appended.number)
 }
 
 /// What an application knows of its log.
@@ -198,7 +197,7 @@ impl Known {
             self.count_safe(log);
             return true;
         }
-        if log.stats(0).unwrap().poisoned == 1 {
+        if log.stats(0).unwrap().is_poisoned {
             self.send(records);
             return false;
         }

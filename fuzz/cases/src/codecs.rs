@@ -7,7 +7,8 @@ use crate::layout::{Checkpoint, PAGE_BYTES, entry, identity};
 use arbitrary::{Result, Unstructured};
 use immuta::codec::{Builtin, Codec};
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Next, Payloads, Timeout};
+use immuta::{ErrorKind, Log, Next, Start};
+use std::time::Duration;
 
 pub fn run(data: &[u8]) {
     let _ = choose(&mut Unstructured::new(data));
@@ -39,7 +40,7 @@ fn decode(chain: &[u32], payload: &[u8]) {
         disk.write_file(name, bytes);
     }
     let log = Log::open_on(disk.storage(), &options(true)).unwrap();
-    match contained(log.stream(0, 0).unwrap().next(Timeout::Ns(0))) {
+    match contained(log.stream(0, Start::Beginning).unwrap().next(Some(Duration::ZERO))) {
         Ok(Next::Ready(record)) => assert!(record.data().len() as u64 <= options(true).max_record_size_bytes),
         Ok(_) => panic!("the record is there"),
         Err(error) => assert!(matches!(error.kind, ErrorKind::CodecFailed | ErrorKind::TooLarge), "{error}"),
@@ -56,7 +57,9 @@ fn round_trip(chain: &[u32], level: i32, payload: &[u8]) {
     }
     let disk = Simulated::new();
     let log = Log::open_on(disk.storage(), &options).unwrap();
-    log.append(0, Payloads::One(&[payload]), None).unwrap();
-    let Next::Ready(record) = log.stream(0, 0).unwrap().next(Timeout::Ns(0)).unwrap() else { panic!("no record") };
+    log.append(0, payload).unwrap();
+    let Next::Ready(record) = log.stream(0, Start::Beginning).unwrap().next(Some(Duration::ZERO)).unwrap() else {
+        panic!("no record")
+    };
     assert!(record.data() == payload, "what was appended comes back");
 }

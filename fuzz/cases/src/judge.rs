@@ -4,20 +4,18 @@
 use crate::forge::Files;
 use crate::layout::walk;
 use immuta::storage::simulated::Simulated;
-use immuta::{Error, ErrorKind, Log, Next, Options, Outcome, Result, Timeout, verify_on};
+use immuta::{Error, ErrorKind, Log, Next, Options, Outcome, RecordFlags, Result, Start, verify_on};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// More bad records in a row than any file here can have.
 const BAD_RECORDS_MAX: usize = 100_000;
-/// Of a record's flags, as include/immuta.h has it.
-const RECORD_ADOPTED: u64 = 2;
 
 pub fn options(read_only: bool) -> Options {
     let mut options = Options {
         read_only,
         reader_count: 1,
-        flush_interval: Duration::ZERO,
+        flush_interval: None,
         max_record_size_bytes: 1 << 20,
         journal_size_bytes: 64 << 10,
         ..Options::default()
@@ -43,13 +41,13 @@ pub fn contained<T>(answer: Result<T>) -> Result<T> {
 /// Reads everything, passing over what is refused.
 pub fn read_all(log: &Log) -> Reading {
     let mut reading = Reading { good: BTreeMap::new(), adopted: BTreeSet::new(), bad: Vec::new() };
-    let mut stream = log.stream(0, 0).unwrap();
+    let mut stream = log.stream(0, Start::Beginning).unwrap();
     loop {
-        match contained(stream.next(Timeout::Ns(0))) {
+        match contained(stream.next(Some(Duration::ZERO))) {
             Ok(Next::Ready(record)) => {
                 let info = record.info();
                 reading.good.insert(info.number, record.data().to_vec());
-                if info.flags & RECORD_ADOPTED != 0 {
+                if info.flags.contains(RecordFlags::ADOPTED) {
                     reading.adopted.insert(info.number);
                 }
             }

@@ -3,7 +3,7 @@
 use crate::judge::{contained, options, read_all};
 use arbitrary::{Result, Unstructured};
 use immuta::storage::simulated::Simulated;
-use immuta::{Log, Payloads};
+use immuta::{Log, Mode};
 
 /// Operations of one input.
 const OPERATIONS_MAX: usize = 60;
@@ -74,14 +74,14 @@ impl Life {
             commit.push(self.numbers.to_le_bytes().into_iter().cycle().take(size).collect::<Vec<u8>>());
         }
         let slices: Vec<&[u8]> = commit.iter().map(Vec::as_slice).collect();
-        if contained(log.append(0, Payloads::Each(&slices), None)).is_ok() {
+        if contained(log.append_batch(0, &slices)).is_ok() {
             assert_eq!(self.commits.len(), self.acknowledged, "appends go on behind one whose outcome is unknown");
             self.commits.push(commit);
             self.acknowledged += 1;
             if self.is_durable {
                 self.safe = self.acknowledged;
             }
-        } else if log.stats(0).unwrap().poisoned == 1 && self.commits.len() == self.acknowledged {
+        } else if log.stats(0).unwrap().is_poisoned && self.commits.len() == self.acknowledged {
             self.commits.push(commit);
         }
         Ok(())
@@ -114,7 +114,7 @@ impl Life {
     fn open(&mut self, fast_write: bool) {
         self.close();
         let mut options = options(false);
-        options.fast_write = fast_write;
+        options.mode = if fast_write { Mode::Fast } else { Mode::Durable };
         let before = self.disk.calls();
         let mut opened = contained(Log::open_on(self.disk.storage(), &options));
         if opened.is_err() {

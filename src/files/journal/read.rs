@@ -9,7 +9,7 @@ use crate::format::journal::{
 use crate::format::log::{SIZE_WORD_BYTES, value_of};
 use crate::format::{Checksum, in_memory};
 use crate::format::{LogId, PAGE_SIZE_BYTES};
-use crate::options::JOURNAL_BYTES;
+use crate::limits::JOURNAL_BYTES;
 use crate::storage::{File, OpenMode, Storage};
 use crate::util::memory;
 use crate::util::sync::Arc;
@@ -129,11 +129,12 @@ impl FoundJournal {
             Ok(header) => Ok(Some(header)),
             Err(HalfError::Torn) => Ok(None),
             Err(HalfError::Newer { version, journal_size_bytes }) => {
-                let message = format_args!(
-                    "journal version {version}, {journal_size_bytes} bytes, in the header at offset {offset}; this library reads version {VERSION}, up to {} bytes: use a newer library",
-                    JOURNAL_BYTES.end()
+                let cause = format_args!("its format, at offset {offset}, is newer than this library");
+                let refusal = Error::new(ErrorKind::Version, cause).comparing(
+                    format_args!("version {VERSION} of up to {} bytes", JOURNAL_BYTES.end()),
+                    format_args!("version {version} of {journal_size_bytes} bytes"),
                 );
-                Err(Error::new(ErrorKind::Version, message).of(&self.path).at(0, offset))
+                Err(refusal.advising("use a newer library").of(&self.path).at(0, offset))
             }
         }
     }

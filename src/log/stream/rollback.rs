@@ -26,11 +26,8 @@ impl Stream {
     }
 
     fn rolled_back(&self) -> Error {
-        let message = format_args!(
-            "records before {} were rolled back after a crash: seek to where you want to go on",
-            self.position
-        );
-        Error::new(ErrorKind::Replaced, message)
+        let cause = format_args!("records before {} were rolled back after a crash", self.position);
+        Error::new(ErrorKind::Replaced, cause).advising("seek to the record to go on with")
     }
 
     /// Reads entries up to `limit`, from the one before `number` on. Compares the last entry that was read before with

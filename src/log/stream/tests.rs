@@ -2,11 +2,12 @@
 
 use super::Stream;
 use crate::log::Log;
-use crate::log::stream::Next;
+use crate::log::stream::{Next, Start};
 use crate::namespace::wait::Woken;
-use crate::options::{Options, Timeout};
+use crate::options::Options;
 use crate::storage::Io;
 use crate::storage::simulated::Simulated;
+use std::time::Duration;
 
 fn options(read_only: bool) -> Options {
     let mut options = Options { read_only, io: Io::Mmap, ..Options::default() };
@@ -16,8 +17,8 @@ fn options(read_only: bool) -> Options {
 
 /// A stream that has just looked, at the end of a log that no process writes.
 fn waiting_stream(following: &Log) -> Stream {
-    let mut stream = following.stream(0, 0).unwrap();
-    assert!(matches!(stream.next(Timeout::Ns(0)), Ok(Next::Timeout)));
+    let mut stream = following.stream(0, Start::Beginning).unwrap();
+    assert!(matches!(stream.next(Some(Duration::ZERO)), Ok(Next::Timeout)));
     stream
 }
 

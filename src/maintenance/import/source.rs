@@ -108,9 +108,7 @@ pub fn decode_all(
         let end = bytes.record_end(at)?.ok_or_else(|| source.changed())?;
         let stored_bytes = end - at - SIZE_WORD_BYTES;
         if stored_bytes > limit_bytes {
-            let message =
-                format_args!("it has {stored_bytes} bytes, the largest allowed is {limit_bytes} (max_record_size)");
-            return Err(about(Error::new(ErrorKind::TooLarge, message)));
+            return Err(about(Error::too_large("the record", limit_bytes, stored_bytes)));
         }
         payload.clear();
         payload.try_reserve(in_memory(stored_bytes)).map_err(|_| no_memory("a record", stored_bytes))?;

@@ -7,7 +7,7 @@
 
 use super::assess::{follow, room_for};
 use super::remedy::{IndexRemedy, Own, Remedy};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::files::index::{self, Index, Run};
 use crate::files::journal;
 use crate::files::live::Live;
@@ -134,11 +134,7 @@ fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, 
             replay::write(site, log, Some(mended), frame, body)
         })?;
         if reached.count < to.count {
-            let message = format_args!(
-                "{} records verified, of which only {} are there now: what a failed sync had left in memory only is lost; repair it again",
-                to.count, reached.count
-            );
-            return Err(Error::new(ErrorKind::Io, message).of(&site.log_path).at(reached.count, reached.end));
+            return Err(site.lost_from_memory(to.count, reached).advising("repair it again"));
         }
     }
     if let Some(Unindexed { from, to }) = unindexed {

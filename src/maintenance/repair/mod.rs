@@ -39,7 +39,7 @@ pub struct Repair {
 /// # Errors
 /// Whatever prevents the repair: errors of opening other than damage are passed on, and nothing is changed.
 pub fn repair(
-    directory: &Path,
+    directory: impl AsRef<Path>,
     name: &str,
     options: &Options,
     how: Repair,
@@ -47,7 +47,7 @@ pub fn repair(
 ) -> Result<Report> {
     check_name(name)?;
     options.check()?;
-    let storage = open_directory(directory, options.io, true)?;
+    let storage = open_directory(directory.as_ref(), options.io, true)?;
     repair_on(&storage, name, options, how, progress)
 }
 
@@ -95,6 +95,6 @@ pub fn repair_on(
             }
         }
     };
-    report.seconds = started.elapsed().as_secs_f64();
+    report.duration = started.elapsed();
     Ok(report)
 }

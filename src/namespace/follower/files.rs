@@ -66,15 +66,12 @@ fn too_short(site: &Site<'_>, size_bytes: u64) -> Result<Error> {
         }
     };
     Ok(if knows_none {
-        let message = format_args!(
-            "it has {size_bytes} bytes, so it is no namespace yet: it is being made, or its maker was killed, and opening it for writing makes it whole"
-        );
-        Error::new(ErrorKind::NotFound, message)
+        let cause =
+            format_args!("it is no namespace yet, with {size_bytes} bytes: it is being made, or its maker was killed");
+        Error::new(ErrorKind::NotFound, cause).advising("opening it for writing makes it whole")
     } else {
-        let message = format_args!(
-            "it has {size_bytes} bytes and no record to read, but its index file may know some; restore it from a copy"
-        );
-        Error::new(ErrorKind::Truncated, message)
+        let cause = format_args!("it has {size_bytes} bytes and no record to read, but its index file may know some");
+        Error::new(ErrorKind::Truncated, cause).advising("restore it from a copy")
     })
 }
 
@@ -121,10 +118,10 @@ fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
     if count <= SCRATCH_RECORDS_MAX {
         return Ok(());
     }
-    let message = format_args!(
-        "it has {count} records and no index file that knows them all, too many to index in memory; open it for writing once to index them on disk"
-    );
-    Err(Error::new(ErrorKind::TooLarge, message).of(&site.log_path))
+    let refusal =
+        Error::new(ErrorKind::TooLarge, "no index file knows all records, and there are too many to index in memory")
+            .comparing(format_args!("at most {SCRATCH_RECORDS_MAX} records"), count);
+    Err(refusal.advising("open it for writing once to index them on disk").of(&site.log_path))
 }
 
 /// How far the record file itself has the records up to `all`, which end with the frames of `journal` or after them.

@@ -364,7 +364,7 @@ impl Follower {
 
     fn fill_report(&self, report: Report) {
         let mut known = self.namespace.report.lock();
-        let seconds = if known.seconds == 0.0 { self.started.elapsed().as_secs_f64() } else { known.seconds };
-        *known = Report { seconds, ..report };
+        let duration = if known.duration.is_zero() { self.started.elapsed() } else { known.duration };
+        *known = Report { duration, ..report };
     }
 }
