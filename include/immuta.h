@@ -2,63 +2,72 @@
  * libimmuta: an embeddable append-only log. One writer, many readers, in one process or several; nothing lost.
  *
  * A log is a directory. Each namespace in it is an isolated sequence of records, numbered from 0. One opener at a
- * time may write; any number, in any process, may open the same directory read-only and follow it.
+ * time may write. Any number of others, in any process, may open the same directory read-only and follow it.
  *
- * Status    Every call that can fail returns an immuta_status. 0 (IMMUTA_OK) is success; a positive value means that
- *           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED); a negative value is an error.
- *           Five errors can come from any call and are not always listed again below: IMMUTA_E_ARGUMENT (a required
- *           pointer is NULL, a size is impossible), IMMUTA_E_HANDLE (not such an object, or released),
- *           IMMUTA_E_NO_MEMORY (the system refused memory; nothing changed), IMMUTA_E_FORKED and IMMUTA_E_PANIC (a bug
- *           in the library, contained; the message is worth a report).
- * error     The last parameter of most calls. NULL, or a struct of the caller's, written on failure only: a message
- *           for a person, and the namespace, record number and byte offset concerned.
- * *_out     Results. Written on success only, never read. Required unless "may be NULL" is said.
+ * Status    Every call that can fail returns an immuta_status. 0 (IMMUTA_OK) is success. A positive value means that
+ *           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED, IMMUTA_READY). A negative value
+ *           is an error. Five errors can come from any call. The lists below do not always repeat them.
+ *             IMMUTA_E_ARGUMENT   A required pointer is NULL, or a size is impossible.
+ *             IMMUTA_E_HANDLE     This is no such object, or it was released.
+ *             IMMUTA_E_NO_MEMORY  The system refused memory. Nothing changed.
+ *             IMMUTA_E_FORKED     The object was made before a fork, in the parent.
+ *             IMMUTA_E_PANIC      A bug in the library, contained. The message is worth a report.
+ * error     The last parameter of most calls: NULL, or a struct of the caller's. It is written on failure only. It
+ *           receives a message for a person, and the namespace, record number and byte offset concerned.
+ * *_out     Results. They are written on success only, and never read. They are required unless "may be NULL" is said.
  * Strings   NUL-terminated. Names are UTF-8; paths are taken byte for byte. Data with size 0 may be NULL.
  * Times     Timeouts are in nanoseconds: 0 tries once, a negative one waits for ever. Points in time are nanoseconds
  *           since 1970-01-01 UTC.
  * ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
- * Ownership Objects made by immuta_open, immuta_options_new, immuta_codec_... and immuta_stream_open belong to the
- *           caller until immuta_close, immuta_options_free, immuta_codec_free and immuta_stream_done. A record or
- *           batch is the caller's until its done, a transaction until immuta_txn_commit or immuta_txn_rollback. All
- *           but the commit accept NULL. Nothing the library returns is for free(). The library keeps no pointer of the
- *           caller's after a call, except what the vtable of a codec leads to, until its destroy.
- *           Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records stay readable.
- * Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE); that is a help in
- *           finding mistakes, not a promise. Record and batch tokens are checked always: done twice is caught.
- * Threads   any:    at any time, from any threads, also on the same object.
- *           one:    one thread at a time for each object; a second one gets IMMUTA_E_BUSY and changes nothing.
+ * Ownership An object belongs to the caller from the call that makes it until the call that releases it.
+ *             immuta_options_new        immuta_options_free
+ *             immuta_codec_...          immuta_codec_free
+ *             immuta_open               immuta_close
+ *             immuta_txn_begin          immuta_txn_commit or immuta_txn_rollback
+ *             immuta_stream_open...     immuta_stream_done
+ *             immuta_stream_next        immuta_record_done
+ *             immuta_stream_next_batch  immuta_batch_done
+ *           All releasing calls but the commit accept NULL. Do not free() what the library returns. After a call the
+ *           library keeps no pointer of the caller's. The exception is what the vtable of a codec leads to, until its
+ *           destroy is called. Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records
+ *           stay readable.
+ * Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE). That is a help in finding
+ *           mistakes, not a promise. Record and batch tokens are always checked, so a second done is caught.
+ * Threads   Each function names its rule.
+ *           any:    at any time, from any threads, also on the same object.
+ *           one:    one thread at a time for each object. A second one gets IMMUTA_E_BUSY and changes nothing.
  *           signal: from a signal handler, too.
- * Callbacks Run on the calling thread, without a library lock held, and may call the library, also on the objects in
- *           use. They may even release the log, the options and the codecs of the call around them; an append whose
- *           log was closed in this way answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call on it
- *           answers IMMUTA_E_BUSY, but immuta_stream_interrupt works, and immuta_stream_done does nothing. An object
- *           that is released already answers IMMUTA_E_HANDLE: a transaction while it is committed, and in a codec's
- *           destroy the object whose release led to it. Callbacks must return normally. What unwinds out of a callback
- *           (an exception, pthread_exit, a cancellation) ends the process by abort(); a longjmp out of a callback is
- *           undefined behaviour. A child that a callback forks must not return from the callback; if it does, the call
- *           ends in the child with an error.
- * Cancel    pthread_cancel takes effect outside the library only: a call goes on to its end, waits included, and the
+ * Callbacks A callback runs on the calling thread, without a library lock held. It may call the library, also on the
+ *           objects in use. It may even release the log, the options and the codecs of the call around it. An append
+ *           whose log was closed in this way answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call
+ *           on it answers IMMUTA_E_BUSY. Two calls differ: immuta_stream_interrupt works, and immuta_stream_done does
+ *           nothing. An object that is released already answers IMMUTA_E_HANDLE. Such an object is a transaction while
+ *           it is committed, and in a codec's destroy the object whose release led to it. Callbacks must return
+ *           normally. What unwinds out of a callback (an exception, pthread_exit, a cancellation) ends the process by
+ *           abort(). A longjmp out of a callback is undefined behaviour. A child that a callback forks must not return
+ *           from the callback. If it does, the call ends in the child with an error.
+ * Cancel    pthread_cancel takes effect outside the library only. A call goes on to its end, waits included; the
  *           thread ends at its next cancellation point. immuta_stream_interrupt ends a wait. This is for the deferred
- *           type, the default; PTHREAD_CANCEL_ASYNCHRONOUS must not be set during a call.
- * Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
- *           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
- *           parent goes on undisturbed. The same holds where no fork handler runs (_Fork, clone), from Linux 4.14 on.
- *           But then, if the parent is killed, a log of the parent's may stay locked until the child calls the
+ *           type, the default. PTHREAD_CANCEL_ASYNCHRONOUS must not be set during a call.
+ * Fork      A forked child must not use objects made before the fork. Every call on them answers IMMUTA_E_FORKED,
+ *           except that close, free and the done calls succeed and release nothing. The child may open logs of its
+ *           own. The parent goes on undisturbed. From Linux 4.14 on, the same holds where no fork handler runs (_Fork,
+ *           clone). But then, if the parent is killed, a log of the parent's may stay locked until the child calls the
  *           library, execs or ends. A child that shares memory or descriptors with its parent (vfork, CLONE_VM,
  *           CLONE_FILES) must not call the library.
- * Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
- *           close-on-exec. A log has at most one thread of its own, with all signals blocked. A call takes at most 32 KiB
- *           of stack; opening, closing and maintenance take 64.
- * Memory    Where the system refuses memory, a call answers IMMUTA_E_NO_MEMORY (IMMUTA_E_LIMIT where it refuses a
- *           thread). The call has changed nothing and lost nothing, and succeeds when there is memory again; a repair
- *           may have begun, and is run again. If memory is refused for the message of another error, that message is
- *           shorter.
- * Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
- *           and immuta_report may grow at the end. The caller passes sizeof, the library fills what fits and zeroes
- *           the rest, so that either side may be the newer one.
+ * Process   The library installs no signal handler, prints nothing, and never ends the process. (See Callbacks above
+ *           and SIGBUS below for what can end it.) Descriptors are close-on-exec. A log has at most one thread of its
+ *           own, which blocks all signals. A call takes at most 32 KiB of stack; opening (of a log or a namespace),
+ *           closing and maintenance take at most 64 KiB.
+ * Memory    If the system refuses memory, a call answers IMMUTA_E_NO_MEMORY; if it refuses a thread, IMMUTA_E_LIMIT.
+ *           The call has changed nothing and lost nothing, and succeeds when there is memory again. Only a repair may
+ *           have begun: run it again. If memory is refused for the message of another error, that message is shorter.
+ * Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats and
+ *           immuta_report may grow at the end. For these two the caller passes sizeof. The library fills what fits and
+ *           zeroes the rest, so that either side may be the newer one.
  * Unloading The shared library stays loaded until the process ends; dlclose does nothing.
  *
- * The way of the main objects:
+ * How the main objects are used:
  *
  *   write    immuta_options_new, immuta_options_add_namespace, ...
  *            immuta_open(directory, options, &log, &error), immuta_options_free
@@ -78,14 +87,16 @@
  *
  * Caveats:
  *
- *   SIGBUS     With the mapping engine the host may get SIGBUS where another program cuts a file of an open log, where the
- *              device fails, or where a full disk meets a reflinked open log. IMMUTA_IO_SYSCALL never maps a file.
+ *   SIGBUS     With the mapping engine the host may get SIGBUS. This happens where another program cuts a file of an
+ *              open log, where the device fails, or where a full disk meets a reflinked open log. IMMUTA_IO_SYSCALL
+ *              never maps a file.
  *   Fast mode  A power failure loses at most what was appended since the last completed flush: about a second unless
  *              set otherwise. A kill of the process loses nothing. Durable mode loses nothing in either case.
- *   Readers    A stream lends records from a bounded pool. A thread that holds all readers of a namespace and waits for
- *              another record waits for itself: set a deadline, or give records back first.
+ *   Readers    A stream lends records from a bounded pool. A thread that holds all readers of a namespace and waits
+ *              for another record waits for itself. Set a deadline, or give records back first.
  *   Fork       Objects of the parent cannot be used in a child; see Fork above.
- *   Callbacks  An exception, a longjmp or pthread_exit out of a callback ends the process or is undefined.
+ *   Callbacks  An exception or pthread_exit out of a callback ends the process. A longjmp out of one is undefined
+ *              behaviour.
  *   Network    The files belong on a local file system. One machine alone may use NFS, SMB or FUSE; the promises are
  *              then those of that file system. docs/operations.md says more.
  *
@@ -114,8 +125,8 @@ extern "C" {
  * What calls take and answer. Each object is described once here, and used by the functions further down.
  * ================================================================================================================= */
 
-/// The answer of a call: 0 is success, a positive value means that nothing failed but there is no result, a negative
-/// value is an error. Numbers are never reused; a newer library may return numbers that this header does not know.
+/// The answer of a call. 0 is success. A positive value means that nothing failed but there is no result. A negative
+/// value is an error. Numbers are never reused. A newer library may return numbers that this header does not know.
 typedef int32_t immuta_status;
 
 /// How to open a log: namespaces, limits and modes. What is not set has its default.
@@ -133,46 +144,47 @@ typedef struct immuta_log immuta_log;
 /// Threads: one, except where a function says more.
 typedef struct immuta_stream immuta_stream;
 
-/// Records on their way into a namespace, in memory until the commit. No reader sees them before the commit, and
-/// nothing of them is left if the process ends. There can be any number of transactions at once, in one namespace, too;
-/// they neither block nor see each other.
+/// Records on their way into a namespace, kept in memory until the commit. No reader sees them before the commit. If
+/// the process ends before the commit, nothing of them is left. There can be any number of transactions at once, in one
+/// namespace, too. They neither block nor see each other.
 ///
 /// Threads: one.
 typedef struct immuta_txn immuta_txn;
 
-/// A codec, for immuta_options_add_codec. The same one may be used by any number of options, logs and threads.
+/// A codec, for immuta_options_add_codec. Any number of options, logs and threads may use the same codec.
 ///
 /// Threads: any.
 typedef struct immuta_codec immuta_codec;
 
-/// Where a codec's function puts its output: valid until that function returns, on its thread only.
+/// Where a codec's function puts its output. The sink is valid until that function returns, on its thread only.
 ///
 /// Threads: the one of the codec's function.
 typedef struct immuta_sink immuta_sink;
 
-/// What failed, for the program and for a person. Belongs to the caller; written on failure only.
+/// What failed, for the program and for a person. The struct belongs to the caller, and is written on failure only.
 ///
 /// Frozen: 512 bytes.
 typedef struct immuta_error {
     /// The status returned: IMMUTA_E_*.
     int32_t code;
-    /// errno of the system call that failed, or the value of the callback that did; 0 if neither.
+    /// errno of the system call that failed, or the value of the callback that failed; 0 if neither.
     int32_t os_error;
     /// The number of the namespace concerned; 0 where there is none.
     uint32_t ns;
     /// 0.
     uint32_t reserved;
-    /// The number of the record concerned (IMMUTA_E_CONFLICT: the next one); 0 where there is none.
+    /// The number of the record concerned; 0 where there is none. With IMMUTA_E_CONFLICT: the number of the next
+    /// record.
     uint64_t number;
     /// The byte offset concerned, in the file that the message names; 0 where there is none.
     uint64_t offset;
-    /// One line of UTF-8, NUL-terminated: the file, what was found, and what to do next. For people; the wording may
-    /// change. What was found and what to do next are always whole. If a path does not fit, its end is kept, after an
-    /// ellipsis. Control characters and bytes that are not UTF-8 are escaped: \n, \u{1b}, \xff.
+    /// One line of UTF-8, NUL-terminated: the file, what was found, and what to do next. It is for people; the wording
+    /// may change. What was found and what to do next are always whole. If a path does not fit, its end is kept, after
+    /// an ellipsis. Control characters and bytes that are not UTF-8 are escaped: \n, \u{1b}, \xff.
     char message[480];
 } immuta_error;
 
-/// The version of the library that is running, such as "0.1.0". The header's is IMMUTA_VERSION_STRING.
+/// The version of the library that is running, such as "0.1.0". The version of the header is IMMUTA_VERSION_STRING.
 ///
 /// Returns a string that lives as long as the process.
 ///
@@ -192,14 +204,14 @@ uint32_t immuta_version_number(void);
  * How a log is opened: every setting has a default, so a log can be opened with NULL.
  * ================================================================================================================= */
 
-/// Of immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
+/// For immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
 #define IMMUTA_IO_AUTO 0
 
-/// Shared mappings; opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also of immuta_stats.engine.
+/// Shared mappings. Opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also a value of immuta_stats.engine.
 #define IMMUTA_IO_MMAP 1
 
-/// System calls only: slower, but nothing that another process does to the files raises SIGBUS. Also of
-/// immuta_stats.engine.
+/// System calls only. They are slower, but nothing that another process does to the files raises SIGBUS. Also a value
+/// of immuta_stats.engine.
 #define IMMUTA_IO_SYSCALL 2
 
 /// Makes options, all at their defaults.
@@ -213,16 +225,16 @@ immuta_options *immuta_options_new(void);
 ///
 /// options: options, or NULL.
 ///
-/// Threads: one, and nothing may use them afterwards.
+/// Threads: one, and nothing may use the options afterwards.
 void immuta_options_free(immuta_options *options);
 
 /// Adds a namespace to open. The first one added has the number 0.
 ///
-/// A writer opens what was added here, creating what is missing; more can follow with immuta_namespace_add. A
-/// read-only opener that adds none gets every namespace found in the directory, in the order of their names. A file
-/// that has the name of a record file, NAME.log, and is no namespace is passed over. Such a file is being made or
-/// imported, or a killed process left it half made, or, if there is no NAME.idx beside it, it is no record file.
-/// immuta_namespace_scan says why.
+/// A writer opens what was added here, and creates what is missing. More namespaces can follow with
+/// immuta_namespace_add. A read-only opener that adds none gets every namespace found in the directory, in the order of
+/// their names. It passes over each file that has the name of a record file, NAME.log, and is no namespace. Such a file
+/// is being made or imported, or a killed process left it half made. Or there is no NAME.idx beside it, and it is no
+/// record file. immuta_namespace_scan says why.
 ///
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -236,8 +248,8 @@ void immuta_options_free(immuta_options *options);
 /// Threads: one.
 immuta_status immuta_options_add_namespace(immuta_options *options, const char *name);
 
-/// Sets how many reader descriptors each namespace has. They are opened with the log; each record or batch that is
-/// held uses one until it is done, and immuta_stream_next waits while all are used. Streams as such use none.
+/// Sets how many reader descriptors each namespace has. They are opened with the log. Each record or batch that is held
+/// uses one until it is done. While all are used, immuta_stream_next waits. Streams as such use none.
 ///
 /// options: options.
 /// count:   1 to 4096; 5 unless set.
@@ -249,13 +261,16 @@ immuta_status immuta_options_add_namespace(immuta_options *options, const char *
 /// Threads: one.
 immuta_status immuta_options_set_reader_count(immuta_options *options, uint32_t count);
 
-/// Sets when an append counts as written.
+/// Sets when an append counts as written. In either mode an append that returned survives the death of the process.
 ///
-/// Either way an append that returned survives the death of the process. Fast (1): a power failure costs at most what
-/// was appended since the last flush, and leaves whole batches only. Durable (0): a power failure costs no append that
-/// returned. Each append then waits for the device, once for all threads that append at the same time. Readers see a
-/// record only when it is durable. A journal, NAME.wal, lies beside the records while the log is open, see
-/// immuta_options_set_journal_size. A log may be opened in the other mode the next time. Read-only logs ignore this.
+/// Fast (1): a power failure costs at most what was appended since the last completed flush, and leaves whole batches
+/// only.
+///
+/// Durable (0): a power failure costs no append that returned. Each append waits for the device, once for all threads
+/// that append at the same time. Readers see a record only when it is durable. While the log is open, a journal,
+/// NAME.wal, lies beside the records: see immuta_options_set_journal_size.
+///
+/// A log may be opened in the other mode the next time. Read-only logs ignore this setting.
 ///
 /// options: options.
 /// on:      1 fast, 0 durable; 1 unless set.
@@ -270,8 +285,8 @@ immuta_status immuta_options_set_fast_write(immuta_options *options, int32_t on)
 /// Sets how often a fast writer flushes, while there is something to flush.
 ///
 /// options:     options.
-/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (The writer still flushes by size, with
-///              immuta_sync and at the close.)
+/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: time causes no flush. The writer still flushes by
+///              size, with immuta_sync and at the close.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: negative
@@ -283,7 +298,7 @@ immuta_status immuta_options_set_flush_interval(immuta_options *options, int64_t
 /// Makes a fast writer flush also when this many bytes were appended since the last flush.
 ///
 /// options: options.
-/// bytes:   of records; 0 unless set: not by size. (The writer still flushes at least every GiB.)
+/// bytes:   of records; 0 unless set. 0: no such limit. The writer still flushes at least every GiB.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_BUSY: another thread is using the options.
@@ -292,7 +307,7 @@ immuta_status immuta_options_set_flush_interval(immuta_options *options, int64_t
 immuta_status immuta_options_set_flush_bytes(immuta_options *options, uint64_t bytes);
 
 /// Sets the largest record. A larger one is neither appended nor read: IMMUTA_E_TOO_LARGE. With codecs this is the
-/// limit of what is appended, of what is stored, and of what each codec makes on the way; no more is ever allocated.
+/// limit of what is appended, of what is stored, and of what each codec makes on the way. No more is ever allocated.
 ///
 /// options: options.
 /// bytes:   1 to 2^47 - 1; 64 MiB unless set.
@@ -304,11 +319,12 @@ immuta_status immuta_options_set_flush_bytes(immuta_options *options, uint64_t b
 /// Threads: one.
 immuta_status immuta_options_set_max_record_size(immuta_options *options, uint64_t bytes);
 
-/// Sets how long the journal of a durable writer is. Each namespace has one, NAME.wal, written when the log is opened
-/// and removed when the log is closed cleanly. A journal has two halves: while the records of one half are brought to
-/// their place, the other half is filled. With a longer journal, appends wait less often for that. A commit larger than
-/// a half is made durable in its place instead, which takes two syncs more. Fast writers and read-only logs ignore
-/// this.
+/// Sets the size of a durable writer's journal. Each namespace has one journal, NAME.wal. It is written when the log is
+/// opened, and removed when the log is closed cleanly. Fast writers and read-only logs ignore this setting.
+///
+/// A journal has two halves. While the records of one half are brought to their place, the other half is filled. With a
+/// longer journal, appends wait less often for that. A commit larger than a half is made durable in its place instead,
+/// which takes two syncs more.
 ///
 /// options: options.
 /// bytes:   65536 (64 KiB) to 1073741824 (1 GiB), rounded up to a multiple of 8192; 16 MiB unless set.
@@ -332,9 +348,9 @@ immuta_status immuta_options_set_journal_size(immuta_options *options, uint64_t 
 /// Threads: one.
 immuta_status immuta_options_set_io(immuta_options *options, int32_t engine);
 
-/// Sets whether the log is only read. Any number of readers, in any process, may follow a log while one writes it. A
-/// read-only log changes nothing on disk but the page that readers are woken through (NAME.live), needs no permission
-/// to write, and works on a read-only file system.
+/// Sets whether the log is only read. Any number of readers, in any process, may follow a log while a writer has it
+/// open. A read-only log needs no permission to write, and works on a read-only file system. On disk it changes nothing
+/// but NAME.live, the page through which readers are woken.
 ///
 /// options: options.
 /// on:      1 read-only, 0 for writing; 0 unless set.
@@ -349,7 +365,7 @@ immuta_status immuta_options_set_read_only(immuta_options *options, int32_t on);
 /// Sets whether every record read is checked against its checksum.
 ///
 /// options: options.
-/// on:      1 checked, 0 not (records then carry IMMUTA_RECORD_UNVERIFIED); 1 unless set.
+/// on:      1 checked, 0 not; 1 unless set. With 0, records carry IMMUTA_RECORD_UNVERIFIED.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: neither 0 nor 1
@@ -358,16 +374,18 @@ immuta_status immuta_options_set_read_only(immuta_options *options, int32_t on);
 /// Threads: one.
 immuta_status immuta_options_set_verify_reads(immuta_options *options, int32_t on);
 
-/// Adds a codec to the chain that payloads go through: encoded in the order added, decoded in reverse. All namespaces
-/// opened with these options have this chain.
+/// Adds a codec to the chain that payloads go through. Payloads are encoded in the order added, and decoded in reverse.
+/// All namespaces opened with these options have this chain.
 ///
 /// The ids of a log's chain are recorded when the log is created, and do not change. Each opener names the same codecs
-/// in the same order, or none. None means the recorded codecs at their default levels, if all of them are built in.
-/// Anything else is IMMUTA_E_CODEC. The chain of an adopted log (see IMMUTA_OUTCOME_ADOPTED) is unknown until the first
-/// append; until then each opener reads the log with the codecs that it names.
+/// in the same order, or none. If an opener names none, it gets the recorded codecs at their default levels, provided
+/// that all of them are built in. Anything else is IMMUTA_E_CODEC.
+///
+/// The chain of an adopted log (see IMMUTA_OUTCOME_ADOPTED) is unknown until the first append. Until then each opener
+/// reads the log with the codecs that it names.
 ///
 /// options: options.
-/// codec:   a codec, of which the options keep hold: the caller may release it.
+/// codec:   a codec. The options keep hold of it, so the caller may release it.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: there are 16 already
@@ -381,10 +399,10 @@ immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *co
 /// changed nothing, so a log can be opened with the options as they were.
 ///
 /// options: options.
-/// error:   NULL, or receives the words where a call was refused.
+/// error:   NULL, or written if a call was refused.
 ///
 /// Returns IMMUTA_OK: none was refused
-///         else the status that the last refused call answered, also when later calls succeeded
+///         else the status that the last refused call answered, even if later calls succeeded
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
@@ -400,10 +418,10 @@ immuta_status immuta_options_error(const immuta_options *options, immuta_error *
 ///
 /// user:    what the caller passed along.
 /// name:    the name of the namespace; UTF-8, valid during this call.
-/// status:  IMMUTA_OK: a namespace that a read-only log would open; else why it would not, as immuta_open answers.
-///          IMMUTA_E_NOT_FOUND: the namespace is being made, or its maker was killed. It becomes a namespace when it is
-///          whole, or when a writer opens it. IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: the file is something
-///          else, or damaged.
+/// status:  IMMUTA_OK: a read-only log would open this namespace. Else the reason why it would not, as immuta_open
+///          answers. IMMUTA_E_NOT_FOUND: the namespace is being made, or its maker was killed. It becomes a namespace
+///          when it is whole, or when a writer opens it. IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: the file is
+///          something else, or damaged.
 /// message: the same for a person, valid during this call; "" with IMMUTA_OK.
 ///
 /// Returns 0 to go on, anything else to stop.
@@ -411,13 +429,16 @@ typedef int32_t (*immuta_found_fn)(void *user, const char *name, immuta_status s
 
 /// Opens a log: all the namespaces of the options, or none.
 ///
-/// A writer creates what is missing, the directory and those above it included, and mends what a crash left;
+/// A writer creates what is missing, the directory and those above it included. It mends what a crash left;
 /// immuta_report_get says what was found. Files that are damaged, foreign or ambiguous are refused and not changed.
-/// A namespace that is created exists for all processes from the moment it is whole. If its creation is refused, what
-/// was made of it is removed. (Directories, and namespaces opened before the refused one, stay, empty.)
 ///
-/// A record file is made by the umask. Everything made beside a record file has the owner, group, mode and access list
-/// of that file, as far as the process may give them. It is open to no other user at any moment.
+/// A namespace that is created exists for all processes from the moment it is whole. If its creation is refused, what
+/// was made of it is removed. Directories stay. Namespaces that were created before the refused one stay, too, and are
+/// empty.
+///
+/// The umask decides the mode of a new record file. Everything made beside a record file has the owner, group, mode and
+/// access list of that file, as far as the process may give them. Users who may not open the record file cannot open it
+/// at any moment.
 ///
 /// directory: path of the log. Later changes of the working directory do not matter.
 /// options:   copied; NULL for defaults: for writing, with no namespace yet.
@@ -425,32 +446,34 @@ typedef int32_t (*immuta_found_fn)(void *user, const char *name, immuta_status s
 /// error:     NULL, or written on failure only; ns says which namespace.
 ///
 /// Returns IMMUTA_OK
-///         IMMUTA_E_LOCKED: another writer has a namespace open, or a process holds a read lock on its record file,
-///             which the message says
-///         IMMUTA_E_ARGUMENT: the path is empty, or it or a name is longer than the system takes
-///         IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet; also:
-///             the directory, or a file, was removed during the call
+///         IMMUTA_E_LOCKED: another writer has a namespace open. Or a process holds a read lock on its record file; the
+///             message then says so
+///         IMMUTA_E_ARGUMENT: the path is empty, or the path or a name is longer than the system takes
+///         IMMUTA_E_NOT_FOUND: read-only, and the directory or a record file is not there, or not whole yet. Also: the
+///             directory, or a file, was removed during the call
 ///         IMMUTA_E_REPLACED: the files were replaced during the call; open them again
-///         IMMUTA_E_MISSING: a record file is gone although its index file or its journal knows records, or the
-///             index file cannot be read to find out; or the record file is shorter than its count, and the journal
-///             goes on after it, or the index file cannot be read
-///         IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, the file system is read-only
+///         IMMUTA_E_MISSING: a record file is gone, and its index file or its journal knows records, or the index file
+///             cannot be read to find out. Or a record file is shorter than its count, and the journal goes on after
+///             it, or the index file cannot be read
+///         IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY: the system denies access, or the file system is read-only
 ///         IMMUTA_E_NOT_REGULAR: the directory, or one above it, is no directory; or a file is no regular file
-///         IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them;
-///             or the file system, the kernel or a sandbox does not know a call that is needed
+///         IMMUTA_E_UNSUPPORTED: this file system has no locks, or no safe mappings where the options ask for them. Or
+///             the file system, the kernel or a sandbox does not know a call that is needed
 ///         IMMUTA_E_NO_SPACE, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_IO: the system refused
-///         IMMUTA_E_TOO_LARGE: read-only, and more than 16777216 records without an index file that knows them all:
-///             they would be indexed in memory. If the log is opened for writing once, they are indexed on disk
-///         IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone (read-only, what
-///             verifies is served)
-///         IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not
-///             be, what this library can write
-///         IMMUTA_E_LAYOUT with error->offset 8: a program that writes a 16-byte header has appended to this log,
-///             and immuta_repair brings every record back
+///         IMMUTA_E_TOO_LARGE: read-only, and there are more than 16777216 records without an index file that knows
+///             them all. They would be indexed in memory. If the log is opened for writing once, they are indexed on
+///             disk
+///         IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED: records that were synced are damaged or gone. A read-only log is
+///             opened all the same, and serves what verifies
+///         IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be,
+///             what this library can write
+///         IMMUTA_E_LAYOUT with error->offset 8: a program that writes a 16-byte header has appended to this log.
+///             immuta_repair brings every record back
 ///         IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named
-///             (immuta_options_add_codec); if one of them is not in this build of the library: IMMUTA_E_UNSUPPORTED
-///         IMMUTA_E_EXISTS: too many files were set aside as NAME.salvage-K, NAME.idx.bad-K or NAME.wal.bad-K;
-///             remove some
+///             (immuta_options_add_codec). The answer is IMMUTA_E_UNSUPPORTED if one of them is not in this build of
+///             the library
+///         IMMUTA_E_EXISTS: too many files were set aside as NAME.salvage-K, NAME.idx.bad-K or NAME.wal.bad-K; remove
+///             some
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Ownership: the log is the caller's until immuta_close. Threads: any.
@@ -459,25 +482,26 @@ immuta_status immuta_open(const char *directory,
                           immuta_log **log_out,
                           immuta_error *error);
 
-/// Ends all use of a log. Waits end, and appends and streams answer IMMUTA_E_CLOSED from now on; everything is flushed,
-/// and the files are closed cleanly. Records on loan stay valid. The log itself remains, for immuta_close.
+/// Ends all use of a log. Waits end. Appends and streams answer IMMUTA_E_CLOSED from now on. Everything is flushed, and
+/// the files are closed cleanly. Records on loan stay valid. The log itself remains, for immuta_close.
 ///
-/// log:   an open log; a second time there is nothing left to do, and the answer is the first one's.
+/// log:   an open log. If it was shut down before, there is nothing left to do, and the answer is that of the first
+///        time.
 /// error: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
-///         IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk, or a file of the log was removed, moved
-///             or closed from outside the library, which the message says; the next writer to open the log recovers it
-///         IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written: every record is on
-///             the device, and the next writer recovers the records.
+///         IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk. Or a file of the log was removed, moved or
+///             closed from outside the library; the message then says so. The next writer to open the log recovers it
+///         IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written. Every record is on the
+///             device, and the next writer recovers the records.
 ///
 /// Threads: any.
 immuta_status immuta_shutdown(immuta_log *log, immuta_error *error);
 
 /// Shuts a log down, if that has not been done, and releases it. Streams and records may be released later.
 ///
-/// log:   a log that no other thread is calling with, or NULL. To get there: immuta_shutdown, wait for the threads,
-///        then this. The log is released whatever the answer is.
+/// log:   a log that no other thread is calling with, or NULL. To get there: call immuta_shutdown, wait for the
+///        threads, then call this. The log is released whatever the answer is.
 /// error: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
@@ -486,9 +510,9 @@ immuta_status immuta_shutdown(immuta_log *log, immuta_error *error);
 /// Threads: one, and nothing may use the log afterwards.
 immuta_status immuta_close(immuta_log *log, immuta_error *error);
 
-/// Flushes a namespace now: when this returns IMMUTA_OK, every append that returned before the call is on the device.
-/// In durable mode each append was on the device already; this call brings the records to their place, so that nothing
-/// of the journal is needed any more.
+/// Flushes a namespace now. When this returns IMMUTA_OK, every append that returned before the call is on the device.
+/// In durable mode each append was on the device already. There this call brings the records to their place, so that
+/// nothing of the journal is needed any more.
 ///
 /// log:   an open log.
 /// ns:    number of the namespace.
@@ -498,17 +522,17 @@ immuta_status immuta_close(immuta_log *log, immuta_error *error);
 ///         IMMUTA_E_NAMESPACE: no such namespace
 ///         IMMUTA_E_READ_ONLY: the log was opened read-only
 ///         IMMUTA_E_CLOSED: it was shut down
-///         IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier, or a file of the log was
-///             removed, moved or closed from outside the library, which the message says; the namespace takes no more
-///             appends until the log is opened again
-///         IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written: the records are on
-///             the device, the next flush counts them (immuta_stats.durable_count).
+///         IMMUTA_E_POISONED, IMMUTA_E_IO: a write or sync failed, now or earlier. Or a file of the log was removed,
+///             moved or closed from outside the library; the message then says so. The namespace takes no more appends
+///             until the log is opened again
+///         IMMUTA_E_NO_SPACE: the file size limit of the process is below what is to be written. The records are on the
+///             device; the next flush counts them (immuta_stats.durable_count).
 ///
 /// Threads: any.
 immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
 
-/// Adds a namespace to an open log. A writer creates the namespace where it is missing, as a whole or not at all. A
-/// read-only log opens a namespace that was made after the log was opened.
+/// Adds a namespace to an open log. A writer creates the namespace if it is missing, as a whole or not at all. With
+/// this call a read-only log opens a namespace that was made after the log was opened.
 ///
 /// log:    an open log.
 /// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -527,23 +551,22 @@ immuta_status immuta_namespace_add(immuta_log *log,
                                    uint32_t *ns_out,
                                    immuta_error *error);
 
-/// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed with
-/// the reason. Nothing is changed.
+/// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed, too,
+/// with the reason. Nothing is changed.
 ///
-/// Nothing watches a directory for namespaces that are made later: list them again, and add them with
+/// Nothing watches a directory for namespaces that are made later. List them again, and add them with
 /// immuta_namespace_add.
 ///
 /// directory: path of the log.
-/// options:   the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
+/// options:   the engine, and the codecs, whose ids are compared; copied; NULL for defaults.
 /// found:     called for each NAME.log, in the order of the names.
-/// user:      passed to it.
+/// user:      passed to found.
 /// error:     NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
-///         IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be
-///             read
+///         IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be read
 ///         IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: the system refused
-///         IMMUTA_E_CANCELLED: found said so
+///         IMMUTA_E_CANCELLED: found asked to stop
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
@@ -569,7 +592,7 @@ immuta_status immuta_namespace_find(immuta_log *log,
                                     uint32_t *ns_out,
                                     immuta_error *error);
 
-/// How many namespaces are open; their numbers are 0 to this minus 1.
+/// How many namespaces are open. Their numbers are 0 to this count minus 1.
 ///
 /// log: an open log.
 ///
@@ -603,13 +626,14 @@ immuta_status immuta_namespace_name(immuta_log *log,
  * One record or many, all or none; from any number of threads.
  * ================================================================================================================= */
 
-/// What was appended. After an append of no records: where the next one goes, sizes and count 0.
+/// What was appended. After an append of no records, number and offset are those of the next record, and the other
+/// fields are 0.
 ///
 /// Frozen: 32 bytes.
 typedef struct immuta_appended {
-    /// Of the first record appended, counted from 0.
+    /// Number of the first record appended, counted from 0.
     uint64_t number;
-    /// Of its size word in NAME.log, in bytes.
+    /// Offset of that record's size word in NAME.log, in bytes.
     uint64_t offset;
     /// The stored size of all payloads together, in bytes.
     uint64_t stored_size;
@@ -623,8 +647,8 @@ typedef struct immuta_appended {
 /// buffer:   where the bytes go.
 /// capacity: of the buffer, in bytes, at least 1.
 ///
-/// Returns how many bytes it put there, 1 to capacity; 0 at the end of the payload; a negative value to give up:
-/// nothing is appended then, and the value comes back as os_error.
+/// Returns how many bytes it put there, 1 to capacity; 0 at the end of the payload; a negative value to give up. If it
+/// gives up, nothing is appended, and the value comes back as os_error.
 typedef int64_t (*immuta_read_fn)(void *user, void *buffer, size_t capacity);
 
 /// Bytes of the caller's.
@@ -637,10 +661,10 @@ typedef struct immuta_slice {
     size_t size;
 } immuta_slice;
 
-/// Appends one record. When this call returns, readers see the record, and it survives the death of the process; in
+/// Appends one record. When this call succeeds, readers see the record, and it survives the death of the process. In
 /// durable mode (immuta_options_set_fast_write) it survives a power failure as well.
 ///
-/// These statuses are those of all appends:
+/// The statuses below are those of all appends.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -652,21 +676,21 @@ typedef struct immuta_slice {
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
 ///         IMMUTA_E_READ_ONLY: the log was opened read-only
-///         IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or
-///             the log would be larger than 2^47 bytes
+///         IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them. Or the
+///             log would be larger than 2^47 bytes
 ///         IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned
 ///         IMMUTA_E_CORRUPT: the index file no longer says which codecs an adopted log has
-///         IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append
-///             succeeds once there is
-///         IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the
-///             system refused memory, a mapping, a thread or to make room, see the message; nothing was written
+///         IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit. The same append succeeds
+///             once there is room
+///         IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the system
+///             refused memory, a mapping, a thread or to make room, see the message. Nothing was written
 ///         IMMUTA_E_CLOSED: the log was shut down
-///         IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. If it
-///             failed while this append was in flight, the message says that the record may or may not be there then
-///         IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed from
-///             outside the library. The namespace is poisoned now; the message says whether the record may be there. Or
-///             the system did not say whether the files are in place, or making room failed, and nothing changed (see
-///             immuta_stats.poisoned).
+///         IMMUTA_E_POISONED: an earlier write or sync failed. Reads go on; open the log again to append. If the
+///             failure came while this append was in flight, the message says that the record may or may not be there
+///         IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed from outside
+///             the library. The namespace is poisoned now; the message says whether the record may be there. Or nothing
+///             changed: the system did not say whether the files are in place, or making room failed.
+///             immuta_stats.poisoned shows which it was.
 ///
 /// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC
 /// says otherwise.
@@ -699,19 +723,19 @@ immuta_status immuta_appendv(immuta_log *log,
                              immuta_error *error);
 
 /// Appends one record whose payload a callback gives piece by piece. The payload is collected in memory first, so other
-/// appends do not wait for the callback. The callback may use the library, this log included, and may even close the
-/// log: then the answer is IMMUTA_E_CLOSED.
+/// appends do not wait for the callback. The callback may use the library, this log included. It may even close the
+/// log; then the answer is IMMUTA_E_CLOSED.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
 /// read:         called until it returns 0 or less.
-/// user:         passed to it.
+/// user:         passed to read.
 /// appended_out: may be NULL.
 /// error:        NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns
-///         IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN for a lower one), or
-///             claimed more bytes than the buffer has.
+///         IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN for a lower one), or it claimed
+///             more bytes than the buffer has.
 ///
 /// Threads: any.
 immuta_status immuta_append_from(immuta_log *log,
@@ -721,7 +745,7 @@ immuta_status immuta_append_from(immuta_log *log,
                                  immuta_appended *appended_out,
                                  immuta_error *error);
 
-/// Appends many records as one batch: all or none, whatever happens, and readers see all at once.
+/// Appends many records as one batch: all or none, whatever happens. Readers see all of them at once.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -740,8 +764,8 @@ immuta_status immuta_append_batch(immuta_log *log,
                                   immuta_appended *appended_out,
                                   immuta_error *error);
 
-/// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. For
-/// callers that cannot easily make a list of pointers.
+/// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. This is
+/// for callers that cannot easily make a list of pointers.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -762,8 +786,9 @@ immuta_status immuta_append_packed(immuta_log *log,
                                    immuta_appended *appended_out,
                                    immuta_error *error);
 
-/// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. So a
-/// producer that does not know whether its last append succeeded can repeat the append, and it happens once.
+/// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. A producer
+/// may not know whether its last append succeeded. With this call it can repeat the append, and the append happens
+/// once.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -842,25 +867,27 @@ immuta_status immuta_txn_appendv(immuta_txn *txn,
                                  size_t part_count,
                                  immuta_error *error);
 
-/// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens, and readers
-/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. Unless the answer is IMMUTA_E_BUSY, the transaction
-/// is released: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
+/// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens. Readers see all
+/// of them at once. The last record carries IMMUTA_RECORD_BATCH_END.
 ///
-/// txn:          a transaction that no other thread is using. In a codec's function that this call runs, it is released
-///               already: IMMUTA_E_HANDLE.
+/// The call releases the transaction, unless the answer is IMMUTA_E_BUSY. If nothing was appended, its records are
+/// gone; trying again begins with immuta_txn_begin.
+///
+/// txn:          a transaction that no other thread is using. In a codec's function that this call runs, the
+///               transaction is released already: IMMUTA_E_HANDLE.
 /// appended_out: may be NULL. For a transaction without records the count is 0, and nothing was appended.
 /// error:        NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns
-///         IMMUTA_E_CLOSED: also when the log was closed since
-///         IMMUTA_E_BUSY: another thread is using the transaction, nothing was changed.
+///         IMMUTA_E_CLOSED: also if the log was closed after the transaction began
+///         IMMUTA_E_BUSY: another thread is using the transaction; nothing was changed.
 ///
 /// Threads: one, and nothing may use the transaction afterwards.
 immuta_status immuta_txn_commit(immuta_txn *txn,
                                 immuta_appended *appended_out,
                                 immuta_error *error);
 
-/// Releases a transaction. Nothing of it was, or will be, appended.
+/// Releases a transaction. None of its records was appended, and none will be.
 ///
 /// txn: a transaction that no other thread is using, or NULL.
 ///
@@ -873,20 +900,20 @@ void immuta_txn_rollback(immuta_txn *txn);
  * A position in a namespace, which waits for records that are not there yet and lends those that are.
  * ================================================================================================================= */
 
-/// A record on loan, from immuta_stream_next until immuta_record_done. It uses one reader descriptor meanwhile, and
-/// may outlive its stream and its log. Many threads may read it; it may be copied and moved. Give back only one copy.
+/// A record on loan, from immuta_stream_next until immuta_record_done. It uses one reader descriptor meanwhile. It may
+/// outlive its stream and its log. Many threads may read it. It may be copied and moved. Give back only one copy.
 ///
 /// Frozen: 64 bytes.
 typedef struct immuta_record {
     /// The payload, read-only, valid until done. Never NULL, also when size is 0. Not aligned.
     const void *data;
-    /// Of the payload, in bytes.
+    /// Size of the payload, in bytes.
     size_t size;
     /// The stored size of the payload, in bytes; the same as size in a log without codecs.
     uint64_t stored_size;
     /// Counted from 0.
     uint64_t number;
-    /// Of the record's size word in NAME.log, in bytes.
+    /// Offset of the record's size word in NAME.log, in bytes.
     uint64_t offset;
     /// When it was appended; never decreasing from record to record. 0: unknown.
     int64_t time_ns;
@@ -896,8 +923,8 @@ typedef struct immuta_record {
     uint64_t token;
 } immuta_record;
 
-/// Records that follow each other, on loan from immuta_stream_next_batch until immuta_batch_done. All of them use one
-/// reader descriptor together.
+/// Records that follow each other, on loan from immuta_stream_next_batch until immuta_batch_done. Together they use one
+/// reader descriptor.
 ///
 /// Frozen: 32 bytes.
 typedef struct immuta_batch {
@@ -915,7 +942,7 @@ typedef struct immuta_batch {
 ///
 /// log:        an open log.
 /// ns:         number of the namespace.
-/// start:      0: from the first record. N > 0: from record N, skipping the first N; if there are fewer, the stream
+/// start:      0: from the first record. N > 0: from record N, skipping the first N. If there are fewer, the stream
 ///             waits for record N. Negative: only what is appended after this call.
 /// stream_out: the stream, for immuta_stream_done.
 /// error:      NULL, or written on failure only.
@@ -937,8 +964,8 @@ immuta_status immuta_stream_open(immuta_log *log,
 ///
 /// log:        an open log.
 /// ns:         number of the namespace.
-/// time_ns:    the stream begins with the first record appended at this time or later; if there is none, it waits for
-///             the next one. Records whose time is unknown (0) count as older than any other.
+/// time_ns:    the stream begins with the first record appended at this time or later. If there is none, the stream
+///             waits for the next record. Records whose time is unknown (0) count as older than any other.
 /// stream_out: the stream, for immuta_stream_done.
 /// error:      NULL, or written on failure only.
 ///
@@ -958,14 +985,14 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
 
 /// Waits for the next record and lends it to the caller.
 ///
-/// The wait needs no descriptor. When there is a record, the call takes a reader descriptor for it; if all are held, it
-/// waits for one, until the same deadline.
+/// The wait needs no descriptor. When there is a record, the call takes a reader descriptor for it. If all are held,
+/// the call waits for one, until the same deadline.
 ///
 /// A thread can deadlock itself: it holds records of a namespace, and waits here without a deadline while all reader
-/// descriptors of the namespace are held. Then it waits for itself. Give records back first, allow more readers
+/// descriptors of the namespace are held. Give records back first, allow more readers
 /// (immuta_options_set_reader_count), or set a deadline.
 ///
-/// On any error the position stays, so that the call can be made again; immuta_stream_seek passes over a bad record.
+/// On any error the position stays, so the call can be made again. immuta_stream_seek passes over a bad record.
 ///
 /// stream:     a stream.
 /// timeout_ns: nanoseconds; 0 tries once, negative waits for ever.
@@ -980,8 +1007,8 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
 ///         IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged
 ///         IMMUTA_E_TRUNCATED: the record file ends before the record does
 ///         IMMUTA_E_TOO_LARGE: the record is larger than max_record_size, stored, decoded or between two codecs
-///         IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the
-///             caller's returned
+///         IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the caller's
+///             returned
 ///         IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named
 ///         IMMUTA_E_REPLACED: the files were replaced or rolled back below the position
 ///         IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_UNSUPPORTED,
@@ -998,13 +1025,13 @@ immuta_status immuta_stream_next(immuta_stream *stream,
 
 /// Waits for the next records and lends them to the caller, as many as there are within the limits.
 ///
-/// The same as immuta_stream_next, with one reader descriptor for all of the records. The call does not wait for more
-/// records when there is one. When a record on the way is bad, the good ones before it are lent, and the next call
+/// The call works as immuta_stream_next does, with one reader descriptor for all of the records. It does not wait for
+/// more records when there is one. If a record on the way is bad, the good ones before it are lent, and the next call
 /// fails.
 ///
 /// stream:      a stream.
 /// max_records: 1 or more.
-/// max_bytes:   of payloads together, decoded and as stored, 1 or more; the first record is lent even if it alone is
+/// max_bytes:   of payloads together, decoded and as stored, 1 or more. The first record is lent even if it alone is
 ///              larger.
 /// timeout_ns:  nanoseconds; 0 tries once, negative waits for ever.
 /// batch_out:   the records, for immuta_batch_done.
@@ -1027,8 +1054,8 @@ immuta_status immuta_stream_next_batch(immuta_stream *stream,
 /// Moves a stream, forwards or backwards. This does not affect records on loan.
 ///
 /// stream: a stream.
-/// number: of the record that comes next; if it does not exist yet, the stream waits for it. To pass over a bad record:
-///         its number + 1.
+/// number: of the record that comes next. If it does not exist yet, the stream waits for it. To pass over a bad record,
+///         give its number + 1.
 /// error:  NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
@@ -1048,9 +1075,9 @@ immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_
 /// Threads: one.
 immuta_status immuta_stream_position(immuta_stream *stream, uint64_t *number_out);
 
-/// Ends a wait. The immuta_stream_next or immuta_stream_next_batch that waits now answers IMMUTA_INTERRUPTED, or else
-/// the next one called does. It answers so once, however often immuta_stream_interrupt was called before. The stream
-/// goes on from where it is. Its descriptor for event loops, if it has one, becomes readable.
+/// Ends a wait. If an immuta_stream_next or immuta_stream_next_batch is waiting now, it answers IMMUTA_INTERRUPTED.
+/// Else the next one called does. Only one answers so, however often immuta_stream_interrupt was called before. The
+/// stream goes on from where it is. If the stream has a descriptor for event loops, the descriptor becomes readable.
 ///
 /// stream: a stream that is not done before this call returns.
 ///
@@ -1061,9 +1088,9 @@ immuta_status immuta_stream_interrupt(immuta_stream *stream);
 
 /// Releases a stream. Records and batches it lent stay valid until they are done.
 ///
-/// stream: a stream that no other thread is using, or NULL. To end another thread's wait: immuta_stream_interrupt,
-///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs, this
-///         call does nothing: the stream remains, to be released later.
+/// stream: a stream that no other thread is using, or NULL. To end another thread's wait, call immuta_stream_interrupt,
+///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs,
+///         immuta_stream_done does nothing. The stream then remains, to be released later.
 ///
 /// Threads: one, and nothing may use the stream afterwards.
 void immuta_stream_done(immuta_stream *stream);
@@ -1074,31 +1101,31 @@ void immuta_stream_done(immuta_stream *stream);
  * What a stream has lent, and how it is given back.
  * ================================================================================================================= */
 
-/// Of immuta_record.flags: the last record of its batch. A record appended alone is a batch of one.
+/// In immuta_record.flags: the last record of its batch. A record appended alone is a batch of one.
 #define IMMUTA_RECORD_BATCH_END 1
 
-/// Of immuta_record.flags: indexed later, so there is no checksum from the time of writing.
+/// In immuta_record.flags: indexed later, so there is no checksum from the time of writing.
 #define IMMUTA_RECORD_ADOPTED 2
 
-/// Of immuta_record.flags: the checksum was not checked, as the options asked.
+/// In immuta_record.flags: the checksum was not checked, as the options asked.
 #define IMMUTA_RECORD_UNVERIFIED 4
 
-/// Gives a record back. Its descriptor is free for other records at once; its data must not be touched any more.
+/// Gives a record back. Its descriptor is free for other records at once. Its data must not be touched any more.
 ///
-/// record: a record, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
+/// record: a record, which is zeroed. For a zeroed record, or NULL, there is nothing to do.
 ///
 /// Returns IMMUTA_OK
-///         IMMUTA_E_HANDLE: the token is stale (a copy of this record was done) or never was one, nothing changed.
+///         IMMUTA_E_HANDLE: the token is stale (a copy of this record was done) or never was one; nothing changed.
 ///
 /// Threads: any; also others than the stream's.
 immuta_status immuta_record_done(immuta_record *record);
 
 /// Gives a batch back, with all its records.
 ///
-/// batch: a batch, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
+/// batch: a batch, which is zeroed. For a zeroed batch, or NULL, there is nothing to do.
 ///
 /// Returns IMMUTA_OK
-///         IMMUTA_E_HANDLE: the token is stale (a copy of this batch was done) or never was one, nothing changed.
+///         IMMUTA_E_HANDLE: the token is stale (a copy of this batch was done) or never was one; nothing changed.
 ///
 /// Threads: any; also others than the stream's.
 immuta_status immuta_batch_done(immuta_batch *batch);
@@ -1109,8 +1136,8 @@ immuta_status immuta_batch_done(immuta_batch *batch);
  * A descriptor for poll and epoll, in place of a thread that waits.
  * ================================================================================================================= */
 
-/// Gives the descriptor to poll for a stream: for poll, select, epoll, or any loop built on them. It becomes readable
-/// after immuta_stream_poll_arm, and has a meaning only then:
+/// Gives the descriptor of a stream for poll, select, epoll, or any loop built on them. The descriptor has a meaning
+/// only after immuta_stream_poll_arm. Use it in this way:
 ///
 ///   for each stream:   get the descriptor, add it to the loop for reading
 ///   forever:           immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT
@@ -1118,7 +1145,7 @@ immuta_status immuta_batch_done(immuta_batch *batch);
 ///                      wait in the loop until the descriptor is readable
 ///
 /// In a log that is open for writing, the thread that appends makes the descriptor readable. A read-only log starts one
-/// thread at the first call of this function, with all signals blocked. That thread waits for all streams of the log;
+/// thread at the first call of this function. That thread blocks all signals, and waits for all streams of the log.
 /// immuta_shutdown ends it.
 ///
 /// stream: a stream.
@@ -1133,28 +1160,28 @@ immuta_status immuta_batch_done(immuta_batch *batch);
 ///         IMMUTA_E_CLOSED: the log was shut down before the first call
 ///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
-/// Ownership: immuta_stream_done closes the descriptor; take the descriptor out of the loop before.
+/// Ownership: immuta_stream_done closes the descriptor. Take the descriptor out of the loop first.
 ///
 /// Threads: one. The descriptor itself may be polled by any thread at any time.
 immuta_status immuta_stream_poll_fd(immuta_stream *stream, int *fd_out, immuta_error *error);
 
-/// Asks for one signal on the descriptor of a stream. The descriptor is unreadable after this call, until there is a
+/// Asks for one signal on the descriptor of a stream. After this call the descriptor is unreadable, until there is a
 /// reason to call immuta_stream_next. Then it stays readable until the stream is armed again. Reasons are the record at
-/// the position of the stream, an interrupt, the end of the log, and an error to report. If there was a
-/// reason before this call, it is not missed: the answer is IMMUTA_READY.
+/// the position of the stream, an interrupt, the end of the log, and an error to report. If there was a reason before
+/// this call, it is not missed: the answer is IMMUTA_READY.
 ///
-/// A readable descriptor is an invitation, not a promise: immuta_stream_next may still answer IMMUTA_TIMEOUT. After
-/// any other call on the stream (next, next_batch, seek) arm it again before waiting. IMMUTA_E_POOL is no reason to
-/// wait here: there is a record, give back others first.
+/// A readable descriptor is an invitation, not a promise: immuta_stream_next may still answer IMMUTA_TIMEOUT. After any
+/// other call on the stream (next, next_batch, seek), arm the stream again before you wait. IMMUTA_E_POOL is no reason
+/// to wait here: there is a record, so give back others first.
 ///
 /// stream: a stream.
 /// error:  NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK: armed, wait for the descriptor
-///         IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
+///         IMMUTA_READY: do not wait, call immuta_stream_next. There is a record, an interrupt, the end of the log
 ///             (IMMUTA_E_CLOSED) or an error
-///         IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor
-///             yet, and none is available
+///         IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor yet,
+///             and none is available
 ///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.
@@ -1166,7 +1193,7 @@ immuta_status immuta_stream_poll_arm(immuta_stream *stream, immuta_error *error)
  * What payloads go through on their way into the file and out of it.
  * ================================================================================================================= */
 
-/// Of immuta_codec_builtin: raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
+/// For immuta_codec_builtin: raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
 #define IMMUTA_CODEC_DEFLATE 1
 
 /// A Zstandard frame (RFC 8878). Levels -7 to 22; 0 means 3. A library built without it answers IMMUTA_E_UNSUPPORTED.
@@ -1180,10 +1207,10 @@ immuta_status immuta_stream_poll_arm(immuta_stream *stream, immuta_error *error)
 
 /// A codec of the caller's.
 ///
-/// encode and decode are called on the thread that appends or reads, from several threads at once. They may call the
-/// library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces, and
-/// return 0. Any other value fails this one payload with IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must
-/// give back exactly what encode was given, and must expect any bytes at all: files can be damaged.
+/// The library calls encode and decode on the thread that appends or reads, from several threads at once. They may call
+/// the library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces,
+/// and return 0. Any other value fails this one payload with IMMUTA_E_CODEC_FAILED and comes back as os_error. decode
+/// must give back exactly what encode was given. It must expect any bytes at all: files can be damaged.
 typedef struct immuta_codec_vtable {
     /// sizeof(immuta_codec_vtable).
     size_t struct_size;
@@ -1199,7 +1226,7 @@ typedef struct immuta_codec_vtable {
     int32_t (*encode)(void *user, const void *data, size_t size, immuta_sink *out);
     /// Turns the stored form back into the payload. data is never NULL.
     int32_t (*decode)(void *user, const void *data, size_t size, immuta_sink *out);
-    /// Called once, when nothing uses the codec any more, on the thread that made the last release; may be NULL.
+    /// Called once, when nothing uses the codec any more, on the thread that made the last release. May be NULL.
     void (*destroy)(void *user);
 } immuta_codec_vtable;
 
@@ -1224,7 +1251,7 @@ immuta_status immuta_codec_builtin(int32_t kind,
 
 /// Makes a codec of the caller's functions.
 ///
-/// vtable:    copied, with the name; what user leads to must live until destroy is called.
+/// vtable:    copied, with the name. What user leads to must live until destroy is called.
 /// codec_out: the codec, for immuta_codec_free.
 /// error:     NULL, or written on failure only.
 ///
@@ -1233,16 +1260,20 @@ immuta_status immuta_codec_builtin(int32_t kind,
 ///         IMMUTA_E_VERSION: struct_size is that of a newer header
 ///         IMMUTA_E_NO_MEMORY.
 ///
-/// Ownership: the codec is the caller's until immuta_codec_free. destroy is called exactly once if this function could
-/// read the vtable, which is whenever vtable is not NULL and struct_size not too small. If this function fails, destroy
-/// is called before it returns. Else destroy is called when the last of the codec, the options, the logs and the
-/// streams that use the codec is released (in a forked child: never). Threads: any.
+/// Ownership: the codec is the caller's until immuta_codec_free.
+///
+/// destroy is called exactly once if this function could read the vtable. It can read the vtable whenever vtable is not
+/// NULL and struct_size is not too small. If this function fails, it calls destroy before it returns. Else destroy is
+/// called when the codec and all options, logs and streams that use it are released. In a forked child destroy is never
+/// called.
+///
+/// Threads: any.
 immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
                                   immuta_codec **codec_out,
                                   immuta_error *error);
 
-/// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves. Its id is
-/// recorded and compared, and the library does not change the bytes.
+/// Makes a codec whose work is done outside the library. This is for bindings that transform payloads themselves. The
+/// id of the codec is recorded and compared. The library does not change the bytes.
 ///
 /// id:        0x10000 or more, and the same transformation for ever.
 /// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.
@@ -1266,7 +1297,8 @@ immuta_status immuta_codec_external(uint32_t id,
 /// Threads: any, and nothing may use this pointer afterwards.
 void immuta_codec_free(immuta_codec *codec);
 
-/// Adds bytes to a codec's output.
+/// Adds bytes to a codec's output. If the answer is IMMUTA_E_TOO_LARGE or IMMUTA_E_NO_MEMORY, the append or the read
+/// fails with that status, whatever the codec's function returns.
 ///
 /// sink: what the codec's function was given.
 /// data: copied; may be NULL when size is 0.
@@ -1274,8 +1306,7 @@ void immuta_codec_free(immuta_codec *codec);
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_TOO_LARGE: the output would be larger than max_record_size
-///         IMMUTA_E_NO_MEMORY: the system refused memory. After either of the two, the append or the read fails
-///             with this status, whatever the codec's function returns
+///         IMMUTA_E_NO_MEMORY: the system refused memory
 ///         IMMUTA_E_HANDLE: this is no sink of a function that is running on this thread.
 ///
 /// Threads: the one of the codec's function.
@@ -1293,9 +1324,10 @@ immuta_status immuta_sink_write(immuta_sink *sink, const void *data, size_t size
 typedef struct immuta_report {
     /// IMMUTA_OUTCOME_*.
     int32_t outcome;
-    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. IMMUTA_E_CORRUPT of an opening, where first_bad_offset
-    /// is not 0: records from first_bad_number on were appended and are not in the log. Either the count is beyond what
-    /// verifies, or whole records follow after a gap. A power failure in fast mode does that, a kill does not.
+    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. For an opening, IMMUTA_E_CORRUPT with a first_bad_offset
+    /// that is not 0 has a meaning of its own: records from first_bad_number on were appended and are not in the log.
+    /// Either the count is beyond what verifies, or whole records follow after a gap. A power failure in fast mode does
+    /// that; a kill does not.
     int32_t finding;
     /// Records in the log.
     uint64_t count;
@@ -1305,84 +1337,88 @@ typedef struct immuta_report {
     uint64_t recovered;
     /// Records indexed now.
     uint64_t adopted;
-    /// Cut off the end of NAME.log, in bytes. This includes room that was never used.
+    /// Bytes cut off the end of NAME.log. This includes room that was never used.
     uint64_t trimmed_bytes;
-    /// Records found bad. Only immuta_verify reads them all.
+    /// Records found bad. Only immuta_verify reads every record.
     uint64_t bad_records;
-    /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not
-    /// 0.
+    /// The first bad record, or the record at which the finding was made. It means something only if first_bad_offset
+    /// is not 0.
     uint64_t first_bad_number;
-    /// Where that record is, in bytes: in NAME.log, or in NAME.idx where the record's entry is missing or damaged. 0:
-    /// the finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
+    /// Where that record is, in bytes: in NAME.log, or in NAME.idx if the record's entry is missing or damaged. 0: the
+    /// finding is about no record, but for example about a damaged checkpoint, a missing journal or a count that went
+    /// back.
     uint64_t first_bad_offset;
     /// How long opening or verifying took.
     double seconds;
-    /// Path of the file that keeps what was cut off. Empty when that was only zeros, or the rest of a commit that was
-    /// never completed: no entry proves a whole record in it, and the count includes none. NUL-terminated. Where the
-    /// path does not fit, this is only the name of the file, which is in the log's directory:
+    /// Path of the file that keeps what was cut off, NUL-terminated. Empty if that was only zeros, or the rest of a
+    /// commit that was never completed. (Then no entry proves a whole record in it, and the count includes none.) If
+    /// the path does not fit, this is only the name of the file, which is in the log's directory.
     /// immuta_report_salvage_path gives the whole path.
     char salvage[256];
     /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from using NAME.live, or from saying by
-    /// its lock that it is ready. Readers of other processes are not woken then; they look every 20 ms. All else is as
-    /// ever.
+    /// its lock that it is ready. Readers of other processes are not woken then; they look every 20 ms. Nothing else
+    /// changes.
     int32_t live_finding;
     /// 0.
     uint32_t reserved;
 } immuta_report;
 
-/// Of immuta_report.outcome: a new, empty log was created.
+/// In immuta_report.outcome: a new, empty log was created.
 #define IMMUTA_OUTCOME_CREATED 1
 
-/// Of immuta_report.outcome: the log had been closed cleanly.
+/// In immuta_report.outcome: the log had been closed cleanly.
 #define IMMUTA_OUTCOME_CLEAN 2
 
-/// Of immuta_report.outcome: left by a crash; the tail was verified (and mended, unless read-only).
+/// In immuta_report.outcome: a crash left the log; its tail was verified (and mended, unless read-only).
 #define IMMUTA_OUTCOME_RECOVERED 3
 
-/// Of immuta_report.outcome: records without a valid index file were indexed.
+/// In immuta_report.outcome: records without a valid index file were indexed.
 #define IMMUTA_OUTCOME_ADOPTED 4
 
-/// Of immuta_report.outcome: opened read-only while a writer has the namespace open.
+/// In immuta_report.outcome: opened read-only while a writer has the namespace open.
 #define IMMUTA_OUTCOME_LIVE 5
 
-/// Of immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
+/// In immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
 #define IMMUTA_OUTCOME_DAMAGED 6
 
-/// Of immuta_report.outcome, immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
+/// In immuta_report.outcome, immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
 #define IMMUTA_OUTCOME_REPAIRED 7
 
-/// Called with the progress of a long call: at the latest after every 1024 records or 16 MiB read, whether that is one
-/// record or a search for records.
+/// Called with the progress of a long call, at the latest after every 1024 records or 16 MiB read. That holds inside
+/// one record and in a search for records, too.
 ///
 /// user:  what the caller passed along.
-/// done:  records, or for immuta_import bytes, dealt with.
+/// done:  records dealt with; for immuta_import, bytes.
 /// total: how many there are in all; 0 while that is still being found out.
 ///
 /// Returns 0 to go on, anything else to stop.
 typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total);
 
-/// Of immuta_repair: change the files. Without it, only the report is made.
+/// For immuta_repair: change the files. Without this flag, only the report is made.
 #define IMMUTA_REPAIR_APPLY 1
 
-/// Of immuta_repair: where a file without an index file ends in zeros that may or may not be empty records, believe its
-/// count; without this flag, the zeros are no records. Empty records may also lie in a hole of NAME.log, so that the
-/// file holds nothing of them, and NAME.idx may have no entries that confirm them. In that case believe the count, in
-/// NAME.log or in a checkpoint, if there is room for their entries, which take 24 bytes each; without this flag, the
-/// answer is IMMUTA_E_AMBIGUOUS.
+/// For immuta_repair: believe the count of records. This matters in two cases.
+///
+/// A file without an index file may end in zeros that may or may not be empty records. With this flag the count is
+/// believed; without it, the zeros are no records.
+///
+/// Empty records may also lie in a hole of NAME.log, so that the file holds nothing of them, and NAME.idx may have no
+/// entries that confirm them. With this flag the count, in NAME.log or in a checkpoint, is believed if there is room
+/// for their entries, which take 24 bytes each. Without it, the answer is IMMUTA_E_AMBIGUOUS.
 #define IMMUTA_REPAIR_ACCEPT_COUNT 2
 
 /// Checks every byte of a namespace as it is stored, and changes nothing. Payloads are not decoded.
 ///
 /// A fault in the records is a result, not a failure of the check. The answer is IMMUTA_OK then, and
 /// report_out->finding says what was found: IMMUTA_E_CORRUPT, IMMUTA_E_TRUNCATED, IMMUTA_E_LAYOUT or
-/// IMMUTA_E_AMBIGUOUS. The namespace may be open elsewhere; the check covers what is committed when it begins.
+/// IMMUTA_E_AMBIGUOUS. The namespace may be open elsewhere. The check covers what is committed when it begins.
 ///
 /// directory:   path of the log.
 /// name:        of the namespace.
-/// options:     how the files are read (engine, largest record) and the codecs, of which the ids are compared; copied;
-///              NULL for defaults.
+/// options:     how the files are read (engine, largest record) and the codecs, whose ids are compared; copied; NULL
+///              for defaults.
 /// progress:    called now and then; may be NULL.
-/// user:        passed to it.
+/// user:        passed to progress.
 /// report_out:  what was found.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
 /// error:       NULL, or written on failure only.
@@ -1392,10 +1428,10 @@ typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total)
 ///         IMMUTA_E_NOT_FOUND: there is no such namespace
 ///         IMMUTA_E_MISSING, IMMUTA_E_MISMATCH, IMMUTA_E_VERSION: there is nothing to check the records against
 ///         IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED: as immuta_open, other codecs than the log's
-///         IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: it cannot be
-///             read
+///         IMMUTA_E_PERMISSION, IMMUTA_E_NOT_REGULAR, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the namespace
+///             cannot be read
 ///         IMMUTA_E_REPLACED: the files were replaced during the call
-///         IMMUTA_E_CANCELLED: progress said so
+///         IMMUTA_E_CANCELLED: progress asked to stop
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
@@ -1411,61 +1447,82 @@ immuta_status immuta_verify(const char *directory,
 /// Mends a namespace that immuta_open refuses, or one with damaged records. Without IMMUTA_REPAIR_APPLY it only says
 /// what it would do, and changes nothing.
 ///
-/// Nothing that may be of use is deleted. Copies are made before anything is changed. The records of NAME.log that will
-/// be quarantined and what will be cut off after the others go to one NAME.salvage-K. NAME.idx goes to NAME.idx.bad-K,
-/// and a NAME.wal that was used goes to NAME.wal.bad-K. Not copied: zeros after the records, the count, size words that
-/// are proven wrong, and damaged bytes whose right ones NAME.wal has. Records keep their numbers. What is done: a wrong
-/// size word or count is corrected, where the index file proves the right one; a damaged entry whose record fits
-/// between its neighbours is made again, as adopted; a damaged record is quarantined: its place stays, reading it
-/// answers IMMUTA_E_CORRUPT from then on, with verify_reads off, too, and immuta_verify counts it; a damaged record
-/// that NAME.wal still has is written again; records that are missing beyond what verifies are quarantined, if later
-/// records prove where they belong, else the log ends there. So after a power failure in fast mode a repair leaves more
-/// than an opening, and not a clean prefix; records that a program without NAME.idx appended are indexed, where their
-/// sizes lead to the end: releases of the Go original with an 8-byte header, and those with a 16-byte one, which write
-/// over the size of the first record; an index file that cannot be read or is another log's gives way to a new one,
-/// where the sizes in NAME.log lead to the end of that file. A namespace without a fault is opened and closed, or,
-/// without IMMUTA_REPAIR_APPLY, reported as opening would report it. The files that a repair makes have the owner,
-/// group and mode of NAME.log, so root may run it for the owner. Afterwards the namespace is closed cleanly. A repair
-/// that was interrupted, at whatever point, can be run again.
+/// Records keep their numbers. Nothing that may be of use is deleted. Copies are made before anything is changed:
+///
+///   NAME.salvage-K   the records of NAME.log that will be quarantined, and what will be cut off after the others
+///   NAME.idx.bad-K   NAME.idx
+///   NAME.wal.bad-K   a NAME.wal that was used
+///
+/// Not copied: zeros after the records, the count, size words that are proven wrong, and damaged bytes whose right ones
+/// NAME.wal has.
+///
+/// What is done:
+///
+///   - A wrong size word or count is corrected, where the index file proves the right one.
+///   - A damaged entry whose record fits between its neighbours is made again, as adopted.
+///   - A damaged record that NAME.wal still has is written again.
+///   - Any other damaged record is quarantined: its place stays. Reading it answers IMMUTA_E_CORRUPT from then on, with
+///     verify_reads off, too. immuta_verify counts it.
+///   - Records that are missing beyond what verifies are quarantined, if later records prove where they belong. Else
+///     the log ends there.
+///   - Records that a program without NAME.idx appended are indexed, where their sizes lead to the end. Such programs
+///     are releases of the Go original with an 8-byte header, and those with a 16-byte one. The latter write over the
+///     size of the first record.
+///   - An index file that cannot be read, or is another log's, gives way to a new one. This is done where the sizes in
+///     NAME.log lead to the end of that file.
+///
+/// So after a power failure in fast mode a repair leaves more records than an opening, and not a clean prefix.
+///
+/// A namespace without a fault is opened and closed. Without IMMUTA_REPAIR_APPLY it is reported as opening would report
+/// it. The files that a repair makes have the owner, group and mode of NAME.log, so root may run it for the owner.
+/// Afterwards the namespace is closed cleanly. A repair that was interrupted, at whatever point, can be run again.
+///
+/// Where opening is enough, the report is that of opening. Else its fields are:
+///
+///   outcome            IMMUTA_OUTCOME_REPAIRED, or without IMMUTA_REPAIR_APPLY IMMUTA_OUTCOME_DAMAGED
+///   finding            why opening refuses; IMMUTA_E_CORRUPT for damage that opening does not look at
+///   count              records that remain
+///   header_count       records that the count in NAME.log claims, or its checkpoint if that is more
+///   recovered          records found good beyond the checkpoint
+///   adopted            entries made
+///   trimmed_bytes      bytes copied to NAME.salvage-K
+///   bad_records        records in quarantine
+///   first_bad_number   the first damage, and
+///   first_bad_offset   where it is
+///   salvage            path of the first copy
 ///
 /// directory:   path of the log.
 /// name:        of the namespace; no process may have it open for writing.
-/// options:     the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
+/// options:     the engine, and the codecs, whose ids are compared; copied; NULL for defaults.
 /// flags:       IMMUTA_REPAIR_*, combined with |.
 /// progress:    called now and then with records checked; may be NULL. Nothing is changed before the last call.
-/// user:        passed to it.
-/// report_out:  what was found, and what was or would be done. Where opening is enough, the report is that of opening.
-///              Else outcome is IMMUTA_OUTCOME_REPAIRED, or without IMMUTA_REPAIR_APPLY IMMUTA_OUTCOME_DAMAGED;
-///              finding: why opening refuses, IMMUTA_E_CORRUPT for damage that opening does not look at; count: records
-///              that remain; header_count: those that the count in NAME.log, or its checkpoint if that is more, claims;
-///              recovered: found good beyond the checkpoint; adopted: entries made; trimmed_bytes: copied to
-///              NAME.salvage-K; bad_records: in quarantine; first_bad_number, first_bad_offset: the first damage;
-///              salvage: path of the first copy.
+/// user:        passed to progress.
+/// report_out:  what was found, and what was or would be done.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only. Nothing was changed, unless the code says that the system refused:
-///              then the repair can be run again.
+/// error:       NULL, or written on failure only. Nothing was changed then, unless the code says that the system
+///              refused. In that case the repair can be run again.
 ///
 /// Returns IMMUTA_OK: look at report_out
 ///         IMMUTA_E_NAME: the name is illegal
 ///         IMMUTA_E_ARGUMENT: flags or options are out of bounds
 ///         IMMUTA_E_NOT_FOUND: there is no such namespace
-///         IMMUTA_E_LOCKED: a writer has it open, or a process holds a read lock on its record file, which the
-///             message says
-///         IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read: only a copy
+///         IMMUTA_E_LOCKED: a writer has it open. Or a process holds a read lock on its record file; the message then
+///             says so
+///         IMMUTA_E_MISSING: NAME.log is gone, or shorter than its count, and NAME.idx cannot be read. Only a backup
 ///             helps
 ///         IMMUTA_E_CORRUPT, IMMUTA_E_MISMATCH, IMMUTA_E_AMBIGUOUS: as immuta_open, and there is not one record to
-///             begin with, or IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has
-///         IMMUTA_E_AMBIGUOUS also: only a count claims empty records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is
-///             not set to believe it
+///             begin with. Or IMMUTA_REPAIR_ACCEPT_COUNT asks for more records than the file has
+///         IMMUTA_E_AMBIGUOUS also: only a count claims empty records in a hole, and IMMUTA_REPAIR_ACCEPT_COUNT is not
+///             set to believe it
 ///         IMMUTA_E_TRUNCATED: NAME.log was cut off from outside the library during the call
 ///         IMMUTA_E_LAYOUT: a file of another layout without a NAME.idx of its own, for immuta_import
 ///         IMMUTA_E_VERSION, IMMUTA_E_CODEC, IMMUTA_E_UNSUPPORTED, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION,
 ///             IMMUTA_E_READ_ONLY, IMMUTA_E_REPLACED: as immuta_open
 ///         IMMUTA_E_EXISTS: too many copies of one name; remove some
-///         IMMUTA_E_NO_SPACE: there is no room for the copies and the new index file. This is checked before
-///             anything is made, without IMMUTA_REPAIR_APPLY, too
+///         IMMUTA_E_NO_SPACE: there is no room for the copies and the new index file. This is checked before anything
+///             is made, without IMMUTA_REPAIR_APPLY, too
 ///         IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused
-///         IMMUTA_E_CANCELLED: progress said so
+///         IMMUTA_E_CANCELLED: progress asked to stop
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
@@ -1479,23 +1536,23 @@ immuta_status immuta_repair(const char *directory,
                             size_t report_size,
                             immuta_error *error);
 
-/// Makes a new namespace from a record file of any layout that the original Go library ever wrote. The layouts have a
-/// 16-byte header (count, offset of the last record), an 8-byte one (count), which is also this library's, or none.
+/// Makes a new namespace from a record file of any layout that the original Go library ever wrote. There are three: a
+/// 16-byte header (count, offset of the last record), an 8-byte one (count), or no header. The 8-byte one is also this
+/// library's.
 ///
 /// The file is only read, and not locked. The caller must see to it that no process writes the file meanwhile; this is
 /// checked. The layout is the one that the file fits exactly; it is never guessed. The records are indexed as adopted:
-/// without a time, with a checksum from now on. The namespace exists as a whole, closed cleanly, or not at all.
+/// without a time, and with a checksum from now on. The namespace exists as a whole, closed cleanly, or not at all.
 ///
-/// source_file: path of the file, which must be a regular one; its name must be UTF-8.
+/// source_file: path of the file, which must be a regular one. Its name must be UTF-8.
 /// directory:   path of the log; created, with those above it, where it is missing.
 /// name:        of the namespace; there must be no file of it.
 /// options:     the engine, and the codecs the records went through; copied; NULL for defaults. If codecs are named,
 ///              every record is decoded once to make sure, under max_record_size, and the chain is recorded. If none is
 ///              named, the chain stays unknown until the first append, as in any adopted log.
-/// progress:    called now and then with bytes read, each counted twice: copied, and compared; what follows, decoding
-/// and
-///              indexing, is reported with done equal to total; may be NULL.
-/// user:        passed to it.
+/// progress:    called now and then with bytes read; may be NULL. Each byte is counted twice: copied, and compared.
+///              What follows, decoding and indexing, is reported with done equal to total.
+/// user:        passed to progress.
 /// report_out:  outcome is IMMUTA_OUTCOME_ADOPTED; count, header_count and adopted are the records imported.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
 /// error:       NULL, or written on failure only; number and offset are those in the source file.
@@ -1504,18 +1561,19 @@ immuta_status immuta_repair(const char *directory,
 ///         IMMUTA_E_NAME: the name is illegal
 ///         IMMUTA_E_ARGUMENT: options are out of bounds, source_file has no file name, or one that is not UTF-8
 ///         IMMUTA_E_NOT_FOUND: there is no such source file
-///         IMMUTA_E_NOT_REGULAR: it is no regular file (symbolic links are not followed), or the directory is none
-///         IMMUTA_E_LAYOUT: it fits no layout, or two; the message names them
-///         IMMUTA_E_TRUNCATED: it fits one up to a record that is cut off
-///         IMMUTA_E_AMBIGUOUS: it ends in zeros that may or may not be empty records, or has empty records in a
-///             hole. The file holds nothing of records in a hole; a copy without holes has them
+///         IMMUTA_E_NOT_REGULAR: source_file is no regular file (symbolic links are not followed), or directory is no
+///             directory
+///         IMMUTA_E_LAYOUT: the file fits no layout, or two; the message names them
+///         IMMUTA_E_TRUNCATED: the file fits one up to a record that is cut off
+///         IMMUTA_E_AMBIGUOUS: the file ends in zeros that may or may not be empty records, or has empty records in a
+///             hole. It holds nothing of records in a hole; a copy without holes has them
 ///         IMMUTA_E_CORRUPT: its size words lead elsewhere than its count says, or it changed during the call
 ///         IMMUTA_E_EXISTS: there is a file of the namespace
 ///         IMMUTA_E_LOCKED: another opener or import is making the namespace right now
 ///         IMMUTA_E_CODEC_FAILED, IMMUTA_E_TOO_LARGE: a record is not what the codecs make, or is too large
 ///         IMMUTA_E_PERMISSION, IMMUTA_E_READ_ONLY, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: as immuta_open
 ///         IMMUTA_E_NO_SPACE, IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT: the system refused
-///         IMMUTA_E_CANCELLED: progress said so
+///         IMMUTA_E_CANCELLED: progress asked to stop
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
@@ -1535,10 +1593,10 @@ immuta_status immuta_import(const char *source_file,
  * What an open log has done so far, and what opening it found.
  * ================================================================================================================= */
 
-/// Of immuta_stats.mode: an append that returned survives a power failure.
+/// In immuta_stats.mode: an append that returned survives a power failure.
 #define IMMUTA_MODE_DURABLE 0
 
-/// Of immuta_stats.mode: an append survives a power failure after the next flush.
+/// In immuta_stats.mode: an append survives a power failure after the next flush.
 #define IMMUTA_MODE_FAST 1
 
 /// The figures of one namespace. Counts of events begin when the namespace is opened.
@@ -1547,17 +1605,18 @@ immuta_status immuta_import(const char *source_file,
 typedef struct immuta_stats {
     /// Records that readers can see.
     uint64_t count;
-    /// Records known to be on the device, whatever happens to the power: those that the last completed flush covers; in
-    /// durable mode all that readers can see. In a read-only log: those that the newest checkpoint in NAME.idx covers,
-    /// and all that readers can see while a durable writer is at work; 0 where there is no index file.
+    /// Records known to be on the device, whatever happens to the power. In fast mode: those that the last completed
+    /// flush covers. In durable mode: all that readers can see. In a read-only log: those that the newest checkpoint in
+    /// NAME.idx covers, and all that readers can see while a durable writer is at work. In a read-only log without an
+    /// index file: 0.
     uint64_t durable_count;
-    /// Of NAME.log up to the end of the last record, in bytes.
+    /// Bytes of NAME.log up to the end of the last record.
     uint64_t data_bytes;
-    /// Of NAME.log as it is, with the room made in advance while the log is open.
+    /// Bytes of NAME.log as it is, with the room made in advance while the log is open.
     uint64_t file_bytes;
-    /// Of NAME.idx.
+    /// Bytes of NAME.idx.
     uint64_t index_bytes;
-    /// Of the journal, NAME.wal; 0 where there is none, as in fast mode.
+    /// Bytes of the journal, NAME.wal; 0 where there is none, as in fast mode.
     uint64_t journal_bytes;
     /// Reader descriptors.
     uint64_t readers;
@@ -1571,18 +1630,18 @@ typedef struct immuta_stats {
     uint64_t appends;
     /// Commits: single records and whole batches.
     uint64_t commits;
-    /// Flushes completed; in durable mode also the syncs of the journal, each of which makes one or more commits
+    /// Flushes completed. In durable mode also the syncs of the journal, each of which makes one or more commits
     /// durable.
     uint64_t syncs;
     /// Records lent.
     uint64_t records_read;
     /// Records that were not lent because they did not match their checksum.
     uint64_t checksum_failures;
-    /// IMMUTA_MODE_*; read-only, that of the last writer.
+    /// IMMUTA_MODE_*. In a read-only log, that of the last writer.
     uint32_t mode;
     /// IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
     uint32_t engine;
-    /// 1: an earlier write or sync failed; there are no appends until the log is opened again.
+    /// 1: an earlier write or sync failed. There are no appends until the log is opened again.
     uint32_t poisoned;
     /// 1: opened read-only.
     uint32_t read_only;
@@ -1598,7 +1657,7 @@ typedef struct immuta_stats {
 ///
 /// Returns IMMUTA_OK, also after immuta_shutdown
 ///         IMMUTA_E_NAMESPACE: no such namespace
-///         IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: read-only, NAME.idx cannot be
+///         IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: read-only, and NAME.idx cannot be
 ///             read.
 ///
 /// Threads: any.
@@ -1638,7 +1697,7 @@ immuta_status immuta_report_get(immuta_log *log,
 ///
 /// Returns IMMUTA_OK, also after immuta_shutdown
 ///         IMMUTA_E_NAMESPACE: no such namespace
-///         IMMUTA_E_ARGUMENT: the buffer is too small, nothing was written
+///         IMMUTA_E_ARGUMENT: the buffer is too small; nothing was written
 ///         IMMUTA_E_NO_MEMORY: the system refused memory.
 ///
 /// Threads: any.
@@ -1679,7 +1738,7 @@ immuta_status immuta_report_salvage_path(immuta_log *log,
 /// This log has no such namespace.
 #define IMMUTA_E_NAMESPACE (-4)
 
-/// The namespace was added before, or there are files of it; or too many files were set aside under one name: remove
+/// The namespace was added before, or there are files of it. Or too many files were set aside under one name; remove
 /// some.
 #define IMMUTA_E_EXISTS (-5)
 
@@ -1690,10 +1749,10 @@ immuta_status immuta_report_salvage_path(immuta_log *log,
 /// place.
 #define IMMUTA_E_MISSING (-7)
 
-/// Another writer has the namespace open; the message names that writer's process where it can.
+/// Another writer has the namespace open. The message names that writer's process where it can.
 #define IMMUTA_E_LOCKED (-8)
 
-/// The log was opened read-only, or the file system is.
+/// The log was opened read-only, or the file system is read-only.
 #define IMMUTA_E_READ_ONLY (-9)
 
 /// The operating system denies access.
@@ -1717,7 +1776,8 @@ immuta_status immuta_report_salvage_path(immuta_log *log,
 /// Input or output failed; os_error of the error struct is the errno.
 #define IMMUTA_E_IO (-16)
 
-/// An earlier write or sync failed, so the namespace takes no more appends. Reads go on; close and open again.
+/// An earlier write or sync failed, so the namespace takes no more appends. Reads go on. Close the log and open it
+/// again.
 #define IMMUTA_E_POISONED (-17)
 
 /// The log was shut down or closed.
@@ -1729,7 +1789,7 @@ immuta_status immuta_report_salvage_path(immuta_log *log,
 /// There is a record, but every reader descriptor of the namespace was held until the deadline.
 #define IMMUTA_E_POOL (-20)
 
-/// The record is larger than max_record_size allows, stored or decoded; or a log without an index file has too many
+/// The record is larger than max_record_size allows, stored or decoded. Or a log without an index file has too many
 /// records to be read.
 #define IMMUTA_E_TOO_LARGE (-21)
 
@@ -1772,7 +1832,7 @@ immuta_status immuta_report_salvage_path(immuta_log *log,
 /// The object was made before a fork, in the parent.
 #define IMMUTA_E_FORKED (-34)
 
-/// A bug in the library, contained. What it touched takes no more appends until it is opened again.
+/// A bug in the library, contained. What the bug touched takes no more appends until the log is opened again.
 #define IMMUTA_E_PANIC (-35)
 
 /// The name of a status: "IMMUTA_E_POOL" for IMMUTA_E_POOL, "IMMUTA_UNKNOWN" for a number that is no status.

@@ -12,15 +12,16 @@ use crate::{Appended, Error, ErrorKind, Log, Result};
 use std::ffi::c_void;
 use std::io::{self, Read};
 
-/// What was appended. After an append of no records: where the next one goes, sizes and count 0.
+/// What was appended. After an append of no records, number and offset are those of the next record, and the other
+/// fields are 0.
 ///
 /// Frozen: 32 bytes.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct immuta_appended {
-    /// Of the first record appended, counted from 0.
+    /// Number of the first record appended, counted from 0.
     pub number: u64,
-    /// Of its size word in NAME.log, in bytes.
+    /// Offset of that record's size word in NAME.log, in bytes.
     pub offset: u64,
     /// The stored size of all payloads together, in bytes.
     pub stored_size: u64,
@@ -36,15 +37,15 @@ const _: () = assert!(size_of::<immuta_appended>() == 32);
 /// buffer:   where the bytes go.
 /// capacity: of the buffer, in bytes, at least 1.
 ///
-/// Returns how many bytes it put there, 1 to capacity; 0 at the end of the payload; a negative value to give up:
-/// nothing is appended then, and the value comes back as os_error.
+/// Returns how many bytes it put there, 1 to capacity; 0 at the end of the payload; a negative value to give up. If it
+/// gives up, nothing is appended, and the value comes back as os_error.
 pub type immuta_read_fn =
     Option<unsafe extern "C-unwind" fn(user: *mut c_void, buffer: *mut c_void, capacity: usize) -> i64>;
 
-/// Appends one record. When this call returns, readers see the record, and it survives the death of the process; in
+/// Appends one record. When this call succeeds, readers see the record, and it survives the death of the process. In
 /// durable mode (immuta_options_set_fast_write) it survives a power failure as well.
 ///
-/// These statuses are those of all appends:
+/// The statuses below are those of all appends.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -56,21 +57,21 @@ pub type immuta_read_fn =
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
 ///         IMMUTA_E_READ_ONLY: the log was opened read-only
-///         IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them, or
-///             the log would be larger than 2^47 bytes
+///         IMMUTA_E_TOO_LARGE: a record is larger than max_record_size, before its codecs or after any of them. Or the
+///             log would be larger than 2^47 bytes
 ///         IMMUTA_E_CODEC_FAILED: a codec failed; os_error is the value that a function of the caller's returned
 ///         IMMUTA_E_CORRUPT: the index file no longer says which codecs an adopted log has
-///         IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit; the same append
-///             succeeds once there is
-///         IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the
-///             system refused memory, a mapping, a thread or to make room, see the message; nothing was written
+///         IMMUTA_E_NO_SPACE: no room on the disk, in the quota or below the file size limit. The same append succeeds
+///             once there is room
+///         IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED, IMMUTA_E_REPLACED: the system
+///             refused memory, a mapping, a thread or to make room, see the message. Nothing was written
 ///         IMMUTA_E_CLOSED: the log was shut down
-///         IMMUTA_E_POISONED: an earlier write or sync failed; reads go on, open the log again to append. If it
-///             failed while this append was in flight, the message says that the record may or may not be there then
-///         IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed from
-///             outside the library. The namespace is poisoned now; the message says whether the record may be there. Or
-///             the system did not say whether the files are in place, or making room failed, and nothing changed (see
-///             immuta_stats.poisoned).
+///         IMMUTA_E_POISONED: an earlier write or sync failed. Reads go on; open the log again to append. If the
+///             failure came while this append was in flight, the message says that the record may or may not be there
+///         IMMUTA_E_IO: this write failed, or a file of the log was found to be removed, moved or closed from outside
+///             the library. The namespace is poisoned now; the message says whether the record may be there. Or nothing
+///             changed: the system did not say whether the files are in place, or making room failed.
+///             immuta_stats.poisoned shows which it was.
 ///
 /// Whatever the error, nothing was appended, unless the message of IMMUTA_E_IO, IMMUTA_E_POISONED or IMMUTA_E_PANIC
 /// says otherwise.
@@ -117,19 +118,19 @@ pub unsafe extern "C" fn immuta_appendv(
 }
 
 /// Appends one record whose payload a callback gives piece by piece. The payload is collected in memory first, so other
-/// appends do not wait for the callback. The callback may use the library, this log included, and may even close the
-/// log: then the answer is IMMUTA_E_CLOSED.
+/// appends do not wait for the callback. The callback may use the library, this log included. It may even close the
+/// log; then the answer is IMMUTA_E_CLOSED.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
 /// read:         called until it returns 0 or less.
-/// user:         passed to it.
+/// user:         passed to read.
 /// appended_out: may be NULL.
 /// error:        NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns
-///         IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN for a lower one), or
-///             claimed more bytes than the buffer has.
+///         IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN for a lower one), or it claimed
+///             more bytes than the buffer has.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -158,7 +159,7 @@ pub unsafe extern "C" fn immuta_append_from(
     })
 }
 
-/// Appends many records as one batch: all or none, whatever happens, and readers see all at once.
+/// Appends many records as one batch: all or none, whatever happens. Readers see all of them at once.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -184,8 +185,8 @@ pub unsafe extern "C" fn immuta_append_batch(
     run(&call, log, appended_out, |log| log.append_batch(ns, &call.slices("records", records, count)?))
 }
 
-/// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. For
-/// callers that cannot easily make a list of pointers.
+/// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. This is
+/// for callers that cannot easily make a list of pointers.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.
@@ -213,8 +214,9 @@ pub unsafe extern "C" fn immuta_append_packed(
     run(&call, log, appended_out, |log| log.append_batch(ns, &call.packed(data, sizes, count)?))
 }
 
-/// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. So a
-/// producer that does not know whether its last append succeeded can repeat the append, and it happens once.
+/// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. A producer
+/// may not know whether its last append succeeded. With this call it can repeat the append, and the append happens
+/// once.
 ///
 /// log:          an open log.
 /// ns:           number of the namespace.

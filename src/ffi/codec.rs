@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Result};
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 
-/// A codec, for immuta_options_add_codec. The same one may be used by any number of options, logs and threads.
+/// A codec, for immuta_options_add_codec. Any number of options, logs and threads may use the same codec.
 ///
 /// Threads: any.
 pub struct immuta_codec {
@@ -25,7 +25,7 @@ impl Opaque for immuta_codec {
     const MAGIC: u64 = u64::from_le_bytes(*b"imCodecs");
 }
 
-/// Of immuta_codec_builtin: raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
+/// For immuta_codec_builtin: raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
 pub const IMMUTA_CODEC_DEFLATE: i32 = 1;
 /// A Zstandard frame (RFC 8878). Levels -7 to 22; 0 means 3. A library built without it answers IMMUTA_E_UNSUPPORTED.
 pub const IMMUTA_CODEC_ZSTD: i32 = 2;
@@ -43,10 +43,10 @@ const _: () = {
 
 /// A codec of the caller's.
 ///
-/// encode and decode are called on the thread that appends or reads, from several threads at once. They may call the
-/// library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces, and
-/// return 0. Any other value fails this one payload with IMMUTA_E_CODEC_FAILED and comes back as os_error. decode must
-/// give back exactly what encode was given, and must expect any bytes at all: files can be damaged.
+/// The library calls encode and decode on the thread that appends or reads, from several threads at once. They may call
+/// the library, see Callbacks on the first page. They give their output to immuta_sink_write, in any number of pieces,
+/// and return 0. Any other value fails this one payload with IMMUTA_E_CODEC_FAILED and comes back as os_error. decode
+/// must give back exactly what encode was given. It must expect any bytes at all: files can be damaged.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct immuta_codec_vtable {
@@ -68,7 +68,7 @@ pub struct immuta_codec_vtable {
     pub decode: Option<
         unsafe extern "C-unwind" fn(user: *mut c_void, data: *const c_void, size: usize, out: *mut immuta_sink) -> i32,
     >,
-    /// Called once, when nothing uses the codec any more, on the thread that made the last release; may be NULL.
+    /// Called once, when nothing uses the codec any more, on the thread that made the last release. May be NULL.
     pub destroy: Option<unsafe extern "C-unwind" fn(user: *mut c_void)>,
 }
 
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn immuta_codec_builtin(
 
 /// Makes a codec of the caller's functions.
 ///
-/// vtable:    copied, with the name; what user leads to must live until destroy is called.
+/// vtable:    copied, with the name. What user leads to must live until destroy is called.
 /// codec_out: the codec, for immuta_codec_free.
 /// error:     NULL, or written on failure only.
 ///
@@ -117,10 +117,14 @@ pub unsafe extern "C" fn immuta_codec_builtin(
 ///         IMMUTA_E_VERSION: struct_size is that of a newer header
 ///         IMMUTA_E_NO_MEMORY.
 ///
-/// Ownership: the codec is the caller's until immuta_codec_free. destroy is called exactly once if this function could
-/// read the vtable, which is whenever vtable is not NULL and struct_size not too small. If this function fails, destroy
-/// is called before it returns. Else destroy is called when the last of the codec, the options, the logs and the
-/// streams that use the codec is released (in a forked child: never). Threads: any.
+/// Ownership: the codec is the caller's until immuta_codec_free.
+///
+/// destroy is called exactly once if this function could read the vtable. It can read the vtable whenever vtable is not
+/// NULL and struct_size is not too small. If this function fails, it calls destroy before it returns. Else destroy is
+/// called when the codec and all options, logs and streams that use it are released. In a forked child destroy is never
+/// called.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_codec_custom(
     vtable: *const immuta_codec_vtable,
@@ -146,8 +150,8 @@ pub unsafe extern "C" fn immuta_codec_custom(
     })
 }
 
-/// Makes a codec whose work is done outside the library, for bindings that transform payloads themselves. Its id is
-/// recorded and compared, and the library does not change the bytes.
+/// Makes a codec whose work is done outside the library. This is for bindings that transform payloads themselves. The
+/// id of the codec is recorded and compared. The library does not change the bytes.
 ///
 /// id:        0x10000 or more, and the same transformation for ever.
 /// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.

@@ -4,7 +4,7 @@ use super::status;
 use crate::Error;
 use std::ffi::c_char;
 
-/// What failed, for the program and for a person. Belongs to the caller; written on failure only.
+/// What failed, for the program and for a person. The struct belongs to the caller, and is written on failure only.
 ///
 /// Frozen: 512 bytes.
 #[repr(C)]
@@ -12,19 +12,20 @@ use std::ffi::c_char;
 pub struct immuta_error {
     /// The status returned: IMMUTA_E_*.
     pub code: i32,
-    /// errno of the system call that failed, or the value of the callback that did; 0 if neither.
+    /// errno of the system call that failed, or the value of the callback that failed; 0 if neither.
     pub os_error: i32,
     /// The number of the namespace concerned; 0 where there is none.
     pub ns: u32,
     /// 0.
     pub reserved: u32,
-    /// The number of the record concerned (IMMUTA_E_CONFLICT: the next one); 0 where there is none.
+    /// The number of the record concerned; 0 where there is none. With IMMUTA_E_CONFLICT: the number of the next
+    /// record.
     pub number: u64,
     /// The byte offset concerned, in the file that the message names; 0 where there is none.
     pub offset: u64,
-    /// One line of UTF-8, NUL-terminated: the file, what was found, and what to do next. For people; the wording may
-    /// change. What was found and what to do next are always whole. If a path does not fit, its end is kept, after an
-    /// ellipsis. Control characters and bytes that are not UTF-8 are escaped: \n, \u{1b}, \xff.
+    /// One line of UTF-8, NUL-terminated: the file, what was found, and what to do next. It is for people; the wording
+    /// may change. What was found and what to do next are always whole. If a path does not fit, its end is kept, after
+    /// an ellipsis. Control characters and bytes that are not UTF-8 are escaped: \n, \u{1b}, \xff.
     pub message: [c_char; 480],
 }
 

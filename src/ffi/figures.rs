@@ -11,20 +11,20 @@ use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Of immuta_report.outcome: a new, empty log was created.
+/// In immuta_report.outcome: a new, empty log was created.
 pub const IMMUTA_OUTCOME_CREATED: i32 = 1;
-/// Of immuta_report.outcome: the log had been closed cleanly.
+/// In immuta_report.outcome: the log had been closed cleanly.
 pub const IMMUTA_OUTCOME_CLEAN: i32 = 2;
-/// Of immuta_report.outcome: left by a crash; the tail was verified (and mended, unless read-only).
+/// In immuta_report.outcome: a crash left the log; its tail was verified (and mended, unless read-only).
 pub const IMMUTA_OUTCOME_RECOVERED: i32 = 3;
-/// Of immuta_report.outcome: records without a valid index file were indexed.
+/// In immuta_report.outcome: records without a valid index file were indexed.
 pub const IMMUTA_OUTCOME_ADOPTED: i32 = 4;
-/// Of immuta_report.outcome: opened read-only while a writer has the namespace open.
+/// In immuta_report.outcome: opened read-only while a writer has the namespace open.
 pub const IMMUTA_OUTCOME_LIVE: i32 = 5;
-/// Of immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
+/// In immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
 pub const IMMUTA_OUTCOME_DAMAGED: i32 = 6;
 
-/// Of immuta_report.outcome, immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
+/// In immuta_report.outcome, immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
 pub const IMMUTA_OUTCOME_REPAIRED: i32 = 7;
 
 const _: () = {
@@ -37,9 +37,9 @@ const _: () = {
     assert!(IMMUTA_OUTCOME_DAMAGED == Outcome::Damaged as i32);
 };
 
-/// Of immuta_stats.mode: an append that returned survives a power failure.
+/// In immuta_stats.mode: an append that returned survives a power failure.
 pub const IMMUTA_MODE_DURABLE: i32 = 0;
-/// Of immuta_stats.mode: an append survives a power failure after the next flush.
+/// In immuta_stats.mode: an append survives a power failure after the next flush.
 pub const IMMUTA_MODE_FAST: i32 = 1;
 
 /// The figures of one namespace. Counts of events begin when the namespace is opened.
@@ -50,17 +50,18 @@ pub const IMMUTA_MODE_FAST: i32 = 1;
 pub struct immuta_stats {
     /// Records that readers can see.
     pub count: u64,
-    /// Records known to be on the device, whatever happens to the power: those that the last completed flush covers; in
-    /// durable mode all that readers can see. In a read-only log: those that the newest checkpoint in NAME.idx covers,
-    /// and all that readers can see while a durable writer is at work; 0 where there is no index file.
+    /// Records known to be on the device, whatever happens to the power. In fast mode: those that the last completed
+    /// flush covers. In durable mode: all that readers can see. In a read-only log: those that the newest checkpoint in
+    /// NAME.idx covers, and all that readers can see while a durable writer is at work. In a read-only log without an
+    /// index file: 0.
     pub durable_count: u64,
-    /// Of NAME.log up to the end of the last record, in bytes.
+    /// Bytes of NAME.log up to the end of the last record.
     pub data_bytes: u64,
-    /// Of NAME.log as it is, with the room made in advance while the log is open.
+    /// Bytes of NAME.log as it is, with the room made in advance while the log is open.
     pub file_bytes: u64,
-    /// Of NAME.idx.
+    /// Bytes of NAME.idx.
     pub index_bytes: u64,
-    /// Of the journal, NAME.wal; 0 where there is none, as in fast mode.
+    /// Bytes of the journal, NAME.wal; 0 where there is none, as in fast mode.
     pub journal_bytes: u64,
     /// Reader descriptors.
     pub readers: u64,
@@ -74,18 +75,18 @@ pub struct immuta_stats {
     pub appends: u64,
     /// Commits: single records and whole batches.
     pub commits: u64,
-    /// Flushes completed; in durable mode also the syncs of the journal, each of which makes one or more commits
+    /// Flushes completed. In durable mode also the syncs of the journal, each of which makes one or more commits
     /// durable.
     pub syncs: u64,
     /// Records lent.
     pub records_read: u64,
     /// Records that were not lent because they did not match their checksum.
     pub checksum_failures: u64,
-    /// IMMUTA_MODE_*; read-only, that of the last writer.
+    /// IMMUTA_MODE_*. In a read-only log, that of the last writer.
     pub mode: u32,
     /// IMMUTA_IO_MMAP or IMMUTA_IO_SYSCALL.
     pub engine: u32,
-    /// 1: an earlier write or sync failed; there are no appends until the log is opened again.
+    /// 1: an earlier write or sync failed. There are no appends until the log is opened again.
     pub poisoned: u32,
     /// 1: opened read-only.
     pub read_only: u32,
@@ -99,9 +100,10 @@ pub struct immuta_stats {
 pub struct immuta_report {
     /// IMMUTA_OUTCOME_*.
     pub outcome: i32,
-    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. IMMUTA_E_CORRUPT of an opening, where first_bad_offset
-    /// is not 0: records from first_bad_number on were appended and are not in the log. Either the count is beyond what
-    /// verifies, or whole records follow after a gap. A power failure in fast mode does that, a kill does not.
+    /// IMMUTA_OK, or the IMMUTA_E_* that says what is wrong. For an opening, IMMUTA_E_CORRUPT with a first_bad_offset
+    /// that is not 0 has a meaning of its own: records from first_bad_number on were appended and are not in the log.
+    /// Either the count is beyond what verifies, or whole records follow after a gap. A power failure in fast mode does
+    /// that; a kill does not.
     pub finding: i32,
     /// Records in the log.
     pub count: u64,
@@ -111,26 +113,27 @@ pub struct immuta_report {
     pub recovered: u64,
     /// Records indexed now.
     pub adopted: u64,
-    /// Cut off the end of NAME.log, in bytes. This includes room that was never used.
+    /// Bytes cut off the end of NAME.log. This includes room that was never used.
     pub trimmed_bytes: u64,
-    /// Records found bad. Only immuta_verify reads them all.
+    /// Records found bad. Only immuta_verify reads every record.
     pub bad_records: u64,
-    /// The first of them; or the record at which the finding was made. Means something only if first_bad_offset is not
-    /// 0.
+    /// The first bad record, or the record at which the finding was made. It means something only if first_bad_offset
+    /// is not 0.
     pub first_bad_number: u64,
-    /// Where that record is, in bytes: in NAME.log, or in NAME.idx where the record's entry is missing or damaged. 0:
-    /// the finding is about no record, as that of a damaged checkpoint, a missing journal or a count that went back.
+    /// Where that record is, in bytes: in NAME.log, or in NAME.idx if the record's entry is missing or damaged. 0: the
+    /// finding is about no record, but for example about a damaged checkpoint, a missing journal or a count that went
+    /// back.
     pub first_bad_offset: u64,
     /// How long opening or verifying took.
     pub seconds: f64,
-    /// Path of the file that keeps what was cut off. Empty when that was only zeros, or the rest of a commit that was
-    /// never completed: no entry proves a whole record in it, and the count includes none. NUL-terminated. Where the
-    /// path does not fit, this is only the name of the file, which is in the log's directory:
+    /// Path of the file that keeps what was cut off, NUL-terminated. Empty if that was only zeros, or the rest of a
+    /// commit that was never completed. (Then no entry proves a whole record in it, and the count includes none.) If
+    /// the path does not fit, this is only the name of the file, which is in the log's directory.
     /// immuta_report_salvage_path gives the whole path.
     pub salvage: [c_char; 256],
     /// Opened for writing: IMMUTA_OK, or the IMMUTA_E_* that keeps the writer from using NAME.live, or from saying by
-    /// its lock that it is ready. Readers of other processes are not woken then; they look every 20 ms. All else is as
-    /// ever.
+    /// its lock that it is ready. Readers of other processes are not woken then; they look every 20 ms. Nothing else
+    /// changes.
     pub live_finding: i32,
     /// 0.
     pub reserved: u32,
@@ -157,7 +160,7 @@ const _: () = {
 ///
 /// Returns IMMUTA_OK, also after immuta_shutdown
 ///         IMMUTA_E_NAMESPACE: no such namespace
-///         IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: read-only, NAME.idx cannot be
+///         IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: read-only, and NAME.idx cannot be
 ///             read.
 ///
 /// Threads: any.
@@ -221,7 +224,7 @@ pub unsafe extern "C" fn immuta_report_get(
 ///
 /// Returns IMMUTA_OK, also after immuta_shutdown
 ///         IMMUTA_E_NAMESPACE: no such namespace
-///         IMMUTA_E_ARGUMENT: the buffer is too small, nothing was written
+///         IMMUTA_E_ARGUMENT: the buffer is too small; nothing was written
 ///         IMMUTA_E_NO_MEMORY: the system refused memory.
 ///
 /// Threads: any.

@@ -2,63 +2,72 @@
 //! libimmuta: an embeddable append-only log. One writer, many readers, in one process or several; nothing lost.
 //!
 //! A log is a directory. Each namespace in it is an isolated sequence of records, numbered from 0. One opener at a
-//! time may write; any number, in any process, may open the same directory read-only and follow it.
+//! time may write. Any number of others, in any process, may open the same directory read-only and follow it.
 //!
-//! Status    Every call that can fail returns an immuta_status. 0 (IMMUTA_OK) is success; a positive value means that
-//!           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED); a negative value is an error.
-//!           Five errors can come from any call and are not always listed again below: IMMUTA_E_ARGUMENT (a required
-//!           pointer is NULL, a size is impossible), IMMUTA_E_HANDLE (not such an object, or released),
-//!           IMMUTA_E_NO_MEMORY (the system refused memory; nothing changed), IMMUTA_E_FORKED and IMMUTA_E_PANIC (a bug
-//!           in the library, contained; the message is worth a report).
-//! error     The last parameter of most calls. NULL, or a struct of the caller's, written on failure only: a message
-//!           for a person, and the namespace, record number and byte offset concerned.
-//! *_out     Results. Written on success only, never read. Required unless "may be NULL" is said.
+//! Status    Every call that can fail returns an immuta_status. 0 (IMMUTA_OK) is success. A positive value means that
+//!           nothing failed but there is no result (IMMUTA_TIMEOUT, IMMUTA_INTERRUPTED, IMMUTA_READY). A negative value
+//!           is an error. Five errors can come from any call. The lists below do not always repeat them.
+//!             IMMUTA_E_ARGUMENT   A required pointer is NULL, or a size is impossible.
+//!             IMMUTA_E_HANDLE     This is no such object, or it was released.
+//!             IMMUTA_E_NO_MEMORY  The system refused memory. Nothing changed.
+//!             IMMUTA_E_FORKED     The object was made before a fork, in the parent.
+//!             IMMUTA_E_PANIC      A bug in the library, contained. The message is worth a report.
+//! error     The last parameter of most calls: NULL, or a struct of the caller's. It is written on failure only. It
+//!           receives a message for a person, and the namespace, record number and byte offset concerned.
+//! *_out     Results. They are written on success only, and never read. They are required unless "may be NULL" is said.
 //! Strings   NUL-terminated. Names are UTF-8; paths are taken byte for byte. Data with size 0 may be NULL.
 //! Times     Timeouts are in nanoseconds: 0 tries once, a negative one waits for ever. Points in time are nanoseconds
 //!           since 1970-01-01 UTC.
 //! ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
-//! Ownership Objects made by immuta_open, immuta_options_new, immuta_codec_... and immuta_stream_open belong to the
-//!           caller until immuta_close, immuta_options_free, immuta_codec_free and immuta_stream_done. A record or
-//!           batch is the caller's until its done, a transaction until immuta_txn_commit or immuta_txn_rollback. All
-//!           but the commit accept NULL. Nothing the library returns is for free(). The library keeps no pointer of the
-//!           caller's after a call, except what the vtable of a codec leads to, until its destroy.
-//!           Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records stay readable.
-//! Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE); that is a help in
-//!           finding mistakes, not a promise. Record and batch tokens are checked always: done twice is caught.
-//! Threads   any:    at any time, from any threads, also on the same object.
-//!           one:    one thread at a time for each object; a second one gets IMMUTA_E_BUSY and changes nothing.
+//! Ownership An object belongs to the caller from the call that makes it until the call that releases it.
+//!             immuta_options_new        immuta_options_free
+//!             immuta_codec_...          immuta_codec_free
+//!             immuta_open               immuta_close
+//!             immuta_txn_begin          immuta_txn_commit or immuta_txn_rollback
+//!             immuta_stream_open...     immuta_stream_done
+//!             immuta_stream_next        immuta_record_done
+//!             immuta_stream_next_batch  immuta_batch_done
+//!           All releasing calls but the commit accept NULL. Do not free() what the library returns. After a call the
+//!           library keeps no pointer of the caller's. The exception is what the vtable of a codec leads to, until its
+//!           destroy is called. Streams and records may outlive their log: streams then answer IMMUTA_E_CLOSED, records
+//!           stay readable.
+//! Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE). That is a help in finding
+//!           mistakes, not a promise. Record and batch tokens are always checked, so a second done is caught.
+//! Threads   Each function names its rule.
+//!           any:    at any time, from any threads, also on the same object.
+//!           one:    one thread at a time for each object. A second one gets IMMUTA_E_BUSY and changes nothing.
 //!           signal: from a signal handler, too.
-//! Callbacks Run on the calling thread, without a library lock held, and may call the library, also on the objects in
-//!           use. They may even release the log, the options and the codecs of the call around them; an append whose
-//!           log was closed in this way answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call on it
-//!           answers IMMUTA_E_BUSY, but immuta_stream_interrupt works, and immuta_stream_done does nothing. An object
-//!           that is released already answers IMMUTA_E_HANDLE: a transaction while it is committed, and in a codec's
-//!           destroy the object whose release led to it. Callbacks must return normally. What unwinds out of a callback
-//!           (an exception, pthread_exit, a cancellation) ends the process by abort(); a longjmp out of a callback is
-//!           undefined behaviour. A child that a callback forks must not return from the callback; if it does, the call
-//!           ends in the child with an error.
-//! Cancel    pthread_cancel takes effect outside the library only: a call goes on to its end, waits included, and the
+//! Callbacks A callback runs on the calling thread, without a library lock held. It may call the library, also on the
+//!           objects in use. It may even release the log, the options and the codecs of the call around it. An append
+//!           whose log was closed in this way answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call
+//!           on it answers IMMUTA_E_BUSY. Two calls differ: immuta_stream_interrupt works, and immuta_stream_done does
+//!           nothing. An object that is released already answers IMMUTA_E_HANDLE. Such an object is a transaction while
+//!           it is committed, and in a codec's destroy the object whose release led to it. Callbacks must return
+//!           normally. What unwinds out of a callback (an exception, pthread_exit, a cancellation) ends the process by
+//!           abort(). A longjmp out of a callback is undefined behaviour. A child that a callback forks must not return
+//!           from the callback. If it does, the call ends in the child with an error.
+//! Cancel    pthread_cancel takes effect outside the library only. A call goes on to its end, waits included; the
 //!           thread ends at its next cancellation point. immuta_stream_interrupt ends a wait. This is for the deferred
-//!           type, the default; PTHREAD_CANCEL_ASYNCHRONOUS must not be set during a call.
-//! Fork      A forked child must not use objects made before the fork: every call answers IMMUTA_E_FORKED, except that
-//!           close, free and the done calls succeed and release nothing. The child may open logs of its own; the
-//!           parent goes on undisturbed. The same holds where no fork handler runs (_Fork, clone), from Linux 4.14 on.
-//!           But then, if the parent is killed, a log of the parent's may stay locked until the child calls the
+//!           type, the default. PTHREAD_CANCEL_ASYNCHRONOUS must not be set during a call.
+//! Fork      A forked child must not use objects made before the fork. Every call on them answers IMMUTA_E_FORKED,
+//!           except that close, free and the done calls succeed and release nothing. The child may open logs of its
+//!           own. The parent goes on undisturbed. From Linux 4.14 on, the same holds where no fork handler runs (_Fork,
+//!           clone). But then, if the parent is killed, a log of the parent's may stay locked until the child calls the
 //!           library, execs or ends. A child that shares memory or descriptors with its parent (vfork, CLONE_VM,
 //!           CLONE_FILES) must not call the library.
-//! Process   No signal handler is installed, nothing is printed, nothing ends the process. Descriptors are
-//!           close-on-exec. A log has at most one thread of its own, with all signals blocked. A call takes at most 32 KiB
-//!           of stack; opening, closing and maintenance take 64.
-//! Memory    Where the system refuses memory, a call answers IMMUTA_E_NO_MEMORY (IMMUTA_E_LIMIT where it refuses a
-//!           thread). The call has changed nothing and lost nothing, and succeeds when there is memory again; a repair
-//!           may have begun, and is run again. If memory is refused for the message of another error, that message is
-//!           shorter.
-//! Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats
-//!           and immuta_report may grow at the end. The caller passes sizeof, the library fills what fits and zeroes
-//!           the rest, so that either side may be the newer one.
+//! Process   The library installs no signal handler, prints nothing, and never ends the process. (See Callbacks above
+//!           and SIGBUS below for what can end it.) Descriptors are close-on-exec. A log has at most one thread of its
+//!           own, which blocks all signals. A call takes at most 32 KiB of stack; opening (of a log or a namespace),
+//!           closing and maintenance take at most 64 KiB.
+//! Memory    If the system refuses memory, a call answers IMMUTA_E_NO_MEMORY; if it refuses a thread, IMMUTA_E_LIMIT.
+//!           The call has changed nothing and lost nothing, and succeeds when there is memory again. Only a repair may
+//!           have begun: run it again. If memory is refused for the message of another error, that message is shorter.
+//! Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats and
+//!           immuta_report may grow at the end. For these two the caller passes sizeof. The library fills what fits and
+//!           zeroes the rest, so that either side may be the newer one.
 //! Unloading The shared library stays loaded until the process ends; dlclose does nothing.
 //!
-//! The way of the main objects:
+//! How the main objects are used:
 //!
 //!   write    immuta_options_new, immuta_options_add_namespace, ...
 //!            immuta_open(directory, options, &log, &error), immuta_options_free
@@ -78,14 +87,16 @@
 //!
 //! Caveats:
 //!
-//!   SIGBUS     With the mapping engine the host may get SIGBUS where another program cuts a file of an open log, where the
-//!              device fails, or where a full disk meets a reflinked open log. IMMUTA_IO_SYSCALL never maps a file.
+//!   SIGBUS     With the mapping engine the host may get SIGBUS. This happens where another program cuts a file of an
+//!              open log, where the device fails, or where a full disk meets a reflinked open log. IMMUTA_IO_SYSCALL
+//!              never maps a file.
 //!   Fast mode  A power failure loses at most what was appended since the last completed flush: about a second unless
 //!              set otherwise. A kill of the process loses nothing. Durable mode loses nothing in either case.
-//!   Readers    A stream lends records from a bounded pool. A thread that holds all readers of a namespace and waits for
-//!              another record waits for itself: set a deadline, or give records back first.
+//!   Readers    A stream lends records from a bounded pool. A thread that holds all readers of a namespace and waits
+//!              for another record waits for itself. Set a deadline, or give records back first.
 //!   Fork       Objects of the parent cannot be used in a child; see Fork above.
-//!   Callbacks  An exception, a longjmp or pthread_exit out of a callback ends the process or is undefined.
+//!   Callbacks  An exception or pthread_exit out of a callback ends the process. A longjmp out of one is undefined
+//!              behaviour.
 //!   Network    The files belong on a local file system. One machine alone may use NFS, SMB or FUSE; the promises are
 //!              then those of that file system. docs/operations.md says more.
 //! ```

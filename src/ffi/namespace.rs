@@ -12,8 +12,8 @@ use crate::{Error, ErrorKind, FoundNamespace, scan};
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 
-/// Adds a namespace to an open log. A writer creates the namespace where it is missing, as a whole or not at all. A
-/// read-only log opens a namespace that was made after the log was opened.
+/// Adds a namespace to an open log. A writer creates the namespace if it is missing, as a whole or not at all. With
+/// this call a read-only log opens a namespace that was made after the log was opened.
 ///
 /// log:    an open log.
 /// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -47,10 +47,10 @@ pub unsafe extern "C" fn immuta_namespace_add(
 ///
 /// user:    what the caller passed along.
 /// name:    the name of the namespace; UTF-8, valid during this call.
-/// status:  IMMUTA_OK: a namespace that a read-only log would open; else why it would not, as immuta_open answers.
-///          IMMUTA_E_NOT_FOUND: the namespace is being made, or its maker was killed. It becomes a namespace when it is
-///          whole, or when a writer opens it. IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: the file is something
-///          else, or damaged.
+/// status:  IMMUTA_OK: a read-only log would open this namespace. Else the reason why it would not, as immuta_open
+///          answers. IMMUTA_E_NOT_FOUND: the namespace is being made, or its maker was killed. It becomes a namespace
+///          when it is whole, or when a writer opens it. IMMUTA_E_NOT_REGULAR, IMMUTA_E_LAYOUT and others: the file is
+///          something else, or damaged.
 /// message: the same for a person, valid during this call; "" with IMMUTA_OK.
 ///
 /// Returns 0 to go on, anything else to stop.
@@ -63,23 +63,22 @@ pub type immuta_found_fn = Option<
     ) -> i32,
 >;
 
-/// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed with
-/// the reason. Nothing is changed.
+/// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed, too,
+/// with the reason. Nothing is changed.
 ///
-/// Nothing watches a directory for namespaces that are made later: list them again, and add them with
+/// Nothing watches a directory for namespaces that are made later. List them again, and add them with
 /// immuta_namespace_add.
 ///
 /// directory: path of the log.
-/// options:   the engine, and the codecs, of which the ids are compared; copied; NULL for defaults.
+/// options:   the engine, and the codecs, whose ids are compared; copied; NULL for defaults.
 /// found:     called for each NAME.log, in the order of the names.
-/// user:      passed to it.
+/// user:      passed to found.
 /// error:     NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
-///         IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be
-///             read
+///         IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be read
 ///         IMMUTA_E_IO, IMMUTA_E_NO_MEMORY, IMMUTA_E_LIMIT, IMMUTA_E_UNSUPPORTED: the system refused
-///         IMMUTA_E_CANCELLED: found said so
+///         IMMUTA_E_CANCELLED: found asked to stop
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
@@ -139,7 +138,7 @@ pub unsafe extern "C" fn immuta_namespace_find(
     })
 }
 
-/// How many namespaces are open; their numbers are 0 to this minus 1.
+/// How many namespaces are open. Their numbers are 0 to this count minus 1.
 ///
 /// log: an open log.
 ///

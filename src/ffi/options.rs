@@ -33,12 +33,12 @@ pub struct OptionsBody {
     refusal: Option<Error>,
 }
 
-/// Of immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
+/// For immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
 pub const IMMUTA_IO_AUTO: i32 = 0;
-/// Shared mappings; opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also of immuta_stats.engine.
+/// Shared mappings. Opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also a value of immuta_stats.engine.
 pub const IMMUTA_IO_MMAP: i32 = 1;
-/// System calls only: slower, but nothing that another process does to the files raises SIGBUS. Also of
-/// immuta_stats.engine.
+/// System calls only. They are slower, but nothing that another process does to the files raises SIGBUS. Also a value
+/// of immuta_stats.engine.
 pub const IMMUTA_IO_SYSCALL: i32 = 2;
 
 /// Makes options, all at their defaults.
@@ -55,7 +55,7 @@ pub extern "C" fn immuta_options_new() -> *mut immuta_options {
 ///
 /// options: options, or NULL.
 ///
-/// Threads: one, and nothing may use them afterwards.
+/// Threads: one, and nothing may use the options afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
@@ -70,11 +70,11 @@ pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
 
 /// Adds a namespace to open. The first one added has the number 0.
 ///
-/// A writer opens what was added here, creating what is missing; more can follow with immuta_namespace_add. A
-/// read-only opener that adds none gets every namespace found in the directory, in the order of their names. A file
-/// that has the name of a record file, NAME.log, and is no namespace is passed over. Such a file is being made or
-/// imported, or a killed process left it half made, or, if there is no NAME.idx beside it, it is no record file.
-/// immuta_namespace_scan says why.
+/// A writer opens what was added here, and creates what is missing. More namespaces can follow with
+/// immuta_namespace_add. A read-only opener that adds none gets every namespace found in the directory, in the order of
+/// their names. It passes over each file that has the name of a record file, NAME.log, and is no namespace. Such a file
+/// is being made or imported, or a killed process left it half made. Or there is no NAME.idx beside it, and it is no
+/// record file. immuta_namespace_scan says why.
 ///
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
@@ -96,8 +96,8 @@ pub unsafe extern "C" fn immuta_options_add_namespace(
     change(&call, options, |options| options.add_namespace(call.name(name)?))
 }
 
-/// Sets how many reader descriptors each namespace has. They are opened with the log; each record or batch that is
-/// held uses one until it is done, and immuta_stream_next waits while all are used. Streams as such use none.
+/// Sets how many reader descriptors each namespace has. They are opened with the log. Each record or batch that is held
+/// uses one until it is done. While all are used, immuta_stream_next waits. Streams as such use none.
 ///
 /// options: options.
 /// count:   1 to 4096; 5 unless set.
@@ -118,13 +118,16 @@ pub unsafe extern "C" fn immuta_options_set_reader_count(options: *mut immuta_op
     })
 }
 
-/// Sets when an append counts as written.
+/// Sets when an append counts as written. In either mode an append that returned survives the death of the process.
 ///
-/// Either way an append that returned survives the death of the process. Fast (1): a power failure costs at most what
-/// was appended since the last flush, and leaves whole batches only. Durable (0): a power failure costs no append that
-/// returned. Each append then waits for the device, once for all threads that append at the same time. Readers see a
-/// record only when it is durable. A journal, NAME.wal, lies beside the records while the log is open, see
-/// immuta_options_set_journal_size. A log may be opened in the other mode the next time. Read-only logs ignore this.
+/// Fast (1): a power failure costs at most what was appended since the last completed flush, and leaves whole batches
+/// only.
+///
+/// Durable (0): a power failure costs no append that returned. Each append waits for the device, once for all threads
+/// that append at the same time. Readers see a record only when it is durable. While the log is open, a journal,
+/// NAME.wal, lies beside the records: see immuta_options_set_journal_size.
+///
+/// A log may be opened in the other mode the next time. Read-only logs ignore this setting.
 ///
 /// options: options.
 /// on:      1 fast, 0 durable; 1 unless set.
@@ -147,8 +150,8 @@ pub unsafe extern "C" fn immuta_options_set_fast_write(options: *mut immuta_opti
 /// Sets how often a fast writer flushes, while there is something to flush.
 ///
 /// options:     options.
-/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: not by time. (The writer still flushes by size, with
-///              immuta_sync and at the close.)
+/// interval_ns: nanoseconds, 0 or more; one second unless set. 0: time causes no flush. The writer still flushes by
+///              size, with immuta_sync and at the close.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: negative
@@ -172,7 +175,7 @@ pub unsafe extern "C" fn immuta_options_set_flush_interval(
 /// Makes a fast writer flush also when this many bytes were appended since the last flush.
 ///
 /// options: options.
-/// bytes:   of records; 0 unless set: not by size. (The writer still flushes at least every GiB.)
+/// bytes:   of records; 0 unless set. 0: no such limit. The writer still flushes at least every GiB.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_BUSY: another thread is using the options.
@@ -189,7 +192,7 @@ pub unsafe extern "C" fn immuta_options_set_flush_bytes(options: *mut immuta_opt
 }
 
 /// Sets the largest record. A larger one is neither appended nor read: IMMUTA_E_TOO_LARGE. With codecs this is the
-/// limit of what is appended, of what is stored, and of what each codec makes on the way; no more is ever allocated.
+/// limit of what is appended, of what is stored, and of what each codec makes on the way. No more is ever allocated.
 ///
 /// options: options.
 /// bytes:   1 to 2^47 - 1; 64 MiB unless set.
@@ -210,11 +213,12 @@ pub unsafe extern "C" fn immuta_options_set_max_record_size(options: *mut immuta
     })
 }
 
-/// Sets how long the journal of a durable writer is. Each namespace has one, NAME.wal, written when the log is opened
-/// and removed when the log is closed cleanly. A journal has two halves: while the records of one half are brought to
-/// their place, the other half is filled. With a longer journal, appends wait less often for that. A commit larger than
-/// a half is made durable in its place instead, which takes two syncs more. Fast writers and read-only logs ignore
-/// this.
+/// Sets the size of a durable writer's journal. Each namespace has one journal, NAME.wal. It is written when the log is
+/// opened, and removed when the log is closed cleanly. Fast writers and read-only logs ignore this setting.
+///
+/// A journal has two halves. While the records of one half are brought to their place, the other half is filled. With a
+/// longer journal, appends wait less often for that. A commit larger than a half is made durable in its place instead,
+/// which takes two syncs more.
 ///
 /// options: options.
 /// bytes:   65536 (64 KiB) to 1073741824 (1 GiB), rounded up to a multiple of 8192; 16 MiB unless set.
@@ -264,9 +268,9 @@ pub unsafe extern "C" fn immuta_options_set_io(options: *mut immuta_options, eng
     })
 }
 
-/// Sets whether the log is only read. Any number of readers, in any process, may follow a log while one writes it. A
-/// read-only log changes nothing on disk but the page that readers are woken through (NAME.live), needs no permission
-/// to write, and works on a read-only file system.
+/// Sets whether the log is only read. Any number of readers, in any process, may follow a log while a writer has it
+/// open. A read-only log needs no permission to write, and works on a read-only file system. On disk it changes nothing
+/// but NAME.live, the page through which readers are woken.
 ///
 /// options: options.
 /// on:      1 read-only, 0 for writing; 0 unless set.
@@ -289,7 +293,7 @@ pub unsafe extern "C" fn immuta_options_set_read_only(options: *mut immuta_optio
 /// Sets whether every record read is checked against its checksum.
 ///
 /// options: options.
-/// on:      1 checked, 0 not (records then carry IMMUTA_RECORD_UNVERIFIED); 1 unless set.
+/// on:      1 checked, 0 not; 1 unless set. With 0, records carry IMMUTA_RECORD_UNVERIFIED.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: neither 0 nor 1
@@ -306,16 +310,18 @@ pub unsafe extern "C" fn immuta_options_set_verify_reads(options: *mut immuta_op
     })
 }
 
-/// Adds a codec to the chain that payloads go through: encoded in the order added, decoded in reverse. All namespaces
-/// opened with these options have this chain.
+/// Adds a codec to the chain that payloads go through. Payloads are encoded in the order added, and decoded in reverse.
+/// All namespaces opened with these options have this chain.
 ///
 /// The ids of a log's chain are recorded when the log is created, and do not change. Each opener names the same codecs
-/// in the same order, or none. None means the recorded codecs at their default levels, if all of them are built in.
-/// Anything else is IMMUTA_E_CODEC. The chain of an adopted log (see IMMUTA_OUTCOME_ADOPTED) is unknown until the first
-/// append; until then each opener reads the log with the codecs that it names.
+/// in the same order, or none. If an opener names none, it gets the recorded codecs at their default levels, provided
+/// that all of them are built in. Anything else is IMMUTA_E_CODEC.
+///
+/// The chain of an adopted log (see IMMUTA_OUTCOME_ADOPTED) is unknown until the first append. Until then each opener
+/// reads the log with the codecs that it names.
 ///
 /// options: options.
-/// codec:   a codec, of which the options keep hold: the caller may release it.
+/// codec:   a codec. The options keep hold of it, so the caller may release it.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: there are 16 already
@@ -337,10 +343,10 @@ pub unsafe extern "C" fn immuta_options_add_codec(
 /// changed nothing, so a log can be opened with the options as they were.
 ///
 /// options: options.
-/// error:   NULL, or receives the words where a call was refused.
+/// error:   NULL, or written if a call was refused.
 ///
 /// Returns IMMUTA_OK: none was refused
-///         else the status that the last refused call answered, also when later calls succeeded
+///         else the status that the last refused call answered, even if later calls succeeded
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.

@@ -8,8 +8,8 @@ use crate::Poll;
 use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 
-/// Gives the descriptor to poll for a stream: for poll, select, epoll, or any loop built on them. It becomes readable
-/// after immuta_stream_poll_arm, and has a meaning only then:
+/// Gives the descriptor of a stream for poll, select, epoll, or any loop built on them. The descriptor has a meaning
+/// only after immuta_stream_poll_arm. Use it in this way:
 ///
 ///   for each stream:   get the descriptor, add it to the loop for reading
 ///   forever:           immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT
@@ -17,7 +17,7 @@ use std::os::fd::AsRawFd;
 ///                      wait in the loop until the descriptor is readable
 ///
 /// In a log that is open for writing, the thread that appends makes the descriptor readable. A read-only log starts one
-/// thread at the first call of this function, with all signals blocked. That thread waits for all streams of the log;
+/// thread at the first call of this function. That thread blocks all signals, and waits for all streams of the log.
 /// immuta_shutdown ends it.
 ///
 /// stream: a stream.
@@ -32,7 +32,7 @@ use std::os::fd::AsRawFd;
 ///         IMMUTA_E_CLOSED: the log was shut down before the first call
 ///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
-/// Ownership: immuta_stream_done closes the descriptor; take the descriptor out of the loop before.
+/// Ownership: immuta_stream_done closes the descriptor. Take the descriptor out of the loop first.
 ///
 /// Threads: one. The descriptor itself may be polled by any thread at any time.
 #[unsafe(no_mangle)]
@@ -50,23 +50,23 @@ pub unsafe extern "C" fn immuta_stream_poll_fd(
     })
 }
 
-/// Asks for one signal on the descriptor of a stream. The descriptor is unreadable after this call, until there is a
+/// Asks for one signal on the descriptor of a stream. After this call the descriptor is unreadable, until there is a
 /// reason to call immuta_stream_next. Then it stays readable until the stream is armed again. Reasons are the record at
-/// the position of the stream, an interrupt, the end of the log, and an error to report. If there was a
-/// reason before this call, it is not missed: the answer is IMMUTA_READY.
+/// the position of the stream, an interrupt, the end of the log, and an error to report. If there was a reason before
+/// this call, it is not missed: the answer is IMMUTA_READY.
 ///
-/// A readable descriptor is an invitation, not a promise: immuta_stream_next may still answer IMMUTA_TIMEOUT. After
-/// any other call on the stream (next, next_batch, seek) arm it again before waiting. IMMUTA_E_POOL is no reason to
-/// wait here: there is a record, give back others first.
+/// A readable descriptor is an invitation, not a promise: immuta_stream_next may still answer IMMUTA_TIMEOUT. After any
+/// other call on the stream (next, next_batch, seek), arm the stream again before you wait. IMMUTA_E_POOL is no reason
+/// to wait here: there is a record, so give back others first.
 ///
 /// stream: a stream.
 /// error:  NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK: armed, wait for the descriptor
-///         IMMUTA_READY: do not wait, call immuta_stream_next: there is a record, an interrupt, the end of the log
+///         IMMUTA_READY: do not wait, call immuta_stream_next. There is a record, an interrupt, the end of the log
 ///             (IMMUTA_E_CLOSED) or an error
-///         IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor
-///             yet, and none is available
+///         IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_PERMISSION, IMMUTA_E_UNSUPPORTED: there is no descriptor yet,
+///             and none is available
 ///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.

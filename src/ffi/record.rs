@@ -9,11 +9,11 @@ use crate::{Batch, Error, ErrorKind, Record, RecordFlags, RecordInfo, Result};
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
-/// Of immuta_record.flags: the last record of its batch. A record appended alone is a batch of one.
+/// In immuta_record.flags: the last record of its batch. A record appended alone is a batch of one.
 pub const IMMUTA_RECORD_BATCH_END: u64 = 1;
-/// Of immuta_record.flags: indexed later, so there is no checksum from the time of writing.
+/// In immuta_record.flags: indexed later, so there is no checksum from the time of writing.
 pub const IMMUTA_RECORD_ADOPTED: u64 = 2;
-/// Of immuta_record.flags: the checksum was not checked, as the options asked.
+/// In immuta_record.flags: the checksum was not checked, as the options asked.
 pub const IMMUTA_RECORD_UNVERIFIED: u64 = 4;
 
 const _: () = {
@@ -22,8 +22,8 @@ const _: () = {
     assert!(IMMUTA_RECORD_UNVERIFIED == RecordFlags::UNVERIFIED.bits());
 };
 
-/// A record on loan, from immuta_stream_next until immuta_record_done. It uses one reader descriptor meanwhile, and
-/// may outlive its stream and its log. Many threads may read it; it may be copied and moved. Give back only one copy.
+/// A record on loan, from immuta_stream_next until immuta_record_done. It uses one reader descriptor meanwhile. It may
+/// outlive its stream and its log. Many threads may read it. It may be copied and moved. Give back only one copy.
 ///
 /// Frozen: 64 bytes.
 #[repr(C)]
@@ -31,13 +31,13 @@ const _: () = {
 pub struct immuta_record {
     /// The payload, read-only, valid until done. Never NULL, also when size is 0. Not aligned.
     pub data: *const c_void,
-    /// Of the payload, in bytes.
+    /// Size of the payload, in bytes.
     pub size: usize,
     /// The stored size of the payload, in bytes; the same as size in a log without codecs.
     pub stored_size: u64,
     /// Counted from 0.
     pub number: u64,
-    /// Of the record's size word in NAME.log, in bytes.
+    /// Offset of the record's size word in NAME.log, in bytes.
     pub offset: u64,
     /// When it was appended; never decreasing from record to record. 0: unknown.
     pub time_ns: i64,
@@ -47,8 +47,8 @@ pub struct immuta_record {
     pub token: u64,
 }
 
-/// Records that follow each other, on loan from immuta_stream_next_batch until immuta_batch_done. All of them use one
-/// reader descriptor together.
+/// Records that follow each other, on loan from immuta_stream_next_batch until immuta_batch_done. Together they use one
+/// reader descriptor.
 ///
 /// Frozen: 32 bytes.
 #[repr(C)]
@@ -77,12 +77,12 @@ struct Rows(#[expect(dead_code, reason = "kept for the caller, who reads it")] V
 // SAFETY: plain numbers, and addresses that are the caller's to follow: nothing on this side reads through them.
 unsafe impl Send for Rows {}
 
-/// Gives a record back. Its descriptor is free for other records at once; its data must not be touched any more.
+/// Gives a record back. Its descriptor is free for other records at once. Its data must not be touched any more.
 ///
-/// record: a record, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
+/// record: a record, which is zeroed. For a zeroed record, or NULL, there is nothing to do.
 ///
 /// Returns IMMUTA_OK
-///         IMMUTA_E_HANDLE: the token is stale (a copy of this record was done) or never was one, nothing changed.
+///         IMMUTA_E_HANDLE: the token is stale (a copy of this record was done) or never was one; nothing changed.
 ///
 /// Threads: any; also others than the stream's.
 #[unsafe(no_mangle)]
@@ -99,10 +99,10 @@ pub unsafe extern "C" fn immuta_record_done(record: *mut immuta_record) -> immut
 
 /// Gives a batch back, with all its records.
 ///
-/// batch: a batch, which is zeroed; or a zeroed one, or NULL, for which there is nothing to do.
+/// batch: a batch, which is zeroed. For a zeroed batch, or NULL, there is nothing to do.
 ///
 /// Returns IMMUTA_OK
-///         IMMUTA_E_HANDLE: the token is stale (a copy of this batch was done) or never was one, nothing changed.
+///         IMMUTA_E_HANDLE: the token is stale (a copy of this batch was done) or never was one; nothing changed.
 ///
 /// Threads: any; also others than the stream's.
 #[unsafe(no_mangle)]

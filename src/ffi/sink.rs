@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
-/// Where a codec's function puts its output: valid until that function returns, on its thread only.
+/// Where a codec's function puts its output. The sink is valid until that function returns, on its thread only.
 ///
 /// Threads: the one of the codec's function.
 pub struct immuta_sink {
@@ -49,7 +49,8 @@ pub fn lend<R>(sink: &mut Sink, function: impl FnOnce(*mut immuta_sink) -> R) ->
     result
 }
 
-/// Adds bytes to a codec's output.
+/// Adds bytes to a codec's output. If the answer is IMMUTA_E_TOO_LARGE or IMMUTA_E_NO_MEMORY, the append or the read
+/// fails with that status, whatever the codec's function returns.
 ///
 /// sink: what the codec's function was given.
 /// data: copied; may be NULL when size is 0.
@@ -57,8 +58,7 @@ pub fn lend<R>(sink: &mut Sink, function: impl FnOnce(*mut immuta_sink) -> R) ->
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_TOO_LARGE: the output would be larger than max_record_size
-///         IMMUTA_E_NO_MEMORY: the system refused memory. After either of the two, the append or the read fails
-///             with this status, whatever the codec's function returns
+///         IMMUTA_E_NO_MEMORY: the system refused memory
 ///         IMMUTA_E_HANDLE: this is no sink of a function that is running on this thread.
 ///
 /// Threads: the one of the codec's function.

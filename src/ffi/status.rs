@@ -5,8 +5,8 @@
 use crate::ErrorKind;
 use std::ffi::CStr;
 
-/// The answer of a call: 0 is success, a positive value means that nothing failed but there is no result, a negative
-/// value is an error. Numbers are never reused; a newer library may return numbers that this header does not know.
+/// The answer of a call. 0 is success. A positive value means that nothing failed but there is no result. A negative
+/// value is an error. Numbers are never reused. A newer library may return numbers that this header does not know.
 pub type immuta_status = i32;
 
 /// Success.
@@ -25,7 +25,7 @@ pub const IMMUTA_E_HANDLE: i32 = -2;
 pub const IMMUTA_E_NAME: i32 = -3;
 /// This log has no such namespace.
 pub const IMMUTA_E_NAMESPACE: i32 = -4;
-/// The namespace was added before, or there are files of it; or too many files were set aside under one name: remove
+/// The namespace was added before, or there are files of it. Or too many files were set aside under one name; remove
 /// some.
 pub const IMMUTA_E_EXISTS: i32 = -5;
 /// There is nothing to open at this path.
@@ -33,9 +33,9 @@ pub const IMMUTA_E_NOT_FOUND: i32 = -6;
 /// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its
 /// place.
 pub const IMMUTA_E_MISSING: i32 = -7;
-/// Another writer has the namespace open; the message names that writer's process where it can.
+/// Another writer has the namespace open. The message names that writer's process where it can.
 pub const IMMUTA_E_LOCKED: i32 = -8;
-/// The log was opened read-only, or the file system is.
+/// The log was opened read-only, or the file system is read-only.
 pub const IMMUTA_E_READ_ONLY: i32 = -9;
 /// The operating system denies access.
 pub const IMMUTA_E_PERMISSION: i32 = -10;
@@ -51,7 +51,8 @@ pub const IMMUTA_E_NO_MEMORY: i32 = -14;
 pub const IMMUTA_E_LIMIT: i32 = -15;
 /// Input or output failed; os_error of the error struct is the errno.
 pub const IMMUTA_E_IO: i32 = -16;
-/// An earlier write or sync failed, so the namespace takes no more appends. Reads go on; close and open again.
+/// An earlier write or sync failed, so the namespace takes no more appends. Reads go on. Close the log and open it
+/// again.
 pub const IMMUTA_E_POISONED: i32 = -17;
 /// The log was shut down or closed.
 pub const IMMUTA_E_CLOSED: i32 = -18;
@@ -59,7 +60,7 @@ pub const IMMUTA_E_CLOSED: i32 = -18;
 pub const IMMUTA_E_BUSY: i32 = -19;
 /// There is a record, but every reader descriptor of the namespace was held until the deadline.
 pub const IMMUTA_E_POOL: i32 = -20;
-/// The record is larger than max_record_size allows, stored or decoded; or a log without an index file has too many
+/// The record is larger than max_record_size allows, stored or decoded. Or a log without an index file has too many
 /// records to be read.
 pub const IMMUTA_E_TOO_LARGE: i32 = -21;
 /// immuta_append_at expected another number; number of the error struct is the next one.
@@ -88,7 +89,7 @@ pub const IMMUTA_E_CALLBACK: i32 = -32;
 pub const IMMUTA_E_CANCELLED: i32 = -33;
 /// The object was made before a fork, in the parent.
 pub const IMMUTA_E_FORKED: i32 = -34;
-/// A bug in the library, contained. What it touched takes no more appends until it is opened again.
+/// A bug in the library, contained. What the bug touched takes no more appends until the log is opened again.
 pub const IMMUTA_E_PANIC: i32 = -35;
 
 /// A status with its name and sentence.

@@ -42,7 +42,7 @@ impl Opaque for immuta_stream {
 ///
 /// log:        an open log.
 /// ns:         number of the namespace.
-/// start:      0: from the first record. N > 0: from record N, skipping the first N; if there are fewer, the stream
+/// start:      0: from the first record. N > 0: from record N, skipping the first N. If there are fewer, the stream
 ///             waits for record N. Negative: only what is appended after this call.
 /// stream_out: the stream, for immuta_stream_done.
 /// error:      NULL, or written on failure only.
@@ -75,8 +75,8 @@ pub unsafe extern "C" fn immuta_stream_open(
 ///
 /// log:        an open log.
 /// ns:         number of the namespace.
-/// time_ns:    the stream begins with the first record appended at this time or later; if there is none, it waits for
-///             the next one. Records whose time is unknown (0) count as older than any other.
+/// time_ns:    the stream begins with the first record appended at this time or later. If there is none, the stream
+///             waits for the next record. Records whose time is unknown (0) count as older than any other.
 /// stream_out: the stream, for immuta_stream_done.
 /// error:      NULL, or written on failure only.
 ///
@@ -107,14 +107,14 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
 
 /// Waits for the next record and lends it to the caller.
 ///
-/// The wait needs no descriptor. When there is a record, the call takes a reader descriptor for it; if all are held, it
-/// waits for one, until the same deadline.
+/// The wait needs no descriptor. When there is a record, the call takes a reader descriptor for it. If all are held,
+/// the call waits for one, until the same deadline.
 ///
 /// A thread can deadlock itself: it holds records of a namespace, and waits here without a deadline while all reader
-/// descriptors of the namespace are held. Then it waits for itself. Give records back first, allow more readers
+/// descriptors of the namespace are held. Give records back first, allow more readers
 /// (immuta_options_set_reader_count), or set a deadline.
 ///
-/// On any error the position stays, so that the call can be made again; immuta_stream_seek passes over a bad record.
+/// On any error the position stays, so the call can be made again. immuta_stream_seek passes over a bad record.
 ///
 /// stream:     a stream.
 /// timeout_ns: nanoseconds; 0 tries once, negative waits for ever.
@@ -129,8 +129,8 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
 ///         IMMUTA_E_CORRUPT: the record does not match its checksum, or its index entry is damaged
 ///         IMMUTA_E_TRUNCATED: the record file ends before the record does
 ///         IMMUTA_E_TOO_LARGE: the record is larger than max_record_size, stored, decoded or between two codecs
-///         IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the
-///             caller's returned
+///         IMMUTA_E_CODEC_FAILED: a codec failed to decode it; os_error is the value that a function of the caller's
+///             returned
 ///         IMMUTA_E_CODEC: read-only, and an adopted log was appended to with codecs that had to be named
 ///         IMMUTA_E_REPLACED: the files were replaced or rolled back below the position
 ///         IMMUTA_E_IO, IMMUTA_E_PERMISSION, IMMUTA_E_LIMIT, IMMUTA_E_NO_MEMORY, IMMUTA_E_UNSUPPORTED,
@@ -166,13 +166,13 @@ pub unsafe extern "C" fn immuta_stream_next(
 
 /// Waits for the next records and lends them to the caller, as many as there are within the limits.
 ///
-/// The same as immuta_stream_next, with one reader descriptor for all of the records. The call does not wait for more
-/// records when there is one. When a record on the way is bad, the good ones before it are lent, and the next call
+/// The call works as immuta_stream_next does, with one reader descriptor for all of the records. It does not wait for
+/// more records when there is one. If a record on the way is bad, the good ones before it are lent, and the next call
 /// fails.
 ///
 /// stream:      a stream.
 /// max_records: 1 or more.
-/// max_bytes:   of payloads together, decoded and as stored, 1 or more; the first record is lent even if it alone is
+/// max_bytes:   of payloads together, decoded and as stored, 1 or more. The first record is lent even if it alone is
 ///              larger.
 /// timeout_ns:  nanoseconds; 0 tries once, negative waits for ever.
 /// batch_out:   the records, for immuta_batch_done.
@@ -217,8 +217,8 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
 /// Moves a stream, forwards or backwards. This does not affect records on loan.
 ///
 /// stream: a stream.
-/// number: of the record that comes next; if it does not exist yet, the stream waits for it. To pass over a bad record:
-///         its number + 1.
+/// number: of the record that comes next. If it does not exist yet, the stream waits for it. To pass over a bad record,
+///         give its number + 1.
 /// error:  NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
@@ -259,9 +259,9 @@ pub unsafe extern "C" fn immuta_stream_position(stream: *mut immuta_stream, numb
     })
 }
 
-/// Ends a wait. The immuta_stream_next or immuta_stream_next_batch that waits now answers IMMUTA_INTERRUPTED, or else
-/// the next one called does. It answers so once, however often immuta_stream_interrupt was called before. The stream
-/// goes on from where it is. Its descriptor for event loops, if it has one, becomes readable.
+/// Ends a wait. If an immuta_stream_next or immuta_stream_next_batch is waiting now, it answers IMMUTA_INTERRUPTED.
+/// Else the next one called does. Only one answers so, however often immuta_stream_interrupt was called before. The
+/// stream goes on from where it is. If the stream has a descriptor for event loops, the descriptor becomes readable.
 ///
 /// stream: a stream that is not done before this call returns.
 ///
@@ -284,9 +284,9 @@ pub unsafe extern "C" fn immuta_stream_interrupt(stream: *mut immuta_stream) -> 
 
 /// Releases a stream. Records and batches it lent stay valid until they are done.
 ///
-/// stream: a stream that no other thread is using, or NULL. To end another thread's wait: immuta_stream_interrupt,
-///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs, this
-///         call does nothing: the stream remains, to be released later.
+/// stream: a stream that no other thread is using, or NULL. To end another thread's wait, call immuta_stream_interrupt,
+///         then wait for that thread. While a call is inside the stream, as in a codec's function that it runs,
+///         immuta_stream_done does nothing. The stream then remains, to be released later.
 ///
 /// Threads: one, and nothing may use the stream afterwards.
 #[unsafe(no_mangle)]

@@ -13,9 +13,9 @@ use atomic_refcell::AtomicRefCell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
-/// Records on their way into a namespace, in memory until the commit. No reader sees them before the commit, and
-/// nothing of them is left if the process ends. There can be any number of transactions at once, in one namespace, too;
-/// they neither block nor see each other.
+/// Records on their way into a namespace, kept in memory until the commit. No reader sees them before the commit. If
+/// the process ends before the commit, nothing of them is left. There can be any number of transactions at once, in one
+/// namespace, too. They neither block nor see each other.
 ///
 /// Threads: one.
 pub struct immuta_txn {
@@ -106,18 +106,20 @@ pub unsafe extern "C" fn immuta_txn_appendv(
     call.run_fast(|| stage(call.handle(txn)?, &call.slices("parts", parts, part_count)?))
 }
 
-/// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens, and readers
-/// see all at once. The last one carries IMMUTA_RECORD_BATCH_END. Unless the answer is IMMUTA_E_BUSY, the transaction
-/// is released: where nothing was appended, its records are gone, and trying again begins with immuta_txn_begin.
+/// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens. Readers see all
+/// of them at once. The last record carries IMMUTA_RECORD_BATCH_END.
 ///
-/// txn:          a transaction that no other thread is using. In a codec's function that this call runs, it is released
-///               already: IMMUTA_E_HANDLE.
+/// The call releases the transaction, unless the answer is IMMUTA_E_BUSY. If nothing was appended, its records are
+/// gone; trying again begins with immuta_txn_begin.
+///
+/// txn:          a transaction that no other thread is using. In a codec's function that this call runs, the
+///               transaction is released already: IMMUTA_E_HANDLE.
 /// appended_out: may be NULL. For a transaction without records the count is 0, and nothing was appended.
 /// error:        NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns
-///         IMMUTA_E_CLOSED: also when the log was closed since
-///         IMMUTA_E_BUSY: another thread is using the transaction, nothing was changed.
+///         IMMUTA_E_CLOSED: also if the log was closed after the transaction began
+///         IMMUTA_E_BUSY: another thread is using the transaction; nothing was changed.
 ///
 /// Threads: one, and nothing may use the transaction afterwards.
 #[unsafe(no_mangle)]
@@ -140,7 +142,7 @@ pub unsafe extern "C" fn immuta_txn_commit(
     })
 }
 
-/// Releases a transaction. Nothing of it was, or will be, appended.
+/// Releases a transaction. None of its records was appended, and none will be.
 ///
 /// txn: a transaction that no other thread is using, or NULL.
 ///
