@@ -170,6 +170,6 @@ fn paths_are_whatever_leads_to_a_path() {
     let directory = tempfile::tempdir().unwrap();
     let text = directory.path().to_str().unwrap();
     drop(Log::open(text, &Options::new(["a"])).unwrap());
-    assert_eq!(verify(text.to_owned(), "a", &Options::default(), &mut |_, _| true).unwrap().count, 0);
+    assert_eq!(verify(text, "a", &Options::default(), &mut |_, _| true).unwrap().count, 0);
     assert_eq!(immuta::scan(directory.path(), &Options::default()).unwrap().len(), 1);
 }

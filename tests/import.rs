@@ -365,7 +365,7 @@ fn a_source_that_fits_no_layout_or_two_is_refused_by_what_is_wrong_with_it() {
         ("cut in the last record, 16-byte header", cut(header16(&whole)), ErrorKind::Truncated, last),
         ("an impossible size", impossible(ours(&whole)), ErrorKind::Corrupt, last),
         ("zeros where records are counted", zeros_behind(ours(&whole), 3), ErrorKind::Ambiguous, last + 1),
-        ("a byte behind the records", byte_behind, ErrorKind::Corrupt, last + 1),
+        ("a byte after the records", byte_behind, ErrorKind::Corrupt, last + 1),
         ("text", b"this is no log of anything at all, it only is a file".to_vec(), ErrorKind::Layout, 0),
         ("nothing", Vec::new(), ErrorKind::Layout, 0),
         ("one record, or a 16-byte header", both, ErrorKind::Layout, 0),

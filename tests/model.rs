@@ -197,7 +197,7 @@ impl Model {
                 assert_eq!((record.info().number, stream.position()), (position, position + 1));
             }
             Next::Timeout => assert_eq!(self.expected_at(position), None, "record {position} is there"),
-            Next::Interrupted => panic!("nobody interrupts here"),
+            Next::Interrupted => panic!("no thread interrupts here"),
         }
         self.streams.push(stream);
     }
@@ -216,7 +216,7 @@ impl Model {
                 }
             }
             Next::Timeout => assert_eq!(self.expected_at(position), None, "record {position} is there"),
-            Next::Interrupted => panic!("nobody interrupts here"),
+            Next::Interrupted => panic!("no thread interrupts here"),
         }
         self.streams.push(stream);
     }

@@ -27,7 +27,7 @@ fn assert_in_doubt(error: &Error) {
 }
 
 #[test]
-fn those_who_stage_behind_a_leader_share_one_write_and_one_sync() {
+fn those_who_stage_after_a_leader_share_one_write_and_one_sync() {
     let scene = Scene::open();
     let sent: Vec<Vec<u8>> = (0..5).map(|number| vec![number; 100]).collect();
     let before = scene.writes_and_syncs(JOURNAL);

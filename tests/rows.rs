@@ -136,7 +136,9 @@ fn an_id_is_a_whole_word_of_a_comment() {
 
 #[test]
 fn an_id_that_is_missing_or_too_many_is_found() {
-    let document = "a | b\n| id | found |\n|---|---|\n| O1 | a |\n| O2 | b |\n\n| a | b |\n|---|---|\n| O3 | c |\n\n| id | found |\n|---|---|\n| R1 | c |";
+    let document = "a | b\n| id | found |\n|---|---|\n| O1 | a |\n| O2 | b |\n\n\
+                    | a | b |\n|---|---|\n| O3 | c |\n\n\
+                    | id | found |\n|---|---|\n| R1 | c |";
     let tables = tables(document);
     assert_eq!(tables, [vec!["O1", "O2"], vec!["R1"]]);
     let naming = |name, ids: &[&'static str]| [(name, ids.iter().copied().collect())];

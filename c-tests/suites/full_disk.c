@@ -169,7 +169,7 @@ static void try_with_little_room(void (*leave)(void), immuta_status (*act)(void)
   expect_whole();
 }
 
-static void bytes_behind_the_records_wait_for_room_to_be_kept(void) {
+static void bytes_after_the_records_wait_for_room_to_be_kept(void) {
   try_with_little_room(closed_with_bytes_behind, open_fast);
 }
 
@@ -224,7 +224,7 @@ static void what_a_crash_left_is_recovered_without_room(void) {
 }
 
 static const check_case cases[] = {
-    CASE(bytes_behind_the_records_wait_for_room_to_be_kept),
+    CASE(bytes_after_the_records_wait_for_room_to_be_kept),
     CASE(records_without_an_index_file_wait_for_one),
     CASE(a_damaged_index_file_waits_for_another),
     CASE(entries_cut_off_wait_for_room),

@@ -46,7 +46,7 @@ static void expect_recovered(image expected) {
 
 static void a_killed_writer_leaves_every_record_it_acknowledged(void) { expect_recovered(leave_killed_log()); }
 
-static void a_commit_word_behind_its_verified_records_is_set_right(void) {
+static void a_commit_word_below_its_verified_records_is_set_right(void) {
   image expected = leave_killed_log();
   const unsigned char five[8] = {5};
   check_patch_file(check_path("a.log"), 0, five, sizeof five);
@@ -78,7 +78,7 @@ static void a_reader_serves_a_killed_log_and_changes_nothing(void) {
 
 static const check_case cases[] = {
     CASE(a_killed_writer_leaves_every_record_it_acknowledged),
-    CASE(a_commit_word_behind_its_verified_records_is_set_right),
+    CASE(a_commit_word_below_its_verified_records_is_set_right),
     CASE(bytes_of_an_append_that_was_never_committed_are_cut),
     CASE(a_reader_serves_a_killed_log_and_changes_nothing),
 };

@@ -266,7 +266,7 @@ static pid_t ringing_thread(void) {
  * every second. */
 static void a_record_that_nobody_was_woken_for_is_found(void) {
   enum { SLEEPERS_AT = 56 }; /* docs/format.md */
-  static const unsigned char nobody[4];
+  static const unsigned char no_sleepers[4];
   writer w = {0};
   writer_start(&w, append_in_steps);
   writer_step(&w);
@@ -274,7 +274,7 @@ static void a_record_that_nobody_was_woken_for_is_found(void) {
   immuta_stream *stream = check_stream(log, 0, 0);
   int fd = arm(stream);
   check_until_asleep(ringing_thread());
-  check_patch_file(check_path("a.live"), SLEEPERS_AT, nobody, sizeof nobody);
+  check_patch_file(check_path("a.live"), SLEEPERS_AT, no_sleepers, sizeof no_sleepers);
   writer_step(&w);
   wait_readable(fd);
   expect_next(stream, 0, 10, 0);

@@ -209,7 +209,7 @@ fn a_callback_cannot_claim_more_than_the_buffer() {
     let status =
         unsafe { immuta_append_from(fixture.log, 0, Some(claim_more), null_mut(), null_mut(), &raw mut error) };
     assert_eq!((status, error.os_error), (IMMUTA_E_CALLBACK, 0));
-    assert!(message(&error).contains("the read callback says"), "{}", message(&error));
+    assert!(message(&error).contains("the reader says"), "{}", message(&error));
     fixture.close();
 }
 

@@ -8,7 +8,7 @@
 //!
 //!   identity    0 magic 89 49 4D 58 0D 0A 1A 0A     8 u32 version           12 u32 header size     16 u32 entry size
 //!              20 u32 zero                         24 u64 compatible flags  32 u64 incompatible flags
-//!              40 log id (16 bytes)                56 i64 created, ns       64 u32 codec count     68 u32 codec ids [16]
+//!              40 log id (16 bytes)                56 i64 created, ns       64 u32 codec count   68 u32 codec ids [16]
 //!             132 zero                           4092 u32 crc32c(bytes 0..4092)
 //!
 //!   checkpoint  0 u64 seq     8 u64 count    16 u64 end    24 u32 state    28 u32 mode    32 u64 epoch
@@ -358,7 +358,7 @@ mod tests {
             assert_eq!(
                 Checkpoint::decode(&unknown, &ID),
                 None,
-                "a state or mode that nobody writes: {value} at {field}"
+                "a state or mode that no writer writes: {value} at {field}"
             );
         }
     }

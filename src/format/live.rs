@@ -1,8 +1,8 @@
 //! `NAME.live`, one page for waiting. Never trusted, never synced, never needed to read a log.
 //!
 //! ```text
-//!    0 magic 89 49 4D 4C 0D 0A 1A 0A     8 boot id (16 bytes)     24 u64 ready epoch (0: not ready)    32 zero
-//!   48 u32 writer pid (hint)            52 u32 wakes             56 u32 sleepers flag                 60 u32 wake counter
+//!    0 magic 89 49 4D 4C 0D 0A 1A 0A     8 boot id (16 bytes)     24 u64 ready epoch (0: not ready)   32 zero
+//!   48 u32 writer pid (hint)            52 u32 wakes             56 u32 sleepers flag            60 u32 wake counter
 //!   64 zero, to 4096
 //! ```
 //!
@@ -75,7 +75,7 @@ mod tests {
         let snapshot = Snapshot { boot_id: [7; 16], ready_epoch: 1, writer_pid: 4, wakes: true };
         let page = snapshot.encode();
         assert_eq!(Snapshot::decode(&page), Some(snapshot));
-        assert_eq!(Snapshot::decode(&page[..FIELDS_BYTES]), Some(snapshot), "the zeros behind say nothing");
+        assert_eq!(Snapshot::decode(&page[..FIELDS_BYTES]), Some(snapshot), "the zeros after the fields say nothing");
         assert_eq!(Snapshot::decode(&page[..FIELDS_BYTES - 1]), None, "cut short");
         for at in 0..MAGIC.len() {
             let mut foreign = page;

@@ -191,7 +191,7 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
         (_, _) if fits_others => {
             let also = if fits.is_some() { ", and also our own" } else { "" };
             let cause = format_args!(
-                "a file of {file_size} bytes that fits the layout with {}{also}, which other versions of the original wrote",
+                "a file of {file_size} bytes that fits the layout with {}{also}, of other versions of the original",
                 name_all(&others),
             );
             let refusal = Error::new(ErrorKind::Layout, cause);
@@ -281,7 +281,7 @@ const RESTORE_OR_ACCEPT: &str = "nothing was changed: restore the index file, \
 pub fn only_counted(path: &Path, hole: Place, way_on: &str) -> Error {
     let Place { number, offset } = hole;
     let cause = format_args!(
-        "record {number} at offset {offset} and others lie in a hole of the file, and only a count says that they are there"
+        "record {number} at offset {offset} and others lie in a hole, and only a count says that they are there"
     );
     Error::new(ErrorKind::Ambiguous, cause).advising(way_on).of(path).at(number, offset)
 }

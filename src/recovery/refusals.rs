@@ -112,7 +112,7 @@ pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Erro
 pub fn ahead_with_foreign_size(site: &Site<'_>, header_count: u64, point: &Point, file_size: u64) -> Error {
     let Point { count, end, .. } = *point;
     let cause = format_args!(
-        "its index file is {OF_ANOTHER}: a writer leaves no open log of {file_size} bytes whose records do not all verify"
+        "its index file is {OF_ANOTHER}: no writer leaves {file_size} bytes of which not all records verify"
     );
     Error::new(ErrorKind::Mismatch, cause)
         .comparing(

@@ -124,7 +124,7 @@ fn beside_one_bad_checkpoint_a_later_writers_journal_counts_if_it_goes_on_from_t
         let header = HalfHeader { first_number: 1, first_offset: 19, ..first_header(journal) };
         journal[..PAGE_SIZE_BYTES].copy_from_slice(&header.encode());
     });
-    refused(&copy, ErrorKind::Corrupt, "it does not, and goes on behind what is there");
+    refused(&copy, ErrorKind::Corrupt, "it does not, and goes on after what is there");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_torn_half_counts_up_to_the_tear() {
 }
 
 #[test]
-fn what_verifies_behind_the_last_frame_is_kept() {
+fn what_verifies_after_the_last_frame_is_kept() {
     let disk = Simulated::new();
     let log = open(&disk).unwrap();
     let records = [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()];
@@ -218,7 +218,7 @@ fn frames_of_the_generation_before_never_follow_those_of_this_one() {
 }
 
 #[test]
-fn a_damaged_frame_with_a_newer_half_behind_it_is_missed() {
+fn a_damaged_frame_with_a_newer_half_after_it_is_missed() {
     let disk = Simulated::new();
     let log = open(&disk).unwrap();
     let before = ["a.log", "a.idx"].map(|name| disk.read_file(name).unwrap());

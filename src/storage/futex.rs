@@ -82,7 +82,8 @@ pub fn wait_any(watches: &[FutexWatch<'_>], timeout: Option<Duration>) -> bool {
     let until = timeout.and_then(|timeout| now().checked_add(timeout)).map(timespec);
     let until = until.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let count = watches.len().min(WATCHES_MAX);
-    let (flags, clock) = (0_usize, libc::CLOCK_MONOTONIC as usize); // whole registers, as the C library's function reads them
+    // Whole registers, as the C library's function reads them.
+    let (flags, clock) = (0_usize, libc::CLOCK_MONOTONIC as usize);
     // SAFETY: the first `count` entries are filled with words that are live and aligned for the whole call because they
     // are borrowed. The deadline is null or points to a timespec on this stack. The kernel only compares the words and
     // sleeps.

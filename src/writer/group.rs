@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   every thread, under the lock:   stage (bytes, entries, frame), take a ticket
-//!   the first without a leader:     take all that is staged; unlock; write and sync; lock; publish; wake; give up the lead
+//!   the first without a leader:     take all that is staged; unlock; write and sync; lock; publish; wake;
+//!                                   give up the lead
 //!   the others:                     sleep until their ticket is committed, or no thread leads
 //! ```
 //!

@@ -32,7 +32,7 @@ fn records_in_a_hole_of_the_source_are_ambiguous_and_nothing_is_made() {
     header16.extend((16 + 8 * EMPTY).to_le_bytes());
     header16.resize(16 + 8 * 100_003, 0);
     header16.extend([3, 0, 0, 0, 0, 0, 0, 0, b'a', b'b', b'c']);
-    for source in [empty_records(EMPTY, b""), empty_records(EMPTY, b"behind the hole"), header16] {
+    for source in [empty_records(EMPTY, b""), empty_records(EMPTY, b"after the hole"), header16] {
         let disk = Simulated::new();
         disk.write_file("source", &source);
         let before = image_of(&disk);

@@ -30,7 +30,7 @@ fn in_holes() -> Vec<(&'static str, Simulated, u64)> {
     let without = Simulated::new();
     without.write_file("a.log", &empty_records(EMPTY, b""));
     let before_another = Simulated::new();
-    before_another.write_file("a.log", &empty_records(EMPTY, b"behind the hole"));
+    before_another.write_file("a.log", &empty_records(EMPTY, b"after the hole"));
     let ahead = closed(&[b"one", b"two"]);
     let size_bytes = ahead.read_file("a.log").unwrap().len() + 8 * 100_003;
     extend(&ahead, "a.log", size_bytes);
@@ -42,7 +42,7 @@ fn in_holes() -> Vec<(&'static str, Simulated, u64)> {
     cut_off.write_file("a.idx", &index_file(0, EMPTY, 8 + 8 * EMPTY, |_| ()));
     vec![
         ("no index file", without, EMPTY),
-        ("no index file, and a record behind the hole", before_another, EMPTY + 1),
+        ("no index file, and a record after the hole", before_another, EMPTY + 1),
         ("a count ahead of an index file that was closed", ahead, EMPTY + 2),
         ("an index file whose entries are cut off", cut_off, EMPTY),
     ]
@@ -190,7 +190,7 @@ fn the_advice_about_zeros_that_may_be_records_in_a_hole_leads_somewhere() {
 }
 
 #[test]
-fn records_in_a_hole_with_other_bytes_behind_them_are_refused_for_the_hole() {
+fn records_in_a_hole_with_other_bytes_after_them_are_refused_for_the_hole() {
     const EMPTY: u64 = 10_003;
     let disk = Simulated::new();
     disk.write_file("a.log", &[empty_records(EMPTY, b""), b"no record".to_vec()].concat());

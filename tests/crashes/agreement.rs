@@ -130,7 +130,7 @@ fn of_records_that_no_index_file_knows() {
     append(&log, b"").unwrap();
     disk.kill();
     let files = Files { index: None, ..Files::of(&disk) };
-    assert_eq!(agreed(&files, "an empty record at the end, which the journal tells"), (None, 0, 0));
+    assert_eq!(agreed(&files, "an empty record at the end, which the journal shows"), (None, 0, 0));
     assert_eq!(read_all(&reader(&files.on_disk()).unwrap()).unwrap().len(), 7);
     let in_journal = Files { log: three.log, ..files };
     assert_eq!(agreed(&in_journal, "more in the journal"), (None, 0, 0));

@@ -30,7 +30,7 @@ fn followed_by(more: &[Vec<u8>]) -> Files {
 
 /// Row O19.
 #[test]
-fn the_count_knows_records_behind_the_journals() {
+fn the_count_knows_records_after_the_journals() {
     let more = records(6, 2, 300);
     let mut files = followed_by(&more);
     let (report, found) = recover(&files.on_disk(), Mode::Durable, "they lead to the end");

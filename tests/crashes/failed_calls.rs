@@ -45,7 +45,7 @@ fn a_poison_mark_over_the_last_good_checkpoint() {
 }
 
 #[test]
-fn an_aborted_batch_of_equal_sized_records_behind_a_shorter_successor() {
+fn an_aborted_batch_of_equal_sized_records_after_a_shorter_successor() {
     for mode in [Mode::Fast, Mode::Durable] {
         let mut succeeded = 0;
         for call in 0.. {

@@ -117,7 +117,7 @@ fn damage_to_both_checkpoints_never_cuts_a_record() {
         damaged.index()[page + 9] ^= 1;
     }
     damaged.index()[16384 + 5 * 24] ^= 1;
-    let error = refused(&damaged.on_disk(), Mode::Fast, ErrorKind::Corrupt, "entries behind the damaged one are good");
+    let error = refused(&damaged.on_disk(), Mode::Fast, ErrorKind::Corrupt, "entries after the damaged one are good");
     assert_eq!((error.number, error.offset), (0, 8), "the batch it is in");
 }
 
@@ -138,10 +138,10 @@ fn a_count_ahead_in_an_open_file_of_a_size_that_no_writer_leaves() {
 
 /// Row O15.
 #[test]
-fn records_behind_lost_entries_are_never_taken_unverified() {
+fn records_after_lost_entries_are_never_taken_unverified() {
     let mut files = ten_covered_of_twenty();
     files.index().truncate(16384 + 5 * 24);
-    refused(&files.on_disk(), Mode::Fast, ErrorKind::Truncated, "nothing tells of the records behind the checkpoint");
+    refused(&files.on_disk(), Mode::Fast, ErrorKind::Truncated, "nothing shows the records after the checkpoint");
     files.log()[0] = 10;
     let (report, found) = recover(&files.on_disk(), Mode::Fast, "there are none");
     assert_eq!((report.adopted, found), (5, records(0, 10, 300)));

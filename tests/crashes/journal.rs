@@ -66,7 +66,7 @@ fn a_lost_newest_checkpoint_while_a_half_was_begun_again() {
 
 /// Row O4.
 #[test]
-fn a_damaged_frame_in_the_older_half_with_a_newer_half_behind_it() {
+fn a_damaged_frame_in_the_older_half_with_a_newer_half_after_it() {
     let disk = Simulated::new();
     let log = open(&disk, Mode::Durable).unwrap();
     let opened = Files::of(&disk);
@@ -105,7 +105,7 @@ fn the_journal_missing_after_a_kill() {
     let mut files = Files { journal: None, ..Files::of(&left) };
     files.log()[..8].copy_from_slice(&5_u64.to_le_bytes());
     files.log()[8..].fill(0);
-    refused(&files.on_disk(), Mode::Durable, ErrorKind::Corrupt, "the count tells of lost records");
+    refused(&files.on_disk(), Mode::Durable, ErrorKind::Corrupt, "the count shows that records are lost");
 }
 
 /// Rows O2 and O19.

@@ -41,9 +41,9 @@ fn fast_mode_power_loss_with_the_header_page_on_disk_before_the_size() {
     header_only.log()[..SECTOR_BYTES].copy_from_slice(&new[..SECTOR_BYTES]);
     let mut size_too = header_only.clone();
     size_too.log().resize(new.len(), 0);
-    let mut a_hole_with_data_behind = size_too.clone();
+    let mut a_hole_with_data_after_it = size_too.clone();
     let tail = end_of(500)..end_of(510);
-    a_hole_with_data_behind.log()[tail.clone()].copy_from_slice(&new[tail]);
+    a_hole_with_data_after_it.log()[tail.clone()].copy_from_slice(&new[tail]);
     let mut without_entries = before.clone();
     without_entries.log = after.log.clone();
     let mut entries_of_lost_records = after.clone();
@@ -52,7 +52,7 @@ fn fast_mode_power_loss_with_the_header_page_on_disk_before_the_size() {
         // A piece of record 10 shares the sector with the count in none of these, so zeros follow the first ten.
         ("the header page only", header_only, false),
         ("the size too", size_too, false),
-        ("a hole with data behind", a_hole_with_data_behind, true),
+        ("a hole with data after it", a_hole_with_data_after_it, true),
         ("all records, no entries", without_entries, true),
     ] {
         let disk = files.on_disk();
@@ -84,7 +84,7 @@ fn entry_at(number: usize) -> usize {
 /// The first page holds the count, too: without the page the count says nothing about the records after it.
 /// Rows O10 and O11.
 #[test]
-fn whole_records_behind_a_page_that_was_not_written_back_are_kept_and_said() {
+fn whole_records_after_a_page_that_was_not_written_back_are_kept_and_said() {
     const SIZE: usize = 100;
     let disk = Simulated::new();
     let log = open(&disk, Mode::Fast).unwrap();
@@ -161,7 +161,7 @@ fn a_commit_that_a_kill_cut_leaves_no_copy() {
 /// it that verify are kept all the same.
 /// Row O10.
 #[test]
-fn whole_records_behind_a_commit_that_never_was_are_kept_in_durable_mode_too() {
+fn whole_records_after_a_commit_that_never_was_are_kept_in_durable_mode_too() {
     let disk = Simulated::new();
     let log = open(&disk, Mode::Durable).unwrap();
     append_batch(&log, &records(0, 3, 300)).unwrap();
@@ -174,7 +174,7 @@ fn whole_records_behind_a_commit_that_never_was_are_kept_in_durable_mode_too() {
     files.log()[..8].copy_from_slice(&3_u64.to_le_bytes());
     files.log()[8 + 3 * 308..][..308].fill(0);
     let disk = files.on_disk();
-    let (report, found) = recover(&disk, Mode::Durable, "staged behind one that was not written");
+    let (report, found) = recover(&disk, Mode::Durable, "staged after one that was not written");
     assert_eq!((found, report.finding), (records(0, 3, 300), None));
     assert_eq!((report.first_bad_number, report.first_bad_offset), (0, 0));
     assert_eq!(disk.read_file("a.salvage-1").unwrap(), files.log.unwrap()[8 + 3 * 308..]);

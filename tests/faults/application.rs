@@ -231,7 +231,7 @@ impl Application {
             }
         }
         self.log = None;
-        assert_eq!(disk.open_files(), 0, "files that nobody uses are open");
+        assert_eq!(disk.open_files(), 0, "files that are not in use are open");
         if after != After::PowerLoss {
             self.safe = self.acknowledged.len();
         }

@@ -72,7 +72,7 @@ pub const SCENARIOS: [Scenario; 45] = [
     new("recovery into durable mode", open_durable, killed, Application::open_log),
     new("replay into fast mode", open, killed_durable, Application::open_log),
     new("adoption", open, bare, Application::open_log),
-    new("adoption, zeros behind, durable", open_durable, bare_with_zeros, Application::open_log),
+    new("adoption, zeros after the records, durable", open_durable, bare_with_zeros, Application::open_log),
     new("adoption of what the original appended", open, appended_to, Application::open_log),
     new("adoption of what the original appended, durable", open_durable, appended_to, Application::open_log),
     new("damaged index file moved aside", open, damaged, Application::open_log),

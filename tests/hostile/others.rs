@@ -48,7 +48,7 @@ fn hostile_29_torn_append_of_the_original() {
 }
 
 #[test]
-fn hostile_30_append_behind_a_torn_one() {
+fn hostile_30_append_after_a_torn_one() {
     let mut file = bytes(&[3], &file_of(&five()[..2])[8..]);
     file.extend(bytes(&[0], b"payload without its size"));
     file.extend(bytes(&[5], b"hello"));

@@ -258,8 +258,15 @@ fn bare_scenes() -> Vec<Scene> {
     vec![
         bare("zeros that are no records", Ambiguous, all(), false, &zeros, &[]),
         bare("zeros that are records", Ambiguous, with_two_empty, true, &zeros, &[]),
-        bare("other bytes behind", Ambiguous, all(), false, &behind, b"something else"),
-        bare("other bytes behind, and the count believed", Ambiguous, all(), true, &behind, b"something else"),
+        bare("other bytes after the records", Ambiguous, all(), false, &behind, b"something else"),
+        bare(
+            "other bytes after the records, and the count believed",
+            Ambiguous,
+            all(),
+            true,
+            &behind,
+            b"something else",
+        ),
         bare("a record that leaves the file", Corrupt, all()[..5].to_vec(), false, &leaves, &leaves[offset_of(5)..]),
         damaged("an index file of another log", Mismatch, all(), |_, index| {
             let disk = Simulated::new();
@@ -344,7 +351,7 @@ fn appended_with_header16() -> Scene {
 pub fn scenes() -> Vec<Scene> {
     let journals = vec![
         killed("a record that the journal still has", false, true, all()),
-        killed("records behind a damaged one, in fast mode", true, false, all_but(&[5])),
+        killed("records after a damaged one, in fast mode", true, false, all_but(&[5])),
         in_place(),
         in_a_batch(),
         appended_with_header16(),

@@ -36,8 +36,8 @@ def rust_quickstart(run: Run) -> str:
     """The same program in Rust: it prints the same, and goes on with the log."""
     directory = run.scratch / "log-data"
     for expected in (FIRST_RUN, SECOND_RUN):
-        printed = run.command("cargo", "run", "--locked", "--quiet", "--profile", "optimised", "--example", "quickstart",
-                              "--", directory, env=QUICK_BUILD)
+        words = ["cargo", "run", "--locked", "--quiet", "--profile", "optimised", "--example", "quickstart", "--"]
+        printed = run.command(*words, directory, env=QUICK_BUILD)
         expect(printed == expected, f"printed:\n{printed}expected:\n{expected}")
     expect((directory / "default.log").read_bytes() == FILE_OF_TWO, "default.log is not the two records, byte for byte")
     return "first and second run"

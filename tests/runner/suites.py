@@ -73,6 +73,6 @@ STEPS = [
          loop, LIBRARY),
     Step("crowd", "10 000 streams waiting in threads, and what waiting costs",
          lambda run: process(run, "crowd"), LIBRARY, alone=True),
-    Step("quiet", "appends with nobody asleep make no system call",
+    Step("quiet", "appends while no thread sleeps make no system call",
          lambda run: process(run, "quiet"), LIBRARY, alone=True),
 ]

@@ -82,5 +82,5 @@ def words(run: Run) -> str:
 
 
 STEPS = [
-    Step("words", f"header and README without sentences of over {WORDS_MAX} words; no turns that make readers stumble", words),
+    Step("words", f"no sentence of over {WORDS_MAX} words in header and README; no hard turns", words),
 ]

@@ -127,7 +127,7 @@ pub fn look(
     check_finding(disk, &report, before, end);
     let is_cut = report.outcome == Outcome::Recovered && report.salvage.is_none();
     let is_cut = is_cut && before.get(end..).is_some_and(|behind| behind.iter().any(|byte| *byte != 0));
-    assert!(!is_cut || !is_proven_after_gap(before, index_before, found.len(), end), "a record behind a gap is gone");
+    assert!(!is_cut || !is_proven_after_gap(before, index_before, found.len(), end), "a record after a gap is gone");
     let walked = immuta_walker::walk_open(&disk.read_file(&format!("{namespace}.log")).unwrap()).unwrap();
     assert_eq!((walked.count, walked.end), (found.len() as u64, end as u64), "the walk");
     found
@@ -148,10 +148,10 @@ fn check_finding(disk: &Simulated, report: &Report, before: &[u8], end: usize) {
     let behind = before.get(end..).unwrap_or_default();
     if let Some(path) = &report.salvage {
         let name = path.file_name().unwrap().to_str().unwrap();
-        assert!(disk.read_file(name).unwrap() == behind, "what was kept is what lay behind the records");
+        assert!(disk.read_file(name).unwrap() == behind, "what was kept is what lay after the records");
     }
     let is_worth_keeping = is_ahead && behind.iter().any(|byte| *byte != 0);
-    assert!(!is_worth_keeping || report.salvage.is_some(), "what lay behind the records is gone");
+    assert!(!is_worth_keeping || report.salvage.is_some(), "what lay after the records is gone");
 }
 
 /// Whether some entry after the first `count` records, which end at `end`, is one of this log, and its record matches

@@ -254,5 +254,5 @@ fn judge(outcomes: &BTreeMap<u64, Outcome>, found: &[u64]) -> Result<(), String>
         }
     }
     let strange = found.iter().find(|commit| !outcomes.contains_key(commit));
-    strange.map_or(Ok(()), |commit| Err(format!("commit {commit} is there, which nobody made")))
+    strange.map_or(Ok(()), |commit| Err(format!("commit {commit} is there, and no process made it")))
 }

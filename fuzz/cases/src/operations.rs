@@ -75,7 +75,7 @@ impl Life {
         }
         let slices: Vec<&[u8]> = commit.iter().map(Vec::as_slice).collect();
         if contained(log.append_batch(0, &slices)).is_ok() {
-            assert_eq!(self.commits.len(), self.acknowledged, "appends go on behind one whose outcome is unknown");
+            assert_eq!(self.commits.len(), self.acknowledged, "appends go on after one whose outcome is unknown");
             self.commits.push(commit);
             self.acknowledged += 1;
             if self.is_durable {

@@ -30,7 +30,7 @@ fn lend(loans: &Loans<u32>, loan: u32) -> u64 {
 fn take_back(loans: &Loans<u32>, token: u64) -> Option<u32> {
     match loans.take_back(token) {
         Some(ReturnedLoan::Loan(loan)) => Some(loan),
-        Some(ReturnedLoan::Parents) => unreachable!("nobody forks in a model"),
+        Some(ReturnedLoan::Parents) => unreachable!("no model forks"),
         None => None,
     }
 }

@@ -44,7 +44,7 @@ fn every_function_says_why_it_failed() {
         IMMUTA_E_NAMESPACE, "namespace": immuta_append_from(log, 7, Some(read_nothing), null_mut(), null_mut(), e),
         IMMUTA_E_ARGUMENT, "records": immuta_append_batch(log, 0, null(), 1, null_mut(), e),
         IMMUTA_E_ARGUMENT, "sizes": immuta_append_packed(log, 0, null(), null(), 1, null_mut(), e),
-        IMMUTA_E_CONFLICT, "next record is 0": immuta_append_at(log, 0, 5, null(), 0, null_mut(), e),
+        IMMUTA_E_CONFLICT, "expected 5, found 0": immuta_append_at(log, 0, 5, null(), 0, null_mut(), e),
         IMMUTA_E_NAMESPACE, "namespace": immuta_txn_begin(log, 7, &raw mut txn_out, e),
         IMMUTA_E_ARGUMENT, "NULL": immuta_txn_append(no_txn, null(), 0, e),
         IMMUTA_E_ARGUMENT, "NULL": immuta_txn_appendv(no_txn, null(), 0, e),
@@ -57,7 +57,8 @@ fn every_function_says_why_it_failed() {
         IMMUTA_E_ARGUMENT, "NULL": immuta_stream_poll_fd(no_stream, &raw mut fd, e),
         IMMUTA_E_ARGUMENT, "NULL": immuta_stream_poll_arm(no_stream, e),
         IMMUTA_E_NAME, "name": immuta_verify(path, illegal, null(), None, null_mut(), &raw mut report, report_size, e),
-        IMMUTA_E_ARGUMENT, "flags": immuta_repair(path, name, null(), 99, None, null_mut(), &raw mut report, report_size, e),
+        IMMUTA_E_ARGUMENT, "flags":
+            immuta_repair(path, name, null(), 99, None, null_mut(), &raw mut report, report_size, e),
         IMMUTA_E_ARGUMENT, "source_file":
             immuta_import(null(), path, name, null(), None, null_mut(), &raw mut report, report_size, e),
         IMMUTA_E_ARGUMENT, "unknown": immuta_codec_builtin(99, 0, &raw mut codec_out, e),

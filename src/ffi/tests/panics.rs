@@ -37,7 +37,8 @@ fn a_panic_in_any_function_is_contained() {
         immuta_options_set_flush_bytes(options, 1), immuta_options_set_max_record_size(options, 1),
         immuta_options_set_io(options, 1), immuta_options_set_read_only(options, 1),
         immuta_options_set_verify_reads(options, 1), immuta_options_set_journal_size(options, 1 << 20),
-        immuta_options_add_codec(options, codec), immuta_sink_write(null_mut(), null(), 0), immuta_stream_position(stream, &raw mut number),
+        immuta_options_add_codec(options, codec), immuta_sink_write(null_mut(), null(), 0),
+        immuta_stream_position(stream, &raw mut number),
         immuta_stream_interrupt(stream), immuta_record_done(&raw mut record), immuta_batch_done(&raw mut batch),
     }
     macro_rules! explained {

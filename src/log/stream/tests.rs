@@ -35,7 +35,7 @@ fn a_writer_that_becomes_ready_between_look_and_sleep_is_not_slept_over() {
     let following = open(true);
     let stream = waiting_stream(&following);
     let _writer = open(false);
-    assert_eq!(sleep(&stream), Woken::Ready, "it has appended nothing, and so wakes nobody");
+    assert_eq!(sleep(&stream), Woken::Ready, "the writer has appended nothing, and so wakes no reader");
 }
 
 #[test]

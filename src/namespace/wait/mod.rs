@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   sleeper:  w = counter (Acquire); flag = 1; fence(SeqCst); if there is a reason to go: go; futex_wait(counter == w)
-//!   writer:   store H (Release); fence(SeqCst); if flag != 0 { flag = 0 (Relaxed); counter += 1 (Release); futex_wake(all) }
+//!   writer:   store H (Release); fence(SeqCst);
+//!             if flag != 0 { flag = 0 (Relaxed); counter += 1 (Release); futex_wake(all) }
 //!   others:   set own word; fence(SeqCst); counter += 1 (Release); futex_wake(all)
 //! ```
 //!

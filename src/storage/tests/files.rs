@@ -61,7 +61,7 @@ fn one_open_file_holds_the_lock() -> io::Result<()> {
 }
 
 #[test]
-fn data_is_found_behind_holes() -> io::Result<()> {
+fn data_is_found_after_holes() -> io::Result<()> {
     on_each_engine(|storage| {
         let file = create(storage, "a")?;
         assert_eq!(file.next_data(0)?, None, "an empty file has none");
@@ -72,7 +72,7 @@ fn data_is_found_behind_holes() -> io::Result<()> {
         assert_eq!(file.next_data(10 * MIB + 17)?, Some(10 * MIB + 17));
         assert_eq!(file.next_hole(5)?, 5, "a hole begins there already");
         let hole = file.next_hole(10 * MIB + 17)?;
-        assert!(hole > 10 * MIB + 17 && hole <= 12 * MIB, "the next one is right behind the byte's block: {hole}");
+        assert!(hole > 10 * MIB + 17 && hole <= 12 * MIB, "the next one is right after the byte's block: {hole}");
         file.write_at(64 * MIB - 1, b"y")?;
         assert_eq!(file.next_hole(64 * MIB - 1)?, 64 * MIB, "the end of the file counts as one");
         assert_eq!(file.next_hole(70 * MIB)?, 64 * MIB, "nothing lies beyond it");
