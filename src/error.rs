@@ -238,6 +238,14 @@ impl Error {
         made
     }
 
+    /// The same error with `source` as it is: [`Error::os`] keeps its kind or its number only.
+    pub(crate) fn caused_by(self, source: io::Error) -> Self {
+        self.with(|details| {
+            details.source = Some(source);
+            Ok(())
+        })
+    }
+
     /// The refusal of `what`, an argument that is not within `bounds`.
     pub(crate) fn out_of_range(what: impl Display, bounds: &RangeInclusive<impl Debug>, found: impl Display) -> Self {
         Error::new(ErrorKind::Argument, format_args!("{what} is out of range"))
@@ -406,7 +414,8 @@ impl Display for Error {
 }
 
 impl std::error::Error for Error {
-    /// The failure of the operating system, a [`std::io::Error`], if there was one.
+    /// The [`std::io::Error`] of the operating system, or of the reader of an append, if there was one. A clone has its
+    /// kind and number only.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.details.as_ref()?.source.as_ref().map(|source| source as _)
     }

@@ -27,8 +27,8 @@
 //! ```
 //!
 //! - **Durability.** A fast writer ([`Mode::Fast`], the default) flushes each second. A loss of power costs at most
-//!   was appended since the last flush that was completed. A durable writer's appends are on disk when they return.
-//!   Neither loses anything when the process is killed.
+//!   what was appended since the last completed flush. A durable writer's appends are on disk when they return. Neither
+//!   loses anything when the process is killed.
 //! - **Streams** ([`Stream`]) wait for records in any process, with a timeout, an [`Interrupter`], or a descriptor for
 //!   event loops.
 //! - **Readers.** A record that a stream returns holds one of a bounded number of descriptors until it is dropped:

@@ -8,6 +8,8 @@ pub const OFFSET_LIMIT_BYTES: u64 = 1 << 47;
 pub const READER_COUNT: RangeInclusive<u32> = 1..=4096;
 /// How large the largest record of a log can be set, in bytes.
 pub const RECORD_BYTES: RangeInclusive<u64> = 1..=OFFSET_LIMIT_BYTES - 1;
+/// The most codecs that payloads of a log can go through.
+pub const CODECS_MAX: usize = 16;
 /// The longest namespace name, in bytes.
 pub const NAME_BYTES_MAX: usize = 200;
 /// A fast-mode writer makes a checkpoint after this many bytes, whatever the flush interval.

@@ -2,8 +2,7 @@
 
 use crate::codec::Codec;
 use crate::error::{Brief, Error, ErrorKind, Result};
-use crate::format::codecs::CODECS_MAX;
-use crate::limits::{JOURNAL_BYTES, NAME_BYTES_MAX, READER_COUNT, RECORD_BYTES};
+use crate::limits::{CODECS_MAX, JOURNAL_BYTES, NAME_BYTES_MAX, READER_COUNT, RECORD_BYTES};
 use crate::storage::Io;
 use crate::util::memory;
 use std::fmt::{Debug, Display};
@@ -32,9 +31,10 @@ pub struct Options {
     /// When an append is durable; [`Mode::Fast`] by default.
     pub mode: Mode,
     /// How often a fast writer flushes while there is something to flush; `None`: never by time. One second by default.
+    /// [`Duration::ZERO`] flushes again as soon as the last flush is over.
     pub flush_interval: Option<Duration>,
     /// Flush when this many bytes were appended since the last flush; `None`, the default: never by size, below
-    /// [`CHECKPOINT_BYTES_MAX`](crate::limits::CHECKPOINT_BYTES_MAX).
+    /// [`CHECKPOINT_BYTES_MAX`](crate::limits::CHECKPOINT_BYTES_MAX). 0 and 1 flush after each append.
     pub flush_bytes: Option<u64>,
     /// The largest record in bytes, stored and decoded, within [`RECORD_BYTES`]; 64 MiB by default.
     pub max_record_size_bytes: u64,
@@ -73,7 +73,11 @@ impl Default for Options {
 impl Options {
     /// The default options, to open the namespaces with these names. Opening checks the names.
     pub fn new<N: Into<String>>(namespaces: impl IntoIterator<Item = N>) -> Options {
-        Options { namespaces: namespaces.into_iter().map(N::into).collect(), ..Options::default() }
+        let mut options = Options::default();
+        for name in namespaces {
+            options.namespaces.push(name.into());
+        }
+        options
     }
 
     /// Adds a namespace to open.

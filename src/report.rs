@@ -11,6 +11,7 @@ pub use crate::storage::Engine;
 /// What a log was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(i32)]
+#[non_exhaustive]
 pub enum Outcome {
     /// A new, empty log.
     #[default]
@@ -31,6 +32,7 @@ pub enum Outcome {
 
 /// Left by every open, and by a verification.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// What the log was found to be.
     pub outcome: Outcome,
@@ -84,6 +86,7 @@ impl Report {
 
 /// The figures of one namespace since it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
     /// Records a reader can see.
     pub count: u64,

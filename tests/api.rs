@@ -129,24 +129,41 @@ fn the_failure_of_the_system_is_the_source() {
     assert_eq!(again.source().unwrap().to_string(), error.source().unwrap().to_string());
     assert_eq!((error.expected(), error.found()), (None, None));
 
+    let log = Log::open(directory.path(), &Options::new(["a"])).unwrap();
+    let mut failing = Failing("of the reader itself".to_owned());
+    let error = log.append_from(0, &mut failing).unwrap_err();
+    let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
+    assert_eq!((error.kind, source.to_string().as_str()), (ErrorKind::Callback, "of the reader itself"));
+    failing.0 = "x".repeat(1000);
+    let error = log.append_from(0, &mut failing).unwrap_err();
+    assert!(error.message().len() < 300 && error.message().ends_with("nothing was appended"), "{error}");
+    assert_eq!(log.stats(0).unwrap().count, 0);
+
     let refused = Log::open(directory.path(), &Options { reader_count: 0, ..Options::default() }).unwrap_err();
     assert_eq!((refused.kind, refused.expected(), refused.found()), (ErrorKind::Argument, Some("1..=4096"), Some("0")));
     assert_eq!(refused.to_string(), "the reader count is out of range: expected 1..=4096, found 0");
     assert_eq!(refused.path(), None);
 }
 
+struct Failing(String);
+
+impl io::Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other(self.0.clone()))
+    }
+}
+
 #[test]
 fn what_is_used_by_several_threads_can_be() {
     fn shared<T: Send + Sync>() {}
-    fn sent<T: Send>() {}
     shared::<Log>();
     shared::<immuta::Interrupter>();
     shared::<immuta::Error>();
     shared::<Options>();
-    sent::<immuta::Stream>();
-    sent::<immuta::Record>();
-    sent::<immuta::Batch>();
-    sent::<immuta::Transaction<Arc<Log>>>();
+    shared::<immuta::Stream>();
+    shared::<immuta::Record>();
+    shared::<immuta::Batch>();
+    shared::<immuta::Transaction<Arc<Log>>>();
 }
 
 #[test]

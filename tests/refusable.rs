@@ -39,11 +39,10 @@ const FORBIDDEN: [&str; 27] = [
 ];
 
 /// File, what it may use, and why.
-const EXCEPTIONS: [(&str, &str, &str); 6] = [
+const EXCEPTIONS: [(&str, &str, &str); 5] = [
     ("codec/chain.rs", ".collect(", "into an array of fixed size"),
     ("format/codecs.rs", ".collect(", "into an array of fixed size"),
     ("ffi/token.rs", ".into_boxed", "of a list that has no more room than it needs"),
-    ("options.rs", ".collect(", "the names of a program in Rust; the C interface adds them one by one"),
     ("writer/mod.rs", "std::thread", "asks whether this thread panics"),
     ("storage/fork.rs", "std::thread", "gives the processor to another thread"),
 ];

@@ -69,11 +69,10 @@ fn a_repair_leaves_everything_that_verifies_and_a_dry_run_changes_nothing() {
         assert!(image_of(&scene.disk) == before && scene.disk.read_file("a.live") == live, "{name}: a dry run");
         let report = repair(&scene.disk, apply(&scene)).unwrap();
         assert_eq!((forecast.outcome, report.outcome), (Outcome::Damaged, Outcome::Repaired), "{name}");
-        let without_times = |report: &Report| Report {
-            outcome: Outcome::Damaged,
-            duration: Duration::ZERO,
-            salvage: None,
-            ..report.clone()
+        let without_times = |report: &Report| {
+            let mut report = report.clone();
+            (report.outcome, report.duration, report.salvage) = (Outcome::Damaged, Duration::ZERO, None);
+            report
         };
         let (done, foreseen) = (format!("{:?}", without_times(&report)), format!("{:?}", without_times(&forecast)));
         assert_eq!(done, foreseen, "{name}: it does what it said");

@@ -80,7 +80,7 @@ static void a_count_beyond_what_verifies_is_missing_records(void) {
   expect_refused(IMMUTA_E_CORRUPT, "a.log");
   check_copy_file(check_path("wal.killed"), check_path("a.wal"));
   check_patch_file(check_path("a.wal"), killed_frame(4).at, "\0\0\0\0\0\0\0\0", 8);
-  expect_refused(IMMUTA_E_CORRUPT, "4 records");
+  expect_refused(IMMUTA_E_CORRUPT, "4 that verify");
   check_copy_file(check_path("wal.killed"), check_path("a.wal"));
   expect_recovered(RECORDS);
 }

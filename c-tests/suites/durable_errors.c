@@ -56,7 +56,7 @@ static void expect_poisoned_but_readable(immuta_log *log, uint64_t visible) {
   CHECK_EQ(stats.durable_count, visible);
   for (int again = 0; again < 2; again++) {
     CHECK_STATUS(IMMUTA_E_POISONED, immuta_append(log, 0, "x", 1, NULL, ERR));
-    CHECK_MESSAGE("open the log again");
+    CHECK_MESSAGE("open it again");
     CHECK_STATUS(IMMUTA_E_POISONED, immuta_sync(log, 0, ERR));
   }
   immuta_stream *stream = check_stream(log, 0, 0);

@@ -232,7 +232,7 @@ static void every_reader_held_is_named_as_such(void) {
   check_append(log, 0, 10, 2);
   CHECK_OK(immuta_stream_next(stream, 0, &held, ERR));
   CHECK_STATUS(IMMUTA_E_POOL, immuta_stream_next(stream, 1000, &record, ERR));
-  CHECK_MESSAGE("done");
+  CHECK_MESSAGE("give records back");
   CHECK_OK(immuta_record_done(&held));
   CHECK_OK(immuta_stream_next(stream, 0, &record, ERR));
   CHECK_EQ(record.number, 1);

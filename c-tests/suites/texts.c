@@ -141,7 +141,7 @@ static void options_say_what_was_wrong_and_what_is_allowed(void) {
   REFUSED(immuta_options_set_reader_count(o, 5000), IMMUTA_E_ARGUMENT, "5000", "4096");
   REFUSED(immuta_options_set_fast_write(o, 7), IMMUTA_E_ARGUMENT, "7", "neither 0 nor 1");
   REFUSED(immuta_options_set_flush_interval(o, -5), IMMUTA_E_ARGUMENT, "-5", "0 ");
-  REFUSED(immuta_options_set_max_record_size(o, 0), IMMUTA_E_ARGUMENT, "0", "2^47");
+  REFUSED(immuta_options_set_max_record_size(o, 0), IMMUTA_E_ARGUMENT, "0", "140737488355327");
   REFUSED(immuta_options_set_journal_size(o, 77), IMMUTA_E_ARGUMENT, "77", "65536");
   REFUSED(immuta_options_set_io(o, 9), IMMUTA_E_ARGUMENT, "9", "IMMUTA_IO_MMAP");
   REFUSED(immuta_options_add_namespace(o, "a/b"), IMMUTA_E_NAME, "a/b", "slash");

@@ -53,7 +53,8 @@ impl Chain {
     /// `recorded` is what the index file says; `None`: it does not know. An opener that names none gets the recorded
     /// chain.
     ///
-    /// # Errors [`ErrorKind::Codec`] when the log has another chain, or one that must be named;
+    /// # Errors
+    /// [`ErrorKind::Codec`] when the log has another chain, or one that must be named;
     /// [`ErrorKind::Unsupported`] when a codec of it was not compiled in.
     pub fn agree(&self, recorded: Option<&[u32]>, path: &Path) -> Result<Chain> {
         let Some(recorded) = recorded else { return Ok(self.clone()) };
@@ -61,13 +62,13 @@ impl Chain {
             return Ok(self.clone());
         }
         if !self.codecs().is_empty() {
-            let refusal = Error::new(ErrorKind::Codec, "the log was written with other codecs than it is opened with")
-                .comparing(Ids(recorded), Ids(&self.ids()));
+            let refusal =
+                Error::new(ErrorKind::Codec, "the log has other codecs").comparing(Ids(recorded), Ids(&self.ids()));
             return Err(refusal.advising("name the same codecs in the same order").of(path));
         }
         let builtin = |id: &u32| {
             let Some(kind) = Builtin::from_id(*id) else {
-                let refusal = Error::new(ErrorKind::Codec, "the log was written with codecs that must be named")
+                let refusal = Error::new(ErrorKind::Codec, "the log has codecs that must be named")
                     .comparing(Ids(recorded), "none");
                 let advice = format_args!("codecs from {:#x} on do not come with the library", super::CUSTOM_ID_MIN);
                 return Err(refusal.advising("name them").advising(advice).of(path));

@@ -104,7 +104,8 @@ struct Body {
 impl Codec {
     /// A codec of the library's at `level`; 0 is its default.
     ///
-    /// # Errors [`ErrorKind::Argument`] for a level it does not have, [`ErrorKind::Unsupported`] for one that was not
+    /// # Errors
+    /// [`ErrorKind::Argument`] for a level it does not have, [`ErrorKind::Unsupported`] for one that was not
     /// compiled in.
     pub fn builtin(kind: Builtin, level: i32) -> Result<Codec> {
         let transform = kind.transform(level).map_err(|error| about(kind.name(), error))?;

@@ -28,7 +28,8 @@ impl Sink {
     /// Appends `bytes` to the output.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] over the limit, [`ErrorKind::NoMemory`]; from then on always, with nothing appended.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) over the limit, [`NoMemory`](crate::ErrorKind::NoMemory). After an error
+    /// every call returns it, and nothing more is written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.make_room(bytes.len())?;
         self.bytes.extend_from_slice(bytes);

@@ -293,6 +293,12 @@ fn the_recorded_chain_decides() {
         assert!(error.message().contains("a.idx"), "{error}");
     }
     let error = deflate.agree(Some(&[4, 0x1_0000]), path).unwrap_err();
+    let chain_from = |first: u32| {
+        let codecs: Vec<_> = (0..16).map(|id| Codec::external(first + id, "of the longest chain").unwrap()).collect();
+        Chain::new(&codecs).unwrap()
+    };
+    let longest = chain_from(0xffff_0000).agree(Some(&chain_from(0xfffe_0000).ids()), path).unwrap_err();
+    assert!(longest.message().ends_with("name the same codecs in the same order"), "{longest}");
     assert!(error.message().contains("[snappy, 0x10000]") && error.message().contains("[deflate]"), "{error}");
     if cfg!(not(feature = "zstd")) {
         assert_eq!(none.agree(Some(&[2]), path).unwrap_err().kind, ErrorKind::Unsupported);

@@ -15,13 +15,22 @@ const CAUSE_BYTES_MAX: usize = 479;
 /// How much is shown of a name in a cause.
 const BRIEF_BYTES: usize = 60;
 
+/// How much is shown of a reason that is not the operating system's.
+const REASON_BYTES: usize = 120;
+
 /// A name in a cause: its end where it is long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Brief<'a>(pub &'a str);
 
 impl Display for Brief<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let left_out = self.0.ceil_char_boundary(self.0.len().saturating_sub(BRIEF_BYTES));
+        let mut shown_bytes = 0;
+        let is_shown = |letter: &char| {
+            shown_bytes += if is_control(*letter) { letter.escape_default().len() } else { letter.len_utf8() };
+            shown_bytes <= BRIEF_BYTES
+        };
+        let end_bytes: usize = self.0.chars().rev().take_while(is_shown).map(char::len_utf8).sum();
+        let left_out = self.0.len() - end_bytes;
         f.write_str(if left_out > 0 { ELLIPSIS } else { "" })?;
         f.write_str(&self.0[left_out..])
     }
@@ -53,8 +62,19 @@ pub(super) fn line(path: impl Display, cause: fmt::Arguments<'_>) -> Result<Line
     }
     let before_cause = line.text.len();
     line.write_fmt(cause)?;
-    debug_assert!(line.text.len() - before_cause <= CAUSE_BYTES_MAX, "too long a cause: {}", line.text);
+    let is_too_long = line.text.len() - before_cause > CAUSE_BYTES_MAX;
+    // The library's own causes fit, and its tests see to that. Programs in Rust word errors of their own.
+    assert!(!is_too_long || !cfg!(any(test, feature = "simulated")), "too long a cause: {}", line.text);
+    if is_too_long {
+        cut(&mut line.text, before_cause + CAUSE_BYTES_MAX);
+    }
     Ok(line)
+}
+
+/// Shortens `text` to `limit_bytes`, an ellipsis included.
+fn cut(text: &mut String, limit_bytes: usize) {
+    text.truncate(text.floor_char_boundary(limit_bytes - ELLIPSIS.len()));
+    text.push_str(ELLIPSIS);
 }
 
 impl fmt::Write for Line {
@@ -90,13 +110,37 @@ impl Display for Bytewise<'_> {
     }
 }
 
+/// Passes on the first `left_bytes` of what is written, and an ellipsis in place of the rest.
+struct Beginning<'a, 'f> {
+    f: &'a mut fmt::Formatter<'f>,
+    left_bytes: usize,
+}
+
+impl fmt::Write for Beginning<'_, '_> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        if self.left_bytes == 0 {
+            return Ok(());
+        }
+        let fitting = &part[..part.floor_char_boundary(self.left_bytes)];
+        self.f.write_str(fitting)?;
+        if fitting.len() == part.len() {
+            self.left_bytes -= part.len();
+            return Ok(());
+        }
+        self.left_bytes = 0;
+        self.f.write_str(ELLIPSIS)
+    }
+}
+
 /// What the operating system says of an error, without the memory that `io::Error` takes to say it.
 pub(crate) struct Reason<'a>(pub &'a io::Error);
 
 impl Display for Reason<'_> {
     #[allow(unsafe_code, reason = "strerror_r")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(number) = self.0.raw_os_error() else { return write!(f, "{}", self.0) };
+        let Some(number) = self.0.raw_os_error() else {
+            return write!(Beginning { f, left_bytes: REASON_BYTES }, "{}", self.0);
+        };
         let mut text = [0_u8; 128];
         // SAFETY: the text is writable for as many bytes as it has. The function ends with a NUL what it writes there,
         // also of a number that it does not know, which is all it can fail for.
@@ -115,5 +159,21 @@ mod tests {
         assert_eq!(Brief("a.wal").to_string(), "a.wal");
         let long = format!("{}\u{e4}{}.wal", "n".repeat(100), "m".repeat(55));
         assert_eq!(Brief(&long).to_string(), format!("\u{2026}{}.wal", "m".repeat(55)));
+        let escaped = "\u{202e}".repeat(60);
+        assert_eq!(
+            Brief(&escaped).to_string(),
+            format!("\u{2026}{}", "\u{202e}".repeat(7)),
+            "8 bytes each in a message"
+        );
+    }
+
+    #[test]
+    fn foreign_words_are_cut() {
+        let mut text = "path: \u{e4}\u{e4}\u{e4}".to_owned();
+        cut(&mut text, 11);
+        assert_eq!(text, "path: \u{e4}\u{2026}");
+        let reason = |text: String| Reason(&io::Error::other(text)).to_string();
+        assert_eq!(reason("x".repeat(120)), "x".repeat(120));
+        assert_eq!(reason("x".repeat(600)), format!("{}\u{2026}", "x".repeat(120)));
     }
 }

@@ -148,6 +148,7 @@ pub unsafe extern "C" fn immuta_append_from(
         let log = Arc::clone(log); // the callback may close it
         let read = read.ok_or_else(|| argument("read is NULL"))?;
         let mut reader = Callback {
+            ns,
             refusal: None,
             read: |buffer: &mut [u8]| {
                 // SAFETY: a function of the caller's, called as its documentation says, with a buffer it may write.
@@ -155,7 +156,7 @@ pub unsafe extern "C" fn immuta_append_from(
             },
         };
         let appended = log.append_from(ns, &mut reader);
-        reader.refusal.map_or(appended, |refusal| Err(refusal.in_namespace(ns)))
+        reader.refusal.map_or(appended, Err)
     })
 }
 
@@ -245,16 +246,17 @@ pub unsafe extern "C" fn immuta_append_at(
     run(&call, log, appended_out, |log| log.append_batch_at(ns, number, &call.slices("records", records, count)?))
 }
 
-/// The common part of all appends: the log, and the result, which the caller may not want.
 /// A callback of the caller's as a reader, and why it failed.
 struct Callback<F> {
+    ns: u32,
     read: F,
     refusal: Option<Error>,
 }
 
 impl<F: FnMut(&mut [u8]) -> Result<i64>> Read for Callback<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let given = (self.read)(buffer).and_then(|given| usize::try_from(given).map_err(|_| gave_up(given)));
+        let given = (self.read)(buffer)
+            .and_then(|given| usize::try_from(given).map_err(|_| gave_up(given).in_namespace(self.ns)));
         given.map_err(|refusal| {
             self.refusal = Some(refusal);
             io::ErrorKind::Other.into()
@@ -270,6 +272,7 @@ fn gave_up(value: i64) -> Error {
     refusal
 }
 
+/// The common part of all appends: the log, and the result, which the caller may not want.
 fn run(
     call: &Call,
     log: *mut immuta_log,

@@ -286,8 +286,8 @@ impl From<Stats> for immuta_stats {
             }
             .unsigned_abs(),
             engine: match stats.engine {
-                Engine::Mapping => IMMUTA_IO_MMAP,
-                Engine::SystemCalls => IMMUTA_IO_SYSCALL,
+                Engine::Mmap => IMMUTA_IO_MMAP,
+                Engine::Syscall => IMMUTA_IO_SYSCALL,
             }
             .unsigned_abs(),
             poisoned: stats.is_poisoned.into(),

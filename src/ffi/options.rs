@@ -166,7 +166,8 @@ pub unsafe extern "C" fn immuta_options_set_flush_interval(
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     change(&call, options, |options| {
-        within("the flush interval in nanoseconds", &(0..=i64::MAX), interval_ns)?;
+        within("the flush interval in nanoseconds", &(0..=i64::MAX), interval_ns)
+            .map_err(|refusal| refusal.advising("0 is none by time"))?;
         options.flush_interval = (interval_ns > 0).then(|| Duration::from_nanos(interval_ns.unsigned_abs()));
         Ok(())
     })

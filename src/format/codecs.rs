@@ -11,13 +11,12 @@
 
 use super::field::Field;
 use super::{LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, is_sealed, seal};
+use crate::limits::CODECS_MAX;
 use std::ops::Deref;
 
 /// Of page 3 in the index file.
 pub const CHAIN_PAGE_OFFSET: u64 = 3 * PAGE_SIZE_BYTES as u64;
 
-/// The most codecs that a chain can have.
-pub const CODECS_MAX: usize = 16;
 const MAGIC: [u8; 8] = *b"\x89IMC\r\n\x1a\n";
 /// The count of a chain that is not known.
 const UNKNOWN: u32 = u32::MAX;

@@ -12,6 +12,7 @@ use std::path::Path;
 
 /// A record file, or anything else with the name of one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct FoundNamespace {
     /// What the namespace is called.
     pub name: String,

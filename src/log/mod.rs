@@ -106,11 +106,16 @@ impl Log {
     /// Whatever keeps one of them from being opened; `error.ns` says which.
     /// - [`ErrorKind::Locked`]: another writer has it open.
     /// - [`ErrorKind::NotFound`]: read-only, and there is nothing to open.
+    /// - [`ErrorKind::Replaced`]: the files were replaced during the call; open them again.
     /// - [`ErrorKind::Argument`], [`ErrorKind::Name`]: an option is out of bounds, or a name is illegal.
-    /// - [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`], [`ErrorKind::Missing`], [`ErrorKind::Ambiguous`],
-    ///   [`ErrorKind::Layout`], [`ErrorKind::Mismatch`], [`ErrorKind::Version`]: the files are not, or may not be, what
-    ///   a writer left; nothing is changed. [`verify`](crate::verify) and [`repair`](crate::repair) say more.
-    /// - [`ErrorKind::Codec`]: the log has other codecs.
+    /// - [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`]: records that were synced are damaged or gone. Opened
+    ///   read-only, the log serves the records that verify.
+    /// - [`ErrorKind::Missing`], [`ErrorKind::Ambiguous`], [`ErrorKind::Layout`], [`ErrorKind::Mismatch`],
+    ///   [`ErrorKind::Version`]: the files are not, or may not be, what this library can write. Nothing is changed.
+    ///   [`verify`](crate::verify) and [`repair`](crate::repair) say more.
+    /// - [`ErrorKind::TooLarge`]: read-only, and too many records without an index file that knows them all.
+    /// - [`ErrorKind::Codec`]: the log has other codecs; [`ErrorKind::Unsupported`] if one is not in this build.
+    /// - [`ErrorKind::Exists`]: too many files were set aside; remove some.
     /// - [`ErrorKind::Permission`], [`ErrorKind::ReadOnly`], [`ErrorKind::NotRegular`], [`ErrorKind::Unsupported`],
     ///   [`ErrorKind::NoSpace`], [`ErrorKind::NoMemory`], [`ErrorKind::Limit`], [`ErrorKind::Io`]: the system refused.
     ///
@@ -283,7 +288,8 @@ impl Log {
 
     /// The figures of `ns`.
     ///
-    /// # Errors [`ErrorKind::Namespace`] for a number that was not given out; read-only, those of an index file that
+    /// # Errors
+    /// [`ErrorKind::Namespace`] for a number that was not given out; read-only, those of an index file that
     /// cannot be read.
     pub fn stats(&self, ns: u32) -> Result<Stats> {
         let member = self.member(ns)?;
@@ -308,11 +314,14 @@ impl Log {
     /// Appends `data` to `ns` as one record.
     ///
     /// # Errors
-    /// - [`ErrorKind::TooLarge`], [`ErrorKind::NoSpace`], [`ErrorKind::NoMemory`], [`ErrorKind::CodecFailed`]: nothing
-    ///   changed.
+    /// - [`ErrorKind::TooLarge`], [`ErrorKind::NoSpace`], [`ErrorKind::NoMemory`], [`ErrorKind::Limit`],
+    ///   [`ErrorKind::Permission`], [`ErrorKind::CodecFailed`]: nothing changed.
     /// - [`ErrorKind::Namespace`], [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`]: `ns` cannot be appended to.
-    /// - [`ErrorKind::Io`]: a write or sync failed, and the record may or may not be there when the log is opened
-    ///   again. From then on every append answers [`ErrorKind::Poisoned`].
+    /// - [`ErrorKind::Io`]: the system failed. Either nothing changed; or the message says that the namespace is
+    ///   poisoned. Then the record may or may not be there when the log is opened again.
+    /// - [`ErrorKind::Poisoned`]: the namespace was poisoned, before this append or while it was in flight, which the
+    ///   message says. An append in flight may or may not be there when the log is opened again.
+    /// - [`ErrorKind::Corrupt`]: the codecs of the log are damaged in the index file.
     ///
     /// ```
     /// # use immuta::{Log, Options};
@@ -403,7 +412,7 @@ impl Log {
                 Err(failure) if failure.kind() == io::ErrorKind::Interrupted => continue,
                 Err(failure) => {
                     let refusal = Error::os_as(ErrorKind::Callback, "reading the record to append", &failure);
-                    return Err(refusal.advising("nothing was appended").in_namespace(ns));
+                    return Err(refusal.advising("nothing was appended").caused_by(failure).in_namespace(ns));
                 }
                 Ok(got) => got,
             };

@@ -39,7 +39,8 @@ pub enum Start {
     Now,
     /// At the record with this number; beyond the end the stream waits there.
     Number(u64),
-    /// At the first record that was appended at this time or later. Before 1677 is 1677, after 2262 is 2262.
+    /// At the first record that was appended at this time or later. Records of unknown time count as older than any
+    /// other. Before 1677 is 1677, after 2262 is 2262.
     Time(SystemTime),
 }
 

@@ -248,7 +248,7 @@ impl Namespace {
             records_read: load(&self.counters.records_read),
             checksum_failures: load(&self.counters.checksum_failures),
             mode,
-            engine: if self.storage.maps_files() { Engine::Mapping } else { Engine::SystemCalls },
+            engine: if self.storage.maps_files() { Engine::Mmap } else { Engine::Syscall },
             is_poisoned: self.poisoned.load(Ordering::Relaxed),
             is_read_only: followed.is_some(),
         }

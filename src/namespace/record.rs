@@ -41,6 +41,7 @@ pub struct Reader {
 
 /// What is known of a record besides its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RecordInfo {
     /// The size of the payload in the file, in bytes.
     pub stored_size: u64,
@@ -252,7 +253,7 @@ pub fn end_by_size_word(reader: &mut Reader, committed_end: u64) -> Result<u64> 
     let body = record_end(offset, 0).filter(|body| *body <= committed_end);
     let Some(body) = body else {
         let refusal = Error::new(ErrorKind::Corrupt, format_args!("record {number} does not begin among the records"))
-            .comparing(format_args!("an offset below {committed_end}"), offset);
+            .comparing(format_args!("an offset of at most {}", committed_end.saturating_sub(SIZE_WORD_BYTES)), offset);
         return Err(skippable(refusal, number, offset));
     };
     load(reader, number, offset..body, committed_end)?;

@@ -104,7 +104,8 @@ fn name_all(fits: &[Option<Fit>]) -> impl Display {
 
 /// The one layout that a file fits, our own included, for a file that is to be imported.
 ///
-/// # Errors `E_LAYOUT` when it fits none, or two; `E_TRUNCATED`, `E_AMBIGUOUS` or `E_CORRUPT` when it fits one up to
+/// # Errors
+/// `E_LAYOUT` when it fits none, or two; `E_TRUNCATED`, `E_AMBIGUOUS` or `E_CORRUPT` when it fits one up to
 /// some record.
 pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
@@ -134,7 +135,7 @@ pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
             let cause = format_args!("a file of {size_bytes} bytes that fits more than one layout");
             let refusal = Error::new(ErrorKind::Layout, cause)
                 .comparing("one layout", format_args!("the layout with {}", name_all(&fits)));
-            Err(refusal.advising("nothing was imported").of(path))
+            Err(refusal.advising("nothing shows which one is right").advising("nothing was imported").of(path))
         }
     }
 }
@@ -191,7 +192,7 @@ pub fn recognise(bytes: &mut Bytes<'_>, path: &Path, count_holds: bool) -> Resul
         (_, _) if fits_others => {
             let also = if fits.is_some() { ", and also our own" } else { "" };
             let cause = format_args!(
-                "a file of {file_size} bytes that fits the layout with {}{also}, of other versions of the original",
+                "a file of {file_size} bytes that fits the layout with {}, of other versions of the original{also}",
                 name_all(&others),
             );
             let refusal = Error::new(ErrorKind::Layout, cause);

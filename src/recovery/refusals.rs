@@ -2,7 +2,7 @@
 
 use super::plan::{BesideRecords, Plan, Recovery, Unindexed};
 use super::site::Site;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::files::index::{self, Index};
 use crate::files::journal;
 use crate::format::index::{Checkpoint, entries_end, entry_offset};
@@ -19,7 +19,7 @@ pub(super) const RESTORE_OR_BEGIN: &str =
     "restore the record file, or move the index file away to begin with an empty log";
 const RESTORE_INDEX: &str = "restore the one that belongs to it";
 const OF_ANOTHER: &str = "of another time or another log";
-const CLOSED_AHEAD: &str = "it was closed with fewer records than are counted";
+const CLOSED_AHEAD: &str = "the log was closed with fewer records than are counted";
 
 /// The unit in which most file systems give room to files.
 const BLOCK_BYTES: u64 = 4096;
@@ -100,7 +100,7 @@ pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Erro
     Error::new(ErrorKind::Mismatch, format_args!("its index file is {OF_ANOTHER}: {CLOSED_AHEAD}"))
         .comparing(
             format_args!("{count} records up to offset {end}"),
-            format_args!("a count of {header_count} at offset 0, and no {more} more records"),
+            format_args!("a count of {header_count} at offset 0, without {more} more records"),
         )
         .advising(RESTORE_INDEX)
         .repairable()
@@ -111,9 +111,8 @@ pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Erro
 /// The refusal of an open log whose count is ahead and whose size is none that a writer gives an open log (O8).
 pub fn ahead_with_foreign_size(site: &Site<'_>, header_count: u64, point: &Point, file_size: u64) -> Error {
     let Point { count, end, .. } = *point;
-    let cause = format_args!(
-        "its index file is {OF_ANOTHER}: no writer leaves {file_size} bytes of which not all records verify"
-    );
+    let cause =
+        format_args!("its index file is {OF_ANOTHER}: a file of {file_size} bytes is none that a writer left open");
     Error::new(ErrorKind::Mismatch, cause)
         .comparing(
             format_args!("{header_count} records by the count at offset 0"),
@@ -163,7 +162,7 @@ pub fn without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> 
     let what = format_args!(
         "opening it for writing ({index_bytes} bytes for a new index file, \
          {kept_bytes} for what is cut off and kept as {}.salvage-K)",
-        site.namespace
+        Brief(site.namespace)
     );
     site.refuse_without_room(needed_bytes, what)
 }

@@ -15,7 +15,8 @@ use std::path::Path;
 /// files after the last frame. Returns where they end. Calls `lay` with every frame that brings records, and with their
 /// bytes.
 ///
-/// # Errors `E_CORRUPT` when a frame beyond the checkpoint does not begin where the records end, or does not fit there:
+/// # Errors
+/// `E_CORRUPT` when a frame beyond the checkpoint does not begin where the records end, or does not fit there:
 /// acknowledged records are missing.
 pub fn follow(
     bytes: &mut Bytes<'_>,

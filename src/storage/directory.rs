@@ -20,7 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Opens the directory `path` with the engine asked for, or the one its file system allows.
 ///
-/// # Errors [`ErrorKind::Unsupported`] when mappings were asked for and are not safe there, [`ErrorKind::ReadOnly`]
+/// # Errors
+/// [`ErrorKind::Unsupported`] when mappings were asked for and are not safe there, [`ErrorKind::ReadOnly`]
 /// when `writable` on a file system mounted read-only, [`ErrorKind::NotFound`], [`ErrorKind::NotRegular`] and so on as
 /// the system answers.
 pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Storage>, Error> {
@@ -174,6 +175,6 @@ impl Storage for RealStorage {
     }
 
     fn maps_files(&self) -> bool {
-        self.0.engine == Engine::Mapping
+        self.0.engine == Engine::Mmap
     }
 }

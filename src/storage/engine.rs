@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 /// Which engine does the input and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Io {
     /// The mapping engine where the file system allows it, else the system-call engine.
     #[default]
@@ -20,11 +21,12 @@ pub enum Io {
 
 /// How the files of a directory are read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Engine {
     /// Through shared mappings.
-    Mapping,
+    Mmap,
     /// By system calls.
-    SystemCalls,
+    Syscall,
 }
 
 /// File systems that overwrite allocated blocks in place and keep mappings, reads and writes of one host coherent. Not
@@ -45,8 +47,8 @@ pub(super) fn has_costly_holes(magic: u32) -> bool {
 pub(super) fn choose(magic: u32, path: &Path, io: Io) -> Result<Engine, Error> {
     let obstacle = obstacle_to_mapping(magic, populate_works());
     match (io, obstacle) {
-        (Io::Syscall, _) | (Io::Auto, Some(_)) => Ok(Engine::SystemCalls),
-        (Io::Auto | Io::Mmap, None) => Ok(Engine::Mapping),
+        (Io::Syscall, _) | (Io::Auto, Some(_)) => Ok(Engine::Syscall),
+        (Io::Auto | Io::Mmap, None) => Ok(Engine::Mmap),
         (Io::Mmap, Some(obstacle)) => {
             Err(Error::new(ErrorKind::Unsupported, format_args!("mapped files are not safe here: {obstacle}"))
                 .advising("use automatic or system-call io")

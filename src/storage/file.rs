@@ -302,29 +302,29 @@ impl File for RealFile {
 
     fn tail(&self) -> io::Result<Box<dyn Tail>> {
         Ok(match self.directory.engine() {
-            Engine::Mapping => memory::boxed(MappedTail::new(self.clone()))?,
-            Engine::SystemCalls => memory::boxed(CallTail::new(self.clone()))?,
+            Engine::Mmap => memory::boxed(MappedTail::new(self.clone()))?,
+            Engine::Syscall => memory::boxed(CallTail::new(self.clone()))?,
         })
     }
 
     fn view(&self) -> io::Result<Box<dyn View>> {
         Ok(match self.directory.engine() {
-            Engine::Mapping => memory::boxed(MappedView::new(self.clone()))?,
-            Engine::SystemCalls => memory::boxed(BufferedView::new(self.clone()))?,
+            Engine::Mmap => memory::boxed(MappedView::new(self.clone()))?,
+            Engine::Syscall => memory::boxed(BufferedView::new(self.clone()))?,
         })
     }
 
     fn commit_word(&self, writable: bool) -> io::Result<Box<dyn CommitWord>> {
         Ok(match self.directory.engine() {
-            Engine::Mapping if writable || self.has_first_page() => memory::boxed(MappedWord::new(self, writable)?)?,
-            Engine::Mapping | Engine::SystemCalls => memory::boxed(CallWord::new(self.clone(), writable)?)?,
+            Engine::Mmap if writable || self.has_first_page() => memory::boxed(MappedWord::new(self, writable)?)?,
+            Engine::Mmap | Engine::Syscall => memory::boxed(CallWord::new(self.clone(), writable)?)?,
         })
     }
 
     fn shared_page(&self) -> io::Result<Option<SharedPage>> {
         match self.directory.engine() {
-            Engine::Mapping => SharedPage::new(self).map(Some),
-            Engine::SystemCalls => Ok(None),
+            Engine::Mmap => SharedPage::new(self).map(Some),
+            Engine::Syscall => Ok(None),
         }
     }
 }

@@ -56,7 +56,8 @@ impl Writer {
 
     /// Makes everything published so far durable where it lies.
     ///
-    /// # Errors A failed sync poisons the namespace; it is not tried again. `E_NO_SPACE`: this process may not write
+    /// # Errors
+    /// A failed sync poisons the namespace; it is not tried again. `E_NO_SPACE`: this process may not write
     /// the checkpoint now.
     pub fn checkpoint(&self) -> Result<()> {
         let mut checkpoints = self.sync.lock();

@@ -20,6 +20,8 @@ const STOP: u8 = 3;
 /// The longest time until a refused checkpoint is tried again: appends to a full journal wait for it, whatever the
 /// flush interval is.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
+/// The shortest such time: what refuses a checkpoint may last.
+const RETRY_AFTER_MIN: Duration = Duration::from_millis(10);
 
 /// What there is to flush.
 pub trait Writers: Send + Sync + 'static {
@@ -116,7 +118,7 @@ impl<W> FlusherShared<W> {
 
     /// The time until a refused checkpoint is tried again.
     fn retry_after(&self) -> Duration {
-        self.interval.map_or(RETRY_AFTER_MAX, |interval| interval.min(RETRY_AFTER_MAX))
+        self.interval.map_or(RETRY_AFTER_MAX, |interval| interval.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX))
     }
 
     /// Waits until a flush is due, for the first time or again after `is_refused`; `false`: the thread is to end.

@@ -14,7 +14,7 @@ pub enum Payloads<'a> {
 }
 
 impl Payloads<'_> {
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         match self {
             Payloads::One(_) => 1,
             Payloads::Each(records) => records.len() as u64,
@@ -22,7 +22,7 @@ impl Payloads<'_> {
     }
 
     /// The largest payload and the sum of all; `None` when the sum overflows.
-    pub(crate) fn sizes(&self) -> Option<(u64, u64)> {
+    pub fn sizes(&self) -> Option<(u64, u64)> {
         let (Payloads::One(slices) | Payloads::Each(slices)) = self;
         let (mut largest, mut sum) = (0, 0_u64);
         for slice in *slices {
@@ -33,13 +33,13 @@ impl Payloads<'_> {
     }
 
     /// The sum of the sizes, no payload being over the limit.
-    pub(crate) fn check_sizes(&self, limit_bytes: u64) -> Result<u64> {
+    pub fn check_sizes(&self, limit_bytes: u64) -> Result<u64> {
         let (largest, sum) = self.sizes().ok_or_else(|| Error::new(ErrorKind::TooLarge, "the sizes overflow"))?;
         if largest > limit_bytes { Err(Error::too_large("a record", limit_bytes, largest)) } else { Ok(sum) }
     }
 
     /// The payloads as `chain` encodes them; none is over the limit, before or after.
-    pub(crate) fn encode(&self, chain: &Chain, limit_bytes: u64) -> Result<Vec<Vec<u8>>> {
+    pub fn encode(&self, chain: &Chain, limit_bytes: u64) -> Result<Vec<Vec<u8>>> {
         self.check_sizes(limit_bytes)?;
         let mut encoded = Vec::new();
         match self {
@@ -57,7 +57,7 @@ impl Payloads<'_> {
     }
 
     /// As many records as these, stored as `encoded` has them.
-    pub(crate) fn stored_as<'e>(&self, encoded: &'e [&'e [u8]]) -> Payloads<'e> {
+    pub fn stored_as<'e>(&self, encoded: &'e [&'e [u8]]) -> Payloads<'e> {
         match self {
             Payloads::One(_) => Payloads::One(encoded),
             Payloads::Each(_) => Payloads::Each(encoded),
