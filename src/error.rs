@@ -2,7 +2,7 @@
 //!
 //! The numbers are the C interface's status codes: explicit, never reused.
 
-// The models load this file by its path, from where the module would be sought elsewhere.
+// The models load this file by its path. Without a path here they would look for the module in another directory.
 #[path = "error/message.rs"]
 mod message;
 
@@ -65,7 +65,7 @@ pub enum ErrorKind {
     Busy = -19,
     /// Every reader descriptor was held until the deadline.
     Pool = -20,
-    /// Larger than the largest record allowed, or than a log that is indexed in memory.
+    /// A record larger than the largest allowed, or a log with more records than can be indexed in memory.
     TooLarge = -21,
     /// The expected record number is not the next one.
     Conflict = -22,
@@ -103,7 +103,7 @@ impl ErrorKind {
         self as i32
     }
 
-    /// What it means, in one sentence: all there is to say where memory for more was refused.
+    /// What the kind means, in one sentence. This is the whole message where memory for more was refused.
     pub(crate) const fn sentence(self) -> &'static CStr {
         match self {
             ErrorKind::Argument => c"An argument is missing, out of bounds or unknown.",
@@ -148,12 +148,12 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the system could not do now what it was asked for: that says nothing about the files.
+    /// Whether the system could not do what it was asked for just now. Such a failure says nothing about the files.
     pub(crate) fn is_of_the_system(self) -> bool {
         matches!(self, ErrorKind::NoSpace | ErrorKind::Limit | ErrorKind::NoMemory | ErrorKind::Io)
     }
 
-    /// Whether the files of a log are not what they should be, which a report says.
+    /// Whether the files of a log are not what they should be. Such a kind becomes the finding of a report.
     pub(crate) fn is_of_the_files(self) -> bool {
         matches!(
             self,
@@ -180,8 +180,8 @@ impl ErrorKind {
 /// assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::NotFound));
 /// ```
 ///
-/// Making, completing and cloning an error never ends the process: where memory for its words is refused, the sentence
-/// of its kind stays.
+/// Making, completing and cloning an error never ends the process. If memory for its message is refused, the message is
+/// the sentence of its kind.
 #[derive(Debug)]
 pub struct Error {
     /// What the caller can act on.
@@ -228,7 +228,7 @@ impl Error {
         if advice.is_empty() { made } else { made.advising(advice) }
     }
 
-    /// The same of another kind than the operating system's error number says.
+    /// As [`Error::os`], but of the given kind, whatever the operating system's error number says.
     pub(crate) fn os_as(kind: ErrorKind, doing: impl Display, error: &io::Error) -> Self {
         let mut made = Error::new(kind, format_args!("{doing}: {}", Reason(error))).with(|details| {
             details.source = Some(copy_of(error));
@@ -258,7 +258,7 @@ impl Error {
             .comparing(format_args!("at most {limit_bytes} bytes (max_record_size)"), found)
     }
 
-    /// The same error about the file or directory at `path`, unless it is about one already.
+    /// The same error about the file or directory at `path`, unless it already names one.
     #[must_use]
     pub fn of(self, path: &Path) -> Self {
         if self.path().is_some() {
@@ -272,14 +272,14 @@ impl Error {
         })
     }
 
-    /// The same for the file called `name` in `directory`.
+    /// As [`Error::of`], for the file called `name` in `directory`.
     #[must_use]
     pub(crate) fn of_file(self, directory: &Path, name: &str) -> Self {
         let Ok(path) = memory::path(directory, name) else { return self };
         self.of(&path)
     }
 
-    /// The same error with `part` before its cause: which part of what was done failed.
+    /// The same error with `part` before its cause. `part` says which part of the operation failed.
     #[must_use]
     pub fn about(self, part: impl Display) -> Self {
         self.with(|details| {
@@ -300,7 +300,7 @@ impl Error {
         })
     }
 
-    /// The same error with the next step, or one more.
+    /// The same error with `advice` added: the next step for the caller.
     #[must_use]
     pub fn advising(self, advice: impl Display) -> Self {
         self.with(|details| {
@@ -309,7 +309,7 @@ impl Error {
         })
     }
 
-    /// The same of files of which a repair keeps what can be kept.
+    /// The same error with the advice to run a repair, which keeps what can be kept.
     #[must_use]
     pub(crate) fn repairable(self) -> Self {
         self.advising("immuta_repair says what it would keep, and changes nothing unless asked to")
@@ -352,8 +352,8 @@ impl Error {
     }
 
     /// The message in three parts, which together have at most `limit` bytes. Cause and advice are whole. Before them
-    /// comes as much of the end of the path as fits, and an ellipsis where that is not all. No cause is so long that it
-    /// would not fit: see `CAUSE_BYTES_MAX`.
+    /// comes as much of the end of the path as fits, after an ellipsis if the path was cut. Every cause fits: see
+    /// `CAUSE_BYTES_MAX`.
     pub(crate) fn parts_within(&self, limit: usize) -> [&str; 3] {
         let Some(Details { line, .. }) = self.details.as_deref() else { return ["", "", sentence(self.kind)] };
         let (path, rest) = line.text.split_at(line.path_bytes);
@@ -365,11 +365,12 @@ impl Error {
             return ["", "", &line.cause()[..line.cause().floor_char_boundary(limit)]];
         }
         let tail = &path[path.ceil_char_boundary(path.len() - (room - ELLIPSIS.len()))..];
-        // Whole names, if there is one.
+        // The path is cut before a whole name, if one fits.
         [ELLIPSIS, tail.find('/').map_or(tail, |slash| &tail[slash..]), rest]
     }
 
-    /// The same error with its details changed, or as it is where memory is or was refused.
+    /// The same error with its details changed. It stays as it is if memory for the details is refused, or was refused
+    /// before.
     fn with(mut self, change: impl FnOnce(&mut Details) -> Result<(), Refused>) -> Self {
         let _same_words = self.details.as_deref_mut().map(change);
         self
@@ -394,7 +395,7 @@ fn worded(path: &Path, cause: fmt::Arguments<'_>) -> Result<Line, Refused> {
     line(Bytewise(path.as_os_str().as_bytes()), cause).map_err(|_| Refused)
 }
 
-/// The same failure of the system, without memory for it.
+/// The same failure of the system, copied without allocating.
 fn copy_of(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
@@ -425,7 +426,7 @@ fn sentence(kind: ErrorKind) -> &'static str {
     kind.sentence().to_str().expect("invariant: the sentences are UTF-8")
 }
 
-/// The kind and the advice that go with an operating system error number, whatever call answered it:
+/// The kind and the advice that go with an operating system error number, whatever call failed with it.
 /// c-tests/suites/refused_calls.c has the table of calls and numbers.
 fn classify(number: i32, kind: io::ErrorKind) -> (ErrorKind, &'static str) {
     match number {
@@ -443,7 +444,7 @@ fn classify(number: i32, kind: io::ErrorKind) -> (ErrorKind, &'static str) {
         libc::ENOTDIR | libc::EISDIR | libc::ELOOP | libc::ENXIO => {
             (ErrorKind::NotRegular, "the log needs a directory of regular files")
         }
-        // EINVAL: what is asked for is always valid, so it is what a kernel or a file system says that lacks it.
+        // EINVAL: the library passes valid arguments only, so the kernel or the file system lacks what was asked for.
         libc::EOPNOTSUPP | libc::ENOSYS | libc::ENOLCK | libc::EINVAL | libc::ENODEV => {
             (ErrorKind::Unsupported, "use a local file system, and a kernel and sandbox that allow this call")
         }

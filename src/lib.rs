@@ -34,7 +34,8 @@
 //! - **Readers.** A record that a stream returns holds one of a bounded number of descriptors until it is dropped:
 //!   [`Options::reader_count`].
 //! - **Codecs** ([`codec`]) compress or encrypt payloads on their way to the file.
-//! - **Maintenance.** [`verify`], [`repair`], [`import`] and [`scan`] take a directory, since opening may be refused.
+//! - **Maintenance.** [`verify`], [`repair`], [`import`] and [`scan`] take a directory, because a damaged log may be
+//!   refused when it is opened.
 //! - **Errors** ([`Error`]) say what a caller can act on, which file and record are concerned, and the next step.
 //!
 //! The same library has a C interface, `immuta.h`. Linux on 64 bits, little-endian, is needed.
@@ -87,7 +88,7 @@ pub use report::{Engine, Outcome, Report, Stats};
 pub use storage::Io;
 pub use writer::payloads::Appended;
 
-/// The same functions on a given engine.
+/// The same functions on a storage engine that the caller passes.
 #[cfg(feature = "simulated")]
 #[doc(hidden)]
 pub use {

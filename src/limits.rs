@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 pub const OFFSET_LIMIT_BYTES: u64 = 1 << 47;
 /// How many pooled readers a namespace can have.
 pub const READER_COUNT: RangeInclusive<u32> = 1..=4096;
-/// How large the largest record of a log can be set, in bytes.
+/// The bounds of the setting for the largest record of a log, in bytes.
 pub const RECORD_BYTES: RangeInclusive<u64> = 1..=OFFSET_LIMIT_BYTES - 1;
 /// The most codecs that payloads of a log can go through.
 pub const CODECS_MAX: usize = 16;

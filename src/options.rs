@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 pub use crate::format::index::Mode;
 
-/// How to open a log, or what else is done to a directory of one.
+/// How to open a log, and how the functions that take the directory of a log treat it.
 ///
-/// All but the fields that matter come from [`Options::new`] or [`Options::default`], since fields are added:
+/// Set the fields that matter, and take the others from [`Options::new`] or [`Options::default`], because later
+/// versions may add fields:
 ///
 /// ```
 /// use immuta::{Mode, Options};
@@ -23,7 +24,7 @@ pub use crate::format::index::Mode;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The namespaces to open, numbered from 0 in this order. A read-only log without names opens those that there are.
+    /// The namespaces to open, numbered from 0 in this order. If none is named, a read-only log opens all that exist.
     pub namespaces: Vec<String>,
     /// Pooled reader descriptors per namespace, within [`READER_COUNT`]; 5 by default. A stream takes one for each
     /// record that it lends.
@@ -43,12 +44,12 @@ pub struct Options {
     pub journal_size_bytes: u64,
     /// Which engine does the input and output.
     pub io: Io,
-    /// Follow a log, in this process or another, without writing anything but its wake-up page.
+    /// Only follow a log that this process or another one writes. Nothing is written, except in the live page.
     pub read_only: bool,
     /// Check every record read against its checksum; on by default.
     pub verify_reads: bool,
-    /// The codecs that payloads go through, in this order; none: those that the log records, if all of them are built
-    /// in.
+    /// The codecs that payloads go through, in this order. If the list is empty: the codecs that the log records, if
+    /// all of them are built in.
     pub codecs: Vec<Codec>,
 }
 
@@ -93,7 +94,7 @@ impl Options {
         Ok(())
     }
 
-    /// A copy, for which there may be no memory.
+    /// A copy, unless memory for it is refused.
     pub(crate) fn try_clone(&self) -> Result<Options> {
         let mut namespaces = Vec::new();
         for name in &self.namespaces {
@@ -146,7 +147,7 @@ impl Options {
     }
 }
 
-/// Refuses `value`, of `what`, that is not within `bounds`.
+/// Refuses `value` unless it is within `bounds`. The error calls it `what`.
 pub(crate) fn within<T: PartialOrd + Debug + Display>(what: &str, bounds: &RangeInclusive<T>, value: T) -> Result<()> {
     if bounds.contains(&value) { Ok(()) } else { Err(Error::out_of_range(what, bounds, value)) }
 }
@@ -172,7 +173,7 @@ pub fn check_name(name: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Name, format_args!("illegal namespace name \"{}\": {broken}", Brief(name))))
 }
 
-/// When a wait ends; `None`: never (or beyond what the clock can say).
+/// When a wait ends; `None`: never, or later than the clock can express.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(pub(crate) Option<Instant>);
 

@@ -30,22 +30,22 @@ pub enum Outcome {
     Repaired = 7,
 }
 
-/// Left by every open, and by a verification.
+/// What was found when a namespace was opened or verified.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
     /// What the log was found to be.
     pub outcome: Outcome,
-    /// What is wrong, if anything is. `Corrupt` with an offset, of an opening: records from `first_bad_number` on were
-    /// appended and are not in the log.
+    /// What is wrong, if anything is. After an opening, `Corrupt` with an offset means that records from
+    /// `first_bad_number` on were appended and are not in the log.
     pub finding: Option<ErrorKind>,
     /// Records in the log.
     pub count: u64,
-    /// The count the record file's first word had.
+    /// The count in the record file's first word, as it was found.
     pub header_count: u64,
     /// Records verified beyond the last checkpoint.
     pub recovered: u64,
-    /// Records indexed now that had no valid entry.
+    /// Records that had no valid entry and were indexed now.
     pub adopted: u64,
     /// Bytes cut from the record file's end.
     pub trimmed_bytes: u64,
@@ -54,19 +54,20 @@ pub struct Report {
     /// The first of them, or the record at which the finding was made. Means something only if `first_bad_offset` is
     /// not 0.
     pub first_bad_number: u64,
-    /// Where that is, in the file that an error with this finding would name; 0: the finding is about no record.
+    /// The offset of that record, in the file that an error with this finding would name; 0: the finding is about no
+    /// record.
     pub first_bad_offset: u64,
-    /// How long it took.
+    /// How long the opening or the verification took.
     pub duration: Duration,
     /// Where bytes beyond the end were kept; `None` when they were zeros or the rest of a commit that was never
     /// completed.
     pub salvage: Option<PathBuf>,
-    /// What keeps a writer from the live page.
+    /// Why a writer has no live page, if it has none.
     pub live: Option<ErrorKind>,
 }
 
 impl Report {
-    /// A copy, for which there may be no memory.
+    /// A copy, unless memory for it is refused.
     pub(crate) fn try_clone(&self) -> Result<Report> {
         let salvage = self.salvage.as_ref().map(|path| memory::path(path, "")).transpose()?;
         Ok(Report { salvage, ..*self })
@@ -102,7 +103,7 @@ pub struct Stats {
     pub journal_bytes: u64,
     /// Pooled reader descriptors.
     pub readers: u64,
-    /// Those that are lent with a record or a batch now.
+    /// Pooled readers that are lent with a record or a batch now.
     pub readers_in_use: u64,
     /// Open streams.
     pub streams: u64,

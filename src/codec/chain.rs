@@ -23,7 +23,7 @@ impl Chain {
         Ok(Chain { codecs: Some(Arc::new(memory::list(codecs.iter().cloned())?)?) })
     }
 
-    /// What the index file records of it.
+    /// The ids of the codecs, which the index file records.
     pub fn ids(&self) -> ChainIds {
         self.codecs().iter().map(Codec::id).collect()
     }
@@ -38,24 +38,25 @@ impl Chain {
         self.codecs().iter().all(|codec| codec.transform().is_none())
     }
 
-    /// What is stored in place of `data`. The result, and what each codec makes on the way, has at most `limit_bytes`.
+    /// The bytes stored in place of `data`. The result, and what each codec makes on the way, has at most
+    /// `limit_bytes`.
     pub fn encode(&self, data: &[u8], limit_bytes: u64) -> Result<Vec<u8>> {
         pass(self.codecs().iter(), data, limit_bytes, <dyn Transform>::encode)
     }
 
-    /// What `encode` was given when it made `data`, under the same limit.
+    /// The bytes from which `encode` made `data`, under the same limit.
     pub fn decode(&self, data: &[u8], limit_bytes: u64) -> Result<Vec<u8>> {
         pass(self.codecs().iter().rev(), data, limit_bytes, <dyn Transform>::decode)
     }
 
-    /// The chain to open the log at `path` with, which an opener asks for with this one.
+    /// The chain to open the log at `path` with, if the opener asks for this chain.
     ///
-    /// `recorded` is what the index file says; `None`: it does not know. An opener that names none gets the recorded
-    /// chain.
+    /// `recorded` is the chain in the index file; `None`: the index file does not know it. An opener that names no
+    /// codecs gets the recorded chain.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] when the log has another chain, or one that must be named;
-    /// [`ErrorKind::Unsupported`] when a codec of it was not compiled in.
+    /// [`ErrorKind::Codec`] when the log has another chain, or one that must be named; [`ErrorKind::Unsupported`] when
+    /// a codec of it was not compiled in.
     pub fn agree(&self, recorded: Option<&[u32]>, path: &Path) -> Result<Chain> {
         let Some(recorded) = recorded else { return Ok(self.clone()) };
         if *self.ids() == *recorded {
@@ -106,7 +107,7 @@ fn pass<'a>(
     sink.finish(outcome)
 }
 
-/// A chain for a message: names where the library has them.
+/// A chain for a message, with names for the built-in codecs and numbers for the others.
 struct Ids<'a>(&'a [u32]);
 
 impl Display for Ids<'_> {

@@ -1,7 +1,7 @@
 //! Raw DEFLATE (RFC 1951): no header, no checksum, no length.
 //!
-//! The state of both directions lies on the heap, where it can be refused: it is too large for the stacks of small
-//! threads. The encoder is one whose state is made there; the decoder needs no window beside what it has made.
+//! The states of encoder and decoder are on the heap, where memory can be refused: they are too large for the stacks of
+//! small threads. The encoder's state is created there directly. The decoder needs no window besides its output.
 
 use super::{Sink, Transform, failed, level_in};
 use crate::error::{Result, no_memory};
@@ -15,9 +15,9 @@ use zlib_rs::{DeflateConfig, ReturnCode, compress_bound, compress_slice};
 const LEVEL_DEFAULT: i32 = 6;
 /// The largest window there is, as `zlib` writes it for streams without a header.
 const WINDOW_BITS_RAW: i32 = -15;
-/// The least that is made room for while decoding; from then on it doubles.
+/// The smallest buffer for decoding. It doubles as often as needed.
 const DECODED_BYTES_MIN: u64 = 4 << 10;
-/// What an encoder of the largest window takes, about: for the message that refuses it.
+/// About the memory that an encoder with the largest window takes, for the message when it is refused.
 const ENCODER_BYTES: u64 = 330 << 10;
 
 #[derive(Debug)]

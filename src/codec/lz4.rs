@@ -1,6 +1,6 @@
-//! An LZ4 frame, written and read here, block by block. The crate's writer takes memory for granted. Its reader takes a
-//! frame that is cut off for one that ended, and allocates the block size that its header claims. Written are
-//! independent blocks of 64 KiB.
+//! An LZ4 frame, written and read here, block by block. The crate's writer ends the process when memory is refused. Its
+//! reader takes a frame that is cut off for a complete one, and allocates the block size that the header claims. The
+//! frames written here have independent blocks of 64 KiB.
 //!
 //! ```text
 //!   magic 04 22 4D 18 | FLG | BD | content size, 8 bytes if FLG says so | HC |
@@ -20,7 +20,7 @@ use twox_hash::XxHash32;
 const MAGIC: u32 = 0x184D_2204;
 /// Linked blocks refer back this far.
 const WINDOW_BYTES: usize = 64 << 10;
-/// A byte of a block makes at most so many.
+/// A byte of a compressed block stands for at most this many bytes.
 const RATIO_MAX: usize = 255;
 
 const FLG_VERSION_MASK: u8 = 0b1100_0010; // with the reserved bit
@@ -56,7 +56,7 @@ impl Transform for Lz4 {
         for block in data.chunks(BLOCK_BYTES) {
             let size = compress_into_with_table(block, &mut made, &mut table);
             let size = size.map_err(|_| failed("the encoder stopped"))?;
-            // What does not become smaller is stored as it is.
+            // A block that does not become smaller is stored as it is.
             let (stored, flag) = if size < block.len() { (&made[..size], 0) } else { (block, BLOCK_NOT_COMPRESSED) };
             let word = u32::try_from(stored.len()).expect("invariant: a block has 4 MiB at most") | flag;
             out.write(&word.to_le_bytes())?;

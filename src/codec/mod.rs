@@ -1,7 +1,7 @@
 //! Codecs: what payloads go through on their way to the file, and back.
 //!
-//! A codec is an id, which the index file records, and what it does. The built-in ones make the standard frames of
-//! their kind, so that other programs can read what stands in the file. A log's codecs form a `Chain`. Everything a
+//! A codec is an id, which the index file records, and a transformation. The built-in ones make the standard frames of
+//! their kind, so that other programs can read what the file contains. A log's codecs form a `Chain`. Everything that a
 //! codec makes goes to a `Sink`, which keeps it within the largest record size.
 
 mod chain;
@@ -29,15 +29,15 @@ pub const CUSTOM_ID_MIN: u32 = 0x10000;
 /// The longest name of such a codec, in bytes.
 pub const CODEC_NAME_BYTES_MAX: usize = 64;
 
-/// What a codec does. Called from any threads at once.
+/// What a codec does. Any number of threads may call it at once.
 pub trait Transform: Send + Sync {
-    /// Writes to `out` what is stored in place of `data`.
+    /// Writes to `out` the bytes that are stored in place of `data`.
     ///
     /// # Errors
-    /// [`ErrorKind::CodecFailed`]; what the sink answered.
+    /// [`ErrorKind::CodecFailed`], or the error of the sink.
     fn encode(&self, data: &[u8], out: &mut Sink) -> Result<()>;
 
-    /// Writes to `out` what was given to `encode` when it made `data`, which may be anything.
+    /// Writes to `out` the bytes from which `encode` made `data`. A damaged file may have anything as `data`.
     ///
     /// # Errors
     /// As `encode`.
@@ -90,7 +90,7 @@ impl Builtin {
     }
 }
 
-/// A codec: all its clones share it, in any number of logs and threads.
+/// A codec. All its clones share one transformation, in any number of logs and threads.
 #[derive(Clone)]
 pub struct Codec(Arc<Body>);
 
@@ -105,8 +105,8 @@ impl Codec {
     /// A codec of the library's at `level`; 0 is its default.
     ///
     /// # Errors
-    /// [`ErrorKind::Argument`] for a level it does not have, [`ErrorKind::Unsupported`] for one that was not
-    /// compiled in.
+    /// [`ErrorKind::Argument`] for a level that the codec does not have, [`ErrorKind::Unsupported`] for a codec that
+    /// was not compiled in.
     pub fn builtin(kind: Builtin, level: i32) -> Result<Codec> {
         let transform = kind.transform(level).map_err(|error| about(kind.name(), error))?;
         Ok(Codec(Arc::new(Body { id: kind as u32, name: memory::text(kind.name())?, transform: Some(transform) })?))
@@ -141,7 +141,7 @@ impl Codec {
         Ok(Codec(Arc::new(Body { id, name: memory::text(name)?, transform })?))
     }
 
-    /// What the index file records of it.
+    /// Its id, which the index file records.
     pub fn id(&self) -> u32 {
         self.0.id
     }
@@ -172,7 +172,7 @@ fn failed(what: impl Display) -> Error {
     Error::new(ErrorKind::CodecFailed, what)
 }
 
-/// `level`, or what stands for 0.
+/// `level`, or `default` if it is 0.
 fn level_in(level: i32, bounds: RangeInclusive<i32>, default: i32) -> Result<i32> {
     if level == 0 {
         return Ok(default);

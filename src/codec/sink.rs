@@ -10,7 +10,7 @@ use std::io;
 pub struct Sink {
     bytes: Vec<u8>,
     limit_bytes: u64,
-    /// What was refused first: it fails the call even when the codec says that all is well.
+    /// The first refusal. It fails the call even when the codec says that all is well.
     refusal: Option<Refusal>,
 }
 
@@ -28,8 +28,8 @@ impl Sink {
     /// Appends `bytes` to the output.
     ///
     /// # Errors
-    /// [`TooLarge`](crate::ErrorKind::TooLarge) over the limit, [`NoMemory`](crate::ErrorKind::NoMemory). After an error
-    /// every call returns it, and nothing more is written.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) over the limit, [`NoMemory`](crate::ErrorKind::NoMemory). After
+    /// that every call fails and writes nothing.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.make_room(bytes.len())?;
         self.bytes.extend_from_slice(bytes);
@@ -46,7 +46,7 @@ impl Sink {
         self.limit_bytes.saturating_sub(self.bytes.len() as u64)
     }
 
-    /// Refuses what a codec knows to be over the limit without having made it.
+    /// Refuses an output that a codec knows to be over the limit before it is made.
     pub fn overflow(&mut self) -> Error {
         self.refuse(Refusal::TooLarge)
     }
@@ -60,7 +60,7 @@ impl Sink {
         Ok(())
     }
 
-    /// The output of a codec that came to its end with `outcome`.
+    /// The output of a codec that returned `outcome`.
     pub(crate) fn finish(self, outcome: Result<()>) -> Result<Vec<u8>> {
         match self.refusal {
             Some(refusal) => Err(self.error(refusal)),
@@ -111,7 +111,7 @@ impl io::Write for Sink {
     }
 }
 
-/// A buffer of `capacity` bytes, all to be written: as large as a codec says, so the allocation may be refused.
+/// An empty buffer with room for `capacity` bytes. A file may say how many, so the allocation may be refused.
 pub(super) fn buffer(capacity: u64) -> Result<Vec<u8>> {
     memory::with_room(in_memory(capacity), "a payload")
 }

@@ -4,9 +4,9 @@
 //!   chunk    u8 kind     u24 size of what follows     u32 masked crc32c of the plain bytes | body
 //! ```
 //!
-//! The format has no end mark: a stream that is cut between two chunks is a shorter stream. No bytes at all are what
-//! other encoders make of an empty payload. Blocks are read by the crate; its encoder takes memory for granted, so they
-//! are made by `block` instead.
+//! The format has no end mark: a stream that is cut between two chunks is a shorter stream. Other encoders make no
+//! bytes at all of an empty payload. The crate reads the blocks. Its encoder ends the process when memory is refused,
+//! so `block` writes them instead.
 
 mod block;
 
@@ -47,7 +47,7 @@ impl Transform for Snappy {
         for plain in data.chunks(CHUNK_BYTES) {
             made.clear();
             encoder.encode(plain, &mut made);
-            // What does not become an eighth smaller is not worth the time of decoding.
+            // A chunk that does not become an eighth smaller is not worth the time of decoding.
             let (kind, body) =
                 if made.len() < plain.len() - plain.len() / 8 { (COMPRESSED, &made[..]) } else { (PLAIN, plain) };
             let [size @ .., _] =
@@ -104,7 +104,7 @@ fn decompress<'a>(decoder: &mut snap::raw::Decoder, block: &[u8], plain: &'a mut
     Ok(&plain[..made])
 }
 
-/// As the format wants it, since a checksum over data with its own checksum in it is a weak one.
+/// The format masks the checksum, because a checksum over data that contains its own checksum is weak.
 fn masked_checksum(plain: &[u8]) -> u32 {
     crc32c(&[plain]).rotate_right(15).wrapping_add(0xA282_EAD8)
 }

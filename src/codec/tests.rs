@@ -98,7 +98,7 @@ fn a_payload_may_reach_the_limit_and_not_pass_it() {
     }
 }
 
-/// Snappy streams have no end: where a chunk or the identifier begins or ends, a shorter stream ends.
+/// Snappy streams have no end mark: where a chunk or the identifier begins or ends, a shorter stream ends.
 fn may_end_at(codec: &Codec, stored: &[u8], cut: usize) -> bool {
     if codec.id() != Builtin::Snappy as u32 {
         return false;
@@ -146,7 +146,7 @@ fn two_frames_are_not_one() {
     }
 }
 
-/// The frames that are written here are read by the crates' readers, and those of the crates' writers here.
+/// The crates read the frames that are written here, and the readers here read the frames that the crates write.
 #[test]
 fn lz4_and_snappy_frames_are_those_of_the_crates() {
     use std::io::{Read, Write};

@@ -1,7 +1,7 @@
 //! A Zstandard frame (RFC 8878), by the C library.
 //!
-//! Decoding is one call into a buffer that grows from what the input may reasonably become. It is not a stream, whose
-//! decoder would allocate the window that a frame's header claims.
+//! Decoding is one call into a buffer of the size that the input usually needs, or into a larger one after that. A
+//! streaming decoder would allocate the window that a frame's header claims.
 
 use super::sink::buffer;
 use super::{Sink, Transform, failed, level_in};

@@ -1,24 +1,24 @@
-//! The words of an error: one line, the path first, without anything that a terminal would act on. Memory for them may
-//! be refused.
+//! The words of an error: one line, the path first, without characters that a terminal would act on. Memory for them
+//! may be refused.
 
 use std::ffi::CStr;
 use std::fmt::{self, Display, Write};
 use std::io;
 
-/// Between a path and what is said of it.
+/// Separates the path from the cause.
 const AFTER_PATH: &str = ": ";
-/// In place of what was left out.
+/// Stands for text that was left out.
 pub(super) const ELLIPSIS: &str = "\u{2026}";
-/// The longest cause with its advice: it fits into the message of the C interface. Names in it are [`Brief`], other
-/// text is short.
+/// The most bytes of a cause with its advice, so that both fit into the message of the C interface. Names in a cause
+/// are [`Brief`], and its other text is short.
 const CAUSE_BYTES_MAX: usize = 479;
-/// How much is shown of a name in a cause.
+/// How many bytes of a name a cause shows.
 const BRIEF_BYTES: usize = 60;
 
 /// How much is shown of a reason that is not the operating system's.
 const REASON_BYTES: usize = 120;
 
-/// A name in a cause: its end where it is long.
+/// A name in a cause. Of a long name only the end is shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Brief<'a>(pub &'a str);
 
@@ -36,7 +36,7 @@ impl Display for Brief<'_> {
     }
 }
 
-/// A message in the making. Memory for it may be refused; control characters in it are escaped.
+/// A message that is being written. Memory for it may be refused; control characters in it are escaped.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     pub(super) text: String,
@@ -45,7 +45,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// What is said after the path.
+    /// The part of the text after the path.
     pub(super) fn cause(&self) -> &str {
         let rest = &self.text[self.path_bytes..];
         rest.strip_prefix(AFTER_PATH).unwrap_or(rest)
@@ -97,7 +97,7 @@ fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Text with `\xNN` for each byte that is no UTF-8.
+/// Text with `\xNN` for each byte that is not UTF-8.
 pub(super) struct Bytewise<'a>(pub &'a [u8]);
 
 impl Display for Bytewise<'_> {
@@ -132,7 +132,7 @@ impl fmt::Write for Beginning<'_, '_> {
     }
 }
 
-/// What the operating system says of an error, without the memory that `io::Error` takes to say it.
+/// The operating system's description of an error. `io::Error` would have to allocate memory for it.
 pub(crate) struct Reason<'a>(pub &'a io::Error);
 
 impl Display for Reason<'_> {
@@ -142,8 +142,8 @@ impl Display for Reason<'_> {
             return write!(Beginning { f, left_bytes: REASON_BYTES }, "{}", self.0);
         };
         let mut text = [0_u8; 128];
-        // SAFETY: the text is writable for as many bytes as it has. The function ends with a NUL what it writes there,
-        // also of a number that it does not know, which is all it can fail for.
+        // SAFETY: the buffer is writable for its whole length. The function ends what it writes there with a NUL, even
+        // for an unknown number, which is its only reason to fail.
         unsafe { libc::strerror_r(number, text.as_mut_ptr().cast(), text.len()) };
         let text = CStr::from_bytes_until_nul(&text).map_or(&[][..], CStr::to_bytes);
         write!(f, "{} (os error {number})", Bytewise(text))

@@ -1,4 +1,4 @@
-//! The index file as an index: its header read whole, its entries read in runs.
+//! Reads the index file: its header whole, its entries in runs. Also writes its clean checkpoint.
 
 use crate::error::{Error, ErrorKind, Result, no_memory};
 use crate::format::codecs::{self, CHAIN_PAGE_OFFSET};
@@ -72,7 +72,7 @@ impl Header {
     }
 
     /// The newest checkpoint and its slot. A clean one counts as open when the other page is damaged: that page may be
-    /// the newer (O13).
+    /// the newer one (O13).
     pub fn newest(&self) -> Option<(Checkpoint, usize)> {
         let [a, b] = self.checkpoints;
         match (a, b) {
@@ -159,8 +159,8 @@ impl Run {
         Ok(self.last.as_ref().map(|(_, entry)| entry))
     }
 
-    /// The first valid entry of those of `numbers`. Entries in holes of the index file are not read; `watch` is told of
-    /// the rest.
+    /// The first valid entry of those of `numbers`. Entries in holes of the index file are not read; `watch` is
+    /// informed of the others.
     pub fn next_valid(
         &mut self,
         index: &Index,
@@ -223,7 +223,7 @@ impl Run {
         self.entries.try_reserve_exact(count).map_err(|_| no_memory("index entries", (count * ENTRY_BYTES) as u64))?;
         self.entries.resize(count, [0; ENTRY_BYTES]);
         let read = index.file.read_at(offset, self.entries.as_flattened_mut());
-        // Invariant 1: of a read that failed nothing is held, since zeros would pass for a damaged entry the next time.
+        // Invariant 1: nothing is held of a read that failed, since zeros would pass for a damaged entry the next time.
         self.entries.truncate(read.as_ref().map_or(0, |read| read / ENTRY_BYTES));
         read.map(drop).map_err(|error| Error::os(format_args!("reading the index entry of record {number}"), &error))
     }

@@ -61,7 +61,7 @@ impl Live {
         loop {
             match Live::try_open(storage, &name, OpenMode::Write) {
                 Ok(Some(live)) => return Ok(live),
-                // No sign that the page is bad.
+                // A failure of the system is no sign that the page is bad.
                 Err(error) if Error::os("", &error).kind.is_of_the_system() => return Err(error),
                 _ => {}
             }
@@ -86,11 +86,11 @@ impl Live {
         )
     }
 
-    /// Says in an existing page that the writer is not ready, before a refusal is possible.
+    /// Says in an existing page that the writer is not ready. Callers do this before anything can be refused.
     pub fn clear_ready(storage: &dyn Storage, namespace: &str) {
         if let Some(live) = Live::open(storage, &file_name(namespace), OpenMode::Write) {
             // A page that cannot be written is created again later, or the writer does without one. Until then readers
-            // see by the checkpoint which writer the page is of.
+            // see by the checkpoint that the page is of another writer.
             let _ = live.set_ready_epoch(0);
         }
     }

@@ -34,17 +34,17 @@ impl NewFile {
             Ok(file)
         });
         if made.is_err() {
-            // What was written of it may be what fills the disk.
+            // The bytes written so far may be what fills the disk.
             let _ = storage.remove(&temporary);
         }
         let file = made?;
         Ok(NewFile { file, temporary })
     }
 
-    /// Gives the file the name `name`, durably, in place of a file that may have that name.
+    /// Gives the file the name `name`, durably, and replaces a file that may have that name.
     ///
     /// # Errors
-    /// The system refuses: nothing is left of the file, or the file has its name, which a crash may take back.
+    /// If the system refuses, nothing is left of the file, or the file has its name and a crash may take the name back.
     pub fn install(self, storage: &dyn Storage, name: &str) -> Result<Arc<dyn File>> {
         let renamed = storage.rename(&self.temporary, name);
         if renamed.is_err() {

@@ -1,8 +1,8 @@
 //! The codec chain in the index file: a count and ids, in page 0 or, for a log that was adopted, in page 3.
 //!
-//! Page 0 is written once, before it is known what the records of an adopted log went through. So it says "unknown",
-//! and page 3 gets the chain before the first append. If page 3 is torn or was never written, it does not verify, and
-//! the chain is still unknown.
+//! Page 0 is written once, before the codecs of an adopted log's records are known. So it says "unknown", and page 3
+//! gets the chain before the first append. If page 3 is torn or was never written, it does not verify, and the chain is
+//! still unknown.
 //!
 //! ```text
 //!   chain       0 magic 89 49 4D 43 0D 0A 1A 0A     8 u32 codec count     12 u32 codec ids [16]     76 zero
@@ -14,7 +14,7 @@ use super::{LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, is_sealed, seal};
 use crate::limits::CODECS_MAX;
 use std::ops::Deref;
 
-/// Of page 3 in the index file.
+/// The offset of page 3 in the index file.
 pub const CHAIN_PAGE_OFFSET: u64 = 3 * PAGE_SIZE_BYTES as u64;
 
 const MAGIC: [u8; 8] = *b"\x89IMC\r\n\x1a\n";
@@ -51,7 +51,7 @@ impl Deref for ChainIds {
 }
 
 impl FromIterator<u32> for ChainIds {
-    /// As many as a chain can have.
+    /// Takes at most as many ids as a chain can have.
     fn from_iter<I: IntoIterator<Item = u32>>(ids: I) -> ChainIds {
         let mut chain = ChainIds::default();
         for (place, id) in chain.ids.iter_mut().zip(ids) {
@@ -93,7 +93,7 @@ pub fn encode(ids: Option<&[u32]>) -> ChainField {
 /// The chain that `chain` records; `None`: unknown.
 ///
 /// # Errors
-/// The count, when it is more than there may be.
+/// The count, if it is more than a chain can have.
 pub fn decode(chain: &ChainField) -> Result<Option<ChainIds>, u32> {
     match COUNT.get(chain) {
         UNKNOWN => Ok(None),

@@ -1,4 +1,4 @@
-//! Fields of the drawings: what a number or an array of bytes at a fixed place of a page, a frame or an entry is.
+//! The fields of the drawings: numbers and arrays of bytes at fixed places of a page, a frame or an entry.
 
 use std::marker::PhantomData;
 

@@ -32,13 +32,13 @@ use crate::limits::OFFSET_LIMIT_BYTES;
 pub const SUFFIX: &str = "idx";
 pub const HEADER_SIZE_BYTES: u64 = 4 * PAGE_SIZE_BYTES as u64;
 pub const ENTRY_SIZE_BYTES: u64 = 24;
-/// The same, of an entry in memory.
+/// The size of an entry as a size in memory.
 pub const ENTRY_BYTES: usize = in_memory(ENTRY_SIZE_BYTES);
 /// Checkpoints A and B.
 pub const CHECKPOINT_OFFSETS: [u64; 2] = [PAGE_SIZE_BYTES as u64, 2 * PAGE_SIZE_BYTES as u64];
 pub const VERSION: u32 = 1;
 
-/// No writer lives long enough to count so far; the next one is always a larger number.
+/// No writer lives long enough to count so far, so a valid `seq` always has a larger one after it.
 const SEQ_LIMIT: u64 = u64::MAX / 2;
 const MAGIC: [u8; 8] = *b"\x89IMX\r\n\x1a\n";
 const LAST_OF_BATCH: u64 = 1 << 63;
@@ -59,7 +59,7 @@ pub fn entry_offset(number: u64) -> Option<u64> {
     number.checked_mul(ENTRY_SIZE_BYTES)?.checked_add(HEADER_SIZE_BYTES).filter(|offset| i64::try_from(*offset).is_ok())
 }
 
-/// Where the entries of `count` records end, which no file reaches if there is no such place.
+/// Where the entries of `count` records end; `u64::MAX`, which no file reaches, if no file can hold them.
 pub fn entries_end(count: u64) -> u64 {
     entry_offset(count).unwrap_or(u64::MAX)
 }
@@ -129,7 +129,7 @@ pub enum State {
     Open,
     /// The log was closed cleanly: the files end with the records.
     Clean,
-    /// A sync or a write failed; recovered as open.
+    /// A sync or a write failed; recovery treats the checkpoint as open.
     Poisoned,
 }
 
@@ -143,7 +143,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// As it is recorded.
+    /// The mode as a checkpoint records it.
     pub(crate) fn number(self) -> u32 {
         match self {
             Mode::Durable => 0,
@@ -222,13 +222,13 @@ pub struct Entry {
     pub time_ns: i64,
     pub crc: u32,
     pub last_of_batch: bool,
-    /// Indexed later; the checksum is not from the time of writing.
+    /// The record was indexed later; the checksum is not from the time of writing.
     pub adopted: bool,
-    /// A repair found it damaged: the checksum is that of the bytes it left, and no reader is given them.
+    /// A repair found the record damaged. The checksum is that of the bytes the repair left, which no reader is given.
     pub quarantined: bool,
 }
 
-/// What the checksum of an entry covers: the log, the number, and the entry before the checksum.
+/// What the checksum of an entry covers: the log id, the record number, and the entry before the checksum.
 type Bound = [u8; Entry::BOUND_ENTRY.end()];
 
 impl Entry {
@@ -241,14 +241,14 @@ impl Entry {
     const BOUND_NUMBER: Field<u64> = Field::after(Self::BOUND_ID);
     const BOUND_ENTRY: Field<[u8; Self::BOUND_CRC.offset()]> = Field::after(Self::BOUND_NUMBER);
 
-    /// Of a record whose checksum was made when it was appended.
+    /// The entry of a record whose checksum was made when it was appended.
     #[inline]
     pub fn written(offset: u64, time_ns: i64, crc: u32, last_of_batch: bool) -> Entry {
         Entry { offset, time_ns, crc, last_of_batch, adopted: false, quarantined: false }
     }
 
-    /// Whether `self` and `other`, entries of one number, can be of one record. An entry that was indexed later has its
-    /// own time, and one that a repair found damaged has its own checksum.
+    /// Whether `self` and `other`, entries of the same number, can be entries of the same record. An entry that was
+    /// indexed later has its own time, and one that a repair found damaged has its own checksum.
     pub fn is_of_the_same_record(&self, other: &Entry) -> bool {
         let has_same_time = self.time_ns == other.time_ns || self.adopted || other.adopted;
         let has_same_crc = self.crc == other.crc || self.quarantined || other.quarantined;

@@ -41,12 +41,12 @@ const _: () =
     assert!(HEADER_SIZE_FIELD as u64 == HEADER_SIZE_BYTES && HalfHeader::FIRST_OFFSET.end() < PAGE_CRC.offset());
 const _: () = assert!(FRAME_HEADER_BYTES == 52);
 
-/// The header of a half: which generation its frames are of, and where the first continues.
+/// The header of a half: which generation its frames are of, and where its first frame begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HalfHeader {
     pub journal_size_bytes: u64,
     pub log_id: LogId,
-    /// Of the writer, as in its checkpoint.
+    /// The epoch of the writer, as in its checkpoints.
     pub epoch: u64,
     pub generation: u64,
     /// Random, so that a frame of an earlier generation never verifies in this one.
@@ -120,16 +120,16 @@ pub enum HalfError {
 /// The head of a frame: one commit, and where its records belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Of the size words and payloads in the record file.
+    /// The length of the records, size words and payloads, in the record file.
     pub length_bytes: u64,
     /// The records are not in the frame: they were synced where they belong.
     pub in_place: bool,
     pub sequence: u64,
     pub first_number: u64,
     pub count: u64,
-    /// Of the first record's size word in the record file.
+    /// The offset of the first record's size word in the record file.
     pub offset: u64,
-    /// All its records share it.
+    /// The time of the append, which all its records share.
     pub time_ns: i64,
 }
 
@@ -142,7 +142,7 @@ impl Frame {
     const TIME: Field<i64> = Field::after(Self::OFFSET);
     const CRC: Field<u32> = Field::after(Self::TIME);
 
-    /// The head of a frame for `bytes`, the records unless they are in place.
+    /// The head of a frame for `bytes`, which are the records, or nothing if the records are in place.
     pub fn encode(&self, salt: u64, bytes: &[&[u8]]) -> [u8; FRAME_HEADER_BYTES] {
         let mut head = [0; FRAME_HEADER_BYTES];
         let flag = if self.in_place { IN_PLACE } else { 0 };
@@ -160,7 +160,7 @@ impl Frame {
         head
     }
 
-    /// What `head` says, if it can be true of any frame; its checksum is the caller's to check.
+    /// What `head` says, if any frame can say that. The caller checks the checksum.
     pub fn decode(head: &[u8; FRAME_HEADER_BYTES]) -> Option<Frame> {
         let length = Self::LENGTH.get(head);
         let frame = Frame {
@@ -177,12 +177,12 @@ impl Frame {
         (is_sound && frame.end()? <= OFFSET_LIMIT_BYTES && frame.end_number().is_some()).then_some(frame)
     }
 
-    /// What `head` says its checksum is.
+    /// The checksum that is recorded in `head`.
     pub fn recorded_crc(head: &[u8; FRAME_HEADER_BYTES]) -> u32 {
         Self::CRC.get(head)
     }
 
-    /// The checksum under `salt` of `head`, to go on with the record bytes after it.
+    /// The checksum of `salt` and `head`. The caller adds the record bytes that follow.
     pub fn checksum(salt: u64, head: &[u8; FRAME_HEADER_BYTES]) -> Checksum {
         let mut checksum = Checksum::new();
         checksum.update(&salt.to_le_bytes());

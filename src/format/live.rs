@@ -1,4 +1,4 @@
-//! `NAME.live`, one page for waiting. Never trusted, never synced, never needed to read a log.
+//! `NAME.live`, one page for waiting. It is never trusted, never synced, and never needed to read a log.
 //!
 //! ```text
 //!    0 magic 89 49 4D 4C 0D 0A 1A 0A     8 boot id (16 bytes)     24 u64 ready epoch (0: not ready)   32 zero
@@ -6,8 +6,8 @@
 //!   64 zero, to 4096
 //! ```
 //!
-//! *wakes* is 1 when the writer wakes sleepers through the counter, 0 when it cannot (it maps no files): then other
-//! processes look in short slices.
+//! *wakes* is 1 when the writer wakes sleepers through the counter. It is 0 when the writer cannot, since it maps no
+//! files: then other processes look at the files at short intervals.
 
 use super::field::Field;
 use super::{PAGE_SIZE_BYTES, Page};

@@ -1,4 +1,4 @@
-//! `NAME.log`, the record file. Layout fixed, public, for ever:
+//! `NAME.log`, the record file. Its layout is public and never changes:
 //!
 //! ```text
 //!   0       8            16                                  E
@@ -9,8 +9,8 @@
 //! ```
 //!
 //! No padding, no checksum, no magic. H, the commit word, is the number of records; a record's number counts from 0 and
-//! its offset is that of its size word. Closed cleanly the file ends at E; open, from the first append on, at a
-//! multiple of 64 KiB.
+//! its offset is that of its size word. A cleanly closed file ends at E. An open file ends at a multiple of 64 KiB from
+//! the first append on.
 
 use super::field::Field;
 use super::in_memory;
@@ -42,7 +42,7 @@ pub fn word(value: u64) -> Word {
     value.to_le_bytes()
 }
 
-/// The value of the size word, or of the commit word, that `bytes` begin with: all of it is there.
+/// The value of the size word, or of the commit word, that `bytes` begin with. They contain the whole word.
 #[inline]
 pub fn value_of(bytes: &[u8]) -> u64 {
     const WORD: Field<u64> = Field::at(0);

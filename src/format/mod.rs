@@ -15,22 +15,22 @@ pub mod name;
 use crc_fast::{CrcAlgorithm, Digest};
 use field::Field;
 
-/// The header pages of the index file and of the journal, and the live page.
+/// The size of each header page of the index file and of the journal, and of the live page.
 pub const PAGE_SIZE_BYTES: usize = 4096;
 pub type Page = [u8; PAGE_SIZE_BYTES];
 /// Random bits that bind every entry, checkpoint and journal to one log.
 pub type LogId = [u8; 16];
 
-/// The checksum of a header page: of all bytes before it.
+/// The checksum of a header page, over all bytes before it.
 const PAGE_CRC: Field<u32> = Field::at(PAGE_SIZE_BYTES - 4);
 
-/// Puts the checksum of `bound`, which the page belongs to, and of the page itself at the page's end.
+/// Writes the checksum to the end of the page. It covers the page and `bound`, which says what the page belongs to.
 fn seal(page: &mut Page, bound: &[u8]) {
     let crc = crc32c(&[bound, &page[..PAGE_CRC.offset()]]);
     PAGE_CRC.set(page, crc);
 }
 
-/// Whether `page` is as it was sealed with `bound`.
+/// Whether the checksum of `page` is the one that [`seal`] writes with `bound`.
 fn is_sealed(page: &Page, bound: &[u8]) -> bool {
     crc32c(&[bound, &page[..PAGE_CRC.offset()]]) == PAGE_CRC.get(page)
 }
@@ -60,7 +60,7 @@ impl Checksum {
         self.0.update(bytes);
     }
 
-    /// As [`Checksum::update`] with `count` zeros, which need not be there to be read.
+    /// As [`Checksum::update`] with `count` zeros, which need not be in memory.
     pub fn update_zeros(&mut self, count: u64) {
         let mut zeros = Digest::new(CrcAlgorithm::Crc32Iscsi);
         zeros.update(&[0]);

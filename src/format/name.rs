@@ -1,10 +1,10 @@
-//! The names of a namespace's files, which need no memory of their own.
+//! The names of a namespace's files, which take no memory from the heap.
 
 use std::fmt::{self, Write};
 use std::ops::Deref;
 use std::path::Path;
 
-/// More than the longest name of a namespace with any suffix; a longer name is one that no file system has.
+/// More than the longest name of a namespace with any suffix. No file system has names of this length.
 const BYTES_MAX: usize = 320;
 
 /// The name of a file.
@@ -22,7 +22,7 @@ impl FileName {
 
     pub fn of(text: fmt::Arguments<'_>) -> FileName {
         let mut name = FileName { bytes: [0; BYTES_MAX], length: 0 };
-        // What does not fit is longer than any name could be with it, and without.
+        // A name that does not fit is too long for any file system, and still is after it was cut.
         let _ = name.write_fmt(text);
         name
     }

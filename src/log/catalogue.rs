@@ -1,4 +1,4 @@
-//! What a directory has of namespaces, and what only looks like one. Nothing is changed.
+//! Which namespaces a directory has, and which files only look like one. Nothing is changed.
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,7 +23,7 @@ pub struct FoundNamespace {
 /// Looks at everything in `directory` that is called like a record file, in order of name.
 ///
 /// # Errors
-/// The directory cannot be read, or the system refuses what looking takes.
+/// The directory cannot be read, or the system refuses a call that is needed to look.
 pub fn scan(directory: impl AsRef<Path>, options: &Options) -> Result<Vec<FoundNamespace>> {
     options.check()?;
     let storage = open_directory(directory.as_ref(), options.io, false)?;
@@ -60,8 +60,8 @@ pub fn names(storage: &dyn Storage) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Passes over the `refusal` of what has the name of a record file, that of `name`, and is no namespace: it is not
-/// whole yet, or something else. What has an index file is a namespace, and its damage is not passed over.
+/// Passes over `refusal` if what has the name of the record file of `name` is no namespace: it is not whole yet, or
+/// something else. Whatever has an index file is a namespace, and its damage is not passed over.
 ///
 /// # Errors
 /// The refusal of a namespace, and those of the system, which say nothing about the file.

@@ -28,7 +28,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Bytes `append_from` asks its callback for at once.
+/// How many bytes `append_from` asks its reader for at once.
 const READ_CHUNK_BYTES: usize = 64 << 10;
 
 /// One namespace of a log.
@@ -87,7 +87,7 @@ impl Writers for Members {
 pub struct Log {
     storage: Arc<dyn Storage>,
     options: Options,
-    /// Only ever added to, so that an append finds its writer without a lock.
+    /// Members are added and never removed, so an append finds its writer without a lock.
     members: Members,
     flusher: Flusher<Members>,
     /// Serves the event loops of a read-only log.
@@ -289,8 +289,8 @@ impl Log {
     /// The figures of `ns`.
     ///
     /// # Errors
-    /// [`ErrorKind::Namespace`] for a number that was not given out; read-only, those of an index file that
-    /// cannot be read.
+    /// [`ErrorKind::Namespace`] for a number that was not given out; for a read-only log, also the error of an index
+    /// file that cannot be read.
     pub fn stats(&self, ns: u32) -> Result<Stats> {
         let member = self.member(ns)?;
         let followed = match member.following() {
@@ -423,7 +423,7 @@ impl Log {
             }
             filled += got;
             if got == 0 || filled as u64 > limit {
-                // Over the limit the append refuses, with the same words as for any record.
+                // If the payload is over the limit, this append refuses it, with the same words as for any record.
                 return self.append(ns, &payload[..filled]);
             }
         }

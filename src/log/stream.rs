@@ -26,7 +26,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes a batch spans at most, unless its first record alone is larger.
 const BATCH_SPAN_BYTES_MAX: u64 = 64 << 20;
-/// How often a call that waits for a descriptor checks for an interrupt: nothing that a signal handler may do wakes it.
+/// How often a call that waits for a descriptor checks for an interrupt: a signal handler cannot wake that wait.
 const POOL_SLICE: Duration = Duration::from_secs(1);
 
 /// Where a stream begins.
@@ -40,7 +40,7 @@ pub enum Start {
     /// At the record with this number; beyond the end the stream waits there.
     Number(u64),
     /// At the first record that was appended at this time or later. Records of unknown time count as older than any
-    /// other. Before 1677 is 1677, after 2262 is 2262.
+    /// other. A time before 1677 counts as 1677, one after 2262 as 2262.
     Time(SystemTime),
 }
 
@@ -56,7 +56,7 @@ pub enum Next<T> {
 }
 
 impl<T> Next<T> {
-    /// What there was, if anything.
+    /// The record or batch, if there was one.
     pub fn ready(self) -> Option<T> {
         match self {
             Next::Ready(ready) => Some(ready),
@@ -84,7 +84,7 @@ pub struct Following {
 #[derive(Debug)]
 pub struct Stream {
     namespace: Arc<Namespace>,
-    /// In a read-only log.
+    /// There only in a read-only log.
     following: Option<Following>,
     position: u64,
     interrupt: Arc<Interrupt>,
@@ -92,7 +92,7 @@ pub struct Stream {
     run: Run,
     /// The visible count and end when last asked: a position below that count needs no new question.
     visible: (u64, u64),
-    /// Rollbacks of the log this stream knows of.
+    /// How many rollbacks of the log this stream knows of.
     rollbacks: u64,
     /// The entry next to the position that was read last before the files changed.
     kept: Option<(u64, Entry)>,
@@ -161,7 +161,7 @@ impl Stream {
     /// Goes to record `number`; beyond the end the next call waits there.
     ///
     /// # Errors
-    /// None today; room for an error about positions that are gone.
+    /// None today. Later versions may refuse positions whose records are gone.
     pub fn seek(&mut self, number: u64) -> Result<()> {
         self.go_to(number);
         Ok(())
@@ -187,8 +187,8 @@ impl Stream {
     /// - [`ErrorKind::Pool`]: every reader was held until the deadline; drop records, or open with more readers.
     /// - [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`], [`ErrorKind::TooLarge`], [`ErrorKind::CodecFailed`]: this
     ///   record cannot be read.
-    /// - [`ErrorKind::Replaced`]: the files were replaced or rolled back; `seek` says where to go on, or the log is
-    ///   opened again.
+    /// - [`ErrorKind::Replaced`]: the files were replaced or rolled back. Say with `seek` where to go on, or open the
+    ///   log again.
     /// - [`ErrorKind::Io`] and others of the system.
     ///
     /// On any error the position stays; `error.number` names the record, and `seek(number + 1)` passes over it.
@@ -283,7 +283,7 @@ impl Stream {
         batch.decode(&self.index.chain, self.namespace.max_record_size_bytes, max_bytes)
     }
 
-    /// The codecs of an adopted log become known with its first append: a record that was appended must find them.
+    /// The codecs of an adopted log become known with its first append. A record that was appended needs them.
     fn follow_codecs(&mut self, records: impl IntoIterator<Item = RecordInfo>) -> Result<()> {
         if self.index.codecs_in != CodecsIn::Nowhere {
             return Ok(());

@@ -8,7 +8,7 @@ use std::ops::Deref;
 
 /// Records that become one commit or nothing. Dropping a transaction rolls it back.
 ///
-/// `L` is how it has its log: `&Log`, or an `Arc<Log>`.
+/// `L` is how the transaction holds its log: `&Log`, or an `Arc<Log>`.
 // Invariants:
 // 1. `ends` does not decrease, and its last element is the length of `bytes`, also after a refused record.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Imports the records of a file, in whatever layout the original ever wrote, into a new namespace. The file is only
+//! Imports the records of a file, in any layout that the original ever wrote, into a new namespace. The file is only
 //! read.
 //!
 //! The record file is built under a temporary name, compared with its source once more, and renamed over an empty file
@@ -40,7 +40,7 @@ const PIECE_BYTES: u64 = 1 << 20;
 /// How often the empty record file is claimed again because another opener made or removed it.
 const CLAIM_TRIES: usize = 8;
 
-/// Imports `source_file` into the new namespace `name` of the log in `directory`, which is created like that of a log.
+/// Imports `source_file` into the new namespace `name` of the log in `directory`, which is created if need be.
 ///
 /// `progress` gets the bytes done and the total, each byte counted twice: copied, and compared. If `progress` returns
 /// `false`, the import ends, and nothing is left of it.
@@ -63,7 +63,7 @@ pub fn import(
         .ok_or_else(|| Error::new(ErrorKind::Argument, "it has no file name in UTF-8").of(source_file))?;
     let parent = source_file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let beside = open_directory(parent, Io::Syscall, false)?;
-    // Before anything is made for it.
+    // The source is checked before anything is made for it.
     Source::open(beside.as_ref(), file_name, &Progress::new(&mut *progress))?;
     storage::create_directory(directory).map_err(|error| Error::os("creating", &error).of(directory))?;
     let storage = open_directory(directory, options.io, true)?;
@@ -94,7 +94,7 @@ pub fn import_on(
     if made.is_err() {
         target.clear();
     }
-    // As long as there may be something to clear, no other process begins to use it.
+    // The locks are held until there is nothing to clear any more, so that no other process begins to use it before.
     drop((claim, lock));
     made?;
     let count = source.fit.count;
@@ -134,13 +134,14 @@ impl Target<'_> {
         }
     }
 
-    /// Refuses to index more records than there is room for: a hole in a file of no size can claim any number of empty
-    /// ones.
+    /// Refuses to index more records than there is room for. Empty records in a hole take no room, so a small file can
+    /// claim any number of them.
     fn refuse_without_room(&self, count: u64) -> Result<()> {
         self.site.refuse_without_room(entries_end(count), format_args!("an index file for {count} records"))
     }
 
-    /// Returns an empty record file, locked. A file that a writer killed while creating it leaves counts as empty, too.
+    /// Returns an empty record file, locked. A file counts as empty, too, if a writer was killed while it created the
+    /// file.
     fn claim(&self) -> Result<Arc<dyn File>> {
         let name = log::file_name(self.site.namespace);
         let failed = |error| self.failed(&error);
@@ -189,9 +190,9 @@ impl Target<'_> {
         Ok(Claimed::Ours)
     }
 
-    /// Removes whatever this import made; the records last, and only when no index file comes back. An index file
-    /// without records is refused, while records without an index file are a whole log. A file that stays is in the way
-    /// of the next import, which says so.
+    /// Removes whatever this import made; the records last, and only when no index file comes back. A crash must not
+    /// leave an index file without records, which is refused; records without an index file are a whole log. A file
+    /// that stays is in the way of the next import, which says so.
     fn clear(&self) {
         let index_file = index::file_name(self.site.namespace);
         leftovers::discard(self.site.storage, self.site.namespace);
@@ -221,7 +222,7 @@ impl Target<'_> {
         // A journal without a record, of a creation that was killed.
         journal::remove(self.site.storage, self.site.namespace).map_err(failed)?;
         let made = NewFile::make(self.site.storage, &name, claim, |log| {
-            // It is the record file of this name as soon as it is installed.
+            // The lock comes first: once the file is installed, it is the record file of this name.
             let taken = lock.insert(self.site.storage.open(&temporary, OpenMode::Write).map_err(failed)?);
             if !taken.try_lock().map_err(failed)? {
                 return Err(self.exists(&temporary));

@@ -91,8 +91,8 @@ fn check_records(
         Bad { records: count - end, first: (end < count).then(|| (end, entries_end(end))), is_of_record: false };
     let mut run = Run::default();
     let mut at = run.next_valid(&index, 0..end, watch)?;
-    // Up to where the previous records are read, and where the next must begin: unknown after a record whose end is not
-    // to be trusted.
+    // `read_to`: up to where records were read. `expected`: where the next record must begin, unknown after a record
+    // whose end is not certain.
     let (mut read_to, mut expected, mut checked) = (HEADER_SIZE_BYTES, Some(HEADER_SIZE_BYTES), 0);
     while let Some((number, entry)) = at {
         progress.step(number, count)?;
@@ -149,7 +149,7 @@ impl Bad {
 enum Room {
     /// Where the next begins, by its entry.
     Exactly(u64),
-    /// At least a size word is left for each of the records after it.
+    /// Up to this offset, which leaves at least a size word for each of the records after it.
     UpTo(u64),
 }
 

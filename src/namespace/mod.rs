@@ -73,7 +73,7 @@ impl OpenIndex {
 #[derive(Debug)]
 pub struct Parts {
     pub index: OpenIndex,
-    /// Wakes this process.
+    /// Wakes the sleepers of this process.
     pub events: EventCount,
     pub readers: Vec<Reader>,
 }
@@ -167,7 +167,7 @@ impl Namespace {
         self.index.read().clone()
     }
 
-    /// How often all that is held of the files became void.
+    /// How often everything that was read or mapped of the files became void.
     pub fn files_serial(&self) -> u64 {
         self.files_serial.load(Ordering::Acquire)
     }
@@ -218,8 +218,8 @@ impl Namespace {
         Ok(())
     }
 
-    /// The figures of this namespace. `followed`: where no writer of this process has it open, its mode and how many of
-    /// its records are durable.
+    /// The figures of this namespace. `followed`: its mode and how many of its records are durable, where no writer of
+    /// this process has it open.
     pub fn stats(&self, followed: Option<(Mode, u64)>) -> Stats {
         let size = |name: FileName| self.storage.metadata(&name).ok().flatten().map_or(0, |meta| meta.size_bytes);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

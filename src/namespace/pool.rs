@@ -33,7 +33,7 @@ struct PoolShared<R> {
 struct PoolState<R> {
     /// Has room for all readers, so that giving one back needs no memory.
     idle: Vec<Box<Lease<R>>>,
-    /// Calls asleep on `freed`: with none, giving a reader back makes no system call.
+    /// Calls asleep on `freed`. If there are none, giving a reader back makes no system call.
     waiting: u32,
     closed: bool,
 }

@@ -45,7 +45,7 @@ pub struct Reader {
 pub struct RecordInfo {
     /// The size of the payload in the file, in bytes.
     pub stored_size: u64,
-    /// Counted from 0.
+    /// The number of the record, from 0.
     pub number: u64,
     /// Offset of its size word, in bytes.
     pub offset: u64,
@@ -64,7 +64,7 @@ impl RecordInfo {
     }
 }
 
-/// `time` in nanoseconds since 1970 UTC, or the nearest there is.
+/// `time` in nanoseconds since 1970 UTC, or the nearest time that can be expressed so.
 pub fn time_ns(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
@@ -89,7 +89,7 @@ impl Record {
         &self.0.view.loaded()[in_memory(SIZE_WORD_BYTES)..]
     }
 
-    /// What is known of it besides.
+    /// What is known of the record besides its payload.
     pub fn info(&self) -> RecordInfo {
         self.0.place.info
     }
@@ -272,7 +272,7 @@ pub fn read(mut reader: Guard<Reader>, committed_end: u64, verify: bool) -> Resu
     Ok(Record(reader))
 }
 
-/// Reads and checks the records at `places`, which follow each other; those before the first bad one are returned.
+/// Reads and checks the records at `places`, which follow each other, and returns those before the first bad one.
 pub fn read_batch(
     mut reader: Guard<Reader>,
     mut places: Vec<Location>,

@@ -43,7 +43,7 @@ pub struct Opened {
     pub report: Report,
 }
 
-/// What kind of writer it is opened for.
+/// What kind of writer the namespace is opened for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// How long its journal is to be; `None` in fast mode, which has none.
@@ -56,7 +56,7 @@ impl Wanted {
     }
 }
 
-/// Makes the files match `plan`, for a writer as `wanted`, whose journal is `prepared`.
+/// Makes the files match `plan`, for the writer that is `wanted`. `prepared` is its journal.
 pub fn carry_out(
     site: &Site<'_>,
     plan: Plan,
@@ -104,7 +104,7 @@ struct Mended {
     checkpoint: Checkpoint,
     slot: usize,
     journal: Option<Arc<dyn File>>,
-    /// Where the copy of the bytes that were cut off is; empty when nothing was kept.
+    /// Where the copy of the bytes that were cut off is; `None` when nothing was kept.
     salvage: Option<PathBuf>,
 }
 
@@ -237,8 +237,8 @@ fn mend(
     log.sync().map_err(site.failed("syncing"))
 }
 
-/// Bytes that verified may have been only in the cache, and may have left it before they were written again. From then
-/// on they stay.
+/// Refuses if bytes that verified are gone. They may have been only in the cache, and may have left it before they were
+/// written again. After that write they stay.
 fn refuse_if_gone(site: &Site<'_>, log: &dyn File, index: &Index, from: &Checkpoint, point: &Point) -> Result<()> {
     let from = Point { count: from.count, end: from.end, time_ns: 0 };
     let there = scan::forward(&mut Bytes::new(log, point.end)?, index, from, point.count)?;

@@ -10,14 +10,14 @@ use crate::storage::{File, Storage, remove_if_there};
 use crate::util::sync::Arc;
 use std::io;
 
-/// Removes, when it is dropped, what an opening has made of a namespace that did not exist, unless the creation is
-/// kept. A record file that existed becomes what it was.
+/// When it is dropped and not kept, removes what an opening has made of a namespace that did not exist. A record file
+/// that existed gets its bytes back.
 pub struct Creation<'a> {
     storage: &'a dyn Storage,
     namespace: &'a str,
     /// Held until the drop, so that the files removed are not another opener's.
     lock: Arc<dyn File>,
-    /// What the record file was before, too short for a count; `None` where this opening has made it.
+    /// The bytes that the record file had before, too few for a count; `None` where this opening has made the file.
     before: Option<Short>,
     is_kept: bool,
 }
@@ -29,19 +29,19 @@ struct Short {
 }
 
 impl<'a> Creation<'a> {
-    /// Of `namespace`, whose record file this opening has made and locked.
+    /// The creation of `namespace`, whose record file this opening has made and locked.
     pub fn of_new(storage: &'a dyn Storage, namespace: &'a str, lock: Arc<dyn File>) -> Creation<'a> {
         Creation { storage, namespace, lock, before: None, is_kept: false }
     }
 
-    /// Of `namespace`, whose record file existed, and has no count.
+    /// The creation of `namespace`, whose record file existed, and has no count.
     pub fn of_short(storage: &'a dyn Storage, namespace: &'a str, lock: Arc<dyn File>) -> io::Result<Creation<'a>> {
         let mut bytes = log::word(0);
         let size = lock.read_at(0, &mut bytes)?;
         Ok(Creation { storage, namespace, lock, before: Some(Short { bytes, size }), is_kept: false })
     }
 
-    /// The opening has completed.
+    /// Keeps what was made, because the opening has completed.
     pub fn keep(mut self) {
         self.is_kept = true;
     }

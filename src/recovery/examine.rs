@@ -49,7 +49,7 @@ pub fn examine(site: &Site<'_>, log: &dyn File, index_file: Option<(Header, Arc<
     let journal = journal_beside(site, &header, &from, &index)?;
     let header_count = match header_count {
         Some(count) => count,
-        // The first commit ever, whose frame was synced before anything else.
+        // The journal has the first commit of the log: its frame was synced before anything else.
         None if journal.is_some() => 0,
         // O1: no file knows a record.
         None if Run::default().entry(&index, 0, 1)?.is_none() => return Ok(Plan::Create),
@@ -70,11 +70,11 @@ pub fn examine(site: &Site<'_>, log: &dyn File, index_file: Option<(Header, Arc<
     }
 }
 
-/// A log that was closed: as it was then, or changed since.
+/// Decides for a log that was closed cleanly. It may have changed since.
 fn examine_clean(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Examined) -> Result<Plan> {
     let Examined { from, start, header_count, .. } = seen;
     let reached = seen.unindexed.map_or(start, |unindexed| unindexed.to);
-    // O2: it is as it was then.
+    // O2: nothing has changed since.
     if header_count == from.count && bytes.file_end == from.end && seen.unindexed.is_none() {
         return Ok(Plan::Continue { index: seen.index, from, slot: seen.slot, point: start });
     }
@@ -92,7 +92,7 @@ fn examine_clean(site: &Site<'_>, bytes: &mut Bytes<'_>, mut seen: Examined) -> 
     seen.recover(site, reached, None, salvage)
 }
 
-/// A log that was left open.
+/// Decides for a log that was left open.
 fn examine_open(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,
@@ -118,7 +118,7 @@ fn examine_open(
         },
     };
     if header_count <= point.count {
-        // O10: where the page with the count was not written back, later pages may have been. O11: they were not.
+        // O10: the page with the count was not written back, and later pages may have been. O11: they were not.
         let salvage = !scan::only_zeros(bytes, point.end)? && seen.proves_record_after_gap(bytes, point)?;
         return seen.recover(site, point, journal, salvage);
     }

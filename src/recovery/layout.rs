@@ -54,7 +54,7 @@ pub struct Fit {
     pub in_hole: Option<Place>,
 }
 
-/// Layouts there are, in the words of a message.
+/// The layouts that a record file can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     Ours,
@@ -83,8 +83,8 @@ fn others(bytes: &mut Bytes<'_>, header_count: u64) -> Result<[Option<Fit>; 2]> 
     Ok([header16, fits_headerless(bytes)?])
 }
 
-/// Where `walk`, of a file in our layout, ends, if the file ends there, too, or in zeros that a writer of this library
-/// may have made (O18).
+/// The end of `walk` over a file in our layout, if the file ends there, too, or if only zeros follow that a writer of
+/// this library may have made (O18).
 fn fits_ours(bytes: &mut Bytes<'_>, walk: Walk) -> Result<Option<Led>> {
     match walk {
         Walk::Ends(led) if led.to.end <= bytes.file_end => only_zero_tail(bytes, led),
@@ -105,8 +105,8 @@ fn name_all(fits: &[Option<Fit>]) -> impl Display {
 /// The one layout that a file fits, our own included, for a file that is to be imported.
 ///
 /// # Errors
-/// `E_LAYOUT` when it fits none, or two; `E_TRUNCATED`, `E_AMBIGUOUS` or `E_CORRUPT` when it fits one up to
-/// some record.
+/// `E_LAYOUT` when it fits none, or two; `E_TRUNCATED`, `E_AMBIGUOUS` or `E_CORRUPT` when it fits one up to some
+/// record.
 pub fn only_fit(bytes: &mut Bytes<'_>, path: &Path) -> Result<Fit> {
     let header_count = bytes.size_word(0)?.unwrap_or(0);
     let ours = walk(bytes, Point::START, header_count)?;
@@ -170,8 +170,8 @@ fn nearest(bytes: &mut Bytes<'_>, path: &Path, header_count: u64, walks: [Option
         .at(number, offset))
 }
 
-/// Where the records of a file in our layout end, found from the file alone. `count_holds`: the count is right,
-/// whatever else may be.
+/// Where the records of a file in our layout end, found from the file alone. `count_holds`: the caller vouches for the
+/// count.
 ///
 /// # Errors
 /// `E_LAYOUT` for a file of another layout or of two (O23). `E_AMBIGUOUS` when zeros may or may not be records (O20),
@@ -328,12 +328,12 @@ pub fn leads_to(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option
     Ok(Some(led))
 }
 
-/// Where the `count` records end that sizes lead over from `from` on, if that is where the file ends.
+/// The end of the first `count` records, if sizes lead there from `from` on, and the file ends there.
 pub fn leads_to_end(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
     Ok(leads_to(bytes, from, count)?.filter(|led| led.to.end == bytes.file_end))
 }
 
-/// As [`leads_to_end`], but the file may also end in zeros, which cannot be records, of a log that was left open.
+/// As [`leads_to_end`], for a log that was left open: zeros that cannot be records may follow.
 pub fn leads_to_end_or_zeros(bytes: &mut Bytes<'_>, from: Point, count: u64) -> Result<Option<Led>> {
     match walk(bytes, from, count)? {
         Walk::Ends(led) => only_zero_tail(bytes, led),

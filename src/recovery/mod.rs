@@ -134,14 +134,14 @@ impl Prepared<'_> {
         drop(held);
         let mut opened = opened?;
         opened.report.duration = started.elapsed();
-        // The lock first: a reader that sees the epoch asks the lock.
+        // The lock first: a reader that sees the epoch asks for the lock.
         let is_announced = opened.lock.set_ready().and(live).and_then(|live| {
             live.set_ready_epoch(opened.checkpoint.epoch)?;
             Ok(live)
         });
         match is_announced {
             Ok(live) => opened.live = Some(live),
-            // Both only help: without them, readers of other processes check for themselves.
+            // Lock byte and live page only help: without them, readers of other processes check for themselves.
             Err(error) => opened.report.live = Some(Error::os("", &error).kind),
         }
         Ok(opened)

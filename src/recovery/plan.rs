@@ -57,10 +57,10 @@ pub struct Unindexed {
     pub to: Point,
 }
 
-/// What a journal is to records that have no index file.
+/// How a journal relates to records that have no index file.
 #[derive(Debug)]
 pub enum BesideRecords {
-    /// Its frames go on where these records end.
+    /// The frames of the journal continue where these records end.
     Continues(FoundJournal),
     /// They do not: the journal is from another time.
     Stale,

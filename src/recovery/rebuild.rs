@@ -18,7 +18,7 @@ use crate::util::random;
 use crate::util::sync::Arc;
 use std::io;
 
-/// Entries gathered before they are written.
+/// How many bytes of entries are gathered before they are written.
 const RUN_BYTES: usize = 64 << 10;
 
 /// An index file that is complete and durable under its temporary name.
@@ -86,8 +86,8 @@ pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point, watch: Op
     Ok(index)
 }
 
-/// Makes `index` an index file: the entries of all records up to `newest`, then the header with `newest` in slot B and
-/// its predecessor, alike, in slot A.
+/// Makes `index` an index file: the entries of all records up to `newest`, then the header. Slot B has `newest`, and
+/// slot A a predecessor that says the same.
 fn fill_index(
     index: &Index,
     log: &dyn File,

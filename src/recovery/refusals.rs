@@ -12,7 +12,7 @@ use crate::recovery::scan::{self, Bytes, Point};
 use crate::storage::{File, Obstacle};
 use std::path::Path;
 
-/// Advice, where a follower reads what a writer refuses.
+/// Advice where a follower can read what a writer refuses.
 const READ_ONLY_SERVES: &str = "opening read-only serves the records that verify";
 /// Advice, where nothing may be believed without the index file.
 pub(super) const RESTORE_OR_BEGIN: &str =
@@ -108,7 +108,7 @@ pub fn ahead_of_clean(site: &Site<'_>, header_count: u64, point: &Point) -> Erro
         .at(count, end)
 }
 
-/// The refusal of an open log whose count is ahead and whose size is none that a writer gives an open log (O8).
+/// The refusal of an open log whose count is ahead and whose size no writer gives to an open log (O8).
 pub fn ahead_with_foreign_size(site: &Site<'_>, header_count: u64, point: &Point, file_size: u64) -> Error {
     let Point { count, end, .. } = *point;
     let cause =
@@ -139,8 +139,8 @@ pub fn ahead_of_durable(site: &Site<'_>, header_count: u64, point: &Point) -> Er
         .at(count, end)
 }
 
-/// Refuses where there is no room to index records again, or to keep the bytes cut off `log` (O12). A hole in a file
-/// of no size can claim any number of records to index.
+/// Refuses where there is no room to index records again, or to keep the bytes cut off `log` (O12). Empty records in a
+/// hole take no room in the record file, so a small file can claim any number of records to index.
 pub fn without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> {
     let index_bytes = match plan {
         Plan::Adopt { point, .. } => entries_end(point.count),

@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-/// The most files of one name kept.
+/// The number at which the search for a free name ends, so that one more file than there may be is refused.
 const KEPT_MAX: u32 = 10_000;
 const COPY_CHUNK_BYTES: usize = 256 << 10;
 
@@ -25,7 +25,7 @@ const SMALL_BYTES: u64 = 64 << 10;
 pub struct Stretches {
     pub count: u64,
     pub bytes: u64,
-    /// Of these bytes, the number that are not in holes, as far as that matters.
+    /// How many of these bytes are not in holes. A small stretch counts whole.
     data_bytes: u64,
     last_end: u64,
 }

@@ -1,4 +1,4 @@
-//! Reading records in order straight from the files, before anything is trusted: what verifies, and how sizes walk.
+//! Reading records in order straight from the files, before anything is trusted: what verifies, and where sizes lead.
 
 use crate::error::{Error, Result};
 use crate::files::index::{Index, Run};
@@ -32,7 +32,7 @@ impl Point {
     pub const START: Point = Point { count: 0, end: HEADER_SIZE_BYTES, time_ns: 0 };
 }
 
-/// Where a record ends, and its checksum, as its bytes have them.
+/// Where a record ends, and its checksum, as computed from its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     pub end: u64,

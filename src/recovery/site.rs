@@ -1,4 +1,4 @@
-//! Which namespace is opened, verified or mended, and by whom: what every step of it needs for its calls and messages.
+//! Which namespace is opened, verified or mended, and how: what every step needs for its calls and messages.
 
 use super::layout::{self, Led};
 use super::scan::{Bytes, Point};
@@ -12,7 +12,7 @@ use crate::util::progress::Watch;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-/// Where it happens, for calls and for messages.
+/// The namespace at hand, for calls and for messages.
 pub struct Site<'a> {
     pub storage: &'a dyn Storage,
     pub namespace: &'a str,
@@ -76,7 +76,7 @@ impl<'a> Site<'a> {
         if needed_bytes <= free_bytes { Ok(()) } else { Err(self.without_room(needed_bytes, free_bytes, what)) }
     }
 
-    /// The refusal of what takes `needed_bytes`, of which only `free_bytes` are free.
+    /// The refusal of `what`, which takes `needed_bytes` where only `free_bytes` are free.
     pub fn without_room(&self, needed_bytes: u64, free_bytes: u64, what: impl Display) -> Error {
         Error::new(ErrorKind::NoSpace, format_args!("there is no room for {what}"))
             .comparing(format_args!("{needed_bytes} free bytes"), free_bytes)

@@ -1,4 +1,4 @@
-//! Journals that do not belong, lie, or are all there is: what replay makes of them.
+//! What replay makes of journals that are of another log, are forged, or hold all records that there are.
 
 use crate::error::{Error, ErrorKind};
 use crate::files::index::Header;

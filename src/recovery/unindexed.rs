@@ -30,7 +30,7 @@ pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
         None if is_short && damaged_index => return Err(refusals::unknown_records(site)),
         // O1: no file knows a record.
         None if is_short => return Ok(Plan::Create),
-        // O18: only the sizes tell.
+        // O18: only the sizes say where the records are.
         None => (site.recognise(bytes)?, None),
     };
     Ok(Plan::Adopt { point, header_count, damaged_index, journal })
@@ -42,7 +42,7 @@ pub fn journal_with_frames(site: &Site<'_>) -> Result<Option<FoundJournal>> {
     Ok(if found.has_frames()? { Some(found) } else { None })
 }
 
-/// The journal in `found`, where it is not certain that there was a journal. A directory of its name never was one.
+/// The journal in `found`, where it is not certain that there was a journal. A directory of that name is no journal.
 pub fn unless_directory(found: Result<Option<FoundJournal>>) -> Result<Option<FoundJournal>> {
     found.or_else(|error| if error.os_error == libc::EISDIR { Ok(None) } else { Err(error) })
 }

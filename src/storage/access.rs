@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 
-/// Of owner, group and others. No other bit of a mode is taken over: what is made is no program.
+/// The permission bits of owner, group and others. No other bit of a mode is taken over: the new files are no programs.
 const PERMISSIONS: u32 = 0o777;
 const OWNER: u32 = 0o700;
 const READ_AND_WRITE: u32 = 0o600;
@@ -32,7 +32,7 @@ enum List {
 }
 
 impl Access {
-    /// Access for every user, of an engine whose files have no owners.
+    /// Access for every user, for an engine whose files have no owners.
     #[cfg(any(test, feature = "simulated"))]
     pub(super) fn anybodys() -> Access {
         Access { owner: sys::user(), group: 0, mode: PERMISSIONS, list: List::None }
@@ -59,10 +59,10 @@ impl Access {
         user == 0 || user == self.owner
     }
 
-    /// The mode and list for a file that could not be given owner and group. A user who is in another class there than
-    /// here must not have more rights than here.
+    /// The mode and list for a file that could not be given owner and group. A user may be in another class (owner,
+    /// group, others) on that file than on the record file, and must not get more rights there.
     fn within(&self, same_owner: bool, same_group: bool) -> (u32, Option<&[u8]>) {
-        // Another owner has opened the record file for reading and writing.
+        // Any other owner is the opener, who may read and write the record file.
         let owner = if same_owner { self.mode & OWNER } else { READ_AND_WRITE };
         match &self.list {
             List::None if same_group => (owner | self.mode & !OWNER, None),
@@ -95,7 +95,7 @@ impl Access {
         let (mode, list) = self.within(now.uid() == self.owner, now.gid() == self.group);
         let listed = match list {
             Some(list) => sys::set_access_list(file.as_fd(), list),
-            // The directory may have given it one.
+            // The directory's default list may have given the file one.
             None => sys::remove_access_list(file.as_fd()),
         };
         set_mode(file, if may(listed)? { mode } else { mode & OWNER })
@@ -106,7 +106,7 @@ fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     may(file.set_permissions(Permissions::from_mode(mode))).map(drop)
 }
 
-/// Whether it was done, or the process may not do it.
+/// Whether it was done; `false` if the process may not do it.
 fn may(outcome: io::Result<()>) -> io::Result<bool> {
     match outcome {
         Ok(()) => Ok(true),
@@ -115,7 +115,7 @@ fn may(outcome: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-/// Whether system, sandbox or file system does not let this process do it, whatever the file.
+/// Whether the system, a sandbox or the file system forbids this to the process, whatever the file.
 fn is_denied(refusal: &io::Error) -> bool {
     let denials = [libc::EPERM, libc::EACCES, libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP];
     refusal.raw_os_error().is_some_and(|number| denials.contains(&number))

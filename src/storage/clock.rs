@@ -1,4 +1,4 @@
-//! The system's clock, asked directly: the subtraction of `SystemTime` costs an append as much again as the clock.
+//! The system's clock, asked directly: the subtraction of `SystemTime` would cost an append as much again.
 #![allow(unsafe_code, reason = "clock_gettime")]
 
 /// Nanoseconds since 1970-01-01 UTC; 0 before.

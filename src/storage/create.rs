@@ -26,14 +26,14 @@ pub fn create_directory(directory: &Path) -> io::Result<()> {
 /// Makes the names in `directory` durable.
 pub(super) fn sync_names_in(directory: BorrowedFd<'_>) -> io::Result<()> {
     match sys::sync(directory) {
-        // Some network and user-space file systems have no such thing as a directory's own sync.
+        // Some network and user-space file systems cannot sync a directory.
         Err(refusal) if refusal.raw_os_error() == Some(libc::EINVAL) => Ok(()),
         other => other,
     }
 }
 
-/// Makes the name of `directory` durable with `sync_names`, and the names of those above it, up to the root of their
-/// file system. Any process may have made any of them just before. A mount point was made long before, by the
+/// Makes the name of `directory` durable with `sync_names`, and the names of the directories above it, up to the root
+/// of their file system. Any process may have made any of them just before. A mount point was made long before, by the
 /// administrator who mounted the file system there.
 ///
 /// Where one of them may not be read, `sync_file_system` makes all names durable at once.
@@ -53,7 +53,7 @@ pub(super) fn sync_names_above(
             }
             Err(_) => {
                 return match sync_file_system(directory) {
-                    // A sandbox forbids the call: nothing better can be done.
+                    // A sandbox forbids the call: there is nothing else to try.
                     Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => Ok(()),
                     synced => synced,
                 };

@@ -1,5 +1,5 @@
-//! A descriptor, and what it was opened for: a host that closes descriptors it does not know, and opens others, gives
-//! the number to another file.
+//! A descriptor that knows which file it was opened for. A host may close descriptors that it does not know, and open
+//! others: then the number leads to another file.
 #![allow(unsafe_code, reason = "statx; and a number that is another's by now must not be closed")]
 
 use super::{FileId, Standing, sys};
@@ -22,8 +22,8 @@ pub(super) struct OpenInode {
 
 /// What `file` leads to now.
 pub(super) fn found(file: BorrowedFd<'_>) -> io::Result<OpenInode> {
-    // No times: asking for them makes the next write to the file cost half as much again, since its time must then
-    // differ from that of the write before.
+    // No times: after a call that asks for them, the next write to the file costs half as much again, because it must
+    // then change the file's time.
     let wanted = libc::STATX_TYPE | libc::STATX_NLINK | libc::STATX_INO | libc::STATX_SIZE;
     let mut found = MaybeUninit::<libc::statx>::uninit();
     // SAFETY: the path is a constant C string, `found` is writable and large enough for a `statx`.
@@ -31,7 +31,7 @@ pub(super) fn found(file: BorrowedFd<'_>) -> io::Result<OpenInode> {
         libc::statx(file.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, wanted, found.as_mut_ptr())
     });
     match asked {
-        // A sandbox that does not know the call.
+        // A sandbox that does not allow the call.
         Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
             return found_by_fstat(file.as_raw_fd());
         }
@@ -78,7 +78,7 @@ fn found_by_fstat(descriptor: RawFd) -> io::Result<OpenInode> {
 pub(super) struct Descriptor {
     file: ManuallyDrop<std::fs::File>,
     id: FileId,
-    /// Whether a name led to it when it was opened; to a file in memory none ever does.
+    /// Whether a name led to the file when it was opened. A file in memory never has a name.
     has_name: bool,
     /// Whether the drop leaves the number open: another handle may have it.
     is_disowned: AtomicBool,
@@ -113,7 +113,7 @@ impl Descriptor {
         self.id
     }
 
-    /// What became of it, whatever its name leads to.
+    /// What became of the file, wherever its name leads.
     pub(super) fn standing(&self) -> io::Result<Standing> {
         match found(self.fd()) {
             Err(refusal) if refusal.raw_os_error() == Some(libc::EBADF) => Ok(Standing::Closed),
@@ -124,8 +124,8 @@ impl Descriptor {
         }
     }
 
-    /// As [`Descriptor::standing`], and where `name` in `directory` leads. Whatever may not be looked at any more,
-    /// after the host gave up rights or entered a sandbox, counts as kept.
+    /// As [`Descriptor::standing`], and checks that `name` in `directory` still leads to the file. What may not be
+    /// looked at any more, after the host gave up rights or entered a sandbox, counts as kept.
     pub(super) fn standing_under(&self, directory: BorrowedFd<'_>, name: &str) -> io::Result<Standing> {
         let standing = self.standing()?;
         if standing != Standing::Kept {
@@ -141,7 +141,7 @@ impl Descriptor {
         }
     }
 
-    /// Fails with `ESTALE` unless it is what was opened, and has a name still.
+    /// Fails with `ESTALE` unless the descriptor leads to the file that was opened, and the file still has a name.
     pub(super) fn check(&self) -> io::Result<()> {
         match self.standing()? {
             Standing::Kept => Ok(()),

@@ -21,9 +21,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Opens the directory `path` with the engine asked for, or the one its file system allows.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] when mappings were asked for and are not safe there, [`ErrorKind::ReadOnly`]
-/// when `writable` on a file system mounted read-only, [`ErrorKind::NotFound`], [`ErrorKind::NotRegular`] and so on as
-/// the system answers.
+/// [`ErrorKind::Unsupported`] when mappings were asked for and are not safe there, [`ErrorKind::ReadOnly`] when
+/// `writable` on a file system mounted read-only, [`ErrorKind::NotFound`], [`ErrorKind::NotRegular`] and so on as the
+/// system answers.
 pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Storage>, Error> {
     let failed = |failure: io::Error| Error::os("opening the directory", &failure).of(path);
     fork::install().map_err(failed)?;
@@ -32,8 +32,8 @@ pub fn open_directory(path: &Path, io: Io, writable: bool) -> Result<Arc<dyn Sto
     }
     let c_path = names::c_path(path).map_err(failed)?;
     let descriptor = sys::open_directory(&c_path).and_then(Descriptor::new).map_err(failed)?;
-    // An answer that the system does not give is no reason to refuse: the first call that writes would report it, and
-    // calls work everywhere.
+    // If the system does not answer, that is no reason to refuse: the first call that writes would report a read-only
+    // file system, and system calls work everywhere.
     if writable && sys::is_mounted_read_only(descriptor.fd()).unwrap_or(false) {
         return Err(failed(sys::error(libc::EROFS)));
     }
@@ -95,7 +95,7 @@ impl RealDirectory {
         let descriptor = self.descriptor();
         let Some(name) = &self.name_above else { return self.descriptor.standing() };
         let standing = self.descriptor.standing_under(descriptor, name)?;
-        // Nothing is above the root, which the host may have made of this directory.
+        // The host may have made this directory its root, and nothing is above a root.
         let is_root = || {
             Ok::<_, io::Error>(
                 sys::metadata_named(descriptor, "..")?.is_some_and(|above| above.id == self.descriptor.id()),

@@ -31,14 +31,14 @@ pub enum Engine {
 
 /// File systems that overwrite allocated blocks in place and keep mappings, reads and writes of one host coherent. Not
 /// here, on purpose: btrfs, bcachefs and ZFS (a store may need new blocks); NFS, SMB, FUSE and 9p (another host or
-/// process serves them). Also not here: overlay (the file system below is not known), and whatever is unknown.
+/// process serves them). Also not here: overlay (the file system below is not known), and any unknown file system.
 const SAFE_FOR_MAPPING: [(u32, &str); 4] =
     [(0xEF53, "ext2/3/4"), (0x5846_5342, "xfs"), (TMPFS, "tmpfs"), (0xF2F5_2010, "f2fs")];
 
 const TMPFS: u32 = 0x0102_1994;
 
-/// Whether reading a hole through a mapping takes a page of the file system, which may be full: SIGBUS. Other file
-/// systems show zeros of the cache.
+/// Whether reading a hole through a mapping takes a page of the file system. If the file system is full, that is a
+/// SIGBUS. Other file systems show zeros from the cache.
 pub(super) fn has_costly_holes(magic: u32) -> bool {
     magic == TMPFS
 }

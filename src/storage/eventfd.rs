@@ -6,7 +6,7 @@ use crate::util::cancel;
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 
-/// An eventfd: close-on-exec, never blocking, at least 3.
+/// An eventfd: close-on-exec, never blocking, with a number of at least 3.
 ///
 /// A host that closes descriptors it does not know may have given the eventfd's number to a file: that file is not
 /// touched. (The kernel gives all descriptors that are no files the same inode, so another eventfd cannot be

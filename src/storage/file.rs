@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Debug)]
 pub(super) struct RealFile(Arc<OpenFile>);
 
-/// What they share.
+/// What the clones of a [`RealFile`], its tail, its views and its commit word share.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     file: Descriptor,
@@ -32,14 +32,14 @@ pub(super) struct OpenFile {
     name: CName,
     /// Whether it can be read, written or both: a flag of `open`.
     access: i32,
-    /// How long the file is known to be, as far as this handle changed it: room beyond this, made before a cut, is
-    /// gone.
+    /// The size that this handle last gave the file; `u64::MAX` before that. Room beyond it was made before a cut, and
+    /// is gone.
     reach_bytes: AtomicU64,
     lock: Mutex<Option<WriterLock>>,
 }
 
 impl RealFile {
-    /// Opens `name`; what is no regular file is refused with the error its open for writing would give.
+    /// Opens `name`. Anything but a regular file is refused, with the error that opening it for writing would give.
     pub(super) fn open(directory: Arc<RealDirectory>, name: &str, mode: OpenMode) -> io::Result<RealFile> {
         let (access, creation) = match mode {
             OpenMode::Read => (libc::O_RDONLY, 0),
@@ -75,14 +75,14 @@ impl RealFile {
         RealFile::new(OpenFile { file, directory, name, access, reach_bytes, lock: Mutex::new(None) })
     }
 
-    /// A file of no directory.
+    /// A file in memory, without a name.
     pub(super) fn scratch(directory: Arc<RealDirectory>) -> io::Result<RealFile> {
         let file = Descriptor::new(sys::memory_file()?)?;
         let (name, reach_bytes) = (CName::new("")?, AtomicU64::new(u64::MAX));
         RealFile::new(OpenFile { file, directory, name, access: libc::O_RDWR, reach_bytes, lock: Mutex::new(None) })
     }
 
-    /// [`File::write_at`] without a look at where the descriptor leads.
+    /// As [`File::write_at`], without checking where the descriptor leads.
     pub(super) fn write_unchecked(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.may_reach(offset.saturating_add(bytes.len() as u64))?;
         let _deferred = cancel::defer();
@@ -120,12 +120,12 @@ impl OpenFile {
         Ok(descriptor::found(self.descriptor())?.size_bytes)
     }
 
-    /// Whether touching a hole of it in memory takes a page of the file system.
+    /// Whether touching a hole of the file in memory takes a page of the file system.
     pub(super) fn has_costly_holes(&self) -> bool {
         self.directory.has_costly_holes()
     }
 
-    /// Whether the word at the beginning can be mapped to be read.
+    /// Whether the commit word can be mapped for reading.
     fn has_first_page(&self) -> bool {
         !self.has_costly_holes() || matches!(sys::next_hole(self.descriptor(), 0), Ok(Some(1..)))
     }
@@ -149,7 +149,7 @@ impl OpenFile {
         self.std().set_len(size_bytes)
     }
 
-    /// Gives the file its size from before a failed extension, blocks beyond it included.
+    /// Cuts the file back to its size from before a failed extension, which frees the blocks beyond that size.
     pub(super) fn cut(&self, size_bytes: u64) -> io::Result<()> {
         self.check()?;
         self.std().set_len(size_bytes)?;
@@ -263,7 +263,7 @@ impl File for RealFile {
         let is_locked = self.lock.lock().is_some()
             || match sys::lock(self.descriptor()) {
                 Ok(is_locked) => is_locked,
-                // No other process gets a lock, either.
+                // Where there are no locks, no other process gets one, either.
                 Err(refusal) => sys::has_no_locks(&refusal),
             };
         let named = sys::metadata_at(self.directory.descriptor(), &self.name)?;
@@ -362,7 +362,7 @@ impl WriterLock {
 }
 
 impl Drop for WriterLock {
-    /// Unlocks by itself: a child forked while the descriptor is being closed would otherwise inherit the lock.
+    /// Unlocks explicitly: a child forked while the descriptor is being closed would otherwise inherit the lock.
     fn drop(&mut self) {
         let is_kept = self.is_kept();
         let Some(descriptor) = self.descriptor.take() else { return };

@@ -8,8 +8,9 @@
 //! A child recognises itself by a page that the kernel fills with zeros in every copy of the process
 //! (`MADV_WIPEONFORK`, Linux 4.14). The page holds a count of forks. By this count the rest of the library knows that a
 //! handle was made by another process, without asking the kernel. On older kernels only the handler makes the
-//! difference. A child that shares memory with its parent, as after `vfork`, has the parent's page and is taken for one
-//! of its threads.
+//! handle was made by another process, without asking the kernel. On older kernels only the handler shows a child what
+//! it is. A child that shares memory with its parent, as after `vfork`, has the parent's page and is taken for one of
+//! its threads.
 #![allow(unsafe_code, reason = "pthread_atfork, the page, and close in the child")]
 
 use super::{FileId, descriptor};
@@ -24,15 +25,15 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// Locked descriptors per piece of the table.
 const SLOT_COUNT: usize = 512;
-/// What a slot's entry is without a descriptor (real ones are 3 or more).
+/// The entry of a slot without a descriptor (real descriptors are 3 or more).
 const EMPTY: u64 = 0;
 /// The entry of a slot that is being filled.
 const TAKEN: u64 = 1;
 /// The entry of a slot whose descriptor the host closed.
 const LOST: u64 = 2;
 
-/// A descriptor in the table, and the file it leads to: a host that closes descriptors it does not know gives the
-/// number to another file.
+/// A descriptor in the table, and the file it was opened for: a host may close descriptors that it does not know, and
+/// give the number to another file.
 ///
 /// Invariants:
 /// 1. `device` and `inode` are stored before an entry above `LOST` is, and do not change while that entry is there.
@@ -50,7 +51,7 @@ impl DescriptorSlot {
         DescriptorSlot { entry: AtomicU64::new(EMPTY), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
     }
 
-    /// The descriptor of `entry`, one of this slot, and its file; `None` where there is none.
+    /// The descriptor of `entry`, which is one of this slot's entries, and its file; `None` where there is none.
     fn descriptor(&self, entry: u64) -> Option<(RawFd, FileId)> {
         let id = FileId { device: self.device.load(Ordering::Relaxed), inode: self.inode.load(Ordering::Relaxed) };
         let descriptor = RawFd::try_from(entry & u64::from(u32::MAX)).ok()?;
@@ -74,15 +75,15 @@ impl DescriptorChunk {
 static FIRST_CHUNK: DescriptorChunk = DescriptorChunk::new();
 /// The word that the kernel zeroes in a child: the generation, once [`install`] has run.
 static WORD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
-/// The same word in memory that a child inherits: the value from which the child counts on.
+/// A copy of the word in memory that a child inherits: the child counts on from this value.
 static INHERITED: AtomicU64 = AtomicU64::new(0);
 /// Whether the kernel zeroes [`WORD`] in a child.
 static IS_WIPED: AtomicBool = AtomicBool::new(false);
-/// In place of the generation while a child takes over; no handle is of it.
+/// Stands for the generation while a child takes over; no handle has this generation.
 const TAKING_OVER: u64 = u64::MAX;
 
-/// How many forks lie between this process and the one that first used the library, from 1: it differs in a child from
-/// what its parent saw. 0 until [`install`] has run. Makes no system call. Async-signal-safe.
+/// The generation of this process: 1 in the process that first used the library, and one more after each fork, so that
+/// a child differs from what its parent saw. 0 until [`install`] has run. Makes no system call. Async-signal-safe.
 #[must_use]
 #[inline]
 pub fn generation() -> u64 {
@@ -140,9 +141,9 @@ fn install_handler(word: &'static AtomicU64) -> i32 {
     unsafe { libc::pthread_atfork(None, None, Some(in_child)) }
 }
 
-/// `fork` runs this in the child, so that the locks go at once. Where the kernel does not wipe the page, this function
-/// does. Where the kernel does, a handler of the host's may have used the library before this one, and what it opened
-/// is the child's own.
+/// `fork` runs this in the child, so that the locks are released at once. Where the kernel does not wipe the page, this
+/// function does. Where the kernel does, another handler of the host may have used the library before this one, and
+/// what it opened belongs to the child.
 unsafe extern "C" fn in_child() {
     if let Some(word) = word().filter(|_| !IS_WIPED.load(Ordering::Relaxed)) {
         word.store(0, Ordering::Relaxed);
@@ -150,9 +151,9 @@ unsafe extern "C" fn in_child() {
     let _own = generation();
 }
 
-/// The first thing that a child does here. Only the forking thread lives on in the child, with its memory in any state:
-/// atomics, `fstat` and `close`, nothing else. A second thread of the child, or a signal handler, does not wait for the
-/// first: for both the parent's handles are forked.
+/// What a child does first in this library. Only the forking thread lives on in the child, and memory may be in any
+/// state. So this function uses atomics, `fstat` and `close`, and nothing else. A second thread of the child, or a
+/// signal handler, does not wait for the first: both find that the parent's handles are forked.
 #[cold]
 fn take_over() -> u64 {
     let Some(word) = word() else { return 0 };
@@ -204,8 +205,8 @@ pub(super) struct ParentOnly {
 }
 
 impl ParentOnly {
-    /// Takes over `descriptor`, of the file `id`. It must not carry a lock yet: a fork just before this call would keep
-    /// the lock.
+    /// Takes over `descriptor`, of the file `id`. It must not carry a lock yet: a child forked just before this call
+    /// would keep the lock.
     pub(super) fn new(descriptor: OwnedFd, id: FileId) -> io::Result<ParentOnly> {
         install()?;
         let (slot, entry) = take_slot(descriptor.as_raw_fd(), id)?;
@@ -272,7 +273,7 @@ impl Drop for ParentOnly {
     }
 }
 
-/// Puts `descriptor`, of the file `id`, into a free slot; also returns the slot's entry.
+/// Puts `descriptor`, of the file `id`, into a free slot, and returns the slot and its entry.
 fn take_slot(descriptor: RawFd, id: FileId) -> Result<(&'static DescriptorSlot, u64), Refused> {
     static SERIAL: AtomicU32 = AtomicU32::new(1);
     let mut chunk = &FIRST_CHUNK;

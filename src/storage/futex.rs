@@ -23,8 +23,8 @@ impl Scope {
     }
 }
 
-/// Sleeps while `word` is `expected`, at most `timeout`; returns whether the timeout ended the sleep. May return for no
-/// reason.
+/// Sleeps while `word` is `expected`, at most `timeout`; returns whether the timeout ended the sleep. May wake
+/// spuriously.
 pub fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>, scope: Scope) -> bool {
     let timeout = timeout.map(timespec);
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
@@ -70,8 +70,8 @@ struct FutexWaitv {
 const SIZE_U32: u32 = 2;
 
 /// Sleeps while every word has the value last seen, at most `timeout`. `false`: the kernel cannot wait for several
-/// words (it has no `futex_waitv` before 5.16, and sandboxes may forbid it), and the thread did not sleep. May return
-/// for no reason.
+/// words (it has no `futex_waitv` before 5.16, and sandboxes may forbid it), and the thread did not sleep. May wake
+/// spuriously.
 pub fn wait_any(watches: &[FutexWatch<'_>], timeout: Option<Duration>) -> bool {
     let mut entries = [FutexWaitv { value: 0, address: 0, flags: 0, reserved: 0 }; WATCHES_MAX];
     for (entry, watch) in entries.iter_mut().zip(watches) {
@@ -92,7 +92,7 @@ pub fn wait_any(watches: &[FutexWatch<'_>], timeout: Option<Duration>) -> bool {
     result >= 0 || std::io::Error::last_os_error().raw_os_error().is_some_and(|error| expected.contains(&error))
 }
 
-/// The time of the clock that deadlines of [`wait_any`] are on.
+/// The time on the clock that measures the deadlines of [`wait_any`].
 fn now() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the target is a timespec on this stack. The call cannot fail for this clock.

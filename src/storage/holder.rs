@@ -13,11 +13,12 @@ use std::os::unix::fs::MetadataExt;
 
 /// How many descriptors are looked at before the search is given up.
 const DESCRIPTORS_MAX: usize = 1 << 16;
-/// How much is read of the text about a descriptor; about a file, that is some hundred bytes and a line for each lock.
+/// How many bytes are read of the text about a descriptor. For a file, that text has some hundred bytes and a line for
+/// each lock.
 const TEXT_BYTES_MAX: usize = 4096;
 
 /// The process that holds a lock of `kind` (as the kernel spells it) on the file `id`. `None` when no process that this
-/// one may look into holds it. `guess` is looked at first, and believed no more than the others.
+/// one may look into holds it. The process `guess` is looked at first, and must hold the lock like any other.
 pub(super) fn find(id: FileId, kind: &str, guess: Option<u32>) -> Option<u32> {
     let mut left = DESCRIPTORS_MAX;
     let mut holds_it = |pid: u32| holds(pid, id, kind, &mut left).then_some(pid);
@@ -34,14 +35,14 @@ fn holds(pid: u32, id: FileId, kind: &str, left: &mut usize) -> bool {
         let mut text = [0; TEXT_BYTES_MAX];
         let mut lines = read(&FileName::of(format_args!("/proc/{pid}/fdinfo/{descriptor}")), &mut text)?.lines();
         lines.find(|line| line.starts_with("lock:") && line.contains(kind) && line.contains(&*inode))?;
-        // The kernel spells the device in another way than stat where a file system has several.
+        // On a file system with several devices, this text has another device number than `stat` gives.
         let found = fs::metadata(FileName::of(format_args!("/proc/{pid}/fd/{descriptor}"))).ok()?;
         ((found.dev(), found.ino()) == (id.device, id.inode)).then_some(())
     };
     find_name(format_args!("/proc/{pid}/fdinfo"), carries_it).is_some()
 }
 
-/// What the file at `path` says, as far as there is room for it.
+/// The text at the beginning of the file at `path`, as far as it fits into `text`.
 fn read<'a>(path: &FileName, text: &'a mut [u8]) -> Option<&'a str> {
     let (mut file, mut length) = (File::open(path).ok()?, 0);
     loop {
@@ -52,7 +53,7 @@ fn read<'a>(path: &FileName, text: &'a mut [u8]) -> Option<&'a str> {
     }
 }
 
-/// The first result that `found` makes of a name in `directory`; none where the directory cannot be read.
+/// The first result of `found` for a name in `directory`; `None` where the directory cannot be read.
 fn find_name<T>(directory: fmt::Arguments<'_>, mut found: impl FnMut(&str) -> Option<T>) -> Option<T> {
     let mut answer = None;
     let visit = |name: &str| -> io::Result<ControlFlow<()>> {

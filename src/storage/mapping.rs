@@ -13,11 +13,11 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::io;
 use std::ops::Range;
 
-/// The address space of a reader's window, where the process may have it.
+/// The address space of a reader's window, if the process may have that much.
 const VIEW_BYTES: u64 = 64 << 20;
 /// The address space of a writer's window: larger, because giving up a window costs as much as filling it.
 const TAIL_BYTES: u64 = 256 << 20;
-/// Windows begin at multiples of this: a huge page.
+/// Windows begin at multiples of this, the size of a huge page.
 const WINDOW_ALIGNMENT_BYTES: u64 = 2 << 20;
 /// Pages are made writable in steps of this, so that most appends make no system call.
 const POPULATE_STEP_BYTES: u64 = 1 << 20;
@@ -108,9 +108,9 @@ pub(super) fn populate(map: &MmapRaw, begin: usize, size_bytes: usize) -> io::Re
 pub(super) struct MappedTail {
     file: RealFile,
     window: Option<Window>,
-    /// What can be put: populated, and covered by the window.
+    /// The bytes that can be put: their pages are populated and lie in the window.
     room: Range<u64>,
-    /// What has blocks of its own.
+    /// The bytes that have blocks of their own.
     allocated: Range<u64>,
 }
 
@@ -119,7 +119,7 @@ impl MappedTail {
         MappedTail { file, window: None, room: 0..0, allocated: 0..0 }
     }
 
-    /// Covers and populates `from..to`, and ahead of it to the next step, as far as blocks are allocated.
+    /// Maps and populates `from..to`, and beyond it up to the next step, as far as blocks are allocated.
     fn open_room(&mut self, from: u64, to: u64) -> io::Result<()> {
         let fresh = match &self.window {
             Some(window) if window.covers(&(from..to)) => None,
@@ -184,7 +184,7 @@ impl Tail for MappedTail {
     }
 }
 
-/// A reader's window; bytes in which a page could be missing come through a buffer.
+/// A reader's window. Bytes on pages that could be missing are read into a buffer.
 ///
 /// Invariants:
 /// 1. `loaded` lies in `window`, below `known_bytes`, and in `dense`. Where `buffered` is there, `loaded` is empty.
@@ -195,7 +195,7 @@ pub(super) struct MappedView {
     window: Option<Window>,
     /// The file was at least this long when last asked.
     known_bytes: u64,
-    /// Where touching a page is known to need no room; everywhere, but on tmpfs.
+    /// Where touching a page is known to need no room: everywhere, or on tmpfs in a range without holes.
     dense: Range<u64>,
     /// The loaded bytes, within the window; none where the buffer has them.
     loaded: Range<usize>,
@@ -214,8 +214,8 @@ impl MappedView {
         self.dense.start <= range.start && range.end <= self.dense.end
     }
 
-    /// Whether no page of `range` lies in a hole. What is known of a file only grows, so following a writer asks once
-    /// for all the pages that it has made writable.
+    /// Whether no page of `range` lies in a hole. What is known only grows: a reader that follows a writer asks the
+    /// system once for all pages that the writer has made writable.
     fn is_dense(&mut self, range: &Range<u64>) -> bool {
         if self.is_known_dense(range) {
             return true;
@@ -223,7 +223,7 @@ impl MappedView {
         let continues = self.dense.start <= range.start && range.start <= self.dense.end;
         let start = if continues { self.dense.start } else { range.start };
         let asked = if continues { self.dense.end } else { range.start };
-        // Without an answer it is read as if there were a hole.
+        // If the system does not answer, the range is read as if it lay in a hole.
         let hole = sys::next_hole(self.file.descriptor(), asked).ok().flatten().unwrap_or(asked);
         self.dense = start..hole;
         range.end <= hole

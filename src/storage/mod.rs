@@ -40,7 +40,7 @@ use crate::format::name::FileName;
 use std::fmt::Debug;
 use std::io;
 
-/// Which file it is, whatever its path says: device and inode.
+/// Which file it is, whatever its path: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     pub device: u64,
@@ -68,8 +68,8 @@ pub enum Standing {
     Moved,
 }
 
-/// What the lock of a record file says to those who do not hold it. Only a process that may write the file can make it
-/// say so.
+/// What the lock of a record file says to processes that do not hold it. Only a process that may write the file can
+/// make the lock say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
     /// No writer holds it.
@@ -162,7 +162,7 @@ pub trait File: Send + Sync + Debug {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
     /// Writes all of `bytes` at `offset`, by a system call in every engine.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
-    /// Whether this process may write up to `end_bytes`, or why not; an engine without limits always may.
+    /// Fails unless this process may write up to `end_bytes`. An engine without limits never fails.
     fn may_reach(&self, _end_bytes: u64) -> io::Result<()> {
         Ok(())
     }
@@ -170,10 +170,10 @@ pub trait File: Send + Sync + Debug {
     fn set_size(&self, size_bytes: u64) -> io::Result<()>;
     /// Makes the file's bytes and size durable (fdatasync); covers stores through mappings.
     fn sync(&self) -> io::Result<()>;
-    /// Where the first byte that may not be zero lies at or after `offset` (`SEEK_DATA`); `None`: only zeros follow.
-    /// File systems without the notion answer `offset` itself while it is below the file's size.
+    /// The offset of the first byte at or after `offset` that may not be zero (`SEEK_DATA`); `None`: only zeros follow.
+    /// File systems without holes answer `offset` itself while it is below the file's size.
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>>;
-    /// Where the first hole lies at or after `offset` (`SEEK_HOLE`); where there is none, the file's size.
+    /// The offset of the first hole at or after `offset` (`SEEK_HOLE`); the file's size where there is no hole.
     fn next_hole(&self, offset: u64) -> io::Result<u64>;
     /// Takes the writer's lock (an open-file-description write lock over the whole file) without waiting; `false`: held
     /// elsewhere. It is held until the last reference to this file is dropped, and never by a forked child.
@@ -181,16 +181,16 @@ pub trait File: Send + Sync + Debug {
     /// Removes this file, which was just made and which [`File::try_lock`] could not lock, unless another process has
     /// begun to use it.
     fn remove_unused(&self) -> io::Result<()>;
-    /// Says to other processes, as long as this file holds the lock, that the writer is ready.
+    /// Shows other processes that the writer is ready, for as long as this file holds the lock.
     fn set_ready(&self) -> io::Result<()>;
-    /// What a writer's lock says that was taken through another open file. A read lock does not count: any process that
-    /// may read the file can take one.
+    /// The state of a writer's lock that was taken through another open file. A read lock does not count: any process
+    /// that may read the file can take one.
     fn lock_seen(&self) -> io::Result<Lock>;
     /// Whether a writer's lock was taken through another open file.
     fn is_locked(&self) -> io::Result<bool> {
         Ok(self.lock_seen()? != Lock::Free)
     }
-    /// The lock that stands in the way of a writer's lock here; `None` when there is none (any more). `guess`: the
+    /// The lock that keeps this file from getting the writer's lock; `None` if there is none (any more). `guess`: a
     /// process that may hold it.
     fn obstacle(&self, guess: Option<u32>) -> io::Result<Option<Obstacle>>;
     /// The writer's place at the end of the file. One at a time.

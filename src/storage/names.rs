@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// The longest name in a directory, with `../` before it.
 const NAME_BYTES_MAX: usize = 3 + 255;
-/// What the C library wants for a path without links.
+/// The size that the C library requires of the buffer for a path without links.
 pub(super) const PATH_BYTES_MAX: usize = libc::PATH_MAX as usize;
 
 /// `path` without links, in `buffer`; `None` where it leads nowhere.
@@ -30,8 +30,8 @@ pub(super) fn c_path(path: &Path) -> io::Result<CString> {
     if bytes.contains(&0) { Err(error(libc::EINVAL)) } else { Ok(memory::c_string(bytes)?) }
 }
 
-/// A name as the kernel takes it, in no memory of its own: an open log may get no memory, and neither may the cleanup
-/// after a refusal.
+/// A name as the kernel takes it, without memory from the heap: an open log may be refused memory, and so may the
+/// cleanup after a refusal.
 #[derive(Clone, Debug)]
 pub(super) struct CName([u8; NAME_BYTES_MAX + 1]);
 
@@ -62,7 +62,7 @@ pub(super) fn list(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Calls `visit` with each of the names that `list` answers, until it says that it wants no more.
+/// Calls `visit` with each of the names that [`list`] returns, until `visit` answers with a break.
 pub(super) fn visit_names(
     directory: BorrowedFd<'_>,
     mut visit: impl FnMut(&str) -> io::Result<ControlFlow<()>>,

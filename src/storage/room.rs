@@ -16,14 +16,14 @@ const AHEAD_BYTES_MAX: u64 = 64 << 20;
 /// The sizes a file may be given, both multiples of 64 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NewSize {
-    /// What it should get, so that not every append extends it.
+    /// The size that the file should get, so that not every append extends it.
     pub(super) wanted_bytes: u64,
-    /// What it must get.
+    /// The size that the file must get.
     pub(super) least_bytes: u64,
 }
 
 impl NewSize {
-    /// For a file of `size_bytes` that is to be written up to `to`, where no file may exceed `limit_bytes`.
+    /// The sizes for a file of `size_bytes` that is to be written up to `to`, where no file may exceed `limit_bytes`.
     pub(super) fn new(size_bytes: u64, to: u64, limit_bytes: u64) -> io::Result<NewSize> {
         let too_large = || sys::error(libc::EFBIG);
         let least_bytes = to.max(size_bytes).checked_next_multiple_of(UNIT_BYTES).ok_or_else(too_large)?;
@@ -46,8 +46,8 @@ pub(super) struct Extension {
     pub(super) new_bytes: u64,
 }
 
-/// Gives the bytes from `from` to a new end at or beyond `to` blocks of their own, where the file system can.
-/// On failure the file has its old size.
+/// Allocates blocks for the bytes from `from` to a new end at or beyond `to`, where the file system can. On failure the
+/// file has its old size.
 pub(super) fn extend(file: &RealFile, from: u64, to: u64) -> io::Result<Extension> {
     file.check()?;
     let old_bytes = file.size()?;
@@ -65,8 +65,8 @@ pub(super) fn extend(file: &RealFile, from: u64, to: u64) -> io::Result<Extensio
 /// Extends the file to `end`, or not at all.
 fn extend_to(file: &RealFile, old_bytes: u64, from: u64, end: u64) -> io::Result<u64> {
     let outcome = match sys::allocate(file.descriptor(), from, end) {
-        // Without preallocation (EPERM: in a sandbox) the size alone has to do; what fills it may then still find the
-        // disk full.
+        // Without preallocation (EPERM: in a sandbox) the file gets only the size. A write into it may then still find
+        // the disk full.
         Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM)) => {
             file.resize(end.max(old_bytes))
         }
@@ -76,8 +76,8 @@ fn extend_to(file: &RealFile, old_bytes: u64, from: u64, end: u64) -> io::Result
     Ok(end)
 }
 
-/// Gives the file its old size again after `refusal`, which the caller gets, unless this fails too: then something did
-/// change.
+/// Gives the file its old size again, and returns `refusal` for the caller. If the cut fails too, the error is `EIO`,
+/// because the file has changed.
 pub(super) fn cut_back(file: &RealFile, old_bytes: u64, refusal: io::Error) -> io::Error {
     match file.cut(old_bytes) {
         Ok(()) => refusal,
@@ -85,7 +85,7 @@ pub(super) fn cut_back(file: &RealFile, old_bytes: u64, refusal: io::Error) -> i
     }
 }
 
-/// Checks that room from `from` to `to` can be meant.
+/// Checks that `from..to` is a range.
 pub(super) fn check_range(from: u64, to: u64) -> io::Result<()> {
     if from <= to { Ok(()) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }

@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 const FIRST_DESCRIPTOR: RawFd = 3;
 /// The attribute that has a file's POSIX access list.
 const ACCESS_LIST: &CStr = c"system.posix_acl_access";
-/// The byte that the lock of a writer which is ready leaves out: no file of the format reaches it.
+/// The byte that the lock of a ready writer leaves out. No file of the format reaches it.
 const READY_AT: i64 = 1 << 62;
 /// The most parts handed to one `pwritev`; below the kernel's 1024, so that the array fits on a small stack.
 const PARTS_PER_CALL: usize = 256;
@@ -23,7 +23,7 @@ pub(super) fn error(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
 }
 
-/// The result of `call`, which answers less than zero and sets errno on failure; called again after EINTR.
+/// The result of `call`, which returns less than zero and sets errno on failure. It is called again after EINTR.
 pub(super) fn retried<T: Copy + PartialOrd + From<i8>>(mut call: impl FnMut() -> T) -> io::Result<T> {
     loop {
         let result = call();
@@ -71,7 +71,7 @@ fn open_or_create_at(directory: BorrowedFd<'_>, name: &CStr, flags: i32, mode: l
     above_standard(unsafe { OwnedFd::from_raw_fd(opened) })
 }
 
-/// The POSIX access list of `file`, as the kernel has it; `None` when mode and group say all.
+/// The POSIX access list of `file`, in the kernel's form; `None` when the file has no rights beyond its mode.
 pub(super) fn access_list(file: BorrowedFd<'_>) -> io::Result<Option<Vec<u8>>> {
     let mut list: Vec<u8> = Vec::new();
     loop {
@@ -152,12 +152,12 @@ pub(super) fn event_counter() -> io::Result<OwnedFd> {
     above_standard(unsafe { OwnedFd::from_raw_fd(made) })
 }
 
-/// As [`metadata_at`].
+/// As [`metadata_at`], for a name that is not a C string yet.
 pub(super) fn metadata_named(directory: BorrowedFd<'_>, name: &str) -> io::Result<Option<Meta>> {
     metadata_at(directory, &CName::new(name)?)
 }
 
-/// What is under `name` in `directory`, a symbolic link taken as itself.
+/// What is under `name` in `directory`. A symbolic link is not followed.
 pub(super) fn metadata_at(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<Meta>> {
     let mut found = MaybeUninit::<libc::stat>::uninit();
     let (parent, flags) = (directory.as_raw_fd(), libc::AT_SYMLINK_NOFOLLOW);
@@ -204,7 +204,7 @@ pub(super) fn remove_at(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<()
     retried(|| unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), 0) }).map(drop)
 }
 
-/// Gives `from..to` of the file blocks of its own, extending it to `to` if it is shorter.
+/// Allocates blocks for `from..to` of the file, and extends the file to `to` if it is shorter.
 pub(super) fn allocate(file: BorrowedFd<'_>, from: u64, to: u64) -> io::Result<()> {
     let _deferred = cancel::defer();
     let (offset, length) = (signed(from)?, signed(to.saturating_sub(from))?);
@@ -218,18 +218,18 @@ pub(super) fn sync(file: BorrowedFd<'_>) -> io::Result<()> {
     retried(|| unsafe { libc::fsync(file.as_raw_fd()) }).map(drop)
 }
 
-/// Makes everything on the file system that `file` is on durable.
+/// Makes everything on the file system of `file` durable.
 pub(super) fn sync_file_system(file: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: takes an integer only.
     retried(|| unsafe { libc::syncfs(file.as_raw_fd()) }).map(drop)
 }
 
-/// Where the next data lies at or after `offset` (`SEEK_DATA`); `None` when only zeros follow.
+/// The offset of the next data at or after `offset` (`SEEK_DATA`); `None` when only zeros follow.
 pub(super) fn next_data(file: BorrowedFd<'_>, offset: u64) -> io::Result<Option<u64>> {
     seek(file, offset, libc::SEEK_DATA)
 }
 
-/// Where the next hole begins at or after `offset` (`SEEK_HOLE`), the end of the file being one; `None` beyond that.
+/// The offset of the next hole at or after `offset` (`SEEK_HOLE`). The end of the file counts as one; `None` beyond it.
 pub(super) fn next_hole(file: BorrowedFd<'_>, offset: u64) -> io::Result<Option<u64>> {
     seek(file, offset, libc::SEEK_HOLE)
 }
@@ -244,8 +244,8 @@ fn seek(file: BorrowedFd<'_>, offset: u64, whence: i32) -> io::Result<Option<u64
     }
 }
 
-/// Writes all of `parts`, one after the other, at `offset`. Beyond the process's limit nothing is written, so that no
-/// signal is sent; that, and nothing else, is `EFBIG`.
+/// Writes all of `parts`, one after the other, at `offset`. If they go beyond the process's limit, nothing is written,
+/// so that no signal is sent. Only then is the error `EFBIG`.
 pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
     let _deferred = cancel::defer();
     let mut at = offset;
@@ -262,7 +262,7 @@ pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) ->
         IoSlice::advance_slices(&mut left, 0); // drops leading empty parts
         while !left.is_empty() {
             let written = write_once(file, at, left).map_err(|refusal| {
-                // EFBIG says that nothing was written, which here is not so: the limit was lowered meanwhile.
+                // EFBIG would say that nothing was written, but a part was: the limit was lowered meanwhile.
                 if at > offset && refusal.raw_os_error() == Some(libc::EFBIG) { error(libc::EIO) } else { refusal }
             })?;
             if written == 0 {
@@ -292,7 +292,7 @@ pub(super) fn file_size_limit() -> u64 {
     retried(|| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) }).map_or(u64::MAX, |_| limit.rlim_cur)
 }
 
-/// The answer of a call that only asks; `None` where a sandbox does not let it ask.
+/// The answer of a query; `None` where a sandbox forbids the query.
 fn unless_forbidden<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
     match answer {
         Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => Ok(None),
@@ -324,7 +324,7 @@ pub(super) fn free_bytes(file: BorrowedFd<'_>) -> io::Result<Option<u64>> {
     Ok(file_system(file)?.and_then(|found| free_of(found.f_blocks, found.f_bavail, found.f_frsize)))
 }
 
-/// A file system without any block counts none: that does not say that it is full.
+/// `None` for a file system that counts no blocks at all, which does not mean that it is full.
 fn free_of(blocks: u64, available_blocks: u64, block_bytes: u64) -> Option<u64> {
     (blocks > 0 && block_bytes > 0).then(|| available_blocks.saturating_mul(block_bytes))
 }
@@ -375,7 +375,7 @@ fn conflicting_lock(file: BorrowedFd<'_>, kind: i32) -> io::Result<Option<libc::
     Ok((i32::from(request.l_type) != libc::F_UNLCK).then_some(request))
 }
 
-/// What the write lock of another open file says. (A read lock here would not be refused for another read lock.)
+/// The state of another open file's write lock. (The query is for a read lock, which no other read lock refuses.)
 pub(super) fn lock_seen(file: BorrowedFd<'_>) -> io::Result<Lock> {
     Ok(match conflicting_lock(file, libc::F_RDLCK)? {
         None => Lock::Free,
@@ -385,18 +385,18 @@ pub(super) fn lock_seen(file: BorrowedFd<'_>) -> io::Result<Lock> {
     })
 }
 
-/// Releases the byte that a ready writer does not hold, of the lock taken by [`lock`] through the same open file.
+/// Releases the byte that a ready writer does not hold from the lock that [`lock`] took through the same open file.
 pub(super) fn leave_ready_byte(file: BorrowedFd<'_>) -> io::Result<()> {
     let request = libc::flock { l_start: READY_AT, l_len: 1, ..whole_file(libc::F_UNLCK) };
     // SAFETY: `request` is a valid `flock` that outlives the call.
     retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
 }
 
-/// The lock that would refuse a write lock: whether it is a read lock, and its process, which the kernel knows for the
-/// older kind of locks.
+/// The lock that would refuse a write lock: whether it is a read lock, and its process, which the kernel names only for
+/// the older (POSIX) kind of lock.
 pub(super) fn lock_in_the_way(file: BorrowedFd<'_>) -> io::Result<Option<(bool, Option<u32>)>> {
     let found = conflicting_lock(file, libc::F_WRLCK)?;
-    // -1: an open file's; 0: of a process that this one cannot see.
+    // -1: an open file description has the lock; 0: a process that this one cannot see has it.
     let pid = |pid| u32::try_from(pid).ok().filter(|pid| *pid > 0);
     Ok(found.map(|found| (i32::from(found.l_type) == libc::F_RDLCK, pid(found.l_pid))))
 }

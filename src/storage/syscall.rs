@@ -6,7 +6,7 @@ use super::{CommitWord, File, Tail, View, room, sys};
 use std::io;
 use std::ops::Range;
 
-/// How much is read at once when it is all committed.
+/// How much is read at once if so much is committed.
 const READ_AHEAD_BYTES: usize = 64 << 10;
 /// A buffer larger than this is given back when the next load does not need it.
 const KEPT_BYTES: usize = 1 << 20;
@@ -70,7 +70,7 @@ impl BufferedView {
         BufferedView { file, buffer: Vec::new(), start: 0, filled_bytes: 0, loaded: 0..0 }
     }
 
-    /// The place of the range in what is buffered.
+    /// The place of the range in the buffer, if all of it is there.
     fn find(&self, offset: u64, size_bytes: usize) -> Option<Range<usize>> {
         let begin = usize::try_from(offset.checked_sub(self.start)?).ok()?;
         let end = begin.checked_add(size_bytes)?;
@@ -98,7 +98,7 @@ impl View for BufferedView {
             return Ok(());
         }
         (self.loaded, self.filled_bytes) = (0..0, 0);
-        // Asked before anything is allocated: a size that the file cannot hold may be any number.
+        // The file's size is asked before anything is allocated, because a wrong size may be any number.
         let end = offset.checked_add(size_bytes as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
         if end > self.file.size()? {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -142,7 +142,7 @@ impl CallWord {
 }
 
 impl CommitWord for CallWord {
-    /// Not every file system serialises a read with a write from elsewhere; two reads that agree were not torn.
+    /// Not every file system serialises a read with a write of another process. Two reads that agree were not torn.
     fn load(&self) -> io::Result<u64> {
         let mut last = self.read()?;
         loop {

@@ -1,6 +1,6 @@
 //! Threads of the library. They are named, with every signal blocked, so that the host's handlers never run on them.
-//! They are started with memory that was taken before: the threads of the standard library end the process where memory
-//! is refused.
+//! The C library starts them, with memory that was allocated before: a thread of the standard library would end the
+//! process where memory is refused.
 
 #![allow(unsafe_code, reason = "threads of the C library, and the signal mask of a new one")]
 
@@ -55,7 +55,7 @@ impl Thread {
         Err(io::Error::from_raw_os_error(refusal))
     }
 
-    /// Waits until it has ended.
+    /// Waits until the thread has ended.
     pub fn join(self) {
         // SAFETY: started here, joined once, and not by itself.
         unsafe { libc::pthread_join(self.0, null_mut()) };
@@ -63,7 +63,7 @@ impl Thread {
 }
 
 extern "C" fn run<B: Body>(body: *mut c_void) -> *mut c_void {
-    // SAFETY: what `start` gave to this thread alone.
+    // SAFETY: `start` gave this ownership to this thread alone.
     let body = unsafe { Arc::<B>::from_raw(body.cast()) };
     // SAFETY: the name is a string that lives for ever.
     unsafe { libc::pthread_setname_np(libc::pthread_self(), B::NAME.as_ptr()) };

@@ -65,7 +65,7 @@ impl<T> AppendList<T> {
     }
 }
 
-/// The chunk that `index` is in, and where it is there.
+/// The chunk that `index` is in, and its place in that chunk.
 fn place_of(index: usize) -> (usize, usize) {
     match (index / FIRST_CHUNK_PLACES).checked_ilog2() {
         None => (0, index),

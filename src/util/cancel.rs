@@ -1,9 +1,10 @@
 //! Cancellation of the host's threads (`pthread_cancel`), which takes effect outside the library only.
 //!
 //! The C library ends a cancelled thread inside certain system calls, by an unwinding that no Rust frame survives. So
-//! it is put off around everything that may make such a call: the boundary to C does it for whole calls. Only those
-//! that make none on their fast path go without, and for them the few places here in storage that may do it by
-//! themselves. Cancellation is put off, not lost: it takes effect at the thread's next cancellation point afterwards.
+//! cancellation is put off around everything that may make such a call. The boundary to C does that for whole calls of
+//! the library. Only functions that make no such system call on their fast path are exceptions: for them the few places
+//! that may make one put cancellation off themselves. Cancellation is put off, not lost: it takes effect at the
+//! thread's next cancellation point.
 
 #![allow(unsafe_code, reason = "pthread_setcancelstate, which libc does not declare for Linux")]
 
@@ -16,7 +17,7 @@ unsafe extern "C" {
 /// `PTHREAD_CANCEL_DISABLE`, in glibc and in musl.
 const DISABLE: c_int = 1;
 
-/// Puts cancellation of this thread off until it is dropped; then it is as it was before.
+/// Puts cancellation of this thread off until this value is dropped. The drop restores the state from before.
 #[derive(Debug)]
 pub struct Deferred {
     before: c_int,
@@ -34,7 +35,8 @@ pub fn defer() -> Deferred {
 impl Drop for Deferred {
     fn drop(&mut self) {
         let mut unused = 0;
-        // SAFETY: as above. It ends no thread itself: with the deferred type that happens at cancellation points only.
+        // SAFETY: as above. The call itself ends no thread: deferred cancellation takes effect at cancellation points
+        // only.
         unsafe { pthread_setcancelstate(self.before, &raw mut unused) };
     }
 }

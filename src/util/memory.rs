@@ -1,6 +1,6 @@
-//! Memory that the system may refuse: an error then, and not the end of the process. Every function that a running
-//! program calls takes all of its memory through these functions and `sync::Arc`; `tests/refusable.rs` refuses what
-//! would end the process instead.
+//! Memory that the system may refuse: the refusal is an error, and does not end the process. All code that a running
+//! program calls takes its memory through these functions and `sync::Arc`. `tests/refusable.rs` fails if the sources
+//! use something that would end the process instead.
 
 #![allow(unsafe_code, reason = "the standard library has no box that can be refused")]
 
@@ -35,10 +35,10 @@ impl From<TryReserveError> for Refused {
     }
 }
 
-/// `value` in memory of its own.
+/// `value` in an allocation of its own.
 pub fn boxed<T>(value: T) -> Result<Box<T>, Refused> {
     let place = place_for(value)?;
-    // SAFETY: the place was allocated for a T as a box allocates it, holds one, and nothing else leads there.
+    // SAFETY: the place was allocated as a box allocates a T, it holds a T, and no other pointer leads to it.
     Ok(unsafe { Box::from_raw(place.as_ptr()) })
 }
 
@@ -88,7 +88,7 @@ pub fn text(text: &str) -> Result<String, Refused> {
     worded(text)
 }
 
-/// What `words` says.
+/// The text that `words` displays.
 pub fn worded(words: impl fmt::Display) -> Result<String, Refused> {
     struct WordsInMemory(String);
     impl fmt::Write for WordsInMemory {
@@ -103,7 +103,7 @@ pub fn worded(words: impl fmt::Display) -> Result<String, Refused> {
     Ok(text.0)
 }
 
-/// `bytes`, none of them 0, as C wants a string.
+/// `bytes`, none of which is 0, as a C string.
 pub fn c_string(bytes: &[u8]) -> Result<CString, Refused> {
     let mut string = Vec::new();
     string.try_reserve_exact(bytes.len() + 1)?;

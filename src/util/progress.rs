@@ -1,14 +1,14 @@
-//! Reports to the caller of a long operation how far it is, and learns whether to continue.
+//! How a long operation reports its progress to the caller, and learns whether to continue.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::cell::{Cell, RefCell};
 
-/// Steps between two calls of the callback: a record is one, and so are so many bytes read.
+/// Steps between two calls of the callback. A record is one step, and so are `STEP_BYTES` that were read.
 const STEPS: u64 = 1024;
 const STEP_BYTES: u64 = 16 << 10;
 
-/// Receives reports of work from the code that reads files, however far down. Each call returns `E_CANCELLED` if that
-/// work is to end.
+/// Receives reports of progress from the code that reads files. Each call returns `E_CANCELLED` if the operation is to
+/// end.
 pub trait Watch {
     /// `read_bytes` were read.
     fn worked(&self, read_bytes: u64) -> Result<()>;

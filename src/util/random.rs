@@ -10,7 +10,8 @@ pub fn bytes<const N: usize>() -> Result<[u8; N]> {
     let _deferred = cancel::defer();
     let mut bytes = [0; N];
     let filled = getrandom::fill(&mut bytes).or_else(|error| match error.raw_os_error() {
-        // A sandbox refuses the call. Where the C library fills small buffers without it, that is noticed only here.
+        // A sandbox may refuse the call. Some C libraries fill small buffers without it, so this may be the first
+        // refusal.
         Some(number @ (libc::EPERM | libc::ENOSYS)) => File::open("/dev/urandom")
             .and_then(|mut device| device.read_exact(&mut bytes))
             .map_err(|_| io::Error::from_raw_os_error(number)),

@@ -54,8 +54,8 @@ impl Condvar {
         Condvar(sync::Condvar::new())
     }
 
-    /// Gives the lock up, sleeps until notified (or for no reason) or until `deadline`, takes it again; `true`: the
-    /// deadline came.
+    /// Gives the lock up, sleeps until it is notified, wakes spuriously or reaches `deadline`, and takes the lock
+    /// again. Returns `true` if the deadline came.
     pub fn wait_until<'a, T>(&self, guard: MutexGuard<'a, T>, deadline: Option<Instant>) -> (MutexGuard<'a, T>, bool) {
         let Some(deadline) = deadline else {
             return (self.0.wait(guard).unwrap_or_else(PoisonError::into_inner), false);

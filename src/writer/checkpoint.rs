@@ -17,10 +17,10 @@ use std::sync::atomic::Ordering;
 /// 4. Once `closed` is set, no page is written: the files may be another writer's.
 #[derive(Debug)]
 pub struct Checkpoints {
-    /// The last one written, and where.
+    /// The last checkpoint that was written, and its slot.
     last: Checkpoint,
     slot: usize,
-    /// Whether a sync of the index file has succeeded since.
+    /// Whether a sync of the index file has succeeded since then.
     synced: bool,
     pub(super) closed: Option<std::result::Result<(), ErrorKind>>,
 }
@@ -54,11 +54,11 @@ impl Writer {
         let _ = self.index.file.write_at(CHECKPOINT_OFFSETS[slot], &mark.encode(&self.index.log_id));
     }
 
-    /// Makes everything published so far durable where it lies.
+    /// Makes everything published so far durable in its place.
     ///
     /// # Errors
-    /// A failed sync poisons the namespace; it is not tried again. `E_NO_SPACE`: this process may not write
-    /// the checkpoint now.
+    /// A failed sync poisons the namespace; it is not tried again. `E_NO_SPACE`: this process may not write the
+    /// checkpoint now.
     pub fn checkpoint(&self) -> Result<()> {
         let mut checkpoints = self.sync.lock();
         if checkpoints.closed.is_some() {
@@ -93,8 +93,8 @@ impl Writer {
             return Err(made);
         }
         checkpoints.synced = true;
-        // A limit lowered below the checkpoints is a refusal as long as nothing of this one is written. The records are
-        // safe all the same.
+        // A file size limit below the checkpoints is only a refusal, because nothing of this checkpoint is written yet.
+        // The records are safe all the same.
         let refused = |error| Error::os("writing a checkpoint", &error).of(self.namespace.log_path());
         self.index.file.may_reach(CHECKPOINT_OFFSETS[1] + PAGE_SIZE_BYTES as u64).map_err(refused)?;
         let next = Checkpoint { seq: checkpoints.last.seq + 1, count, end, state: State::Open, ..checkpoints.last };

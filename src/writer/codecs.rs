@@ -19,7 +19,7 @@ pub struct Codecs {
     chain: Chain,
     /// Where the index file had the chain when the log was opened.
     found_in: CodecsIn,
-    /// Whether nothing is left to be written down.
+    /// Whether the chain is in the index file, or need not be.
     is_recorded: AtomicBool,
 }
 
@@ -31,7 +31,7 @@ impl Codecs {
 }
 
 impl Writer {
-    /// What payloads go through before they are appended.
+    /// The codecs that payloads go through before they are appended.
     pub fn chain(&self) -> &Chain {
         &self.codecs.chain
     }

@@ -25,8 +25,8 @@ impl Writer {
     /// Finds room for the frame of records up to `end`; where there is none yet, the caller waits and asks again.
     pub(super) fn find_room_in_journal(&self, staging: &mut Staging, end: u64) -> Result<FrameRoom> {
         let Some(journal) = &mut staging.journal else { return Ok(FrameRoom::Here) };
-        // A limit lowered below the journal is a refusal as long as nothing is staged; afterwards it would leave the
-        // outcome unknown.
+        // A file size limit below the journal is a refusal here, because nothing is staged yet. Later it would leave
+        // the outcome unknown.
         let failed = |error| Error::os("writing its journal", &error).of(self.namespace.log_path());
         journal.file.may_reach(journal.size_bytes()).map_err(failed)?;
         let length_bytes = end - staging.end;
@@ -49,8 +49,8 @@ impl Writer {
 
     fn sync_in_place(&self) -> Result<()> {
         let _one_at_a_time = self.sync.lock();
-        // After a checkpoint that failed meanwhile the kernel has forgotten what it had to write: the next sync would
-        // lie.
+        // If a checkpoint has failed meanwhile, the kernel has forgotten what it had to write. The next sync would then
+        // succeed without having written it.
         self.refuse()?;
         let synced = self.log.sync().and_then(|()| self.index.file.sync());
         synced.map_err(|error| self.poison("syncing", &error))

@@ -44,7 +44,7 @@ impl WriterFiles {
     /// The first file that is not what it was; `lock` is the open file that holds the lock of the first one.
     ///
     /// # Errors
-    /// The system does not say.
+    /// The system does not say where a file is.
     pub(super) fn look(&self, lock: Option<&Arc<dyn File>>) -> Result<Option<Lost>> {
         let failed = |path: &Path, error| Error::os("looking whether it is still in place", &error).of(path);
         let lost_at = |place: usize, file: &dyn File| {

@@ -23,7 +23,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
 /// The shortest such time: what refuses a checkpoint may last.
 const RETRY_AFTER_MIN: Duration = Duration::from_millis(10);
 
-/// What there is to flush.
+/// The writers of the namespaces to flush.
 pub trait Writers: Send + Sync + 'static {
     /// Calls `act` with each writer that there is now.
     fn each(&self, act: &mut dyn FnMut(&Writer));
@@ -69,7 +69,7 @@ impl<W: Writers> Flusher<W> {
         Ok(())
     }
 
-    /// Called after every append; nothing but a load unless the thread has to know.
+    /// Called after every append. It costs only a load unless the thread has to be notified.
     pub fn appended(&self, need: FlushNeed) {
         let wanted = match need {
             FlushNeed::Nothing => NOTHING,
@@ -138,7 +138,7 @@ impl<W> FlusherShared<W> {
                 break;
             }
         }
-        // An append from here on asks again.
+        // An append after this notifies the thread again.
         let seen = self.wanted.swap(NOTHING, Ordering::Relaxed);
         // Pairs with the fence of an append's wake: either it sees NOTHING and asks again, or its bytes are seen here.
         fence(Ordering::SeqCst);

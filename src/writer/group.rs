@@ -1,5 +1,4 @@
-//! Group commit: of the threads whose commits wait for the same disk one leads, and writes for all commits that are
-//! staged.
+//! Group commit: one of the threads whose commits wait for the same disk leads, and writes all commits that are staged.
 //!
 //! ```text
 //!   every thread, under the lock:   stage (bytes, entries, frame), take a ticket
@@ -43,14 +42,14 @@ pub struct Queue<S> {
 /// How the leader commits a group.
 pub trait Commit<S> {
     type Group;
-    /// What forbids a commit in flight, if anything does: asked before a group is written, and again before it is
+    /// Fails if something forbids a commit in flight. Called before a group is written, and again before it is
     /// published.
     fn refuse(&self) -> Result<()>;
-    /// Everything staged so far; under the lock.
+    /// Takes everything that is staged; called under the lock.
     fn take(&self, state: &mut S) -> Self::Group;
-    /// Makes a group durable; without the lock.
+    /// Makes a group durable; called without the lock.
     fn write(&self, group: &Self::Group) -> Result<()>;
-    /// Shows a durable group to readers and wakes them; under the lock.
+    /// Shows a durable group to readers and wakes them; called under the lock.
     fn publish(&self, state: &mut S, group: Self::Group) -> Result<()>;
 }
 
@@ -69,7 +68,7 @@ impl<S> Groups<S> {
         self.changed.wait_until(queue, None).0
     }
 
-    /// Wakes all threads that wait here, after the caller changed something under the lock that is `queue`.
+    /// Wakes all threads that wait here, after the caller changed something under the lock that `queue` holds.
     pub fn notify(&self, queue: MutexGuard<'_, Queue<S>>) {
         drop(queue);
         self.changed.notify_all();
@@ -78,7 +77,7 @@ impl<S> Groups<S> {
     /// Commits what this thread has just staged, with all that others have staged; returns when it is published.
     ///
     /// # Errors
-    /// That of its group, or of an earlier one.
+    /// The error of its group, or of an earlier one.
     pub fn commit<'a, C: Commit<S>>(&'a self, mut queue: MutexGuard<'a, Queue<S>>, how: &C) -> Result<()> {
         queue.staged += 1;
         let ticket = queue.staged;

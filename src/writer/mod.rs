@@ -54,7 +54,7 @@ struct Staging {
     commits: u64,
     /// Count and end published so far; in fast mode the same as those staged.
     published: (u64, u64),
-    /// Of a durable writer.
+    /// The journal of a durable writer.
     journal: Option<Journal>,
     /// The count that a synced checkpoint covers.
     covered_count: u64,
@@ -88,7 +88,7 @@ pub struct Writer {
     log: Arc<dyn File>,
     index: Index,
     live: Option<Live>,
-    /// Of a durable writer.
+    /// The journal file of a durable writer.
     journal: Option<Arc<dyn File>>,
     /// The staging; `None` once closed. The ends of both files are dropped with it. The lock is released with the last
     /// use of the file.
@@ -216,8 +216,8 @@ impl Writer {
                 FrameRoom::Here => return Ok((guard, appended)),
                 FrameRoom::AfterPending => {}
                 FrameRoom::AfterCheckpoint => {
-                    // What refuses a checkpoint may last, so the append returns the first such error and waits for no
-                    // second checkpoint.
+                    // The reason for a refused checkpoint may last. So the append returns the first such error, and
+                    // waits for no second checkpoint.
                     let before = *failed_before.get_or_insert(staging.failed_checkpoints);
                     if let Some(error) =
                         staging.checkpoint_error.as_ref().filter(|_| staging.failed_checkpoints > before)
@@ -242,8 +242,8 @@ impl Writer {
         let (end, count) = (end_of(appended)?, appended.count);
         match self.make_room(staging, end, count).and_then(|()| self.put(staging, payloads, end, count)) {
             Ok(()) => Ok(guard),
-            // The error says that the append left no trace: not even after a loss of power, and none that a later
-            // append could be mixed with.
+            // The error says that the append left no trace. So the zeros are synced before it: a loss of power must not
+            // leave entries of this append, nor mix them with those of a later one.
             Err(error) if staging.zeros_unsynced => self.sync_zeros(guard).and(Err(error)),
             Err(error) => Err(error),
         }
@@ -345,7 +345,7 @@ impl Writer {
     fn publish_to(&self, staging: &mut Staging, count: u64, end: u64, commits: u64) -> Result<()> {
         staging.word.store(count).map_err(|error| self.poison("publishing", &error))?;
         let counters = &self.namespace.counters;
-        // Under the lock, so that these need no atomic addition.
+        // The lock is held, so these need no atomic addition.
         let appends = counters.appends.load(Ordering::Relaxed) + (count - staging.published.0);
         counters.appends.store(appends, Ordering::Relaxed);
         counters.commits.store(commits, Ordering::Relaxed);
@@ -357,7 +357,7 @@ impl Writer {
     /// Checks that everything that is open is what it was, and has its name.
     ///
     /// # Errors
-    /// Something is not what it was: this poisons the namespace. The system does not say: this does not.
+    /// Something is not what it was, which poisons the namespace; or the system does not say, which does not.
     #[cold]
     fn check_files(&self) -> Result<()> {
         match self.look_at_files()? {
@@ -396,7 +396,7 @@ impl Writer {
         }
         self.namespace.poisoned.store(true, Ordering::Release);
         self.namespace.events.notify_all();
-        // `Io` whatever the cause: trying again, as after a lack of room, is not the way on.
+        // `Io` whatever the cause: trying again, as after a lack of room, does not help.
         Error::os_as(ErrorKind::Io, doing, error)
             .advising("the namespace is poisoned: reads go on")
             .advising("an append in flight may or may not be there when the log is opened again")

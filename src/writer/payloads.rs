@@ -32,13 +32,13 @@ impl Payloads<'_> {
         Some((if matches!(self, Payloads::One(_)) { sum } else { largest }, sum))
     }
 
-    /// The sum of the sizes, no payload being over the limit.
+    /// The sum of the sizes. Refuses a payload over the limit.
     pub fn check_sizes(&self, limit_bytes: u64) -> Result<u64> {
         let (largest, sum) = self.sizes().ok_or_else(|| Error::new(ErrorKind::TooLarge, "the sizes overflow"))?;
         if largest > limit_bytes { Err(Error::too_large("a record", limit_bytes, largest)) } else { Ok(sum) }
     }
 
-    /// The payloads as `chain` encodes them; none is over the limit, before or after.
+    /// The payloads as `chain` encodes them. Refuses a payload that is over the limit, before or after.
     pub fn encode(&self, chain: &Chain, limit_bytes: u64) -> Result<Vec<Vec<u8>>> {
         self.check_sizes(limit_bytes)?;
         let mut encoded = Vec::new();
@@ -56,7 +56,7 @@ impl Payloads<'_> {
         Ok(encoded)
     }
 
-    /// As many records as these, stored as `encoded` has them.
+    /// As many records as these, with `encoded` as their stored payloads.
     pub fn stored_as<'e>(&self, encoded: &'e [&'e [u8]]) -> Payloads<'e> {
         match self {
             Payloads::One(_) => Payloads::One(encoded),

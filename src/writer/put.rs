@@ -11,7 +11,7 @@ use crate::writer::payloads::Payloads;
 use std::io;
 
 impl Writer {
-    /// Steps 3 and 4 of the protocol, and the frame for step 5; the room for all of them is there.
+    /// Steps 3 and 4 of a commit, and the frame for step 5. The caller has made room for all of them.
     pub(super) fn put(&self, staging: &mut Staging, payloads: Payloads<'_>, end: u64, count: u64) -> Result<()> {
         let time_ns = now_ns().max(staging.time_ns);
         match payloads {

@@ -44,7 +44,7 @@ fn a_panic_in_a_commit_poisons_the_namespace_and_reads_go_on() {
     }
 }
 
-/// What `act` answers on a writer that it holds while the log is shut down.
+/// The error of `act` on a writer of a log that was shut down.
 fn after_shutdown<T>(log: &Log, act: impl FnOnce(&Writer) -> Result<T>) -> ErrorKind {
     let writer = log.writer(0).unwrap();
     log.shutdown().unwrap();

@@ -1,4 +1,4 @@
-//! A block in Snappy's format, made with memory that was taken before.
+//! A block in Snappy's format, encoded in memory that was allocated before.
 //!
 //! ```text
 //!   block      varint of the plain size, then elements
@@ -6,14 +6,14 @@
 //!   copy       (size - 1) << 2 | 2, and how far back in two bytes, of up to 64 bytes made before
 //! ```
 
-/// Where four bytes were seen last, by their hash.
+/// The bits of the hash of four bytes. Each hash has a slot, which says where such bytes were seen last.
 const SLOT_BITS: u32 = 12;
-/// A match is at least so long.
+/// The least size of a match.
 const MATCH_MIN: usize = 4;
-/// A copy is at most so long.
+/// The greatest size of a copy.
 const COPY_MAX: usize = 64;
-/// After so many places in a row without a match the next is twice as far away, and so on: what cannot be compressed
-/// costs little.
+/// After 2 to this power places in a row without a match, the search looks only at every second place, and so on: what
+/// cannot be compressed costs little.
 const SKIP_SHIFT: u32 = 5;
 
 /// What encoding remembers of one block.
@@ -79,7 +79,7 @@ fn put_literal(bytes: &[u8], block: &mut Vec<u8>) {
     block.extend_from_slice(bytes);
 }
 
-/// Copies of `size` bytes from `back` bytes before.
+/// Adds copies of `size` bytes from `back` bytes before.
 fn put_copies(back: usize, size: usize, block: &mut Vec<u8>) {
     let mut left = size;
     while left > 0 {

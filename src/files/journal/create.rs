@@ -10,10 +10,10 @@ use std::io;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Makes an empty journal of `size_bytes` for `namespace`, whose record file is `log`: all bytes of the new journal are
-/// zeros on disk. A journal that may be there already is not touched.
+/// zeros on disk. A journal that exists is not touched.
 ///
 /// # Errors
-/// No room for it: nothing is left of it.
+/// If there is no room for the journal, nothing is left of it.
 pub fn prepare(storage: &dyn Storage, namespace: &str, log: &dyn File, size_bytes: u64) -> Result<NewFile> {
     let name = file_name(namespace);
     let made = NewFile::make(storage, &name, log, |file| {
@@ -33,7 +33,7 @@ pub fn prepare(storage: &dyn Storage, namespace: &str, log: &dyn File, size_byte
 }
 
 /// Removes the journal of `namespace`, and a half-made one, if they are there. A removed journal does not come back
-/// after a loss of power. A directory of that name never was a journal, and stays without an error.
+/// after a loss of power. A directory of that name is no journal: it stays, and is no error.
 pub fn remove(storage: &dyn Storage, namespace: &str) -> io::Result<()> {
     let _ = storage.remove(&temporary_name(&file_name(namespace)));
     match storage.remove(&file_name(namespace)) {

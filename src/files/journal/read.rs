@@ -16,7 +16,7 @@ use crate::util::sync::Arc;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-/// Bytes of a frame that are read at once to be checked.
+/// How many bytes of a frame are read and checked at once.
 const PIECE_BYTES: u64 = 64 << 10;
 
 /// A half with a valid header.
@@ -40,7 +40,7 @@ pub struct FoundJournal {
 }
 
 impl FoundJournal {
-    /// Its name, for a message about the record file.
+    /// The file's name, for a message about the record file.
     pub fn name(&self) -> Brief<'_> {
         Brief(self.path.file_name().and_then(OsStr::to_str).unwrap_or_default())
     }
@@ -70,8 +70,8 @@ pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<FoundJourna
     Ok(Some(found))
 }
 
-/// What the journal of `namespace` has of log `log_id`, and of the writer with `epoch` if one is given; `None` when it
-/// has no such frame.
+/// The journal of `namespace` with the halves of log `log_id`, and of the writer with `epoch` if one is given; `None`
+/// when these have no frame.
 pub fn find_of(
     storage: &dyn Storage,
     namespace: &str,
@@ -84,7 +84,7 @@ pub fn find_of(
 }
 
 impl FoundJournal {
-    /// Whether all of it is from the writer with this epoch.
+    /// Whether all halves are from the writer with this epoch.
     pub fn is_of(&self, epoch: u64) -> bool {
         self.halves.iter().all(|half| half.header.epoch == epoch)
     }
@@ -155,7 +155,7 @@ pub struct FrameBody<'a> {
     pub(super) found: &'a FoundJournal,
     pub(super) at: u64,
     pub(super) size_bytes: u64,
-    /// All of the bytes, or none.
+    /// All bytes of the body, or none.
     pub(super) loaded: &'a [u8],
 }
 
@@ -206,7 +206,7 @@ impl FrameBody<'_> {
 /// A record in a frame's body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyRecord {
-    /// Which record of the body, from 0.
+    /// The number of the record in the body, from 0.
     pub index: u64,
     /// Where in the body it begins.
     pub start: u64,
@@ -229,7 +229,7 @@ impl BodyWalk {
         self.met == 0
     }
 
-    /// Takes from `rest` at most what belongs to the record that was begun; returns the record if it ends there.
+    /// Takes from `rest` only bytes of the current record; returns the record if it ends there.
     fn go_over(&mut self, rest: &mut &[u8]) -> Option<BodyRecord> {
         if self.met < SIZE_WORD_BYTES {
             let from = in_memory(self.met);
@@ -265,7 +265,7 @@ pub struct Frames<'a> {
     salt: u64,
     at: u64,
     end: u64,
-    /// What the sequence of the next frame must be, after the first.
+    /// The sequence that the next frame must have; `None` before the first frame.
     sequence: Option<u64>,
     /// The piece read last.
     piece: Vec<u8>,
@@ -293,7 +293,7 @@ impl Frames<'_> {
         Ok(Some((frame, FrameBody { found: self.found, at: body_at, size_bytes: body_bytes, loaded })))
     }
 
-    /// Whether `head` and the body after it are what was written, read piece by piece.
+    /// Whether the checksum matches `head` and the body after it. The body is read piece by piece.
     fn verify(&mut self, head: &[u8; FRAME_HEADER_BYTES], body_at: u64, body_bytes: u64) -> Result<bool> {
         let mut checksum = Frame::checksum(self.salt, head);
         let mut done = 0;
@@ -324,7 +324,7 @@ mod tests {
     use crate::format::crc32c;
     use crate::storage::simulated::Simulated;
 
-    /// A journal file with `bytes`, of which every frame's body is read.
+    /// A journal file with `bytes`, for tests that read the body of every frame.
     fn found(disk: &Simulated, bytes: &[u8]) -> FoundJournal {
         disk.write_file("a.wal", bytes);
         let file = disk.storage().open("a.wal", OpenMode::Read).unwrap();

@@ -6,7 +6,7 @@ use crate::format::journal::Frame;
 use crate::format::log::{SIZE_WORD_BYTES, Word, value_of};
 
 impl FoundJournal {
-    /// Its records, to be looked up.
+    /// A search for single records in the journal.
     pub fn records(&self) -> Records<'_> {
         Records { found: self, halves: self.halves.iter(), frames: None, next: None }
     }
@@ -18,7 +18,7 @@ pub struct Records<'a> {
     found: &'a FoundJournal,
     halves: std::slice::Iter<'a, Half>,
     frames: Option<Frames<'a>>,
-    /// The frame read last, and where its body begins; the next of its records, and where that begins.
+    /// The frame read last, and where its body begins; the number of its next record, and where that record begins.
     next: Option<(Frame, u64, u64, u64)>,
 }
 
@@ -38,8 +38,8 @@ impl<'a> Records<'a> {
         Ok(None)
     }
 
-    /// The first record from `number` on of which a frame says where it begins, and where that is. The end of a frame
-    /// counts as such a beginning, too. Each call must ask for a later record.
+    /// The first record, from `number` on, whose beginning a frame states, and the offset of that beginning. The end of
+    /// a frame counts as such a beginning, too. Each call must ask for a later record.
     pub fn place(&mut self, number: u64) -> Result<Option<(u64, u64)>> {
         while let Some((frame, body_at, next, at)) = self.frame_to(number)? {
             if next >= number {

@@ -1,4 +1,4 @@
-//! Where the next frames go: gathered in memory while they are staged, handed out as one write.
+//! Where the next frames go in the journal. They are gathered in memory while they are staged, and become one write.
 
 use crate::error::{Result, no_memory};
 use crate::format::journal::{
@@ -150,7 +150,7 @@ impl Journal {
         self.counts[half_of(self.generation)] = frame.first_number + frame.count;
     }
 
-    /// All pending frames; `spare`, an old buffer, takes those that come next.
+    /// Takes all pending frames. `spare`, an old buffer, gets the frames that come next.
     pub fn take(&mut self, mut spare: Vec<u8>) -> Write {
         spare.clear();
         self.pending_frames = 0;

@@ -26,7 +26,7 @@ pub struct Notifier {
 struct NotifierShared {
     /// The followers of the namespaces that may have armed eventfds. They are dropped when the notifier is stopped.
     served: Mutex<Vec<Arc<Follower>>>,
-    /// Changed after anything the thread has to know.
+    /// Changes after anything that the thread has to know.
     changes: AtomicU32,
     is_stopped: AtomicBool,
 }

@@ -6,9 +6,9 @@ use crate::files::index::Run;
 use crate::format::index::Entry;
 
 impl Stream {
-    /// In a read-only log the files may be replaced, or rolled back below what this stream has read.
+    /// Follows the files of a read-only log, which may be replaced, or rolled back below what this stream has read.
     pub(super) fn follow_files(&mut self) -> Result<()> {
-        // In this order: a rollback is counted before files that were rolled back become others.
+        // In this order, because a rollback is counted before the files that were rolled back are replaced.
         let files_serial = self.namespace.files_serial();
         let rollbacks = self.rollback_count();
         if rollbacks != self.rollbacks {
@@ -31,8 +31,7 @@ impl Stream {
     }
 
     /// Reads entries up to `limit`, from the one before `number` on. Compares the last entry that was read before with
-    /// the entry there now. It may be that no look has noticed a rollback yet, and once the older entries are gone no
-    /// look could.
+    /// the entry there now. No look may have noticed a rollback yet, and once the older entries are gone no look could.
     ///
     /// # Errors
     /// `E_REPLACED` when that entry is of another record now.
@@ -68,7 +67,7 @@ impl Stream {
         }
     }
 
-    /// Forgets what was read of files that are others now, except the entry to compare after a rollback.
+    /// Forgets what was read of files that were replaced, except the entry to compare after a rollback.
     #[cold]
     fn forget_files(&mut self) {
         self.kept = self.seen();
@@ -89,7 +88,7 @@ impl Stream {
         self.run.seen(&self.index.index, number).or_else(kept)
     }
 
-    /// Whether records before the position are others now, or are gone, or it is not known that they are unchanged.
+    /// Whether records before the position were replaced or are gone, or whether that cannot be ruled out.
     #[cold]
     fn is_rolled_back(&self) -> Result<bool> {
         if self.position == 0 {

@@ -86,8 +86,8 @@ pub fn compare(source: &Source, log: &dyn File, progress: &dyn Watch) -> Result<
     progress.tell(2 * total, 2 * total)
 }
 
-/// Every record must be what the codecs named make: the chain is recorded, and then no process could read the log with
-/// another one.
+/// Checks that every record decodes with the codecs named. The chain is recorded, and then no process could read the
+/// log with another one.
 pub fn decode_all(
     source: &Source,
     log: &dyn File,

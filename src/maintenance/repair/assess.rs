@@ -1,5 +1,5 @@
-//! What is wrong with a log that has its own index file: every record is checked, and for each bad record what can be
-//! done is found. Reads only.
+//! What is wrong with a log that has its own index file. Checks every record, and finds for each bad one what can be
+//! done. Reads only.
 //!
 //! A valid entry says where its record begins. So the records between two valid entries lie in a known stretch of the
 //! file, whatever else is damaged, and keep their numbers. Beyond the checkpoint, the records that verify are certain,
@@ -24,14 +24,14 @@ use std::path::Path;
 /// What is wrong with a record, and so what is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DamagedPart {
-    /// Only its size word: with the one that the entries give, the checksum is right (R1).
+    /// Only its size word is wrong: with the size that the entries give, the checksum is right (R1).
     Size,
-    /// Only its entry: the sizes lead from the record before to the record after, and the journal has no other bytes of
-    /// it (R2).
+    /// Only its entry is wrong: the sizes lead from the record before to the record after, and the journal has no other
+    /// bytes for it (R2).
     Entry,
-    /// Its bytes, which the journal has as they were.
+    /// Its bytes are wrong, and the journal has the right ones.
     Replayed,
-    /// Its bytes, or nothing says that they are right: quarantined (R3).
+    /// Its bytes are wrong, or nothing says that they are right: it is quarantined (R3).
     Bytes,
 }
 
@@ -40,10 +40,10 @@ pub enum DamagedPart {
 pub struct Damage<'a> {
     pub number: u64,
     pub fault: DamagedPart,
-    /// The entry it is to get, and where it ends.
+    /// The entry that the record is to get, and where the record ends.
     pub entry: Entry,
     pub end: u64,
-    /// The bytes it is to get, size word included, unless they stay as they are.
+    /// The bytes that the record is to get, size word included, unless its bytes stay as they are.
     pub replayed: Option<FrameBody<'a>>,
 }
 
@@ -59,7 +59,7 @@ impl Damage<'_> {
 struct Known {
     number: u64,
     offset: u64,
-    /// Of the record that begins there.
+    /// The entry of the record that begins there.
     entry: Option<Entry>,
 }
 
@@ -76,12 +76,12 @@ pub struct Assessment {
     /// Records that are not as they should be, and where the first is.
     pub damaged: u64,
     pub first: Option<(u64, u64)>,
-    /// Of these: those that are to be quarantined, and those that get a new entry.
+    /// How many of these are to be quarantined, and how many get a new entry.
     pub quarantined: u64,
     pub unindexed: u64,
     /// Whether a size word is wrong, and nothing else of its record.
     pub has_wrong_size: bool,
-    /// Records that are as their entries say, or lead from one that is to the next.
+    /// Records that match their entries, or whose sizes lead from such a record to the next one.
     pub verified: u64,
     /// Records that an earlier repair quarantined.
     pub known_bad: u64,
@@ -99,7 +99,7 @@ pub struct Span {
     pub to: Point,
 }
 
-/// What records are checked by.
+/// What records are checked against.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
     pub index: &'a Index,
@@ -110,9 +110,9 @@ pub struct Sources<'a> {
     pub room_bytes: Option<u64>,
 }
 
-/// Checks the records of `spans`, of each span those up to where the file ends, on top of what was `found` before.
-/// Calls `each` with every damage, in order. Damage is found again rather than remembered, since there may be as many
-/// as records.
+/// Checks the records of `spans`, each span up to where the file ends, and adds to what was `found` before. Calls
+/// `each` with every damage, in order. Damage is found again rather than remembered, because as many records may be
+/// damaged as there are.
 ///
 /// # Errors
 /// `E_AMBIGUOUS` for records without entries that lie in a hole, unless the count holds. `E_NO_SPACE` if it holds, but
@@ -144,7 +144,7 @@ struct Assessor<'a, 'b> {
     each: &'a mut dyn FnMut(&Damage<'_>) -> Result<()>,
     found: Assessment,
     journal: Option<Records<'a>>,
-    /// The same journal, looked up ahead of `journal`.
+    /// The same journal, in a search that is ahead of the one in `journal`.
     places: Option<Records<'a>>,
     room_bytes: Option<u64>,
 }
@@ -346,8 +346,8 @@ pub fn room_for(count: u64) -> impl Display {
     })
 }
 
-/// The bytes that the journal has of record `number`, which belongs into `range`, with their checksum. It is the one in
-/// the record's entry, if that entry is known.
+/// The bytes that the journal has of record `number`, which belongs into `range`, with their checksum. That checksum is
+/// the one in the record's entry, if the entry is known.
 fn as_it_was<'a>(
     journal: &mut Records<'a>,
     number: u64,

@@ -1,5 +1,5 @@
-//! Carrying a repair out: copies first, then the new index file in one step, then the record file, then the mark that
-//! all is well.
+//! Carries a repair out: copies first, then the new index file in one step, then the record file, then the checkpoint
+//! that says clean.
 //!
 //! If a repair is interrupted before the new index file is in its place, the log is as it was. If it is interrupted
 //! later, the new index file shows what the record file still lacks: a size word, the count, the cut. Another repair
@@ -26,7 +26,7 @@ use crate::util::random;
 use crate::util::sync::Arc;
 use std::io;
 
-/// Makes the files match `remedy`; returns the name of the first copy of bytes that had to give way.
+/// Makes the files match `remedy`; returns the name of the first copy of bytes that were replaced or cut off.
 pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Option<FileName>> {
     site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
     Live::clear_ready(site.storage, site.namespace);
@@ -76,8 +76,8 @@ fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<F
     }
     kept.try_reserve(2).map_err(Refused::from)?;
     kept.extend(salvage::keep_whole(site.storage, log, &index::file_name(site.namespace))?);
-    // The journal is kept, whatever was laid of it: a damaged frame may be followed by more frames, which cannot be
-    // known.
+    // The journal is kept, whichever of its frames were laid: more frames may follow a damaged one, and cannot be
+    // recognised.
     if !is_unused(site, &journal::file_name(site.namespace))? {
         kept.try_reserve(2).map_err(Refused::from)?;
         kept.extend(salvage::keep_whole(site.storage, log, &journal::file_name(site.namespace))?);

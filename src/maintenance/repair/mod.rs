@@ -1,9 +1,9 @@
-//! Mending what opening refuses. Bytes that have to give way and may be of use are copied aside first. The record
-//! numbers stay.
+//! Mends what opening refuses. Bytes that are replaced or cut off, and may be of use, are copied aside first. The
+//! record numbers stay.
 //!
-//! `assess` finds out what is wrong with every record, `remedy` decides, and `mend` carries out the remedy. The order
-//! leaves, wherever it is interrupted, a log that can be repaired again, with nothing lost. Without [`Repair::apply`] a
-//! repair ends with the report.
+//! `assess` finds out what is wrong with every record, `remedy` decides, and `mend` carries out the remedy. Wherever a
+//! repair is interrupted, the order of its steps leaves a log that can be repaired again, with nothing lost. Without
+//! [`Repair::apply`] a repair ends with the report.
 
 mod assess;
 mod mend;
@@ -27,8 +27,8 @@ use std::time::Instant;
 pub struct Repair {
     /// Change the files; otherwise only say what would be done.
     pub apply: bool,
-    /// Where zeros may or may not be empty records, and where nothing else says that records lie in a hole, believe the
-    /// count.
+    /// Believe the count where zeros may or may not be empty records, and where nothing but the count says that records
+    /// lie in a hole.
     pub accept_count: bool,
 }
 

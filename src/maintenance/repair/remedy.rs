@@ -16,9 +16,10 @@ use crate::storage::{File, OpenMode};
 use crate::util::memory;
 use std::ops::Range;
 
-/// How a log is.
+/// The state of a log.
 pub enum Diagnosis {
-    /// It opens, if with a count that holds, and every record is as it should be: the plan to open it, and the report.
+    /// The log opens, perhaps only if its count holds, and every record is as it should be. The plan is the one to open
+    /// it.
     Sound {
         plan: Plan,
         report: Report,
@@ -56,7 +57,7 @@ pub struct Own {
     spans: Vec<Span>,
     entries: u64,
     pub assessment: Assessment,
-    /// What is laid over the files from the points in `followed` on.
+    /// The journal that is laid over the files from the points in `followed` on.
     pub journal: Option<FoundJournal>,
     followed: Vec<Point>,
     /// The end of the records in files and journal, and how many of these records are good but not covered by the
@@ -99,7 +100,7 @@ impl Own {
             return Ok(());
         }
         let size_bytes = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
-        // What a count claims was weighed the first time.
+        // The first assessment has checked what a count claims.
         assess(
             &site.with_count()?,
             &mut site.bytes(log, size_bytes)?,
@@ -151,7 +152,8 @@ pub fn diagnose(site: &Site<'_>, log: &dyn File, opening: Result<Plan>, how: Rep
         ..Report::default()
     };
     let index_file = usable_index(site)?;
-    // Beside an index file of its own, the log does not have another layout: the program that appended to it has.
+    // The log has an index file of its own, so its layout is ours. Only the program that appended to it has another
+    // one.
     let is_theirs = |error: &Error| error.kind == ErrorKind::Layout && index_file.is_some();
     // R12: a repair mends damage only.
     if opening.is_none()
@@ -214,7 +216,7 @@ fn plan_with_count(site: &Site<'_>, log: &dyn File, error: &Error) -> Result<Opt
     }
 }
 
-/// Whether a refusal to open says something about damage, which a repair can do something about.
+/// Whether a refusal to open is about damage, which a repair may mend.
 fn is_repairable(kind: ErrorKind) -> bool {
     use ErrorKind::{Ambiguous, Corrupt, Mismatch, Missing, Truncated};
     matches!(kind, Ambiguous | Corrupt | Mismatch | Missing | Truncated)
@@ -259,7 +261,7 @@ fn assess_own(
     let mut point = go_on(bytes, assessment.base)?;
     while passes_gaps && let Some(span) = after_gap(bytes, sources, point)? {
         match check(bytes, span, assessment) {
-            // Of the records between, nothing exists, neither entries nor bytes.
+            // Nothing exists of the records between, neither entries nor bytes.
             Err(error) if error.kind == ErrorKind::Ambiguous => break,
             found => assessment = found?,
         }
@@ -347,7 +349,7 @@ fn mend_own(bytes: &mut Bytes<'_>, own: Own, report: &mut Report) -> Result<Reme
 }
 
 /// The records get a new index file, as far as their sizes lead. Where that is not certain, `how` decides how far, or
-/// not at all (R7, R9, R10).
+/// the repair is refused (R7, R9, R10).
 fn index_again(
     site: &Site<'_>,
     bytes: &mut Bytes<'_>,

@@ -124,7 +124,8 @@ fn refuse_too_many(site: &Site<'_>, count: u64) -> Result<()> {
     Err(refusal.advising("open it for writing once to index them on disk").of(&site.log_path))
 }
 
-/// How far the record file itself has the records up to `all`, which end with the frames of `journal` or after them.
+/// The last point up to which the record file alone has the records. Those up to `all` end with the frames of
+/// `journal`, or after them.
 fn in_file(bytes: &mut Bytes<'_>, journal: &FoundJournal, all: Point) -> Result<Point> {
     let first_number = journal.halves.first().map_or(0, |half| half.header.first_number);
     let Some(led) = layout::leads_to(bytes, Point::START, first_number)? else { return Ok(Point::START) };

@@ -34,7 +34,7 @@ pub fn try_files(storage: &dyn Storage, namespace: &str, named: &Chain) -> Resul
     ReaderFiles::open(&Site::new(storage, namespace, named)?).map(drop)
 }
 
-/// Instead of the time of a look that failed.
+/// Stands for the time of a look that failed.
 const FAILED: u64 = u64::MAX;
 /// How often a look starts again because a writer came or went meanwhile.
 const LOOK_TRIES: usize = 8;
@@ -82,7 +82,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Opens namespace `name`, number `number` of a log, without writing it; `watch` is told of what is read for it.
+    /// Opens namespace `name`, number `number` of a log, without writing it; `watch` is informed of the bytes read.
     /// Nothing is visible before the first look.
     pub fn open(
         storage: &Arc<dyn Storage>,
@@ -113,7 +113,7 @@ impl Follower {
         })
     }
 
-    /// What is followed.
+    /// The namespace that is followed.
     pub fn namespace(&self) -> &Arc<Namespace> {
         &self.namespace
     }
@@ -134,7 +134,7 @@ impl Follower {
         }
         let rollbacks = self.rollbacks.load(Ordering::Acquire);
         let shown = *self.publishing.lock();
-        // A look will report what keeps the end from being read.
+        // If the end cannot be read, the next look reports why.
         let Ok((end, entry)) = end_of(&following.files, count, namespace) else { return };
         if let Some((number, shown)) = shown {
             let Ok(now) =
@@ -158,7 +158,7 @@ impl Follower {
         }
     }
 
-    /// How long the last look may be relied on; zero after a look that failed, and when the writer is another.
+    /// How long the last look may be relied on; zero after a look that failed, and when the writer is another one.
     pub fn look_due_in(&self) -> Duration {
         let last_look_ms = self.last_look_ms.load(Ordering::Relaxed);
         if last_look_ms == FAILED || self.is_another_epoch() {
@@ -180,7 +180,7 @@ impl Follower {
         self.rollbacks.load(Ordering::Acquire)
     }
 
-    /// The mode of the newest checkpoint on disk, and how many records it makes certain to be there.
+    /// The mode of the newest checkpoint on disk, and how many records it covers.
     ///
     /// # Errors
     /// The index file, which holds the checkpoints, cannot be read.
@@ -236,7 +236,7 @@ impl Follower {
         let Point { count, end, .. } = observation.point;
         let rolled_back = self.is_rolled_back(&observation, &shown)?;
         let entry = self.entry_of(&observation, count.wrapping_sub(1))?;
-        // Nothing fails from here on: a look that the next one relies on has shown what it saw.
+        // Nothing fails from here on, so a look that the next one relies on has also shown what it saw.
         let mut following = self.following.write();
         following.authority = observation.authority;
         following.epoch_seen = observation.epoch;
@@ -281,7 +281,7 @@ impl Follower {
         drop(following);
         if !same_files {
             let files = match ReaderFiles::open(&Site::new(storage, &namespace.name, namespace.named_codecs())?) {
-                // This error does not say whose files they are.
+                // This error does not show whether the files are those of the same log.
                 Err(error) if error.kind == ErrorKind::Codec || error.kind.is_of_the_system() => return Err(error),
                 opened => opened.ok(),
             };
@@ -303,7 +303,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Makes streams use the index in memory that a look made, and the index file again when a writer came.
+    /// Makes streams use the index in memory that a look made, or the index file again once a writer holds the log.
     fn follow_index(&self, observation: &Observation) -> Result<()> {
         let mut following = self.following.write();
         let goes_by_files = matches!(observation.authority, Authority::Files { .. });

@@ -86,8 +86,8 @@ pub(super) fn of_writer(files: &ReaderFiles, epoch: u64, namespace: &Namespace) 
     Ok(Observation { is_final: true, epoch, ..Observation::new(authority, point, live(count, count)) })
 }
 
-/// Of a recovery the records that verify stay; of a writer at work all records stay. Records that were shown before are
-/// not verified again.
+/// Uses the records that verify, since a recovery keeps them; a writer at work keeps all records. Records that were
+/// shown before are not verified again.
 pub(super) fn of_unready(files: &ReaderFiles, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Observation> {
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
@@ -140,7 +140,7 @@ pub(super) fn of_files(
     };
     let from = newest.map_or(Point::START, |newest| Point { count: newest.count, end: newest.end, time_ns: 0 });
     let unindexed = match &plan {
-        // Unindexed records after those that the journal holds are out of reach.
+        // A reader cannot reach unindexed records that come after records which only the journal holds.
         Ok(Plan::Recover(Recovery { unindexed: Some(unindexed), journal, .. })) => {
             (journal.is_none() || unindexed.from.count <= from.count).then_some(*unindexed)
         }

@@ -1,4 +1,4 @@
-//! Undoing the codecs of what was read: decoded payloads have memory of their own, and still hold their reader.
+//! Decodes the payloads that were read. Decoded payloads have memory of their own; their records still hold the reader.
 
 use super::{Batch, Record, RecordInfo};
 use crate::codec::Chain;

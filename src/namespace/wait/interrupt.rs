@@ -5,7 +5,7 @@ use crate::util::sync::Arc;
 use crate::util::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 
-/// A request to come back, kept until it is taken, and the stream's eventfd once it has one.
+/// A request to end a wait, kept until it is taken, and the stream's eventfd once the stream has one.
 #[derive(Debug, Default)]
 pub struct Interrupt {
     is_raised: AtomicBool,
@@ -29,7 +29,7 @@ impl Interrupt {
         self.is_raised.load(Ordering::Acquire)
     }
 
-    /// Whether it was raised; it no longer is.
+    /// Whether the interrupt was raised. It is not raised any more after this.
     pub fn take(&self) -> bool {
         self.is_raised.load(Ordering::Relaxed) && self.is_raised.swap(false, Ordering::AcqRel)
     }

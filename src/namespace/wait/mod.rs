@@ -142,11 +142,11 @@ pub struct EventCount {
     words: WakeWords,
     /// In the writer's process: the words of the page, on which threads of other processes sleep.
     outside: Option<WakeWords>,
-    /// Whether the waker lives in this process, so that no slice is needed.
+    /// Whether the writer is in this process, so that no sleep needs a limit.
     writer_here: bool,
     local: AtomicU32,
     page_is_watched: AtomicBool,
-    /// Whether the writer, as far as a look can see, wakes through no page.
+    /// Whether the last look found a writer that wakes no sleeper through the page.
     is_unannounced: AtomicBool,
     poll_events: PollEvents,
 }
@@ -214,8 +214,8 @@ impl EventCount {
     }
 
     /// Clears and arms `poll_event`: it is set, once, when record `position` is visible or the stream has another
-    /// reason to ask. The caller looks after this, as before a sleep. Returns whether no eventfd of this namespace was
-    /// armed before.
+    /// reason to ask. The caller looks for that record after this call, as before a sleep. Returns whether no eventfd
+    /// of this namespace was armed before.
     pub fn arm(&self, poll_event: &Arc<PollEvent>, position: u64) -> Result<bool> {
         poll_event.event().clear();
         let is_first = self.poll_events.arm(poll_event, position)?;
@@ -253,7 +253,7 @@ impl EventCount {
         self.poll_events.set_below(visible.count());
     }
 
-    /// For one call that may sleep several times.
+    /// A [`Waiter`] for one call, which may sleep several times.
     pub fn waiter(&self) -> Waiter<'_> {
         Waiter { events: self, has_slept: false }
     }
@@ -308,7 +308,7 @@ impl EventCount {
         if self.is_unannounced.load(Ordering::Relaxed) { POLL_INTERVAL } else { self.words().slice() }
     }
 
-    /// Sets whether there is a writer that says nothing through the page, whatever stands in the page.
+    /// Sets whether there is a writer that says nothing through the page, whatever the page says.
     pub fn set_unannounced(&self, is_unannounced: bool) {
         self.is_unannounced.store(is_unannounced, Ordering::Relaxed);
     }

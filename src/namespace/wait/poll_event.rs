@@ -18,7 +18,7 @@ use crate::util::sync::{Arc, Mutex};
 #[derive(Debug)]
 pub struct PollEvent {
     event: EventFd,
-    /// The record the stream wants. Changed, as is the next, under the lock of the list.
+    /// The record the stream wants. This field and the next one change only under the lock of the list.
     position: AtomicU64,
     is_listed: AtomicBool,
 }
@@ -88,7 +88,7 @@ impl PollEvents {
         self.set_where(|_| true);
     }
 
-    /// Sets under the lock, so an eventfd that was disarmed is not set any more.
+    /// Sets eventfds under the lock, so that none that was disarmed is set any more.
     fn set_where(&self, is_due: impl Fn(&PollEvent) -> bool) {
         self.retain(|poll_event| {
             let is_due = is_due(poll_event);

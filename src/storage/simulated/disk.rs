@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// Larger files are refused: they are held in memory.
 const FILE_BYTES_MAX: u64 = 1 << 30;
-/// Blocks are given out in this size.
+/// The size of a block.
 const BLOCK_BYTES: u64 = ZEROS.len() as u64;
 const ZEROS: [u8; 4096] = [0; 4096];
 
@@ -45,11 +45,11 @@ pub enum SyncFailure {
 /// A file, whatever its name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inode {
-    /// What processes see; shared by disks that are copies of one another until it changes, as are the safe bytes.
+    /// What processes see. Copies of a disk share these bytes, and the safe ones, until the bytes change.
     pub(super) cached: Arc<Vec<u8>>,
-    /// What is safe.
+    /// The bytes that are safe on the disk.
     pub(super) durable: Arc<Vec<u8>>,
-    /// What leads from the safe bytes to the cached ones, in order.
+    /// The changes that lead from the safe bytes to the cached ones, in order.
     pub(super) changes: Vec<Change>,
     /// How far the file has blocks of its own.
     pub(super) allocated_bytes: u64,
@@ -57,7 +57,7 @@ pub(super) struct Inode {
     pub(super) locked_by: Option<u64>,
     /// The open file that announced with the lock that its writer is ready.
     pub(super) ready_by: Option<u64>,
-    /// Whether a process that may only read it holds a read lock, from outside of the simulation.
+    /// Whether a process outside of the simulation, which may only read the file, holds a read lock.
     pub(super) is_read_locked: bool,
     /// Whether writing the file out has failed since the last sync, and no process has learned of it.
     pub(super) failure_untold: bool,
@@ -98,7 +98,7 @@ impl Inode {
         }
     }
 
-    /// Where the first byte lies at or after `offset` that is not zero, in the cache or on the disk.
+    /// The offset of the first byte at or after `offset` that is not zero in the cache or on the disk.
     pub(super) fn next_data(&self, offset: u64) -> Option<u64> {
         let start = usize::try_from(offset).ok()?;
         let first = |bytes: &[u8]| first_nonzero(bytes.get(start..)?);
@@ -125,8 +125,8 @@ impl Inode {
         size_bytes
     }
 
-    /// A sync that failed: the written pages count as clean from now on and are never written again; sizes are another
-    /// matter.
+    /// Fails a sync. The written pages count as clean from now on and are never written again. Changes of the size are
+    /// still to be written.
     pub(super) fn fail_sync(&mut self, how: SyncFailure) {
         self.changes.retain(|change| matches!(change, Change::Size(_)));
         if how == SyncFailure::Reverts {
@@ -151,7 +151,7 @@ impl Change {
     }
 }
 
-/// Copies `bytes` over `target` at `offset`, as far as it reaches.
+/// Copies `bytes` over `target` at `offset`, as far as `target` reaches.
 pub(super) fn overlay(target: &mut [u8], offset: usize, bytes: &[u8]) {
     let rest = target.get_mut(offset..).unwrap_or_default();
     let count = rest.len().min(bytes.len());
@@ -170,24 +170,24 @@ pub(super) struct Disk {
     pub(super) durable_names: BTreeMap<String, u64>,
     /// Changes of names since the directory was last synced; each happens whole or not at all.
     pub(super) name_changes: Vec<NameChange>,
-    /// Whether a loss of power leaves the directory itself.
+    /// Whether the directory itself survives a loss of power.
     pub(super) own_name_is_durable: bool,
     epoch: u64,
     numbers: u64,
     calls: u64,
     pub(super) faults: Faults,
-    /// What happens before which call.
+    /// The events, each with the index of the call before which it happens.
     events: Vec<(u64, Event)>,
     pub(super) sync_failure: SyncFailure,
     pub(super) read_bytes: u64,
     pub(super) written_bytes: u64,
-    /// Open files up to this one were closed by the process, which opened a file of its own with their descriptors.
+    /// The process closed all open files up to this handle, and opened a file of its own that has their descriptors.
     pub(super) taken_handles: u64,
     /// Whether the directory was moved.
     pub(super) is_directory_moved: bool,
     /// Record files that were removed while no open file held their lock.
     pub(super) unlocked_removals: u64,
-    /// Open files of processes that live.
+    /// Open files of processes that were not killed.
     pub(super) open_files: u64,
     capacity_bytes: u64,
 }
@@ -297,7 +297,7 @@ impl Disk {
         Ok(())
     }
 
-    /// A size that fits into memory.
+    /// `bytes` as a size in memory.
     pub(super) fn size(bytes: u64) -> io::Result<usize> {
         usize::try_from(bytes).ok().filter(|_| bytes <= FILE_BYTES_MAX).ok_or_else(|| sys::error(libc::EFBIG))
     }

@@ -8,7 +8,7 @@ pub enum Fault {
     /// (`EFBIG`: none). A refused sync makes nothing safe and forgets what was to be made so, as Linux does (see
     /// [`super::SyncFailure`]). Every other call changes nothing.
     Refuse(i32),
-    /// As `Refuse`, but of a refused write nothing is left undone.
+    /// As `Refuse`, but a refused write has written all of its bytes.
     RefuseLate(i32),
     /// A signal interrupts it before it does anything; like the real engines this one makes it again, as another call.
     Interrupt,
@@ -17,7 +17,7 @@ pub enum Fault {
     Shorten(Part),
 }
 
-/// How much a short transfer transfers; something always, all of it only where that is one byte.
+/// How much a short transfer transfers: at least one byte, and all of them only if there is only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     One,
@@ -37,7 +37,7 @@ impl Fault {
     /// How many of `bytes` are transferred.
     pub(super) fn part_of(self, bytes: usize) -> usize {
         match self {
-            // Nothing is written beyond a limit, which is asked before.
+            // The engines ask for the limit before they write, so nothing is written beyond it.
             Fault::Refuse(libc::EFBIG) | Fault::Interrupt => 0,
             Fault::Refuse(_) => bytes / 2,
             Fault::RefuseLate(_) => bytes,
@@ -61,7 +61,7 @@ impl Planned {
     }
 }
 
-/// The faults that are to come, and how many have.
+/// The faults that are planned, and how many calls have met one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
     planned: Vec<Planned>,
@@ -79,7 +79,8 @@ impl Faults {
         self.planned.clear();
     }
 
-    /// What the call with this index meets. However many signals come, a call that is made again at once gets through.
+    /// The fault that the call with this index meets. A call that is made again after an interruption is not
+    /// interrupted.
     pub(super) fn meet(&mut self, index: u64) -> Option<Fault> {
         let is_again = self.interrupted.is_some_and(|interrupted| interrupted + 1 == index);
         let mut hits = self.planned.iter().filter(|planned| planned.hits(index)).map(|planned| planned.fault);

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The inode of the host's own file, to which all descriptors lead that the host took.
+/// The inode of the host's own file, to which all descriptors that the host took lead.
 pub(super) const TAKEN: u64 = 0;
 /// The number of the only device there is.
 const DEVICE: u64 = 1;
@@ -163,17 +163,17 @@ pub(super) struct OpenedFile {
     disk: sync::Arc<Mutex<Disk>>,
     epoch: u64,
     number: u64,
-    /// Distinguishes open files of one inode: the lock belongs to one.
+    /// The number of this open file. The lock of an inode belongs to one open file.
     handle: u64,
     writable: bool,
     /// Whether a name led to it when it was opened.
     has_name: bool,
-    /// As in a real file: room beyond it, made before a cut, is gone.
+    /// As in a real file: room beyond this size was made before a cut, and is gone.
     reach_bytes: AtomicU64,
 }
 
 impl OpenedFile {
-    /// One call that reads or changes the inode, or, refused, leaves it alone.
+    /// Makes one call that reads or changes the inode. A refused call leaves the inode alone.
     pub(super) fn call<R>(&self, work: impl FnOnce(&mut Inode) -> R) -> io::Result<R> {
         let mut disk = self.disk.lock();
         disk.call(self.epoch)?;
@@ -186,7 +186,7 @@ impl OpenedFile {
         if self.handle <= disk.taken_handles { TAKEN } else { self.number }
     }
 
-    /// What a real file sees of itself.
+    /// What became of the file, as a real file finds it.
     fn look(&self, disk: &Disk) -> Standing {
         if self.led_to(disk) != self.number {
             return Standing::Closed;
@@ -195,8 +195,8 @@ impl OpenedFile {
         if self.has_name && !is_named { Standing::Removed } else { Standing::Kept }
     }
 
-    /// As the real engines check before they change the file. No call of its own: there are enough that faults can
-    /// meet.
+    /// Checks what the real engines check before they change the file. The check does not count as a call: faults can
+    /// meet enough others.
     fn check(&self) -> io::Result<()> {
         let disk = self.disk.lock();
         disk.check_epoch(self.epoch)?;
@@ -217,8 +217,8 @@ impl OpenedFile {
         self.reach_bytes.load(Ordering::Relaxed)
     }
 
-    /// Writes `parts` one after the other: one call, or more where one is short; refused, it leaves half of what is
-    /// left.
+    /// Writes `parts` one after the other, in one call, or in more if a transfer is short. A refused call leaves half
+    /// of the rest.
     pub(super) fn write(&self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
         self.check_writable()?;
         let bytes = parts.concat();
@@ -266,7 +266,7 @@ impl File for SimulatedFile {
         self.call(|inode| meta(number, inode))
     }
 
-    /// A look at the directory, which faults can meet, goes before this one.
+    /// Does not count as a call: callers look at the directory first, and faults can meet that call.
     fn standing(&self, name: &str) -> io::Result<Standing> {
         let disk = self.disk.lock();
         disk.check_epoch(self.epoch)?;
@@ -376,7 +376,7 @@ impl File for SimulatedFile {
         })
     }
 
-    /// The process outside is the first of its machine, that of a writer is unknown.
+    /// The outside process with the read lock is process 1; the process of a writer is unknown.
     fn obstacle(&self, _guess: Option<u32>) -> io::Result<Option<Obstacle>> {
         let is_locked = self.is_locked()?;
         let is_read_lock = self.call(|inode| inode.is_read_locked)?;

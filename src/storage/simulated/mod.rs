@@ -1,9 +1,9 @@
 //! The simulated engine: a disk in memory whose process can be killed, whose power can fail and whose calls can be
 //! refused.
 //!
-//! A file is its bytes as the process sees them (the cache), its bytes as they are safe (the disk proper), and the
-//! changes since a sync last made both equal. A directory likewise. A kill leaves the cache, a loss of power the safe
-//! bytes and an arbitrary part of the changes. Everything random comes from a seed, so every failure can be seen again.
+//! A file consists of its bytes as the process sees them (the cache), its safe bytes (the disk proper), and the changes
+//! since a sync last made both equal. So does a directory. A kill leaves the cache. A loss of power leaves the safe
+//! bytes and any part of the changes. Everything random comes from a seed, so every failure can be reproduced.
 
 mod disk;
 mod faults;
@@ -34,8 +34,8 @@ impl Simulated {
         Simulated::default()
     }
 
-    /// As [`Simulated::new`], the directory just made by a process that was killed before it made the directory's own
-    /// name durable.
+    /// As [`Simulated::new`], but a process has just made the directory, and was killed before it made the directory's
+    /// own name durable.
     #[must_use]
     pub fn in_new_directory() -> Self {
         let simulated = Simulated::new();
@@ -61,7 +61,7 @@ impl Simulated {
         self.disk.lock().at_call(index, Event::Kill);
     }
 
-    /// Makes the kernel write out everything dirty just before the call with this index, which fails. The bytes that
+    /// Makes the kernel try to write out all dirty pages just before the call with this index, and fail. The bytes that
     /// were to be written are forgotten. The next sync of each file reports this, though it makes safe what was written
     /// since. A process that is killed before that sync never learns of it.
     pub fn lose_writeback_at_call(&self, index: u64) {
@@ -95,7 +95,7 @@ impl Simulated {
         loss
     }
 
-    /// As [`Simulated::power_loss`], a loss like `loss`.
+    /// As [`Simulated::power_loss`], with the kind of loss given.
     pub fn power_loss_like(&self, loss: Loss, seed: u64) {
         self.disk.lock().lose_power(loss, seed);
     }
@@ -129,7 +129,7 @@ impl Simulated {
         self.disk.lock().faults.plan(index, fault, sticky);
     }
 
-    /// No call suffers anything any more, and nothing happens at any call.
+    /// Removes all faults and events that are planned.
     pub fn clear_faults(&self) {
         self.disk.lock().clear_faults();
     }
@@ -157,7 +157,7 @@ impl Simulated {
         self.disk.lock().set_capacity(bytes);
     }
 
-    /// Another process gives the file `from` the name `to`, or with `None` takes its name away.
+    /// Another process renames the file `from` to `to`, or removes its name if there is no `to`.
     ///
     /// # Panics
     /// When there is no file of that name.
@@ -173,13 +173,13 @@ impl Simulated {
         self.disk.lock().is_directory_moved = true;
     }
 
-    /// The process closes every open file, its own or the library's, and opens one of its own, with `bytes` in it, with
-    /// each descriptor.
+    /// The process closes every open file, its own and the library's. With each of their descriptors it opens a file of
+    /// its own, which contains `bytes`.
     pub fn take_descriptors(&self, bytes: &[u8]) {
         self.disk.lock().take_descriptors(bytes);
     }
 
-    /// What the file that was opened by [`Simulated::take_descriptors`] has in it now.
+    /// The content of the file that [`Simulated::take_descriptors`] opened.
     #[must_use]
     pub fn taken_file(&self) -> Vec<u8> {
         self.disk.lock().inodes.get(&TAKEN).map(|inode| inode.cached.to_vec()).unwrap_or_default()
@@ -202,7 +202,7 @@ impl Simulated {
         self.disk.lock().read_file(name)
     }
 
-    /// Makes `bytes` the content of a file, new if need be, safe at once.
+    /// Makes `bytes` the content of a file, safe at once. The file is created if there is none.
     pub fn write_file(&self, name: &str, bytes: &[u8]) {
         self.disk.lock().write_file(name, bytes);
     }

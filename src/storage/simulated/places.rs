@@ -53,7 +53,7 @@ impl SimulatedView {
 }
 
 impl View for SimulatedView {
-    /// Holds the caller to what the real engines rely on: the range is committed.
+    /// Fails unless the range is committed, which the real engines rely on.
     fn load(&mut self, offset: u64, size_bytes: usize, committed_end: u64) -> io::Result<()> {
         self.loaded.clear();
         let end = offset.checked_add(size_bytes as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -94,7 +94,7 @@ impl CommitWord for SimulatedWord {
         word.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// Refused, it stores nothing: a word is never torn.
+    /// A refused call stores nothing: a word is never torn.
     fn store(&self, count: u64) -> io::Result<()> {
         if !self.writable {
             return Err(sys::error(libc::EBADF));

@@ -1,7 +1,7 @@
 //! What a loss of power leaves of a simulated disk.
 //!
-//! Of every file some sizes were published, and each of its sectors is as it was at some moment since it was safe. The
-//! `Mood` says which moments: at random, or in patterns that file systems were seen to follow. Chance alone would
+//! Each file has a size that was published, and each of its sectors is as it was at some moment since the last sync.
+//! The `Mood` says which moments: at random, or in patterns that file systems were seen to follow. Chance alone would
 //! hardly ever hit these patterns.
 
 use super::disk::{Change, Disk, Inode, apply_names, overlay};
@@ -15,7 +15,7 @@ const WORD_BYTES: usize = 8;
 /// The unit in which caches write and file systems give out blocks.
 const PAGE_BYTES: usize = 4096;
 
-/// Which of the sectors that were written since they were safe are the new ones on disk.
+/// Which of the sectors that were written since the last sync are new on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mood {
     /// Each as it was at a moment of its own.
@@ -55,8 +55,8 @@ impl Mood {
     ];
 }
 
-/// What blocks hold that a published size gave a file before their bytes arrived. The first block is zeros then in any
-/// case: a file that is published before its first bytes begins as a hole.
+/// What blocks hold if a published size gave them to a file before their bytes arrived. The first block is always zeros
+/// then: a file whose size is published before its first bytes begins as a hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fill {
     /// Zeros: holes, and extents that were never written.
@@ -70,10 +70,10 @@ pub enum Fill {
 /// What a loss of power is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// `None`: another one for each file.
+    /// `None`: each file has a mood of its own.
     pub mood: Option<Mood>,
     pub fill: Fill,
-    /// One sector of each file is cut between what it was and what it was to be.
+    /// Whether one sector of each file is torn between its old and its new bytes.
     pub torn: bool,
 }
 
@@ -101,7 +101,7 @@ impl Disk {
         self.names.clone_from(&self.durable_names);
         let names_mood = chance.below(4);
         for change in self.name_changes.drain(..) {
-            // None of them, all of them, or each by itself.
+            // None of the changes, all of them, or some by chance.
             if names_mood == 1 || names_mood > 1 && chance.below(2) == 1 {
                 apply_names(&mut self.names, &change);
             }
@@ -119,8 +119,8 @@ impl Disk {
     }
 }
 
-/// How many of the changes a sector has seen: the bytes before `cut` the first `before` of them, the others the first
-/// `behind`.
+/// How many of the changes are in a sector: the first `before` of them in the bytes before `cut`, the first `behind` in
+/// the others.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     before: usize,
@@ -136,10 +136,10 @@ impl Seen {
 
 /// The safe bytes, and a part of the changes that an ordinary file system and disk could have left.
 ///
-/// Sizes are published in order, up to some moment; an extension perhaps only to some page, since sizes follow the
-/// bytes that were written out. A sector is as it was at some moment, since a page is written with all it holds. So of
-/// two writes to a sector the later one never survives alone. Bytes written to blocks that an unpublished size gave the
-/// file are not reachable.
+/// Sizes are published in order, up to some moment. An extension may be published only up to some page, since sizes
+/// follow the bytes that were written out. A sector is as it was at some moment, since a page is written with
+/// everything in it. So of two writes to a sector the later one never survives alone. Bytes written to blocks that an
+/// unpublished size gave the file are not reachable.
 fn survivors(inode: &Inode, loss: Loss, chance: &mut Chance) -> Vec<u8> {
     let mut image = inode.durable.to_vec();
     let seen = sectors_seen(inode, loss, chance);
@@ -181,7 +181,7 @@ fn survivors(inode: &Inode, loss: Loss, chance: &mut Chance) -> Vec<u8> {
     image
 }
 
-/// What each sector that was written has seen of the changes.
+/// For each sector that was written, how many of the changes are in it.
 fn sectors_seen(inode: &Inode, loss: Loss, chance: &mut Chance) -> BTreeMap<usize, Seen> {
     let writes = inode.changes.iter().filter_map(|change| match change {
         Change::Write { offset, bytes } => Some(offset / SECTOR_BYTES..(offset + bytes.len()).div_ceil(SECTOR_BYTES)),
@@ -221,7 +221,7 @@ fn if_so(holds: bool, count: usize) -> usize {
     if holds { count } else { 0 }
 }
 
-/// Cuts `image`, or extends it by blocks that hold what `fill` says; the rest of the last block it had is zeros.
+/// Cuts `image`, or extends it with blocks that hold what `fill` says. The rest of its last block becomes zeros.
 fn resize(image: &mut Vec<u8>, size: usize, fill: Fill, durable: &[u8], chance: &mut Chance) {
     let had = image.len().max(1).next_multiple_of(PAGE_BYTES);
     image.resize(size, 0);
@@ -240,7 +240,7 @@ fn resize(image: &mut Vec<u8>, size: usize, fill: Fill, durable: &[u8], chance: 
     }
 }
 
-/// Cuts `bytes`, which lie at `offset`, where sectors begin; each piece with where it lies.
+/// Cuts `bytes`, which lie at `offset`, at the beginnings of sectors; each piece comes with its offset.
 fn sectors(offset: usize, bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let head_bytes = (SECTOR_BYTES - offset % SECTOR_BYTES).min(bytes.len());
     let (head, rest) = bytes.split_at(head_bytes);
@@ -264,17 +264,17 @@ impl Chance {
         self.next() % bound.max(1)
     }
 
-    /// A place among `count`; 0 if there is none.
+    /// A random index below `count`; 0 if there is none.
     fn index(&mut self, count: usize) -> usize {
         usize::try_from(self.below(count as u64)).unwrap_or(0)
     }
 
-    /// A mixture as often as all others together.
+    /// A random mood; a mixture at least every other time.
     fn mood(&mut self) -> Mood {
         if self.below(2) == 0 { Mood::Mixture } else { Mood::ALL[self.index(Mood::ALL.len())] }
     }
 
-    /// From none to all of `count`; both ends often, since that is where mistakes are.
+    /// A random number from 0 to `count`. Both ends are frequent, since that is where mistakes are.
     fn part_of(&mut self, count: usize) -> usize {
         match self.below(4) {
             0 => 0,

@@ -3,7 +3,7 @@
 use crate::storage::{file, sys};
 use std::io;
 
-/// Makes `number` what the C library says the last call failed with.
+/// Sets errno to `number`, and returns what a call that failed returns.
 #[allow(unsafe_code, reason = "errno of the calling thread")]
 fn fail(number: i32) -> i32 {
     // SAFETY: errno is this thread's own.

@@ -1,4 +1,5 @@
-//! Shared ownership whose memory may be refused, which the standard library's cannot be. There are no weak references.
+//! Shared ownership whose allocation may be refused: the standard library's `Arc` ends the process then. There are no
+//! weak references.
 
 #![allow(unsafe_code, reason = "a count decides when the value is dropped; each block argues its soundness")]
 
@@ -10,7 +11,7 @@ use std::process::abort;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
-/// A value that lives as long as any of its owners, who may be in any thread.
+/// A value that lives as long as any of its owners, which may be in any thread.
 pub struct Arc<T: ?Sized> {
     counted: NonNull<Counted<T>>,
     /// Dropping an owner may drop the value.
@@ -30,13 +31,13 @@ pub struct Counted<T: ?Sized> {
     value: T,
 }
 
-/// More owners than this are a leak that would let the count pass its end.
+/// More owners than this mean a leak, and the count would overflow at last.
 const OWNERS_MAX: usize = isize::MAX.unsigned_abs();
 
-// SAFETY: a thread that has an owner reads the value there (Sync), and the thread of the last one drops it there
+// SAFETY: a thread that has an owner reads the value (Sync), and the thread that has the last owner drops the value
 // (Send).
 unsafe impl<T: ?Sized + Send + Sync> Send for Arc<T> {}
-// SAFETY: as above; a shared owner can be cloned into one.
+// SAFETY: as above; a thread that has a reference to an owner can clone an owner from it.
 unsafe impl<T: ?Sized + Send + Sync> Sync for Arc<T> {}
 
 impl<T> Arc<T> {
@@ -46,13 +47,13 @@ impl<T> Arc<T> {
         Ok(Arc { counted, value: PhantomData })
     }
 
-    /// The same value by a trait that it has.
+    /// The same value as a trait object.
     ///
     /// # Safety
     /// `coerce` is `|counted| counted`: it returns the pointer that it gets, and only the compiler's knowledge of its
     /// type changes.
     pub unsafe fn unsize<U: ?Sized>(self, coerce: fn(*mut Counted<T>) -> *mut Counted<U>) -> Arc<U> {
-        // SAFETY: not null, as the pointer it was made of.
+        // SAFETY: `coerce` returns the pointer that it gets, which is not null.
         let counted = unsafe { NonNull::new_unchecked(coerce(self.into_raw())) };
         Arc { counted, value: PhantomData }
     }
@@ -64,7 +65,7 @@ impl<T> Arc<T> {
         counted
     }
 
-    /// Takes an ownership back.
+    /// Takes back an ownership that [`Arc::into_raw`] gave away.
     ///
     /// # Safety
     /// `counted` came from [`Arc::into_raw`] of the same type, and is taken back once.
@@ -116,7 +117,7 @@ impl<T: ?Sized> Drop for Arc<T> {
         if self.counted().owners.fetch_sub(1, Ordering::Release) != 1 {
             return;
         }
-        // Pairs with the subtractions of all others: what they did with the value comes before its end.
+        // Pairs with the subtractions of all other owners: what they did with the value happens before it is dropped.
         fence(Ordering::Acquire);
         // SAFETY: this was the last owner, so nothing leads to the value any more; `Arc::new` allocated it as a box
         // does.

@@ -4,16 +4,16 @@ use super::super::SyncFailure;
 use super::*;
 
 const PAGE_BYTES: usize = 4096;
-/// Sectors that are written in each of two files' worth: two pages.
+/// How many sectors the test's file has: two pages.
 const SECTORS: usize = 16;
 
-/// For each outcome of a loss in `mood`, of two pages all of whose sectors are written again, which sectors are the new
-/// ones.
+/// Writes all sectors of a file of two pages again, and cuts the power with `mood`. For each outcome: which sectors are
+/// new.
 fn new_sectors(mood: Mood) -> io::Result<BTreeSet<Vec<bool>>> {
     let found = outcomes_of(Loss { mood: Some(mood), ..MIXTURE }, |disk| {
         disk.write_file("a", &[1; SECTORS * SECTOR_BYTES]);
         let file = disk.storage().open("a", OpenMode::Write)?;
-        // In pieces that are no sectors, and last byte first.
+        // In pieces that do not end at sectors, and the last piece first.
         file.write_at(700, &[2; SECTORS * SECTOR_BYTES - 700])?;
         file.write_at(0, &[2; 700])
     })?;
@@ -39,7 +39,7 @@ fn each_mood_is_what_it_says() -> io::Result<()> {
     assert_eq!(new_sectors(Mood::Suffix)?, each(&|sector, at| sector >= at));
     assert_eq!(new_sectors(Mood::OneMissing)?, each(&|sector, at| sector != at));
     assert_eq!(new_sectors(Mood::OneSurvivor)?, each(&|sector, at| sector == at));
-    // Of the two writes none, the first, both; the second sector is written by both in part.
+    // Neither write survives, the first one, or both. Both write a part of the second sector.
     assert_eq!(
         new_sectors(Mood::Moment)?,
         only(&[pattern(|_| false), pattern(|sector| sector > 1), pattern(|_| true)])
@@ -114,7 +114,7 @@ fn new_blocks_hold_zeros_old_bytes_or_anything() -> io::Result<()> {
     Ok(())
 }
 
-/// A file whose second half was synced as `b"old"`, and then failed to be written as `b"new"` in the way `fail` has it.
+/// A file with the safe bytes `b"old"`, whose new bytes `b"new"` could not be written, in the way that `fail` chooses.
 fn after_failed_writeback(fail: impl Fn(&Simulated, &dyn File) -> bool) -> io::Result<Simulated> {
     let disk = Simulated::new();
     disk.write_file("a", b"old");
