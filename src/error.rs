@@ -215,6 +215,7 @@ const _: () = assert!(size_of::<Error>() <= 40, "every Result is as large");
 impl Error {
     /// An error of `kind` with its `cause`. The cause names no file (see [`Error::of`]), does not compare (see
     /// [`Error::comparing`]) and gives no advice (see [`Error::advising`]).
+    #[cold]
     pub fn new(kind: ErrorKind, cause: impl Display) -> Self {
         let made = line("", format_args!("{cause}")).map_err(|_| Refused);
         let details = made.and_then(|line| memory::boxed(Details { line, ..Details::default() }));
@@ -253,6 +254,7 @@ impl Error {
     }
 
     /// The refusal of `what`, which has `found` bytes, where a record has at most `limit_bytes`.
+    #[cold]
     pub(crate) fn too_large(what: impl Display, limit_bytes: u64, found: impl Display) -> Self {
         Error::new(ErrorKind::TooLarge, format_args!("{what} is too large"))
             .comparing(format_args!("at most {limit_bytes} bytes (max_record_size)"), found)
@@ -371,6 +373,7 @@ impl Error {
 
     /// The same error with its details changed. It stays as it is if memory for the details is refused, or was refused
     /// before.
+    #[cold]
     fn with(mut self, change: impl FnOnce(&mut Details) -> Result<(), Refused>) -> Self {
         let _same_words = self.details.as_deref_mut().map(change);
         self

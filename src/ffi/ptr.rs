@@ -33,6 +33,7 @@ impl Call {
     }
 
     /// A result the caller may leave by passing NULL.
+    #[inline]
     pub fn out_or_null<T>(&self, name: &str, pointer: *mut T) -> Result<Option<Out<'_, T>>> {
         if pointer.is_null() { Ok(None) } else { self.out(name, pointer).map(Some) }
     }

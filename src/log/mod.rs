@@ -362,7 +362,6 @@ impl Log {
     }
 
     /// Appends `payloads` to `ns` as one commit; with `expected_number` only if the first one gets that number.
-    #[inline]
     pub(crate) fn commit(&self, ns: u32, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
         let appended = self.append_by(self.writer(ns)?, payloads, expected_number);
         appended.map_err(|error| error.in_namespace(ns))

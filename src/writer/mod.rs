@@ -163,6 +163,7 @@ impl Writer {
     }
 
     /// Commits `payloads`, all or nothing; `expected_number` refuses when another append was first.
+    #[inline]
     pub fn append(&self, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
         let stored_size = payloads.check_sizes(self.namespace.max_record_size_bytes)?;
         let count = payloads.count();
@@ -203,10 +204,7 @@ impl Writer {
             let staging = self.open_staging(&mut guard)?;
             let (number, offset) = (staging.count, staging.end);
             if let Some(expected) = expected_number.filter(|expected| *expected != number) {
-                let refusal = Error::new(ErrorKind::Conflict, "the next record has another number")
-                    .comparing(expected, number)
-                    .advising("read up to there and decide again");
-                return Err(refusal.at(number, offset));
+                return Err(conflict(expected, number).at(number, offset));
             }
             let appended = Appended { number, offset, stored_size, count };
             if count == 0 {
@@ -404,7 +402,15 @@ impl Writer {
     }
 }
 
+#[cold]
+fn conflict(expected_number: u64, number: u64) -> Error {
+    Error::new(ErrorKind::Conflict, "the next record has another number")
+        .comparing(expected_number, number)
+        .advising("read up to there and decide again")
+}
+
 /// Where the records of `appended` end.
+#[inline]
 fn end_of(appended: Appended) -> Result<u64> {
     let Appended { offset, stored_size, count, .. } = appended;
     let end = count

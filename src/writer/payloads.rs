@@ -33,6 +33,7 @@ impl Payloads<'_> {
     }
 
     /// The sum of the sizes. Refuses a payload over the limit.
+    #[inline]
     pub fn check_sizes(&self, limit_bytes: u64) -> Result<u64> {
         let (largest, sum) = self.sizes().ok_or_else(|| Error::new(ErrorKind::TooLarge, "the sizes overflow"))?;
         if largest > limit_bytes { Err(Error::too_large("a record", limit_bytes, largest)) } else { Ok(sum) }
