@@ -64,15 +64,14 @@ static void make_room(mapped_file *file, size_t end) {
   }
 }
 
-static int64_t wall_clock_ns(void) {
+int64_t wall_clock_ns(void) {
   struct timespec time;
   clock_gettime(CLOCK_REALTIME, &time);
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/* Offset, time, checksum of the record, checksum of the entry bound to log id and number. */
-static void store_entry(unsigned char *entry, const unsigned char *log_id, uint64_t number, uint64_t offset,
-                        int64_t time_ns, uint32_t record_crc) {
+void store_entry(unsigned char *entry, uint64_t number, uint64_t offset, int64_t time_ns, uint32_t record_crc) {
+  static const unsigned char log_id[16] = "sixteen bytes..";
   unsigned char bound[44];
   const uint64_t offset_and_batch_end = offset | UINT64_C(1) << 63;
   memcpy(bound, log_id, 16);
@@ -86,7 +85,6 @@ static void store_entry(unsigned char *entry, const unsigned char *log_id, uint6
 }
 
 double bare_append(const workload *work) {
-  static const unsigned char log_id[16] = "sixteen bytes..";
   static _Atomic uint32_t sleepers; /* no thread sleeps; the library has to look, too */
   const size_t log_size = LOG_HEADER_BYTES + work->count * (8 + work->size);
   const size_t index_size = INDEX_HEADER_BYTES + work->count * INDEX_ENTRY_BYTES;
@@ -107,7 +105,7 @@ double bare_append(const workload *work) {
     memcpy(record + 8, work->payload, size);
     const int64_t clock_ns = wall_clock_ns();
     if (clock_ns > time_ns) time_ns = clock_ns; /* times never decrease */
-    store_entry(entry, log_id, number, end, time_ns, crc32c(record, 8 + size));
+    store_entry(entry, number, end, time_ns, crc32c(record, 8 + size));
 
     atomic_store_explicit((_Atomic uint64_t *)(void *)log.bytes, number + 1, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);

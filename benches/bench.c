@@ -1,9 +1,11 @@
 /* Measures libimmuta against bare C loops that do the same necessary work, in turns (A B A B) in the same run and on
  * the same file system. Prints the medians, and the median of the ratios of each turn.
  *
- *   bench [--quick] [DIRECTORY]      the files are made below DIRECTORY (default: here) and removed */
+ *   bench [--quick] [--only TEXT] [DIRECTORY]
+ *
+ * The files are made below DIRECTORY (default: here) and removed. --only runs the rows that have TEXT in their name. */
 #define _GNU_SOURCE
-#include "bench.h"
+#include "sustained.h"
 
 #include <fcntl.h>
 #include <immuta.h>
@@ -20,6 +22,8 @@
 
 #define ROUNDS_MAX 9
 #define THREADS_MAX 16
+#define SUSTAINED_ROUNDS 4
+#define SUSTAINED_SECONDS 5.0
 
 typedef struct contest {
   const char *name;
@@ -39,6 +43,20 @@ static const contest contests[] = {
     {"read 1 KiB, next_batch", library_read_batch, bare_read, 1024, 200000, 1, READS},
     {"durable 1 KiB", library_append_durable, bare_append_durable, 1024, 500, 1, SYNCS},
     {"durable 1 KiB, 16 threads", library_append_durable, bare_append_durable, 1024, 4000, 16, SYNCS},
+};
+
+/* Writing for many seconds beside a flush each second. The bare side is the better one of those named. */
+typedef struct long_contest {
+  const char *name;
+  const contender *library, *bare, *other_bare;
+  size_t size;
+} long_contest;
+
+static const long_contest long_contests[] = {
+    {"sustained 100 B", &library_by_mapping, &bare_by_mapping, &bare_by_pwrite, 100},
+    {"sustained 1 KiB", &library_by_mapping, &bare_by_mapping, &bare_by_pwrite, 1024},
+    {"sustained 100 B, syscalls", &library_by_syscall, &bare_by_pwrite, NULL, 100},
+    {"sustained 1 KiB, syscalls", &library_by_syscall, &bare_by_pwrite, NULL, 1024},
 };
 
 static char directory[4096];
@@ -164,12 +182,49 @@ static void run_contest(const contest *event, const unsigned char *payload, size
   fflush(stdout);
 }
 
+static sustained run_side(const contender *who, const workload *work, double seconds) {
+  remove_files(who->files);
+  const sustained result = run_sustained(who, work, seconds);
+  remove_files(who->files);
+  return result;
+}
+
+static void run_long_contest(const long_contest *event, const unsigned char *payload, size_t rounds, double seconds) {
+  const workload work = {directory, payload, event->size, 0, 1};
+  double library_ns[SUSTAINED_ROUNDS], bare_ns[SUSTAINED_ROUNDS], ratios[SUSTAINED_ROUNDS];
+  sustained library = {0}, bare = {0};
+  /* One run more, to warm up. The order turns with each round: a run fills the memory that the run before it freed, and
+   * memory that was not in use lately is slower. */
+  run_side(event->library, &work, seconds);
+  for (size_t round = 0; round < rounds; round++) {
+    if (round % 2 == 0) library = run_side(event->library, &work, seconds);
+    bare = run_side(event->bare, &work, seconds);
+    if (event->other_bare != NULL) {
+      const sustained other = run_side(event->other_bare, &work, seconds);
+      if (other.each_ns < bare.each_ns) bare = other;
+    }
+    if (round % 2 == 1) library = run_side(event->library, &work, seconds);
+    library_ns[round] = library.each_ns;
+    bare_ns[round] = bare.each_ns;
+    ratios[round] = library.each_ns / bare.each_ns;
+  }
+  printf("%-25s ", event->name);
+  print_side(median(library_ns, rounds), (double)event->size);
+  print_side(median(bare_ns, rounds), (double)event->size);
+  printf("%5.2f\n", median(ratios, rounds));
+  printf("%-25s %4.2f of the mean, longest %5.1f ms     %4.2f of the mean, longest %5.1f ms\n", "  worst second",
+         library.worst_second, library.longest_ns / 1e6, bare.worst_second, bare.longest_ns / 1e6);
+  fflush(stdout);
+}
+
 int main(int argc, char **argv) {
   int quick = 0;
-  const char *parent = ".";
+  const char *parent = ".", *only = "";
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--quick") == 0)
       quick = 1;
+    else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+      only = argv[++i];
     else
       parent = argv[i];
   }
@@ -184,7 +239,10 @@ int main(int argc, char **argv) {
   printf("libimmuta %s, %s engine, medians of %zu turns\n", immuta_version(), library_engine(directory), rounds);
   printf("%-25s %-31s   %-31s   %5s\n", "", "libimmuta", "bare C loop", "ratio");
   for (size_t i = 0; i < sizeof contests / sizeof *contests; i++)
-    run_contest(&contests[i], payload, rounds, quick ? 10 : 1);
+    if (strstr(contests[i].name, only) != NULL) run_contest(&contests[i], payload, rounds, quick ? 10 : 1);
+  for (size_t i = 0; i < sizeof long_contests / sizeof *long_contests; i++)
+    if (strstr(long_contests[i].name, only) != NULL)
+      run_long_contest(&long_contests[i], payload, quick ? 1 : SUSTAINED_ROUNDS, quick ? 1 : SUSTAINED_SECONDS);
   warn_of_tmpfs();
   return EXIT_SUCCESS;
 }

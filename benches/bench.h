@@ -28,6 +28,10 @@ const char *library_engine(const char *directory);
 double bare_append(const workload *work);
 double bare_read(const workload *work);
 
+/* An entry of the index file: offset, time, checksum of the record, checksum of the entry bound to log and number. */
+void store_entry(unsigned char *entry, uint64_t number, uint64_t offset, int64_t time_ns, uint32_t record_crc);
+int64_t wall_clock_ns(void);
+
 /* bare_durable.c: one pwrite and one fdatasync for each record. Writes "bare.wal". */
 double bare_append_durable(const workload *work);
 
