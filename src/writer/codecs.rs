@@ -37,10 +37,14 @@ impl Writer {
     }
 
     /// Writes the chain of an adopted log into its index file, before the first append.
+    #[inline]
     pub(super) fn record_codecs(&self) -> Result<()> {
-        if self.codecs.is_recorded.load(Ordering::Acquire) {
-            return Ok(());
-        }
+        if self.codecs.is_recorded.load(Ordering::Acquire) { Ok(()) } else { self.record_codecs_now() }
+    }
+
+    #[cold]
+    #[inline(never)] // its page would make every append probe the stack
+    fn record_codecs_now(&self) -> Result<()> {
         let mut checkpoints = self.sync.lock();
         if checkpoints.closed.is_some() {
             return Err(self.namespace.closed_error());

@@ -10,6 +10,9 @@ use crate::util::memory;
 use crate::writer::payloads::Payloads;
 use std::io;
 
+/// The largest record, with its size word, that is put together before it is put into the file.
+pub(super) const SMALL_RECORD_BYTES: usize = 256;
+
 impl Writer {
     /// Steps 3 and 4 of a commit, and the frame for step 5. The caller has made room for all of them.
     pub(super) fn put(&self, staging: &mut Staging, payloads: Payloads<'_>, end: u64, count: u64) -> Result<()> {
@@ -26,6 +29,13 @@ impl Writer {
     fn put_record(&self, staging: &mut Staging, parts: &[&[u8]], end: u64, time_ns: i64) -> Result<()> {
         let size_word = word(end - staging.end - SIZE_WORD_BYTES);
         if let [only] = parts {
+            // In one piece a small record has one checksum to make and one copy to the file.
+            let mut piece = [0; SMALL_RECORD_BYTES];
+            if let Some(record) = piece.get_mut(..size_word.len() + only.len()) {
+                record[..size_word.len()].copy_from_slice(&size_word);
+                record[size_word.len()..].copy_from_slice(only);
+                return self.put_one(staging, &[record], end, time_ns);
+            }
             return self.put_one(staging, &[&size_word, only], end, time_ns);
         }
         let mut all: Vec<&[u8]> = Vec::new();

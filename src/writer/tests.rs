@@ -44,6 +44,28 @@ fn a_panic_in_a_commit_poisons_the_namespace_and_reads_go_on() {
     }
 }
 
+#[test]
+fn small_records_and_larger_ones_are_put_alike() {
+    let disk = Simulated::new();
+    let edge = put::SMALL_RECORD_BYTES - 8;
+    let sizes = [0, 1, edge - 1, edge, edge + 1, 5000];
+    let payload = |size: usize| (0..size).map(|at| at.to_le_bytes()[0]).collect::<Vec<u8>>();
+    for fast_write in [true, false] {
+        let log = open(&disk, fast_write);
+        for size in sizes {
+            log.append(0, payload(size)).unwrap();
+        }
+        let whole: Vec<u8> =
+            sizes.iter().flat_map(|size| [&size.to_le_bytes()[..], &payload(*size)].concat()).collect();
+        log.shutdown().unwrap();
+        assert!(disk.read_file("a.log").unwrap().ends_with(&whole), "the bytes that the format wants");
+        let log = open(&disk, fast_write);
+        let mut stream = log.stream(0, Start::Beginning).unwrap();
+        let read: Vec<_> = stream.records(Some(Duration::ZERO)).map(|record| record.unwrap().data().len()).collect();
+        assert!(read.ends_with(&sizes), "{read:?}");
+    }
+}
+
 /// The error of `act` on a writer of a log that was shut down.
 fn after_shutdown<T>(log: &Log, act: impl FnOnce(&Writer) -> Result<T>) -> ErrorKind {
     let writer = log.writer(0).unwrap();
