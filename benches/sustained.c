@@ -23,7 +23,7 @@
 #define FALLOCATE_STEP_BYTES ((uint64_t)64 << 20)
 #define ADDRESS_SPACE_BYTES ((uint64_t)1 << 38) /* of each mapping; a run ends below it */
 
-/* ---- The library -------------------------------------------------------------------------------------------------- */
+/* ---- The library ------------------------------------------------------------------------------------------------- */
 
 static void must(immuta_status status, const immuta_error *error) {
   if (status != IMMUTA_OK) die("%s: %s", immuta_status_name(status), error->message);
@@ -55,7 +55,7 @@ static void close_library(void *log) {
   must(immuta_close(log, &error), &error);
 }
 
-/* ---- The bare loops ----------------------------------------------------------------------------------------------- */
+/* ---- The bare loops ---------------------------------------------------------------------------------------------- */
 
 typedef struct bare {
   int log, index;
@@ -190,7 +190,7 @@ static void close_bare(void *argument) {
   free(self);
 }
 
-/* ---- A run -------------------------------------------------------------------------------------------------------- */
+/* ---- A run ------------------------------------------------------------------------------------------------------- */
 
 const contender library_by_mapping = {"library", open_mapping_engine, append_library, close_library};
 const contender library_by_syscall = {"library", open_syscall_engine, append_library, close_library};
