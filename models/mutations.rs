@@ -1,7 +1,8 @@
 // The sources under test, and every weakening of them that the models must notice. Read by build.rs.
 
 /// Files and directories of `src` that make up a copy.
-pub const SOURCES: &[&str] = &["namespace/wait", "namespace/pool.rs", "writer/group.rs", "ffi/token.rs"];
+pub const SOURCES: &[&str] =
+    &["namespace/wait", "namespace/pool.rs", "writer/group.rs", "storage/mapping/ahead.rs", "ffi/token.rs"];
 
 /// In `file`, `from` (which is there once) becomes `to`; then one of the models `caught_by` fails.
 #[derive(Debug)]
@@ -175,8 +176,8 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "pool_wakes_nobody",
         file: "namespace/pool.rs",
-        from: "            if is_wanted {",
-        to: "            if is_wanted && false {",
+        from: "        if is_wanted {",
+        to: "        if is_wanted && false {",
         caught_by: &["pool-give-back"],
     },
     Mutation {
@@ -185,6 +186,34 @@ pub const MUTATIONS: &[Mutation] = &[
         from: "            state.waiting += 1;\n",
         to: "            state.waiting += 0;\n",
         caught_by: &["pool-give-back"],
+    },
+    Mutation {
+        name: "pool_waits_with_an_open_word",
+        file: "namespace/pool.rs",
+        from: "shared.last.shut().or_else(|| state.idle.pop())",
+        to: "shared.last.take().or_else(|| state.idle.pop())",
+        caught_by: &["pool-give-back"],
+    },
+    Mutation {
+        name: "pool_gives_back_too_early",
+        file: "namespace/pool.rs",
+        from: "compare_exchange(empty(), given, Ordering::Release, Ordering::Relaxed)",
+        to: "compare_exchange(empty(), given, Ordering::Relaxed, Ordering::Relaxed)",
+        caught_by: &["pool-hand-over"],
+    },
+    Mutation {
+        name: "pool_takes_too_early",
+        file: "namespace/pool.rs",
+        from: "compare_exchange(seen, empty(), Ordering::Acquire, Ordering::Relaxed)",
+        to: "compare_exchange(seen, empty(), Ordering::Relaxed, Ordering::Relaxed)",
+        caught_by: &["pool-hand-over"],
+    },
+    Mutation {
+        name: "pool_closes_with_an_open_word",
+        file: "namespace/pool.rs",
+        from: "        let idle = (std::mem::take(&mut state.idle), self.0.last.shut());",
+        to: "        let idle = (std::mem::take(&mut state.idle), self.0.last.take());",
+        caught_by: &["pool-outlived"],
     },
     Mutation {
         name: "pool_closes_quietly",
@@ -207,29 +236,57 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "two_leaders",
         file: "writer/group.rs",
-        from: "queue = if queue.is_led { self.wait(queue) } else { self.lead(queue, how) };",
-        to: "queue = self.lead(queue, how);",
+        from: "            if !queue.is_led {",
+        to: "            if true {",
         caught_by: &["group-order"],
+    },
+    Mutation {
+        name: "gathered_without_the_lead",
+        file: "writer/group.rs",
+        from: "        queue.is_led = true;\n        queue = self.gather(queue, how);\n",
+        to: "        queue = self.gather(queue, how);\n        queue.is_led = true;\n",
+        caught_by: &["group-order"],
+    },
+    Mutation {
+        name: "gathered_without_a_wake",
+        file: "writer/group.rs",
+        from: "        if queue.is_gathering && queue.is_complete() {\n            self.gathered.notify_one();",
+        to: "        if queue.is_gathering && queue.is_complete() {",
+        caught_by: &["group-gather"],
+    },
+    Mutation {
+        name: "gathered_while_one_waits_for_room",
+        file: "writer/group.rs",
+        from: "        if queue.is_gathering {\n            self.gathered.notify_one();",
+        to: "        if queue.is_gathering {",
+        caught_by: &["group-gather-room"],
+    },
+    Mutation {
+        name: "waited_for_a_thread_that_waits",
+        file: "writer/group.rs",
+        from: "self.is_complete() || self.waiting_for_room > 0",
+        to: "self.is_complete()",
+        caught_by: &["group-gather-room"],
     },
     Mutation {
         name: "acknowledged_with_the_group_before",
         file: "writer/group.rs",
-        from: "            Ok(()) => queue.committed = to,",
-        to: "            Ok(()) => queue.committed = queue.staged,",
+        from: "                queue.committed = to;",
+        to: "                queue.committed = queue.staged;",
         caught_by: &["group-order"],
     },
     Mutation {
         name: "lead_passed_on_without_a_word",
         file: "writer/group.rs",
-        from: "        std::mem::forget(lead);\n        self.changed.notify_all();",
-        to: "        std::mem::forget(lead);",
+        from: "        self.notify(queue);\n        outcome",
+        to: "        drop(queue);\n        outcome",
         caught_by: &["group-order"],
     },
     Mutation {
         name: "failure_told_to_the_leader_only",
         file: "writer/group.rs",
         from: "                return Err(failed.clone());",
-        to: "                queue.committed = ticket;",
+        to: "                return Ok(());",
         caught_by: &["group-failure"],
     },
     Mutation {
@@ -331,5 +388,40 @@ pub const MUTATIONS: &[Mutation] = &[
         from: "self.chunks.get(chunk_index)?.load(Ordering::Acquire)",
         to: "self.chunks.get(chunk_index)?.load(Ordering::Relaxed)",
         caught_by: &["loans-grow"],
+    },
+    Mutation {
+        name: "room_filled_again",
+        file: "storage/mapping/ahead.rs",
+        from: "range.start.max(*end)..range.end",
+        to: "range.clone()",
+        caught_by: &["room-ahead", "room-next-window"],
+    },
+    Mutation {
+        name: "room_filled_without_the_lock",
+        file: "storage/mapping/ahead.rs",
+        from: "            write(&rest);",
+        to: "            drop(end);\n            write(&rest);",
+        caught_by: &["room-ahead", "room-next-window", "room-cut"],
+    },
+    Mutation {
+        name: "room_filled_after_the_cut",
+        file: "storage/mapping/ahead.rs",
+        from: "*self.0.lock() = u64::MAX;",
+        to: "drop(self.0.lock());",
+        caught_by: &["room-cut"],
+    },
+    Mutation {
+        name: "room_seen_too_early",
+        file: "storage/mapping/ahead.rs",
+        from: "self.0.load(Ordering::Acquire)",
+        to: "self.0.load(Ordering::Relaxed)",
+        caught_by: &["room-ahead"],
+    },
+    Mutation {
+        name: "room_shown_too_early",
+        file: "storage/mapping/ahead.rs",
+        from: "self.0.fetch_max(to, Ordering::AcqRel)",
+        to: "self.0.fetch_max(to, Ordering::Acquire)",
+        caught_by: &["room-ahead"],
     },
 ];

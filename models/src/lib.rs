@@ -1,9 +1,9 @@
-//! Every order in which the concurrent parts of the library can run, tried by loom: the sources of the library itself,
-//! compiled against stand-ins for locks, atomics, futex and eventfd that loom controls.
+//! Loom tries every order in which the concurrent parts of the library can run. It runs the sources of the library
+//! itself, compiled against stand-ins for locks, atomics, futex and eventfd that loom controls.
 //!
-//! `real` is the library as it is: its models must pass. Each mutant of the table in `mutations.rs` is the library with
-//! one order, fence or step weakened: one of its models must fail, which shows that the models would notice, and that
-//! the step is needed.
+//! `real` is the unchanged library: its models must pass. Each mutant of the table in `mutations.rs` is the library
+//! with one order, fence or step weakened: one of its models must fail. This shows that the step is needed, and that
+//! the models would notice its loss.
 //!
 //! To add a part: name its sources in `mutations.rs` and `real.rs`, write a file in `models/`, list it in
 //! `models/mod.rs`.

@@ -1,5 +1,7 @@
 //! The library as it is, and its models.
 
+#[path = "../../src/storage/mapping/ahead.rs"]
+pub mod ahead;
 #[path = "../../src/writer/group.rs"]
 pub mod group;
 #[path = "models/mod.rs"]

@@ -1,7 +1,7 @@
-//! Runs every model over the library as it is, and over every mutant the models that must notice it.
+//! Runs every model over the unchanged library, and over each mutant the models that must notice it.
 //!
-//! `cargo test --release -p immuta-models [-- MODEL-OR-MUTANT...]`. Each run is a process of its own, since loom ends
-//! by a panic, in whatever state, when it finds an order that fails.
+//! `cargo test --release -p immuta-models [-- MODEL-OR-MUTANT...]`. Each run is a process of its own: when
+//! loom finds an order that fails, it panics, and its state is of no more use.
 
 use immuta_models::{MUTANTS, Model, real};
 use std::process::{Command, ExitCode};

@@ -82,9 +82,8 @@ impl RealFile {
         RealFile::new(OpenFile { file, directory, name, access: libc::O_RDWR, reach_bytes, lock: Mutex::new(None) })
     }
 
-    /// As [`File::write_at`], without checking where the descriptor leads.
+    /// As [`File::write_at`], without checking where the descriptor leads, nor the limit.
     pub(super) fn write_unchecked(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.may_reach(offset.saturating_add(bytes.len() as u64))?;
         let _deferred = cancel::defer();
         self.std().write_all_at(bytes, offset)
     }
@@ -120,6 +119,13 @@ impl OpenFile {
         Ok(descriptor::found(self.descriptor())?.size_bytes)
     }
 
+    /// Whether a write up to `end` stays in this file and within the limit of the process. What the write is for may be
+    /// omitted: so a closed descriptor is no failure.
+    pub(super) fn holds(&self, end: u64) -> io::Result<bool> {
+        let found = descriptor::found(self.descriptor())?;
+        Ok(found.id == self.file.id() && end <= found.size_bytes && end <= sys::file_size_limit())
+    }
+
     /// Whether touching a hole of the file in memory takes a page of the file system.
     pub(super) fn has_costly_holes(&self) -> bool {
         self.directory.has_costly_holes()
@@ -143,7 +149,7 @@ impl OpenFile {
     /// Changes the size, after asking whether the process may.
     pub(super) fn resize(&self, size_bytes: u64) -> io::Result<()> {
         if size_bytes > sys::file_size_limit() && size_bytes > self.size()? {
-            return Err(sys::error(libc::EFBIG));
+            return Err(sys::file_too_large());
         }
         self.check()?;
         self.std().set_len(size_bytes)
@@ -193,6 +199,10 @@ impl File for RealFile {
         self.file.standing_under(self.directory.descriptor(), name)
     }
 
+    fn is_lock_superseded(&self) -> bool {
+        self.lock.lock().as_ref().is_some_and(WriterLock::is_superseded)
+    }
+
     fn access(&self) -> io::Result<Access> {
         Access::of(self.std())
     }
@@ -212,13 +222,14 @@ impl File for RealFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.check()?;
+        self.may_reach(offset.saturating_add(bytes.len() as u64))?;
         self.write_unchecked(offset, bytes)
     }
 
     fn may_reach(&self, end_bytes: u64) -> io::Result<()> {
         // No file ends there, whatever the limit.
         let is_beyond_all = i64::try_from(end_bytes).is_err();
-        if is_beyond_all || end_bytes > sys::file_size_limit() { Err(sys::error(libc::EFBIG)) } else { Ok(()) }
+        if is_beyond_all || end_bytes > sys::file_size_limit() { Err(sys::file_too_large()) } else { Ok(()) }
     }
 
     fn set_size(&self, size_bytes: u64) -> io::Result<()> {
@@ -302,7 +313,7 @@ impl File for RealFile {
 
     fn tail(&self) -> io::Result<Box<dyn Tail>> {
         Ok(match self.directory.engine() {
-            Engine::Mmap => memory::boxed(MappedTail::new(self.clone()))?,
+            Engine::Mmap => memory::boxed(MappedTail::new(self.clone())?)?,
             Engine::Syscall => memory::boxed(CallTail::new(self.clone()))?,
         })
     }
@@ -311,6 +322,13 @@ impl File for RealFile {
         Ok(match self.directory.engine() {
             Engine::Mmap => memory::boxed(MappedView::new(self.clone()))?,
             Engine::Syscall => memory::boxed(BufferedView::new(self.clone()))?,
+        })
+    }
+
+    fn whole_view(&self) -> io::Result<Option<Box<dyn View>>> {
+        Ok(match self.directory.engine() {
+            Engine::Mmap => Some(memory::boxed(MappedView::whole(self.clone()))?),
+            Engine::Syscall => None,
         })
     }
 

@@ -7,7 +7,6 @@
 //!
 //! A child recognises itself by a page that the kernel fills with zeros in every copy of the process
 //! (`MADV_WIPEONFORK`, Linux 4.14). The page holds a count of forks. By this count the rest of the library knows that a
-//! handle was made by another process, without asking the kernel. On older kernels only the handler makes the
 //! handle was made by another process, without asking the kernel. On older kernels only the handler shows a child what
 //! it is. A child that shares memory with its parent, as after `vfork`, has the parent's page and is taken for one of
 //! its threads.

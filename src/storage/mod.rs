@@ -31,6 +31,7 @@ pub use create::create_directory;
 pub use directory::open_directory;
 pub use engine::{Engine, Io};
 pub(crate) use eventfd::EventFd;
+pub use mapping::{ROOM_AHEAD_BYTES, RoomAhead};
 pub use words::SharedPage;
 
 pub use crate::util::sync::Arc;
@@ -149,11 +150,17 @@ pub fn remove_if_there(storage: &dyn Storage, name: &str) -> io::Result<()> {
 ///
 /// A call that writes to the file, cuts it, extends it or makes it durable checks first (a sync: afterwards) whether
 /// descriptor and name still lead to the file. Otherwise it fails with `ESTALE`. Excepted are the calls of every
-/// append, where the check would cost too much: [`Tail::put`] and [`CommitWord::store`].
+/// append, where the check would cost too much: [`Tail::put`], [`Tail::store_parts`] and its kind, and
+/// [`CommitWord::store`]. Where the file does not grow, [`Tail::make_room`] and [`RoomAhead::make`] write zeros only if
+/// the descriptor leads to the file.
 pub trait File: Send + Sync + Debug {
     fn metadata(&self) -> io::Result<Meta>;
     /// What became of the file, of the descriptor that holds its lock, and of `name`.
     fn standing(&self, name: &str) -> io::Result<Standing>;
+    /// Whether another handle of this process has taken the lock that this file held. Makes no system call.
+    fn is_lock_superseded(&self) -> bool {
+        false
+    }
     /// Who may open it.
     fn access(&self) -> io::Result<Access>;
     /// Lets only those open the file that `access` lets, as far as this process may change that.
@@ -197,6 +204,11 @@ pub trait File: Send + Sync + Debug {
     fn tail(&self) -> io::Result<Box<dyn Tail>>;
     /// A reader's place in the file.
     fn view(&self) -> io::Result<Box<dyn View>>;
+    /// A reader's place that maps the whole file at once, so that reads at any offset make no system call. `None` where
+    /// the engine does not map files. Where the file cannot be mapped whole, [`View::load`] fails.
+    fn whole_view(&self) -> io::Result<Option<Box<dyn View>>> {
+        Ok(None)
+    }
     /// The first 8 bytes as one little-endian word, read and written atomically; the file must have them.
     /// `writable` needs a file opened for writing.
     fn commit_word(&self, writable: bool) -> io::Result<Box<dyn CommitWord>>;
@@ -230,9 +242,37 @@ pub trait Tail: Send + Debug {
     fn make_room(&mut self, from: u64, to: u64) -> io::Result<()>;
     /// The end of the room: bytes below it, from the last `make_room`'s `from` on, can be put.
     fn room_end(&self) -> u64;
-    /// Stores `parts`, one after the other, at `offset`; the range must lie in the room.
+    /// Fails unless this process may put bytes up to `end_bytes` now. An engine that puts by stores never fails.
+    fn may_reach(&self, _end_bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+    /// Whether [`Tail::make_room`] up to `to` has to extend the file. An engine may extend it farther than it makes
+    /// room.
+    fn must_extend(&self, to: u64) -> bool {
+        to > self.room_end()
+    }
+    /// Room beyond the end of the room that another thread can make meanwhile; `from` is the first byte not yet
+    /// written. `None`: there is none to be made.
+    fn room_ahead(&self, _from: u64) -> Option<RoomAhead> {
+        None
+    }
+    /// Stores `parts`, one after the other, at `offset`. The range must lie in the room, and the caller has asked
+    /// [`Tail::may_reach`].
     /// An error means that the outcome is unknown, `EFBIG` that nothing was stored: the process may not write there.
     fn put(&mut self, offset: u64, parts: &[&[u8]]) -> io::Result<()>;
+    /// Stores `parts`, one after the other, at `offset`, if stores to memory are enough. Returns the bytes in the file.
+    /// `None`: there is no room, or the engine needs a system call. Some bytes may have been stored, and [`Tail::put`]
+    /// writes all of them.
+    fn store_parts(&mut self, offset: u64, parts: &[&[u8]]) -> Option<&[u8]>;
+    /// [`Tail::store_parts`] of a little-endian word and `bytes`.
+    fn store_word_and_bytes(&mut self, offset: u64, word: u64, bytes: &[u8]) -> Option<&[u8]> {
+        self.store_parts(offset, &[&word.to_le_bytes(), bytes])
+    }
+    /// [`Tail::store_parts`] of three little-endian words. Each is an argument of its own, so that it is passed in a
+    /// register: words that are stored, and at once loaded together, wait for the stores.
+    fn store_words(&mut self, offset: u64, first: u64, second: u64, third: u64) -> Option<()> {
+        self.store_parts(offset, &[[first, second, third].map(u64::to_le_bytes).as_flattened()]).map(drop)
+    }
 }
 
 /// A reader's cached piece of a file: a mapped window or a buffer.

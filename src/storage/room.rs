@@ -25,10 +25,9 @@ pub(super) struct NewSize {
 impl NewSize {
     /// The sizes for a file of `size_bytes` that is to be written up to `to`, where no file may exceed `limit_bytes`.
     pub(super) fn new(size_bytes: u64, to: u64, limit_bytes: u64) -> io::Result<NewSize> {
-        let too_large = || sys::error(libc::EFBIG);
-        let least_bytes = to.max(size_bytes).checked_next_multiple_of(UNIT_BYTES).ok_or_else(too_large)?;
+        let least_bytes = to.max(size_bytes).checked_next_multiple_of(UNIT_BYTES).ok_or_else(sys::file_too_large)?;
         if least_bytes > limit_bytes {
-            return Err(too_large());
+            return Err(sys::file_too_large());
         }
         // A new log gets one unit; from then on a quarter more each time.
         let ahead = if size_bytes < UNIT_BYTES { 0 } else { (size_bytes / 4).clamp(UNIT_BYTES, AHEAD_BYTES_MAX) };

@@ -2,8 +2,16 @@
 //! with an `io::Error`.
 #![allow(unsafe_code, reason = "these are the calls std does not wrap")]
 
+mod limits;
+mod locks;
+
+pub(super) use limits::{
+    file_size_limit, file_system_magic, free_bytes, is_address_space_limited, is_mounted_read_only,
+};
+pub(super) use locks::{has_no_locks, leave_ready_byte, lock, lock_in_the_way, lock_seen, unlock};
+
 use super::names::CName;
-use super::{FileId, Lock, Meta};
+use super::{FileId, Meta};
 use crate::util::cancel;
 use std::ffi::CStr;
 use std::io::{self, IoSlice};
@@ -14,13 +22,18 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 const FIRST_DESCRIPTOR: RawFd = 3;
 /// The attribute that has a file's POSIX access list.
 const ACCESS_LIST: &CStr = c"system.posix_acl_access";
-/// The byte that the lock of a ready writer leaves out. No file of the format reaches it.
-const READY_AT: i64 = 1 << 62;
 /// The most parts handed to one `pwritev`; below the kernel's 1024, so that the array fits on a small stack.
 const PARTS_PER_CALL: usize = 256;
+/// Few enough parts that their array costs nothing beside the call: those of one record.
+const FEW_PARTS: usize = 4;
 
 pub(super) fn error(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
+}
+
+/// A file may not become so large, or no file can.
+pub(super) fn file_too_large() -> io::Error {
+    error(libc::EFBIG)
 }
 
 /// The result of `call`, which returns less than zero and sets errno on failure. It is called again after EINTR.
@@ -39,7 +52,7 @@ pub(super) fn retried<T: Copy + PartialOrd + From<i8>>(mut call: impl FnMut() ->
 
 /// An offset or size as the kernel takes it; what does not fit is too large for any file.
 fn signed(bytes: u64) -> io::Result<i64> {
-    i64::try_from(bytes).map_err(|_| error(libc::EFBIG))
+    i64::try_from(bytes).map_err(|_| file_too_large())
 }
 
 /// Opens the directory at `path`, following symbolic links.
@@ -244,161 +257,54 @@ fn seek(file: BorrowedFd<'_>, offset: u64, whence: i32) -> io::Result<Option<u64
     }
 }
 
-/// Writes all of `parts`, one after the other, at `offset`. If they go beyond the process's limit, nothing is written,
-/// so that no signal is sent. Only then is the error `EFBIG`.
+/// Writes all of `parts`, one after the other, at `offset`. The caller has asked for the process's limit. The error is
+/// `EFBIG` only if nothing was written.
 pub(super) fn write_parts(file: BorrowedFd<'_>, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
     let _deferred = cancel::defer();
-    let mut at = offset;
-    let end = parts.iter().try_fold(offset, |end, part| end.checked_add(part.len() as u64));
-    if end.is_none_or(|end| end > file_size_limit()) {
-        return Err(error(libc::EFBIG));
+    if parts.len() <= FEW_PARTS {
+        return write_group::<FEW_PARTS>(file, offset, offset, parts).map(drop);
     }
+    let mut at = offset;
     for group in parts.chunks(PARTS_PER_CALL) {
-        let mut slices = [IoSlice::new(&[]); PARTS_PER_CALL];
-        for (slice, part) in slices.iter_mut().zip(group) {
-            *slice = IoSlice::new(part);
-        }
-        let mut left = &mut slices[..group.len()];
-        IoSlice::advance_slices(&mut left, 0); // drops leading empty parts
-        while !left.is_empty() {
-            let written = write_once(file, at, left).map_err(|refusal| {
-                // EFBIG would say that nothing was written, but a part was: the limit was lowered meanwhile.
-                if at > offset && refusal.raw_os_error() == Some(libc::EFBIG) { error(libc::EIO) } else { refusal }
-            })?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            at = at.checked_add(written as u64).ok_or_else(|| error(libc::EFBIG))?;
-            IoSlice::advance_slices(&mut left, written);
-        }
+        at = write_group::<PARTS_PER_CALL>(file, offset, at, group)?;
     }
     Ok(())
 }
 
+/// Writes `group`, at most `PARTS` of the parts that begin at `offset`, to `at`. Returns where the group ends.
+fn write_group<const PARTS: usize>(file: BorrowedFd<'_>, offset: u64, mut at: u64, group: &[&[u8]]) -> io::Result<u64> {
+    let mut slices = [IoSlice::new(&[]); PARTS];
+    for (slice, part) in slices.iter_mut().zip(group) {
+        *slice = IoSlice::new(part);
+    }
+    let mut left = &mut slices[..group.len()];
+    IoSlice::advance_slices(&mut left, 0); // drops leading empty parts
+    while !left.is_empty() {
+        let written = write_once(file, at, left).map_err(|refusal| {
+            // EFBIG would say that nothing was written, but a part was: the limit was lowered meanwhile.
+            if at > offset && refusal.raw_os_error() == Some(libc::EFBIG) { error(libc::EIO) } else { refusal }
+        })?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        at = at.checked_add(written as u64).ok_or_else(file_too_large)?;
+        IoSlice::advance_slices(&mut left, written);
+    }
+    Ok(at)
+}
+
 fn write_once(file: BorrowedFd<'_>, offset: u64, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    let offset = signed(offset)?;
+    let (file, offset) = (file.as_raw_fd(), signed(offset)?);
+    if let [only] = slices {
+        // SAFETY: the slice outlives the call.
+        let written = retried(|| unsafe { libc::pwrite64(file, only.as_ptr().cast(), only.len(), offset) })?;
+        return Ok(written.unsigned_abs());
+    }
     let count = i32::try_from(slices.len()).map_err(|_| error(libc::EINVAL))?;
     // SAFETY: `IoSlice` is documented to have the layout of `iovec`; the slices and what they point to outlive the
     // call.
-    let written = retried(|| unsafe { libc::pwritev(file.as_raw_fd(), slices.as_ptr().cast(), count, offset) })?;
+    let written = retried(|| unsafe { libc::pwritev(file, slices.as_ptr().cast(), count, offset) })?;
     Ok(written.unsigned_abs())
-}
-
-/// The largest size this process may give a file; going beyond raises SIGXFSZ in the host, so everything that grows a
-/// file asks first. Where a sandbox does not let it ask, no limit is known.
-pub(super) fn file_size_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is writable and of the right type.
-    retried(|| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) }).map_or(u64::MAX, |_| limit.rlim_cur)
-}
-
-/// The answer of a query; `None` where a sandbox forbids the query.
-fn unless_forbidden<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
-    match answer {
-        Err(refusal) if matches!(refusal.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => Ok(None),
-        answer => answer.map(Some),
-    }
-}
-
-/// The kernel's magic number for the file system that `file` is on; 0 where it cannot be learnt.
-pub(super) fn file_system_magic(file: BorrowedFd<'_>) -> io::Result<u32> {
-    let mut found = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: `found` is writable and large enough for a `statfs`.
-    let asked = retried(|| unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) });
-    if unless_forbidden(asked)?.is_none() {
-        return Ok(0);
-    }
-    // SAFETY: the call succeeded, so the kernel filled it.
-    let found = unsafe { found.assume_init() };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "magic numbers have 32 bits")]
-    Ok(found.f_type as u32)
-}
-
-/// Whether the file system that `file` is on is mounted read-only.
-pub(super) fn is_mounted_read_only(file: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(file_system(file)?.is_some_and(|found| found.f_flag & libc::ST_RDONLY != 0))
-}
-
-/// How many bytes the file system that `file` is on has free for this process; `None` where that is not known.
-pub(super) fn free_bytes(file: BorrowedFd<'_>) -> io::Result<Option<u64>> {
-    Ok(file_system(file)?.and_then(|found| free_of(found.f_blocks, found.f_bavail, found.f_frsize)))
-}
-
-/// `None` for a file system that counts no blocks at all, which does not mean that it is full.
-fn free_of(blocks: u64, available_blocks: u64, block_bytes: u64) -> Option<u64> {
-    (blocks > 0 && block_bytes > 0).then(|| available_blocks.saturating_mul(block_bytes))
-}
-
-fn file_system(file: BorrowedFd<'_>) -> io::Result<Option<libc::statvfs>> {
-    let mut found = MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: `found` is writable and large enough for a `statvfs`.
-    let asked = unless_forbidden(retried(|| unsafe { libc::fstatvfs(file.as_raw_fd(), found.as_mut_ptr()) }))?;
-    // SAFETY: the call succeeded, so the kernel filled it.
-    Ok(asked.map(|_| unsafe { found.assume_init() }))
-}
-
-/// A lock request of `kind` over the whole file.
-fn whole_file(kind: i32) -> libc::flock {
-    #[expect(clippy::cast_possible_truncation, reason = "lock kinds and SEEK_SET are 0, 1 and 2")]
-    let (kind, whence) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
-    libc::flock { l_type: kind, l_whence: whence, l_start: 0, l_len: 0, l_pid: 0 }
-}
-
-/// Takes the open-file-description write lock without waiting; `false` when another holds one.
-pub(super) fn lock(file: BorrowedFd<'_>) -> io::Result<bool> {
-    let request = whole_file(libc::F_WRLCK);
-    // SAFETY: `request` is a valid `flock` that outlives the call.
-    match retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }) {
-        Ok(_) => Ok(true),
-        Err(failure) if matches!(failure.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
-        Err(failure) => Err(failure),
-    }
-}
-
-/// Whether [`lock`] was refused because the file system, or a sandbox, has no such locks.
-pub(super) fn has_no_locks(refusal: &io::Error) -> bool {
-    matches!(refusal.raw_os_error(), Some(libc::EINVAL | libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS))
-}
-
-/// Releases the lock taken by [`lock`] through the same open file.
-pub(super) fn unlock(file: BorrowedFd<'_>) -> io::Result<()> {
-    let request = whole_file(libc::F_UNLCK);
-    // SAFETY: `request` is a valid `flock` that outlives the call.
-    retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
-}
-
-/// The lock of another open file that would refuse one of `kind` here, if there is any.
-fn conflicting_lock(file: BorrowedFd<'_>, kind: i32) -> io::Result<Option<libc::flock>> {
-    let mut request = whole_file(kind);
-    // SAFETY: `request` is a valid, writable `flock` that outlives the call.
-    retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut request) })?;
-    Ok((i32::from(request.l_type) != libc::F_UNLCK).then_some(request))
-}
-
-/// The state of another open file's write lock. (The query is for a read lock, which no other read lock refuses.)
-pub(super) fn lock_seen(file: BorrowedFd<'_>) -> io::Result<Lock> {
-    Ok(match conflicting_lock(file, libc::F_RDLCK)? {
-        None => Lock::Free,
-        // Of a lock in two parts, the lower part is found first.
-        Some(found) if found.l_start == 0 && found.l_len == READY_AT => Lock::Ready,
-        Some(_) => Lock::Held,
-    })
-}
-
-/// Releases the byte that a ready writer does not hold from the lock that [`lock`] took through the same open file.
-pub(super) fn leave_ready_byte(file: BorrowedFd<'_>) -> io::Result<()> {
-    let request = libc::flock { l_start: READY_AT, l_len: 1, ..whole_file(libc::F_UNLCK) };
-    // SAFETY: `request` is a valid `flock` that outlives the call.
-    retried(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
-}
-
-/// The lock that would refuse a write lock: whether it is a read lock, and its process, which the kernel names only for
-/// the older (POSIX) kind of lock.
-pub(super) fn lock_in_the_way(file: BorrowedFd<'_>) -> io::Result<Option<(bool, Option<u32>)>> {
-    let found = conflicting_lock(file, libc::F_WRLCK)?;
-    // -1: an open file description has the lock; 0: a process that this one cannot see has it.
-    let pid = |pid| u32::try_from(pid).ok().filter(|pid| *pid > 0);
-    Ok(found.map(|found| (i32::from(found.l_type) == libc::F_RDLCK, pid(found.l_pid))))
 }
 
 /// Makes 0 the next free descriptor, as in hosts that run without standard streams.
@@ -406,28 +312,4 @@ pub(super) fn lock_in_the_way(file: BorrowedFd<'_>) -> io::Result<Option<(bool, 
 pub(super) fn close_standard_input() {
     // SAFETY: nothing in the process that calls this reads its standard input afterwards.
     drop(unsafe { OwnedFd::from_raw_fd(0) });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_system_without_blocks_is_not_full() {
-        assert_eq!(free_of(0, 0, 4096), None, "as FUSE file systems answer that do not count");
-        assert_eq!(free_of(100, 7, 0), None);
-        assert_eq!(free_of(100, 0, 4096), Some(0), "this one is full");
-        assert_eq!(free_of(100, 7, 4096), Some(7 * 4096));
-        assert_eq!(free_of(u64::MAX, u64::MAX, 4096), Some(u64::MAX));
-    }
-
-    #[test]
-    fn who_may_not_ask_does_not_know() {
-        for number in [libc::EPERM, libc::ENOSYS, libc::EACCES] {
-            assert_eq!(unless_forbidden::<()>(Err(error(number))).ok(), Some(None));
-        }
-        assert!(
-            unless_forbidden::<()>(Err(error(libc::EIO))).is_err() && unless_forbidden(Ok(7)).ok() == Some(Some(7))
-        );
-    }
 }

@@ -27,11 +27,6 @@ impl CallTail {
 impl Tail for CallTail {
     fn make_room(&mut self, from: u64, to: u64) -> io::Result<()> {
         room::check_range(from, to)?;
-        // The limit may have been lowered since the room was made, and a write beyond it raises SIGXFSZ even inside the
-        // file.
-        if to > sys::file_size_limit() {
-            return Err(sys::error(libc::EFBIG));
-        }
         if from < self.room.start || to > self.room_end() {
             let extended = room::extend(&self.file, from, to)?;
             self.room = from..extended.new_bytes;
@@ -43,9 +38,19 @@ impl Tail for CallTail {
         self.room.end.min(self.file.reach())
     }
 
+    /// The limit may have been lowered since the room was made, and a write beyond it raises SIGXFSZ even inside the
+    /// file.
+    fn may_reach(&self, end_bytes: u64) -> io::Result<()> {
+        self.file.may_reach(end_bytes)
+    }
+
     fn put(&mut self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
         room::check_put(&(self.room.start..self.room_end()), offset, parts)?;
         sys::write_parts(self.file.descriptor(), offset, parts)
+    }
+
+    fn store_parts(&mut self, _offset: u64, _parts: &[&[u8]]) -> Option<&[u8]> {
+        None
     }
 }
 
@@ -158,6 +163,9 @@ impl CommitWord for CallWord {
         if !self.writable {
             return Err(sys::error(libc::EBADF));
         }
+        // The limit may have been lowered since the records were written, which in durable mode is long ago. A write
+        // beyond it raises SIGXFSZ.
+        self.file.may_reach(size_of::<u64>() as u64)?;
         self.file.write_unchecked(0, &count.to_le_bytes())
     }
 }

@@ -1,7 +1,7 @@
 //! What every engine must do when bytes are put and viewed, run against each of them; and what the tests share.
 
 use super::simulated::Simulated;
-use super::{File, OpenMode, Storage, open_directory};
+use super::{File, OpenMode, Storage, Tail, open_directory};
 use crate::storage::Arc;
 use crate::storage::Io;
 use std::fmt::Display;
@@ -156,6 +156,33 @@ fn records_larger_than_a_window_and_far_apart() -> io::Result<()> {
 }
 
 #[test]
+fn a_view_that_jumps_loads_what_is_there() -> io::Result<()> {
+    on_each_engine(|storage| {
+        let file = create(storage, "a")?;
+        let (mut tail, mut view) = (file.tail()?, file.view()?);
+        let places: Vec<u64> = (0..4).map(|at| at * 100 * MIB + 7).collect();
+        let mut end = 0;
+        for place in &places {
+            tail.make_room(end, place + 9)?;
+            tail.put(*place, &[b"at", &place.to_le_bytes()[..7]])?;
+            end = place + 9;
+        }
+        for index in [0, 3, 1, 2, 0, 2, 3] {
+            let place = places[index];
+            view.load(place, 9, end)?;
+            assert_eq!(view.loaded()[2..], place.to_le_bytes()[..7], "at {place}");
+        }
+        // The window over the whole file ends where the file ended then, or a little farther.
+        let far = end + 200 * MIB;
+        tail.make_room(end, far + 4)?;
+        tail.put(far, &[b"far"])?;
+        view.load(far, 3, far + 3)?;
+        assert_eq!(view.loaded(), b"far");
+        Ok(())
+    })
+}
+
+#[test]
 fn bytes_outside_the_room_are_refused() -> io::Result<()> {
     on_each_engine(|storage| {
         let file = create(storage, "a")?;
@@ -174,6 +201,88 @@ fn bytes_outside_the_room_are_refused() -> io::Result<()> {
         }
         assert_eq!(size(&file)?, UNIT_BYTES, "and the size is what it was");
         tail.put(end - 1, &[b"z"])
+    })
+}
+
+#[test]
+fn what_is_stored_lies_where_it_would_be_put() -> io::Result<()> {
+    on_each_engine(|storage| {
+        let file = create(storage, "a")?;
+        file.write_at(0, &[0; 100])?;
+        let mut tail = file.tail()?;
+        assert_eq!(tail.store_word_and_bytes(100, 0, b"no room made"), None);
+        assert_eq!(tail.store_words(100, 1, 2, 3), None);
+        tail.make_room(100, 200)?;
+        let end = tail.room_end();
+        for offset in [0, 99, end, end - 1, u64::MAX, u64::MAX - 1] {
+            assert_eq!(tail.store_parts(offset, &[b"x", b"y"]), None, "at {offset}");
+        }
+        for offset in [0, 99, end, end - 10, u64::MAX, u64::MAX - 10] {
+            assert_eq!(tail.store_word_and_bytes(offset, 7, b"bytes"), None, "at {offset}");
+            assert_eq!(tail.store_words(offset, 1, 2, 3), None, "at {offset}");
+        }
+        assert_eq!(read(&file, 0, 300)?, [0; 300], "nothing was written");
+        let is_stored = tail
+            .store_parts(101, &[b"head", b"", b" and body"])
+            .map(|bytes| assert_eq!(bytes, b"head and body"))
+            .is_some();
+        assert!(is_stored || !storage.maps_files(), "an engine that maps files stores");
+        tail.put(101, &[b"head", b" and body"])?;
+        assert_eq!(read(&file, 100, 14)?, b"\0head and body");
+        let word = u64::from_le_bytes(*b"eight by");
+        let stores_words = tail.store_words(120, 0, 0, 0).is_some();
+        assert!(stores_words || !storage.maps_files(), "an engine that maps files stores");
+        if let Some(bytes) = tail.store_word_and_bytes(120, word, b"tes and more") {
+            assert_eq!(bytes, b"eight bytes and more");
+            assert_eq!(
+                tail.store_words(140, word, u64::from_le_bytes(*b"tes, thr"), u64::from_le_bytes(*b"ee times")),
+                Some(())
+            );
+            assert_eq!(read(&file, 120, 44)?, b"eight bytes and moreeight bytes, three times");
+        }
+        file.set_size(110)?;
+        let refused = "a store beyond the end must not reach the file";
+        assert_eq!(tail.store_parts(101, &[b"head", b" and body"]), None, "{refused}");
+        assert_eq!(tail.store_word_and_bytes(101, word, b" and body"), None, "{refused}");
+        assert_eq!(tail.store_words(101, 1, 2, 3), None, "{refused}");
+        Ok(())
+    })
+}
+
+/// Makes room for a little more than 40 MiB, in a file that then has blocks for more than that.
+fn make_room_with_blocks_ahead(tail: &mut dyn Tail) -> io::Result<()> {
+    tail.make_room(0, 40 * MIB)?;
+    tail.make_room(40 * MIB, 40 * MIB + 1)
+}
+
+#[test]
+fn room_is_made_ahead_by_another_thread_as_far_as_there_are_blocks() -> io::Result<()> {
+    on_each_engine(|storage| {
+        let file = create(storage, "a")?;
+        let mut tail = file.tail()?;
+        assert!(tail.room_ahead(0).is_none(), "before any room");
+        make_room_with_blocks_ahead(tail.as_mut())?;
+        let (room_end, size_bytes) = (tail.room_end(), size(&file)?);
+        let Some(room) = tail.room_ahead(40 * MIB) else {
+            assert!(!storage.maps_files() && room_end == size_bytes, "all that has blocks is room");
+            return Ok(());
+        };
+        std::thread::scope(|scope| scope.spawn(|| room.make(|| true)).join()).unwrap();
+        let ahead_end = tail.room_end();
+        assert!(ahead_end > room_end && ahead_end <= size_bytes, "{room_end}, then {ahead_end} of {size_bytes}");
+        assert!(tail.room_ahead(40 * MIB).is_none(), "enough for now");
+        tail.put(ahead_end - 1, &[b"x"])?;
+        assert_eq!(size(&file)?, size_bytes, "the file is as long as before");
+        let later = tail.room_ahead(ahead_end);
+        file.set_size(MIB)?;
+        if let Some(room) = later {
+            room.make(|| true);
+        }
+        assert_eq!(tail.room_end(), MIB, "what was cut off is no room, even if it is made ahead");
+        tail.make_room(MIB, 3 * MIB)?;
+        tail.put(2 * MIB, &[b"x"])?;
+        assert_eq!(read(&file, 2 * MIB - 1, 3)?, b"\0x\0");
+        Ok(())
     })
 }
 

@@ -6,12 +6,14 @@ use super::waiting::spawn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::util::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Staged records are a count; a group is the count that it reaches.
 struct Writer {
     groups: Groups<Staged>,
     poisoned: AtomicBool,
     fails: bool,
+    gather_until: Instant,
     written: AtomicU64,
     published: AtomicU64,
 }
@@ -29,8 +31,14 @@ struct Group {
 }
 
 impl Writer {
+    /// The deadline of a leader has passed already.
     fn new(fails: bool, has_room: bool) -> Arc<Writer> {
+        Writer::gathering(fails, has_room, Instant::now())
+    }
+
+    fn gathering(fails: bool, has_room: bool, gather_until: Instant) -> Arc<Writer> {
         Arc::new(Writer {
+            gather_until,
             groups: Groups::new(Staged { count: 0, has_room, is_poison_told: false }),
             poisoned: AtomicBool::new(false),
             fails,
@@ -47,7 +55,7 @@ impl Writer {
             if queue.state.has_room {
                 break;
             }
-            queue = self.groups.wait(queue);
+            queue = self.groups.wait_for_room(queue);
         }
         queue.state.count += 1;
         let number = queue.state.count;
@@ -73,6 +81,10 @@ impl Commit<Staged> for Writer {
             return Err(Error::new(ErrorKind::Poisoned, "poisoned"));
         }
         Ok(())
+    }
+
+    fn gather_until(&self) -> Option<Instant> {
+        Some(self.gather_until)
     }
 
     fn take(&self, staged: &mut Staged) -> Group {
@@ -116,6 +128,34 @@ pub fn order() {
     }
     assert_eq!(writer.published.load(Ordering::Acquire), 3);
     drop(writer.groups.settled(writer.groups.lock()));
+}
+
+/// A writer that expects two commits, and waits for them as long as it takes.
+fn patient() -> Arc<Writer> {
+    let writer = Writer::gathering(false, true, Instant::now() + Duration::from_hours(1));
+    writer.groups.lock().expected = 2;
+    writer
+}
+
+/// Two threads append, and one leads both commits.
+pub fn gather() {
+    let writer = patient();
+    let other = append_from(&writer);
+    writer.append().unwrap();
+    other.join().unwrap().unwrap();
+    assert_eq!(writer.groups.lock().expected, 2, "one group of two");
+}
+
+/// One of the two threads that are expected waits for room, which the group of the other makes.
+pub fn gather_beside_a_thread_without_room() {
+    let writer = patient();
+    let other = append_from(&writer);
+    let mut queue = writer.groups.lock();
+    while writer.published.load(Ordering::Acquire) == 0 {
+        queue = writer.groups.wait_for_room(queue);
+    }
+    drop(queue);
+    other.join().unwrap().unwrap();
 }
 
 /// The disk refuses: every thread gets the error.

@@ -4,6 +4,7 @@ mod group;
 mod loans;
 mod poll_events;
 mod pool;
+mod room;
 mod waiting;
 
 use crate::Model;
@@ -26,6 +27,8 @@ pub const ALL: &[Model] = &[
     model("arm-interrupt", 3, poll_events::arm_and_interrupt),
     model("arm-close", 3, poll_events::arm_and_close),
     model("group-order", 3, group::order),
+    model("group-gather", 3, group::gather),
+    model("group-gather-room", 3, group::gather_beside_a_thread_without_room),
     model("group-failure", 3, group::failure),
     model("group-poison", 3, group::poison),
     model("group-poison-room", 3, group::poison_while_waiting_for_room),
@@ -33,5 +36,10 @@ pub const ALL: &[Model] = &[
     model("loans-hand-over", 3, loans::hand_over),
     model("loans-twice", 3, loans::take_back_twice),
     model("pool-give-back", 3, pool::give_back),
+    model("pool-hand-over", 3, pool::hand_over),
+    model("pool-outlived", 3, pool::outlived),
     model("pool-close", 3, pool::close),
+    model("room-ahead", 3, room::ahead),
+    model("room-next-window", 3, room::next_window),
+    model("room-cut", 3, room::cut),
 ];

@@ -1,5 +1,5 @@
 //! Publish, sleep, interrupt and close: every event that a sleeping thread waits for wakes it. A lost wake-up is a
-//! deadlock here, since no time passes that could end a sleep.
+//! deadlock here, since no time passes that could end a sleep without a deadline.
 
 use super::super::wait::{EventCount, Interrupt, Visible};
 use crate::format::live::SLEEPERS;

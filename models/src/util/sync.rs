@@ -6,14 +6,21 @@ mod arc;
 pub use arc::Arc;
 
 use loom::sync;
+use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::time::Instant;
 
 pub use loom::cell::UnsafeCell;
-pub use loom::sync::MutexGuard;
 
 #[derive(Debug)]
 pub struct Mutex<T>(sync::Mutex<T>);
+
+/// The lock, and of which mutex it is: a wait takes it again.
+#[derive(Debug)]
+pub struct MutexGuard<'a, T> {
+    held: sync::MutexGuard<'a, T>,
+    mutex: &'a Mutex<T>,
+}
 
 impl<T> Mutex<T> {
     pub fn new(value: T) -> Self {
@@ -21,7 +28,26 @@ impl<T> Mutex<T> {
     }
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        MutexGuard { held: self.0.lock().unwrap_or_else(PoisonError::into_inner), mutex: self }
+    }
+
+    /// As `lock`: loom tries every order of the threads, and pauses change none of them.
+    pub fn lock_with_backoff(&self) -> MutexGuard<'_, T> {
+        self.lock()
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.held
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.held
     }
 }
 
@@ -33,9 +59,17 @@ impl Condvar {
         Condvar(sync::Condvar::new())
     }
 
-    /// No deadline ever comes in a model: a thread that is not woken sleeps for ever, which loom reports.
-    pub fn wait_until<'a, T>(&self, guard: MutexGuard<'a, T>, _deadline: Option<Instant>) -> (MutexGuard<'a, T>, bool) {
-        (self.0.wait(guard).unwrap_or_else(PoisonError::into_inner), false)
+    /// No time passes in a model. A deadline that has come ends the wait once others could take the lock. A thread with
+    /// another deadline, or with none, that is not woken sleeps for ever, which loom reports.
+    pub fn wait_until<'a, T>(&self, guard: MutexGuard<'a, T>, deadline: Option<Instant>) -> (MutexGuard<'a, T>, bool) {
+        let MutexGuard { held, mutex } = guard;
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            drop(held);
+            loom::thread::yield_now();
+            return (mutex.lock(), true);
+        }
+        let held = self.0.wait(held).unwrap_or_else(PoisonError::into_inner);
+        (MutexGuard { held, mutex }, false)
     }
 
     pub fn notify_one(&self) {
@@ -63,6 +97,12 @@ pub mod atomic {
         pub const fn new(value: *mut T) -> Self {
             assert!(value.is_null(), "no model needs another");
             AtomicPtr(OnceLock::new())
+        }
+    }
+
+    impl<T> From<*mut T> for AtomicPtr<T> {
+        fn from(value: *mut T) -> Self {
+            AtomicPtr(OnceLock::from(atomic::AtomicPtr::new(value)))
         }
     }
 

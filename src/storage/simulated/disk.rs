@@ -245,6 +245,11 @@ impl Disk {
         }
     }
 
+    /// Whether a fault is planned for a call from now on.
+    pub(super) fn may_fail(&self) -> bool {
+        self.faults.has_any_from(self.calls)
+    }
+
     /// Makes every event happen that is to happen before call `index`.
     fn meet_events(&mut self, index: u64) {
         let due: Vec<Event> = self.events.iter().filter(|(at, _)| *at == index).map(|(_, event)| *event).collect();

@@ -92,6 +92,11 @@ impl Faults {
         hit
     }
 
+    /// Whether a call with this index or a later one is to meet a fault.
+    pub(super) fn has_any_from(&self, index: u64) -> bool {
+        self.planned.iter().any(|planned| planned.index >= index || planned.sticky)
+    }
+
     pub(super) fn met(&self) -> u64 {
         self.met
     }

@@ -217,6 +217,11 @@ impl OpenedFile {
         self.reach_bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether a fault is planned for a call from now on.
+    pub(super) fn may_fail(&self) -> bool {
+        self.disk.lock().may_fail()
+    }
+
     /// Writes `parts` one after the other, in one call, or in more if a transfer is short. A refused call leaves half
     /// of the rest.
     pub(super) fn write(&self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {

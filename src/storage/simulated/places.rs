@@ -11,11 +11,13 @@ use std::ops::Range;
 pub(super) struct SimulatedTail {
     file: SimulatedFile,
     room: Range<u64>,
+    /// What was stored last.
+    stored: Vec<u8>,
 }
 
 impl SimulatedTail {
     pub(super) fn new(file: SimulatedFile) -> Self {
-        SimulatedTail { file, room: 0..0 }
+        SimulatedTail { file, room: 0..0, stored: Vec::new() }
     }
 }
 
@@ -36,6 +38,17 @@ impl Tail for SimulatedTail {
     fn put(&mut self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
         check_put(&(self.room.start..self.room_end()), offset, parts)?;
         self.file.write(offset, parts)
+    }
+
+    /// Stores cannot fail. So while a fault is planned, appends are made by calls.
+    fn store_parts(&mut self, offset: u64, parts: &[&[u8]]) -> Option<&[u8]> {
+        check_put(&(self.room.start..self.room_end()), offset, parts).ok()?;
+        if self.file.may_fail() {
+            return None;
+        }
+        self.file.write(offset, parts).ok()?;
+        self.stored = parts.concat();
+        Some(&self.stored)
     }
 }
 

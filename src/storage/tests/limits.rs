@@ -1,6 +1,6 @@
 //! Full disks and limits of the process: refusals that change nothing, and success once there is room.
 
-use super::{UNIT_BYTES, create, open, os_error, read, size, skipped};
+use super::{UNIT_BYTES, create, make_room_with_blocks_ahead, open, os_error, read, size, skipped};
 use crate::storage::Arc;
 use crate::storage::Io;
 use crate::storage::simulated::Simulated;
@@ -200,6 +200,27 @@ fn the_file_size_limit_is_an_error_and_no_signal() -> io::Result<()> {
 }
 
 #[test]
+fn room_is_made_ahead_without_zeros_where_the_limit_was_lowered_meanwhile() -> io::Result<()> {
+    if !in_child("fsize lowered") {
+        let here = concat!(module_path!(), "::room_is_made_ahead_without_zeros_where_the_limit_was_lowered_meanwhile");
+        return run_child(here, "fsize lowered", r#"exec "$@""#);
+    }
+    let directory = tempfile::tempdir()?;
+    let storage = open(directory.path(), Io::Auto)?;
+    let file = create(&storage, "a")?;
+    let mut tail = file.tail()?;
+    make_room_with_blocks_ahead(tail.as_mut())?;
+    let Some(room) = tail.room_ahead(40 << 20) else {
+        assert!(!storage.maps_files());
+        return Ok(());
+    };
+    let own = format!("--pid={}", std::process::id());
+    assert!(Command::new("prlimit").args([own.as_str(), "--fsize=65536"]).status()?.success());
+    assert!(room.make(|| true), "a write beyond the limit would raise SIGXFSZ");
+    Ok(())
+}
+
+#[test]
 fn little_address_space_means_small_windows() -> io::Result<()> {
     if !in_child("address space") {
         let here = concat!(module_path!(), "::little_address_space_means_small_windows");
@@ -216,6 +237,12 @@ fn little_address_space_means_small_windows() -> io::Result<()> {
         view.load(offset, 8, offset + 8)?;
         assert_eq!(view.loaded(), b"somebyte", "at {offset}");
     }
+    file.set_size(1 << 30)?; // a window over all of it cannot be had
+    for offset in [0, 39 << 20, 1 << 20, 30 << 20] {
+        view.load(offset, 8, 40 << 20)?;
+        assert_eq!(view.loaded(), b"somebyte", "after a jump to {offset}");
+    }
+    file.set_size(40 << 20)?;
     if storage.maps_files() {
         let (size_before, room_before) = (size(&file)?, tail.room_end());
         assert_eq!(os_error(tail.make_room(39 << 20, 139 << 20)), Some(libc::ENOMEM), "a window that cannot be had");

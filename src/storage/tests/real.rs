@@ -1,12 +1,13 @@
 //! What only real files can show: kinds of files, descriptors, shared pages, forks.
 
-use super::{UNIT_BYTES, create, open, os_error, read, skipped};
+use super::{MIB, UNIT_BYTES, create, make_room_with_blocks_ahead, open, os_error, pattern, read, size, skipped};
 use crate::error::ErrorKind;
 use crate::storage::Io;
 use crate::storage::{OpenMode, open_directory};
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -133,7 +134,6 @@ fn the_shared_page_is_shared() -> io::Result<()> {
 
 #[test]
 fn room_lies_on_blocks_of_its_own() -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
     for io in BOTH {
         let directory = tempfile::tempdir()?;
         let storage = open(directory.path(), io)?;
@@ -142,6 +142,137 @@ fn room_lies_on_blocks_of_its_own() -> io::Result<()> {
         file.tail()?.make_room(100, 10 * UNIT_BYTES)?;
         let blocks_bytes = fs::metadata(directory.path().join("a"))?.blocks() * 512;
         assert!(blocks_bytes >= 10 * UNIT_BYTES, "{io:?}: {blocks_bytes} bytes of blocks");
+    }
+    Ok(())
+}
+
+/// The lines of `/proc/self/smaps` about the mappings of `path`.
+fn mappings(path: &Path) -> io::Result<Vec<String>> {
+    let all = fs::read_to_string("/proc/self/smaps")?;
+    let mut is_ours = false;
+    let is_about_path = |line: &&str| {
+        if line.split_whitespace().next().is_some_and(|word| word.contains('-')) {
+            is_ours = line.ends_with(&path.display().to_string());
+        }
+        is_ours
+    };
+    Ok(all.lines().filter(is_about_path).map(str::to_string).collect())
+}
+
+/// How much of the mappings of `path` is in memory and needs no fault, in bytes.
+fn mapped_bytes(path: &Path) -> io::Result<u64> {
+    let lines = mappings(path)?;
+    let sizes = lines.iter().filter_map(|line| line.strip_prefix("Rss:"));
+    Ok(sizes.map(|size| size.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10).sum())
+}
+
+/// For each mapping of `path`: whether it was advised with `MADV_SEQUENTIAL`.
+fn advised_sequential(path: &Path) -> io::Result<Vec<bool>> {
+    let lines = mappings(path)?;
+    let flags = lines.iter().filter_map(|line| line.strip_prefix("VmFlags:"));
+    Ok(flags.map(|flags| flags.split_whitespace().any(|flag| flag == "sr")).collect())
+}
+
+#[test]
+fn pages_that_were_cut_off_are_made_writable_again() -> io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let storage = open(directory.path(), Io::Mmap)?;
+    let file = create(&storage, "a")?;
+    let mut tail = file.tail()?;
+    tail.make_room(0, 3 * MIB)?;
+    let path = directory.path().canonicalize()?.join("a");
+    assert!(mapped_bytes(&path)? >= 3 * MIB, "made writable");
+    // As when an extension is refused after some of its pages were made.
+    file.set_size(4)?;
+    tail.make_room(4, 8 * MIB)?;
+    assert!(mapped_bytes(&path)? >= 8 * MIB, "all of it, though a part was writable before: {}", mapped_bytes(&path)?);
+    Ok(())
+}
+
+#[test]
+fn room_made_ahead_too_late_leaves_what_was_stored() -> io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let storage = open(directory.path(), Io::Mmap)?;
+    let file = create(&storage, "a")?;
+    let mut tail = file.tail()?;
+    tail.make_room(0, 254 * MIB)?;
+    tail.make_room(0, 254 * MIB + 1)?;
+    let late = tail.room_ahead(254 * MIB).expect("room up to the end of the window, at 256 MiB");
+    // The next record begins in the same room, and needs a window of its own.
+    let (begin, end) = (256 * MIB - 9, 257 * MIB);
+    tail.make_room(begin, end)?;
+    let bytes = pattern(7, usize::try_from(end - begin).unwrap());
+    tail.put(begin, &[&bytes])?;
+    assert!(late.make(|| true));
+    assert!(read(&file, begin, bytes.len())? == bytes, "zeros went over what was stored");
+    Ok(())
+}
+
+#[test]
+fn room_made_ahead_after_the_tail_is_gone_does_not_extend_the_file() -> io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let storage = open(directory.path(), Io::Mmap)?;
+    let file = create(&storage, "a")?;
+    let mut tail = file.tail()?;
+    make_room_with_blocks_ahead(tail.as_mut())?;
+    let late = tail.room_ahead(40 * MIB).expect("room to make");
+    drop(tail);
+    file.set_size(5)?;
+    assert!(!late.make(|| true), "there is no file where the room would be");
+    assert_eq!(size(&file)?, 5);
+    Ok(())
+}
+
+#[test]
+#[allow(unsafe_code, reason = "dup2")]
+fn room_made_ahead_never_writes_to_a_file_that_got_the_descriptor() -> io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let storage = open(directory.path(), Io::Mmap)?;
+    let file = create(&storage, "a")?;
+    let mut tail = file.tail()?;
+    make_room_with_blocks_ahead(tail.as_mut())?;
+    let late = tail.room_ahead(40 * MIB).expect("room to make");
+    let path = directory.path().canonicalize()?.join("a");
+    let other = fs::File::create_new(directory.path().join("other"))?;
+    other.set_len(100 * MIB)?;
+    let numbers = fs::read_dir("/proc/self/fd")?.filter_map(|entry| Some(entry.ok()?.path()));
+    let ours: Vec<_> = numbers.filter(|number| fs::read_link(number).is_ok_and(|target| target == path)).collect();
+    assert!(!ours.is_empty());
+    for number in ours {
+        let number = number.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap();
+        // SAFETY: as a host that closes what it does not know, and opens a file of its own. Both numbers are open.
+        assert_eq!(unsafe { libc::dup2(other.as_raw_fd(), number) }, number);
+    }
+    assert!(late.make(|| true), "the mapping is still of the log's file");
+    assert_eq!(other.metadata()?.blocks(), 0, "nothing was written");
+    Ok(())
+}
+
+#[test]
+fn only_a_window_where_a_reader_goes_on_is_advised_sequential() -> io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let storage = open(directory.path(), Io::Mmap)?;
+    let file = create(&storage, "a")?;
+    let path = directory.path().canonicalize()?.join("a");
+    file.set_size(900 * MIB)?;
+    // Windows have 64 MiB, and begin at a multiple of 2 MiB.
+    let loads = [
+        (0, "the first window", false),
+        (64 * MIB - 4, "across its end, into a window from 62 to 126 MiB", true),
+        (126 * MIB - 8, "at the end of the same window", true),
+        (126 * MIB - 4, "across its end, into a window that ends at 188 MiB", true),
+        (200 * MIB, "beyond its end, but not far", false),
+        (263 * MIB, "in the same window", false),
+        (265 * MIB, "where only records of other readers are left out", true),
+        (0, "back at the beginning, in a window over the whole file", false),
+        (800 * MIB, "in the same window", false),
+    ];
+    let mut view = file.view()?;
+    for (offset, place, is_advised) in loads {
+        file.write_at(offset, b"somebyte")?;
+        view.load(offset, 8, offset + 8)?;
+        assert_eq!(view.loaded(), b"somebyte", "{place}");
+        assert_eq!(advised_sequential(&path)?, [is_advised], "{place}");
     }
     Ok(())
 }
