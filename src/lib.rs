@@ -75,6 +75,7 @@ mod util;
 mod writer;
 
 pub use error::{Error, ErrorKind, Result};
+pub use format::index::Mode;
 pub use log::Log;
 pub use log::catalogue::{FoundNamespace, scan};
 pub use log::stream::{Interrupter, Next, Poll, Records, Start, Stream};
@@ -83,9 +84,9 @@ pub use maintenance::import::import;
 pub use maintenance::repair::{Repair, repair};
 pub use maintenance::verify::verify;
 pub use namespace::record::{Batch, Record, RecordFlags, RecordInfo};
-pub use options::{Mode, Options, check_name};
-pub use report::{Engine, Outcome, Report, Stats};
-pub use storage::Io;
+pub use options::{Options, check_name};
+pub use report::{Outcome, Report, Stats};
+pub use storage::{Engine, Io};
 pub use writer::payloads::Appended;
 
 /// The same functions on a storage engine that the caller passes.

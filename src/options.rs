@@ -1,15 +1,12 @@
 //! How a log is opened: limits and modes, with their units in their names.
 
 use crate::codec::Codec;
-use crate::error::{Brief, Error, ErrorKind, Result};
+use crate::error::{Brief, Error, ErrorKind, Result, within};
+use crate::format::index::Mode;
 use crate::limits::{CODECS_MAX, JOURNAL_BYTES, NAME_BYTES_MAX, READER_COUNT, RECORD_BYTES};
 use crate::storage::Io;
 use crate::util::memory;
-use std::fmt::{Debug, Display};
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
-
-pub use crate::format::index::Mode;
 
 /// How to open a log, and how the functions that take the directory of a log treat it.
 ///
@@ -145,11 +142,6 @@ impl Options {
         within("the journal in bytes", &JOURNAL_BYTES, self.journal_size_bytes)?;
         self.check_codecs()
     }
-}
-
-/// Refuses `value` unless it is within `bounds`. The error calls it `what`.
-pub(crate) fn within<T: PartialOrd + Debug + Display>(what: &str, bounds: &RangeInclusive<T>, value: T) -> Result<()> {
-    if bounds.contains(&value) { Ok(()) } else { Err(Error::out_of_range(what, bounds, value)) }
 }
 
 /// Whether `name` may name a namespace: 1 to 200 bytes of UTF-8, no slash, no control character, no leading dot.

@@ -2,11 +2,10 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::Mode;
+use crate::storage::Engine;
 use crate::util::memory;
 use std::path::PathBuf;
 use std::time::Duration;
-
-pub use crate::storage::Engine;
 
 /// What a log was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 use immuta::storage::simulated::Simulated;
-use immuta::{ErrorKind, Log, Next, Options, RecordFlags, Start, verify};
+use immuta::{ErrorKind, Io, Log, Next, Options, RecordFlags, Start, verify};
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const ONCE: Option<Duration> = Some(Duration::ZERO);
 
@@ -46,6 +46,35 @@ fn a_stream_begins_where_its_start_says() {
     assert_eq!(log.stream(0, Start::Time(long_ago)).unwrap().position(), 0);
     assert_eq!(log.stream(0, Start::Time(far_away)).unwrap().position(), 3);
     assert_eq!(log.stream(0, Start::Time(SystemTime::now() + Duration::from_hours(1))).unwrap().position(), 3);
+}
+
+#[test]
+fn records_are_read_by_number_in_any_order_while_others_are_appended() {
+    const RECORDS: u64 = 3000;
+    let directory = tempfile::tempdir().unwrap();
+    let simulated = Simulated::new();
+    let options = Options::new(["a"]);
+    let by_call = Options { io: Io::Syscall, ..options.clone() };
+    let logs = [
+        Log::open(directory.path().join("mapped"), &options),
+        Log::open(directory.path().join("by call"), &by_call),
+        Log::open_on(simulated.storage(), &options),
+    ];
+    for log in logs.map(Result::unwrap) {
+        let payload = |number: u64| format!("{number}").repeat(1 + (number % 90) as usize);
+        (0..RECORDS).for_each(|number| assert_eq!(log.append(0, payload(number)).unwrap().number, number));
+        let (mut stream, mut number, mut count) = (log.stream(0, Start::Beginning).unwrap(), 1, RECORDS);
+        for round in 0..1000 {
+            number = (number * 48_271 + 11) % count;
+            stream.seek(number).unwrap();
+            for number in number..count.min(number + round % 4) {
+                let record = stream.next(ONCE).unwrap().ready().unwrap();
+                assert_eq!((record.info().number, record.as_ref()), (number, payload(number).as_bytes()));
+            }
+            log.append(0, payload(count)).unwrap();
+            count += 1;
+        }
+    }
 }
 
 #[test]
@@ -99,6 +128,38 @@ fn an_iterator_ends_with_the_error_and_stays_before_the_record() {
     );
     assert_eq!(error.to_string(), said);
     assert!(error.source().is_none());
+}
+
+#[test]
+fn a_sync_makes_all_records_durable_at_once() {
+    let disk = Simulated::new();
+    let log = Log::open_on(disk.storage(), &Options { flush_interval: None, ..Options::new(["a"]) }).unwrap();
+    for count in [1, 2, 3] {
+        log.append(0, "x").unwrap();
+        assert!(log.stats(0).unwrap().durable_count < count, "nothing flushes by itself");
+        log.sync(0).unwrap();
+        let stats = log.stats(0).unwrap();
+        assert_eq!((stats.durable_count, stats.count), (count, count));
+    }
+}
+
+#[test]
+fn flushes_at_once_make_each_record_durable_soon() {
+    let rounds = 20;
+    for (flush_interval, flush_bytes) in [(Some(Duration::ZERO), None), (None, Some(0)), (None, Some(1))] {
+        let disk = Simulated::new();
+        let options = Options { flush_interval, flush_bytes, ..Options::new(["a"]) };
+        let log = Log::open_on(disk.storage(), &options).unwrap();
+        let begin = Instant::now();
+        for count in 1..=rounds {
+            log.append(0, "x").unwrap();
+            while log.stats(0).unwrap().durable_count < count {
+                thread::yield_now();
+                let waited = begin.elapsed();
+                assert!(waited < Duration::from_secs(rounds / 2), "{flush_interval:?}, {flush_bytes:?}: {waited:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -7,14 +7,14 @@
 use immuta::storage::simulated::Simulated;
 use immuta::{Log, Mode, Options, Outcome};
 
-/// A tail that ends just before its second 256 KiB that are read, so that one more call reads the last record of any of
-/// the logs.
+/// The first record takes almost two reads of 256 KiB. So the records after it take further reads in the short log,
+/// too, and the number of reads is the same for both lengths.
 const FIRST_RECORD_BYTES: usize = 500 << 10;
 const RECORD_BYTES: usize = 500;
 const RECORDS: usize = 100;
 const TIMES_AS_MANY: usize = 1000;
 const TAIL_RECORDS: usize = 50;
-/// How much more may be read of a longer log: reads go on to the end of the buffer, and its file reaches further beyond
+/// How much more may be read of a longer log: a read fills the buffer, and the file of a longer log has more room after
 /// its records.
 const READ_AHEAD_BYTES: u64 = 256 << 10;
 

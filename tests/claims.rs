@@ -51,7 +51,7 @@ struct Cost {
     written_bytes: u64,
 }
 
-/// Runs `act` on `disk`; what it answers, and what it cost.
+/// Runs `act` on `disk`. Returns its result and its cost.
 fn cost<T>(disk: &Simulated, act: impl FnOnce() -> Result<T>) -> (Result<T>, Cost) {
     let spent = || (disk.calls(), disk.read_bytes(), disk.written_bytes());
     let before = spent();

@@ -53,7 +53,7 @@ fn session(disk: &Simulated, sync_after: usize) -> (Option<Log>, usize) {
     (Some(log), acknowledged)
 }
 
-/// An opener that names no codec gets every appended record as it was; returns the number of those.
+/// Checks that an opener that names no codec reads every appended record unchanged. Returns how many there are.
 fn expect_appended_records(disk: &Simulated, context: &dyn std::fmt::Debug) -> usize {
     let mut counts = Vec::new();
     for read_only in [true, false] {

@@ -26,12 +26,12 @@ use verdict::{Case, Verdict};
 /// A sample has one damage in this many.
 const SAMPLE_STEP: usize = 211;
 
-/// Does everything to every file of `image`, and prints what became of it.
+/// Applies every damage to every file of `image`, and prints the outcomes.
 fn damage_everything(what: &str, image: &Image) {
     damage(what, image, |_| true);
 }
 
-/// The same to the files that `is_meant` chooses.
+/// As above, for the files that `is_meant` chooses.
 fn damage(what: &str, image: &Image, is_meant: fn(&str) -> bool) {
     let how = std::env::var("IMMUTA_DAMAGE").unwrap_or_default();
     let step = if how.is_empty() { SAMPLE_STEP } else { 1 };

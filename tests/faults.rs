@@ -38,7 +38,7 @@ const PAIRS: u64 = 3000;
 /// A pair of faults comes within this many calls; the longest scenarios make more, most fewer.
 const PAIR_WITHIN_CALLS: usize = 100;
 
-/// Says in what run a check failed.
+/// Names the run in which a check failed.
 struct Context<C: Debug>(C);
 
 impl<C: Debug> Drop for Context<C> {
@@ -95,7 +95,7 @@ impl Stage {
             let is_usual = !cfg!(debug_assertions) && matches!(fault, Fault::Refuse(libc::EIO | libc::ENOSPC));
             for (call, turn) in (0..).zip(AFTERS.iter().cycle()) {
                 let strike = Strike { call, fault, sticky };
-                // Faults that differ only by their number come with one ending at each call.
+                // Only usual faults are tried with every ending at each call. The others take the endings in turn.
                 let afters = if is_usual { &AFTERS[..] } else { std::slice::from_ref(turn) };
                 let met = afters.iter().filter(|after| self.run(&[strike], **after, call).1).count();
                 runs += afters.len() as u64;

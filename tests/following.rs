@@ -49,7 +49,7 @@ fn next(stream: &mut Stream, timeout: Option<Duration>) -> Result<String, String
     }
 }
 
-/// Runs `act` on a thread; the answer is asked for with [`answer`].
+/// Runs `act` on a thread; [`answer`] waits for its result.
 fn spawn<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(act()));
@@ -60,7 +60,7 @@ fn answer<T>(receiver: &mpsc::Receiver<T>, what: &str) -> T {
     receiver.recv_timeout(HANG_LIMIT).unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// Asks until `is_so`.
+/// Waits until `is_so` returns true.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {

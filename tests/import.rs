@@ -71,7 +71,7 @@ fn image_of(disk: &Simulated) -> BTreeMap<String, Vec<u8>> {
     names.map(|name| (name.clone(), disk.read_file(&name).unwrap())).collect()
 }
 
-/// A kill, or with a seed but 0 a loss of power.
+/// A kill; with a seed other than 0, a loss of power.
 fn crash(disk: &Simulated, seed: u64) {
     if seed == 0 {
         disk.kill();
@@ -86,7 +86,7 @@ fn assert_no_leftovers(disk: &Simulated, context: &str) {
     assert_eq!(names, ["a.idx", "a.live", "a.log", SOURCE], "{context}");
 }
 
-/// Checks that the namespace exists as a whole; makes it again if nothing of it counts.
+/// Checks that a namespace that exists is whole, and that one that does not can be imported.
 fn assert_whole_or_nothing(disk: &Simulated, context: &str) {
     match import(disk, &mut |_, _| true) {
         Err(error) => assert_eq!(error.kind, ErrorKind::Exists, "{context}: {error}"),
@@ -311,7 +311,7 @@ fn a_source_that_changes_meanwhile_is_noticed() {
                     assert_eq!(error.kind, ErrorKind::Corrupt, "{name}, at call {at}: {error}");
                     assert_eq!(image_of(&disk).len(), 1, "{name}, at call {at}: something is left");
                 }
-                // The file changed before its first read, and was the same when it was compared.
+                // The file changed before it was first read, so the import saw one content only.
                 Ok(_) => assert!(name == "a payload" && at == 0, "{name}, at call {at}"),
             }
         }

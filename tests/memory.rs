@@ -20,7 +20,7 @@ const RECORDS: usize = 24;
 static PATTERN: LazyLock<Vec<u8>> =
     LazyLock::new(|| (0..101_000_u32).map(|at| (at / 7 * 31).to_le_bytes()[0]).collect());
 
-/// Large, small and empty, all different; in memory since the beginning.
+/// Payloads that are large, small or empty, all different. They exist before any allocation is refused.
 fn payload(number: usize) -> &'static [u8] {
     &PATTERN[number..][..[40_000, 3, 0, 100_000][number % 4]]
 }
@@ -70,7 +70,7 @@ fn read(log: &Log) -> Result<usize> {
     Ok(count)
 }
 
-/// What is found, and what is done with it.
+/// The state of the files, and the calls that are made on them.
 struct Scenario {
     name: &'static str,
     leave: fn(Setup, &Path),
@@ -193,8 +193,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Refuses one large allocation after the other, until a run wants no more; then the same must succeed. Answers how
-/// many.
+/// Runs the scenario with one large allocation refused: the first, the second and so on, until a run makes no more.
+/// Then the same calls must succeed. Returns how many allocations were refused.
 fn refuse_each(scenario: &Scenario, setup: Setup) -> u64 {
     let left = tempfile::tempdir().unwrap();
     (scenario.leave)(setup, left.path());
@@ -215,7 +215,8 @@ fn refuse_each(scenario: &Scenario, setup: Setup) -> u64 {
     unreachable!("a number of 64 bits was not enough")
 }
 
-/// Refuses one large allocation after the other in `call`, until a run wants no more. Answers how many.
+/// Runs `call` with one large allocation refused: the first, the second and so on, until a run makes no more. Returns
+/// how many were refused.
 fn refuse_each_in(mut call: impl FnMut() -> Result<()>) -> u64 {
     for number in 0.. {
         let (outcome, is_met) = refusing(number, &mut call);
@@ -261,8 +262,7 @@ fn every_large_allocation_may_be_refused() {
     }
 }
 
-/// The call says what is wrong as far as memory allows. The process never ends because there is no memory for the
-/// words.
+/// An error says as much as memory allows. A lack of memory for its words never ends the process.
 #[test]
 fn an_error_needs_no_memory() {
     let (path, full) = (Path::new("/d/a.log"), std::io::Error::from_raw_os_error(28));

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// Far beyond what anything here takes; a thread that is not back by then never will be.
+/// Far longer than anything here takes: a thread that has not returned by then hangs.
 const HANG_LIMIT: Duration = Duration::from_mins(2);
 
 fn records(contents: &[&str]) -> Records {
@@ -36,7 +36,7 @@ fn assert_refused(directory: &Path, kind: ErrorKind, what: &str) {
     assert!(records_and_index(directory) == before, "{what}: refused, but something was changed: {error}");
 }
 
-/// For `tests/run` to count: past the harness, which hides what a test prints.
+/// Prints past the test harness, which hides the output of tests, so that `tests/run` can count the line.
 fn skipped(directory: &Path) {
     let _ = writeln!(std::io::stdout(), "SKIPPED: the file system of {} has no files of 1 TiB", directory.display());
 }
@@ -293,8 +293,8 @@ fn a_flipped_bit_is_never_served_as_good() {
     );
 }
 
-/// Reads without verification use the index; a size word that differs from it is a record of another size, or another
-/// file.
+/// Reads without verification use the index. A size word that disagrees with the index means a record of another size,
+/// or another file.
 #[test]
 fn a_size_word_that_disagrees_with_the_index_is_told_even_where_nothing_is_verified() {
     let written = records(&["x", "yy", "zzz"]);

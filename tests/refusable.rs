@@ -1,5 +1,5 @@
-//! Where memory is taken: through `src/util/memory.rs` and `src/util/sync/arc.rs`, which return an error when it is
-//! refused. Calls that end the process then are nowhere else in the library, with the exceptions listed here.
+//! The library takes memory through `src/util/memory.rs` and `src/util/sync/arc.rs`, which return an error when memory
+//! is refused. Calls that would end the process are nowhere else in the library, with the exceptions listed here.
 //! (`c-tests/suites/no_memory.c` refuses every allocation.)
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]

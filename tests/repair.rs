@@ -1,5 +1,5 @@
-//! Repairs: what each leaves, that a dry run changes nothing, and that one which is cut or refused anywhere can be run
-//! again.
+//! Repairs: what each leaves, that a dry run changes nothing, and that a repair which is interrupted or refused at any
+//! call can be repeated.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 

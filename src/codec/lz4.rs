@@ -56,7 +56,7 @@ impl Transform for Lz4 {
         for block in data.chunks(BLOCK_BYTES) {
             let size = compress_into_with_table(block, &mut made, &mut table);
             let size = size.map_err(|_| failed("the encoder stopped"))?;
-            // A block that does not become smaller is stored as it is.
+            // A block that does not become smaller is stored uncompressed.
             let (stored, flag) = if size < block.len() { (&made[..size], 0) } else { (block, BLOCK_NOT_COMPRESSED) };
             let word = u32::try_from(stored.len()).expect("invariant: a block has 4 MiB at most") | flag;
             out.write(&word.to_le_bytes())?;

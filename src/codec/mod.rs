@@ -18,7 +18,7 @@ mod tests;
 pub(crate) use chain::Chain;
 pub use sink::Sink;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, within};
 use crate::util::memory;
 use crate::util::sync::Arc;
 use std::fmt::{self, Display};
@@ -177,12 +177,9 @@ fn level_in(level: i32, bounds: RangeInclusive<i32>, default: i32) -> Result<i32
     if level == 0 {
         return Ok(default);
     }
-    if !bounds.contains(&level) {
-        return Err(if bounds.start() == bounds.end() {
-            Error::new(ErrorKind::Argument, format_args!("it has no levels; pass 0, not {level}"))
-        } else {
-            Error::out_of_range("the level", &bounds, level).advising("0 is the default")
-        });
+    if bounds.start() == bounds.end() && !bounds.contains(&level) {
+        return Err(Error::new(ErrorKind::Argument, format_args!("it has no levels; pass 0, not {level}")));
     }
+    within("the level", &bounds, level).map_err(|refusal| refusal.advising("0 is the default"))?;
     Ok(level)
 }

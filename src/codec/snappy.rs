@@ -106,7 +106,7 @@ fn decompress<'a>(decoder: &mut snap::raw::Decoder, block: &[u8], plain: &'a mut
 
 /// The format masks the checksum, because a checksum over data that contains its own checksum is weak.
 fn masked_checksum(plain: &[u8]) -> u32 {
-    crc32c(&[plain]).rotate_right(15).wrapping_add(0xA282_EAD8)
+    crc32c(plain).rotate_right(15).wrapping_add(0xA282_EAD8)
 }
 
 fn cut_off() -> crate::error::Error {

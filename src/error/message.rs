@@ -14,8 +14,7 @@ pub(super) const ELLIPSIS: &str = "\u{2026}";
 const CAUSE_BYTES_MAX: usize = 479;
 /// How many bytes of a name a cause shows.
 const BRIEF_BYTES: usize = 60;
-
-/// How much is shown of a reason that is not the operating system's.
+/// How many bytes of a reason that is not the operating system's a cause shows.
 const REASON_BYTES: usize = 120;
 
 /// A name in a cause. Of a long name only the end is shown.
@@ -24,10 +23,10 @@ pub(crate) struct Brief<'a>(pub &'a str);
 
 impl Display for Brief<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown_bytes = 0;
+        let mut end_shown_bytes = 0;
         let is_shown = |letter: &char| {
-            shown_bytes += if is_control(*letter) { letter.escape_default().len() } else { letter.len_utf8() };
-            shown_bytes <= BRIEF_BYTES
+            end_shown_bytes += shown_bytes(*letter);
+            end_shown_bytes <= BRIEF_BYTES
         };
         let end_bytes: usize = self.0.chars().rev().take_while(is_shown).map(char::len_utf8).sum();
         let left_out = self.0.len() - end_bytes;
@@ -60,21 +59,11 @@ pub(super) fn line(path: impl Display, cause: fmt::Arguments<'_>) -> Result<Line
     if line.path_bytes > 0 {
         line.write_str(AFTER_PATH)?;
     }
-    let before_cause = line.text.len();
-    line.write_fmt(cause)?;
-    let is_too_long = line.text.len() - before_cause > CAUSE_BYTES_MAX;
+    let cause = Shortened { text: cause, limit_bytes: CAUSE_BYTES_MAX };
     // The library's own causes fit, and its tests see to that. Programs in Rust word errors of their own.
-    assert!(!is_too_long || !cfg!(any(test, feature = "simulated")), "too long a cause: {}", line.text);
-    if is_too_long {
-        cut(&mut line.text, before_cause + CAUSE_BYTES_MAX);
-    }
+    assert!(cause.fits() || !cfg!(any(test, feature = "simulated")), "too long a cause: {cause}");
+    write!(line, "{cause}")?;
     Ok(line)
-}
-
-/// Shortens `text` to `limit_bytes`, an ellipsis included.
-fn cut(text: &mut String, limit_bytes: usize) {
-    text.truncate(text.floor_char_boundary(limit_bytes - ELLIPSIS.len()));
-    text.push_str(ELLIPSIS);
 }
 
 impl fmt::Write for Line {
@@ -97,6 +86,11 @@ fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// How many bytes of a message `letter` takes.
+fn shown_bytes(letter: char) -> usize {
+    if is_control(letter) { letter.escape_default().len() } else { letter.len_utf8() }
+}
+
 /// Text with `\xNN` for each byte that is not UTF-8.
 pub(super) struct Bytewise<'a>(pub &'a [u8]);
 
@@ -110,25 +104,62 @@ impl Display for Bytewise<'_> {
     }
 }
 
-/// Passes on the first `left_bytes` of what is written, and an ellipsis in place of the rest.
-struct Beginning<'a, 'f> {
-    f: &'a mut fmt::Formatter<'f>,
-    left_bytes: usize,
+/// Words of others. A message shows at most `limit_bytes` of them: if they take more, their beginning and an ellipsis.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shortened<T> {
+    pub text: T,
+    pub limit_bytes: usize,
 }
 
-impl fmt::Write for Beginning<'_, '_> {
+impl<T: Display> Shortened<T> {
+    fn fits(&self) -> bool {
+        self.beginning(&mut Nowhere, self.limit_bytes).is_ok_and(|is_whole| is_whole)
+    }
+
+    /// Writes the text as far as it takes no more than `limit_bytes`; returns whether that was all of it.
+    fn beginning(&self, to: &mut dyn fmt::Write, limit_bytes: usize) -> Result<bool, fmt::Error> {
+        let mut beginning = Beginning { to, left_bytes: Some(limit_bytes) };
+        write!(beginning, "{}", self.text)?;
+        Ok(beginning.left_bytes.is_some())
+    }
+}
+
+impl<T: Display> Display for Shortened<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.fits() {
+            return write!(f, "{}", self.text);
+        }
+        self.beginning(f, self.limit_bytes - ELLIPSIS.len())?;
+        f.write_str(ELLIPSIS)
+    }
+}
+
+/// Passes on what is written, up to the first letter for which a message has no room left.
+struct Beginning<'a> {
+    to: &'a mut dyn fmt::Write,
+    /// `None` after that letter.
+    left_bytes: Option<usize>,
+}
+
+impl fmt::Write for Beginning<'_> {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        if self.left_bytes == 0 {
-            return Ok(());
+        for letter in part.chars() {
+            self.left_bytes = self.left_bytes.and_then(|left_bytes| left_bytes.checked_sub(shown_bytes(letter)));
+            if self.left_bytes.is_none() {
+                break;
+            }
+            self.to.write_char(letter)?;
         }
-        let fitting = &part[..part.floor_char_boundary(self.left_bytes)];
-        self.f.write_str(fitting)?;
-        if fitting.len() == part.len() {
-            self.left_bytes -= part.len();
-            return Ok(());
-        }
-        self.left_bytes = 0;
-        self.f.write_str(ELLIPSIS)
+        Ok(())
+    }
+}
+
+/// Forgets what is written.
+struct Nowhere;
+
+impl fmt::Write for Nowhere {
+    fn write_str(&mut self, _: &str) -> fmt::Result {
+        Ok(())
     }
 }
 
@@ -139,7 +170,7 @@ impl Display for Reason<'_> {
     #[allow(unsafe_code, reason = "strerror_r")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(number) = self.0.raw_os_error() else {
-            return write!(Beginning { f, left_bytes: REASON_BYTES }, "{}", self.0);
+            return Shortened { text: self.0, limit_bytes: REASON_BYTES }.fmt(f);
         };
         let mut text = [0_u8; 128];
         // SAFETY: the buffer is writable for its whole length. The function ends what it writes there with a NUL, even
@@ -169,11 +200,13 @@ mod tests {
 
     #[test]
     fn foreign_words_are_cut() {
-        let mut text = "path: \u{e4}\u{e4}\u{e4}".to_owned();
-        cut(&mut text, 11);
-        assert_eq!(text, "path: \u{e4}\u{2026}");
+        let shortened = |text: &str, limit_bytes| Shortened { text: text.to_owned(), limit_bytes }.to_string();
+        assert_eq!(shortened("three \u{e4}\u{e4}", 10), "three \u{e4}\u{e4}");
+        assert_eq!(shortened("three \u{e4}\u{e4}\u{e4}", 11), "three \u{e4}\u{2026}", "cut between two letters");
+        assert_eq!(shortened("\n\n\n\n", 8), "\n\n\n\n");
+        assert_eq!(shortened("\n\n\n\n\n", 8), "\n\n\u{2026}", "a message shows two bytes of each");
         let reason = |text: String| Reason(&io::Error::other(text)).to_string();
         assert_eq!(reason("x".repeat(120)), "x".repeat(120));
-        assert_eq!(reason("x".repeat(600)), format!("{}\u{2026}", "x".repeat(120)));
+        assert_eq!(reason("x".repeat(600)), format!("{}\u{2026}", "x".repeat(117)));
     }
 }

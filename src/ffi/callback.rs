@@ -1,8 +1,8 @@
 //! The one way out of the library: every function of the host's is called here.
 //!
-//! The function runs with cancellation put off, like the call around it: an unwinding that begins in the function would
-//! have to pass the library. If the function does not return normally but throws, for example, an exception of another
-//! language, the process ends here. No frame of the library that would have to be mended is gone by then.
+//! The function runs with cancellation deferred, like the call around it. Otherwise a cancellation inside the function
+//! would unwind through the library. If the function throws, for example an exception of another language, the process
+//! ends here, before any frame of the library is unwound.
 
 use crate::storage::fork;
 use crate::util::cancel;

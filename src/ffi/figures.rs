@@ -57,7 +57,7 @@ pub struct immuta_stats {
     pub durable_count: u64,
     /// Bytes of NAME.log up to the end of the last record.
     pub data_bytes: u64,
-    /// Bytes of NAME.log as it is, with the room made in advance while the log is open.
+    /// Size of NAME.log in bytes. While the log is open, this includes room made in advance.
     pub file_bytes: u64,
     /// Bytes of NAME.idx.
     pub index_bytes: u64,

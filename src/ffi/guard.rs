@@ -5,6 +5,7 @@
 
 use super::error::immuta_error;
 use super::status::{self, immuta_status};
+use crate::error::Shortened;
 use crate::util::cancel;
 use crate::{Error, ErrorKind, Result};
 use std::any::Any;
@@ -45,7 +46,7 @@ impl Call {
     }
 }
 
-/// Runs `body` and turns a panic into an error. Poisoning what the panic left half done is the core's part: it knows.
+/// Runs `body` and turns a panic into an error. The core poisons what the panic left half done.
 pub fn contain<R>(body: impl FnOnce() -> R) -> Result<R> {
     let contained = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(test)]
@@ -57,18 +58,17 @@ pub fn contain<R>(body: impl FnOnce() -> R) -> Result<R> {
             ErrorKind::Panic,
             format_args!("a bug in libimmuta was contained: {}; please report it", text_of(payload.as_ref())),
         );
-        std::mem::forget(payload); // its destructor may be anything, a second panic included
+        std::mem::forget(payload); // dropping it may run any code, which may panic, too
         error
     })
 }
 
-/// The beginning of what a panic says.
-fn text_of(payload: &(dyn Any + Send)) -> &str {
-    const SHOWN_BYTES: usize = 200;
+/// What a panic says.
+fn text_of(payload: &(dyn Any + Send)) -> Shortened<&str> {
     let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (_, Some(text)) => text.as_str(),
         _ => "a panic without a message",
     };
-    &text[..text.floor_char_boundary(SHOWN_BYTES)]
+    Shortened { text, limit_bytes: 200 }
 }

@@ -64,7 +64,7 @@ impl From<Misuse> for Error {
 /// Gives `body` to the C caller, who owns it until it is taken back.
 ///
 /// # Errors
-/// No memory for the object, or in the C library to note that forks concern us.
+/// No memory for the object, or in the C library for the handlers of forks.
 pub fn give<T: Opaque>(body: T::Body) -> Result<*mut T> {
     fork::install().map_err(|error| Error::os("preparing for forks", &error))?;
     let magic = AtomicU64::new(T::MAGIC);

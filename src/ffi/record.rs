@@ -144,10 +144,7 @@ pub fn lend_batch(batch: Batch, slot: &mut usize, out: Out<'_, immuta_batch>) ->
     let count = batch.len();
     let mut rows = Vec::new();
     rows.try_reserve_exact(count).map_err(|_| no_memory("a batch", (count * size_of::<immuta_record>()) as u64))?;
-    rows.extend((0..count).map(|index| {
-        let (data, info) = batch.get(index);
-        seen(data, info)
-    }));
+    rows.extend(batch.iter().map(|(data, info)| seen(data, info)));
     let records = rows.as_ptr(); // moving the vector does not move its elements
     let token = BATCHES.lend((batch, Rows(rows)), slot)?;
     out.set(immuta_batch { records, count, reserved: 0, token });

@@ -8,10 +8,11 @@ use super::ptr::argument;
 use super::record::{immuta_batch, immuta_record, lend, lend_batch};
 use super::status::{IMMUTA_INTERRUPTED, IMMUTA_OK, IMMUTA_TIMEOUT, immuta_status};
 use super::token::first_preferred;
+use crate::util::time::system_time;
 use crate::{Error, ErrorKind, Interrupter, Next, Result, Start, Stream};
 use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 use std::ptr::null_mut;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A position in a namespace. A stream takes memory only: there can be any number of streams, waiting or not.
 ///
@@ -75,8 +76,9 @@ pub unsafe extern "C" fn immuta_stream_open(
 ///
 /// log:        an open log.
 /// ns:         number of the namespace.
-/// time_ns:    the stream begins with the first record appended at this time or later. If there is none, the stream
-///             waits for the next record. Records whose time is unknown (0) count as older than any other.
+/// time_ns:    nanoseconds since 1970 UTC. The stream begins with the first record appended at this time or later. If
+///             there is none, the stream waits for the next record. Records whose time is unknown (0) count as older
+///             than any other.
 /// stream_out: the stream, for immuta_stream_done.
 /// error:      NULL, or written on failure only.
 ///
@@ -100,7 +102,7 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
     let call = unsafe { Call::new(error) };
     call.run(|| {
         let (log, stream_out) = (call.handle(log)?, call.out("stream_out", stream_out)?);
-        stream_out.set(give_stream(log.stream(ns, Start::Time(time(time_ns)?))?)?);
+        stream_out.set(give_stream(log.stream(ns, Start::Time(system_time(time_ns)))?)?);
         Ok(IMMUTA_OK)
     })
 }
@@ -318,13 +320,6 @@ impl StreamBody {
 #[inline]
 fn timeout(timeout_ns: i64) -> Option<Duration> {
     u64::try_from(timeout_ns).ok().map(Duration::from_nanos)
-}
-
-/// C's way to say a point in time: nanoseconds since 1970 UTC.
-fn time(time_ns: i64) -> Result<SystemTime> {
-    let since = Duration::from_nanos(time_ns.unsigned_abs());
-    let time = if time_ns < 0 { UNIX_EPOCH.checked_sub(since) } else { UNIX_EPOCH.checked_add(since) };
-    time.ok_or_else(|| argument(format_args!("{time_ns} ns is no time of this system")))
 }
 
 fn give_stream(stream: Stream) -> Result<*mut immuta_stream> {

@@ -5,11 +5,11 @@ use crate::format::codecs::{self, CHAIN_PAGE_OFFSET};
 use crate::format::in_memory;
 use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, ENTRY_SIZE_BYTES, Entry, HEADER_SIZE_BYTES, Identity, IdentityError,
-    SUFFIX, State, entry_offset,
+    SUFFIX, State, entries_end, entry_offset,
 };
 use crate::format::name::FileName;
 use crate::format::{LogId, PAGE_SIZE_BYTES};
-use crate::storage::File;
+use crate::storage::{File, View};
 use crate::util::progress::Watch;
 use crate::util::sync::Arc;
 use std::io;
@@ -17,6 +17,10 @@ use std::ops::Range;
 
 /// Entries read by one call when many follow.
 const RUN_ENTRIES: u64 = 512;
+/// Entries that a run reads after a jump: one says where the record begins, the next where it ends.
+const FIRST_RUN_ENTRIES: u64 = 2;
+/// How many times as many entries the next call reads, if it goes on where the one before ended.
+const RUN_GROWTH: u64 = 8;
 
 /// The name of `namespace`'s index file.
 pub fn file_name(namespace: &str) -> FileName {
@@ -146,15 +150,34 @@ pub struct Run {
     entries: Vec<[u8; ENTRY_BYTES]>,
     /// The entry decoded last. It is asked for to find where the record before it ends, and again for its own record.
     last: Option<(u64, Entry)>,
+    /// Whether few entries are read after a jump.
+    begins_small: bool,
 }
 
 impl Run {
+    /// A run for a reader that may jump: it reads few entries first, and more where the reader goes on.
+    pub fn for_jumps() -> Run {
+        Run { begins_small: true, ..Run::default() }
+    }
+
     /// The entry of record `number`; `None` when it is not valid. Further entries may be read, but never entry `limit`
     /// or beyond.
     #[inline]
     pub fn entry(&mut self, index: &Index, number: u64, limit: u64) -> Result<Option<&Entry>> {
+        self.entry_through(&mut IndexView::Refused, index, number, limit)
+    }
+
+    /// As [`Run::entry`]; after a jump the entries are taken from `view`, if that is possible.
+    #[inline]
+    pub fn entry_through(
+        &mut self,
+        view: &mut IndexView,
+        index: &Index,
+        number: u64,
+        limit: u64,
+    ) -> Result<Option<&Entry>> {
         if !matches!(self.last, Some((known, _)) if known == number) {
-            self.decode(index, number, limit)?;
+            self.decode(view, index, number, limit)?;
         }
         Ok(self.last.as_ref().map(|(_, entry)| entry))
     }
@@ -182,10 +205,10 @@ impl Run {
         Ok(None)
     }
 
-    fn decode(&mut self, index: &Index, number: u64, limit: u64) -> Result<()> {
+    fn decode(&mut self, view: &mut IndexView, index: &Index, number: u64, limit: u64) -> Result<()> {
         self.last = None;
         if self.held(number).is_none() {
-            self.read(index, number, limit)?;
+            self.read(view, index, number, limit)?;
         }
         let entry = self.held(number).and_then(|bytes| Entry::decode(bytes, &index.log_id, number));
         self.last = entry.map(|entry| (number, entry));
@@ -195,6 +218,13 @@ impl Run {
     /// The bytes of entry `number`, if they were read.
     fn held(&self, number: u64) -> Option<&[u8; ENTRY_BYTES]> {
         self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    /// The bytes of the entries from that of record `number` on, as far as they were read already.
+    #[inline]
+    pub fn held_from(&self, number: u64) -> &[[u8; ENTRY_BYTES]] {
+        let begin = number.checked_sub(self.first).and_then(|begin| usize::try_from(begin).ok());
+        begin.and_then(|begin| self.entries.get(begin..)).unwrap_or_default()
     }
 
     /// Whether entry `number` was read, valid or not.
@@ -214,17 +244,113 @@ impl Run {
         self.last = None;
     }
 
-    #[cold]
-    fn read(&mut self, index: &Index, number: u64, limit: u64) -> Result<()> {
+    #[inline(never)] // so that `decode` stays small
+    fn read(&mut self, view: &mut IndexView, index: &Index, number: u64, limit: u64) -> Result<()> {
+        // A batch may end early. The next record is then the one before `first`: the run was read for its end.
+        let held = self.entries.len() as u64;
+        let goes_on = number == self.first + held || number.checked_add(1) == Some(self.first);
+        let jumps = self.begins_small && !goes_on;
+        let most = match (self.begins_small, goes_on) {
+            (false, _) => RUN_ENTRIES,
+            (true, false) => FIRST_RUN_ENTRIES,
+            (true, true) => (held * RUN_GROWTH).clamp(FIRST_RUN_ENTRIES, RUN_ENTRIES),
+        };
         self.entries.clear();
         self.first = number;
         let Some(offset) = entry_offset(number) else { return Ok(()) };
-        let count = in_memory(limit.saturating_sub(number).clamp(1, RUN_ENTRIES));
+        let count = in_memory(limit.saturating_sub(number).clamp(1, most));
         self.entries.try_reserve_exact(count).map_err(|_| no_memory("index entries", (count * ENTRY_BYTES) as u64))?;
+        if jumps && let Some(entries) = view.load(index, offset, count, limit) {
+            self.entries.extend_from_slice(entries);
+            return Ok(());
+        }
         self.entries.resize(count, [0; ENTRY_BYTES]);
         let read = index.file.read_at(offset, self.entries.as_flattened_mut());
         // Invariant 1: nothing is held of a read that failed, since zeros would pass for a damaged entry the next time.
         self.entries.truncate(read.as_ref().map_or(0, |read| read / ENTRY_BYTES));
         read.map(drop).map_err(|error| Error::os(format_args!("reading the index entry of record {number}"), &error))
+    }
+}
+
+/// The index file mapped, where a system call for each jump would take longer than the rest of the read.
+#[derive(Debug, Default)]
+pub enum IndexView {
+    /// No jump needed it yet.
+    #[default]
+    Unused,
+    Mapped(Box<dyn View>),
+    /// It cannot be mapped whole: entries are read.
+    Refused,
+}
+
+impl IndexView {
+    /// The bytes of `count` entries from `offset` on; `None`: they have to be read. Those before entry `limit` are
+    /// committed.
+    fn load(&mut self, index: &Index, offset: u64, count: usize, limit: u64) -> Option<&[[u8; ENTRY_BYTES]]> {
+        if matches!(self, IndexView::Unused) {
+            *self = index.file.whole_view().ok().flatten().map_or(IndexView::Refused, IndexView::Mapped);
+        }
+        let IndexView::Mapped(view) = self else { return None };
+        if view.load(offset, count * ENTRY_BYTES, entries_end(limit)).is_err() {
+            *self = IndexView::Refused; // the read that follows says what is wrong, if anything is
+            return None;
+        }
+        let IndexView::Mapped(view) = self else { return None };
+        Some(view.loaded().as_chunks().0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Io, OpenMode, open_directory};
+    use std::path::Path;
+
+    const ID: LogId = *b"0123456789abcdef";
+
+    /// An index file with `count` entries, whose records begin at ten times their number.
+    fn index(directory: &Path, io: Io, count: u64) -> Index {
+        let file = open_directory(directory, io, true).unwrap().open("a", OpenMode::CreateNew).unwrap();
+        for number in 0..count {
+            let entry = Entry::written(10 * number, 1, 2, true).encode(&ID, number);
+            file.write_at(entries_end(number), &entry).unwrap();
+        }
+        Index { file, log_id: ID }
+    }
+
+    #[test]
+    fn entries_after_a_jump_come_from_the_view_where_the_engine_maps_files() {
+        for (io, is_mapped) in [(Io::Mmap, true), (Io::Syscall, false)] {
+            let directory = tempfile::tempdir().unwrap();
+            let index = index(directory.path(), io, 900);
+            let (mut run, mut view) = (Run::for_jumps(), IndexView::default());
+            for number in [500, 3, 899, 898, 4, 5, 6] {
+                let entry = run.entry_through(&mut view, &index, number, 900).unwrap().unwrap();
+                assert_eq!(entry.offset, 10 * number);
+            }
+            assert_eq!(matches!(view, IndexView::Mapped(_)), is_mapped, "{io:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_needs_no_view() {
+        let directory = tempfile::tempdir().unwrap();
+        let index = index(directory.path(), Io::Mmap, 900);
+        let (mut run, mut view) = (Run::for_jumps(), IndexView::default());
+        for number in 0..900 {
+            assert!(run.entry_through(&mut view, &index, number, 900).unwrap().is_some());
+        }
+        assert!(matches!(view, IndexView::Unused));
+    }
+
+    #[test]
+    fn entries_that_the_view_does_not_have_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let index = index(directory.path(), Io::Mmap, 5);
+        let (mut run, mut view) = (Run::for_jumps(), IndexView::default());
+        // The file ends after the first of the two entries.
+        assert!(run.entry_through(&mut view, &index, 4, 6).unwrap().is_some());
+        assert!(run.entry_through(&mut view, &index, 5, 6).unwrap().is_none(), "there is no such entry");
+        assert!(matches!(view, IndexView::Refused));
     }
 }

@@ -25,7 +25,7 @@
 use super::codecs::{self, ChainField};
 use super::field::Field;
 use super::log::{self, SIZE_WORD_BYTES};
-use super::{LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, in_memory, is_sealed, seal};
+use super::{LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, crc32c_of_words, in_memory, is_sealed, seal};
 use crate::limits::OFFSET_LIMIT_BYTES;
 
 /// What follows `.` in the file's name.
@@ -135,6 +135,7 @@ pub enum State {
 
 /// When appends are durable. A checkpoint records the mode of its writer, and recovery uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
     /// Before they return: a loss of power costs nothing.
     Durable,
@@ -228,18 +229,20 @@ pub struct Entry {
     pub quarantined: bool,
 }
 
-/// What the checksum of an entry covers: the log id, the record number, and the entry before the checksum.
-type Bound = [u8; Entry::BOUND_ENTRY.end()];
+/// The checksum of an entry. It covers the log id, the record number, and the entry before the checksum.
+#[allow(clippy::inline_always, reason = "as the functions that call it")]
+#[inline(always)]
+fn bound_crc(log_id: &LogId, number: u64, place: u64, time_ns: i64, crc: u32) -> u32 {
+    let (id, _) = log_id.as_chunks();
+    let [first, second] = [id[0], id[1]].map(u64::from_le_bytes);
+    crc32c_of_words([first, second, number, place, time_ns.cast_unsigned()], crc)
+}
 
 impl Entry {
     const PLACE: Field<u64> = Field::at(0);
     const TIME: Field<i64> = Field::after(Self::PLACE);
     const CRC: Field<u32> = Field::after(Self::TIME);
     const BOUND_CRC: Field<u32> = Field::after(Self::CRC);
-
-    const BOUND_ID: Field<LogId> = Field::at(0);
-    const BOUND_NUMBER: Field<u64> = Field::after(Self::BOUND_ID);
-    const BOUND_ENTRY: Field<[u8; Self::BOUND_CRC.offset()]> = Field::after(Self::BOUND_NUMBER);
 
     /// The entry of a record whose checksum was made when it was appended.
     #[inline]
@@ -255,33 +258,27 @@ impl Entry {
         self.offset == other.offset && has_same_time && has_same_crc
     }
 
+    /// The entry of record `number` in the log `log_id`.
+    #[inline]
+    pub fn encode(&self, log_id: &LogId, number: u64) -> [u8; ENTRY_BYTES] {
+        let mut bytes = [0; ENTRY_BYTES];
+        bytes.copy_from_slice(self.words(log_id, number).map(u64::to_le_bytes).as_flattened());
+        bytes
+    }
+
+    /// The entry as three little-endian words: place, time, and the two checksums.
     #[allow(
         clippy::inline_always,
         reason = "a call would store the fields one by one and load them together, and that load waits for the stores"
     )]
     #[inline(always)]
-    pub fn encode(&self, log_id: &LogId, number: u64) -> [u8; ENTRY_BYTES] {
+    pub fn words(&self, log_id: &LogId, number: u64) -> [u64; 3] {
         let flag = |is_set, bit| if is_set { bit } else { 0 };
         let flags =
             flag(self.last_of_batch, LAST_OF_BATCH) | flag(self.adopted, ADOPTED) | flag(self.quarantined, QUARANTINED);
         let place = self.offset | flags;
-        // Id, number and entry in a row, so that one pass over one array makes the checksum.
-        let mut bound: Bound = [0; size_of::<Bound>()];
-        let at = Self::BOUND_ENTRY.offset();
-        Self::BOUND_ID.set(&mut bound, *log_id);
-        Self::BOUND_NUMBER.set(&mut bound, number);
-        Self::PLACE.set(&mut bound[at..], place);
-        Self::TIME.set(&mut bound[at..], self.time_ns);
-        Self::CRC.set(&mut bound[at..], self.crc);
-        let bound_crc = crc_fast::crc32_iscsi(&bound);
-        // The entry is made again rather than copied from there: a copy of fields just stored would wait for the
-        // stores.
-        let mut entry = [0; ENTRY_BYTES];
-        Self::PLACE.set(&mut entry, place);
-        Self::TIME.set(&mut entry, self.time_ns);
-        Self::CRC.set(&mut entry, self.crc);
-        Self::BOUND_CRC.set(&mut entry, bound_crc);
-        entry
+        let bound_crc = bound_crc(log_id, number, place, self.time_ns, self.crc);
+        [place, self.time_ns.cast_unsigned(), u64::from(self.crc) | u64::from(bound_crc) << u32::BITS]
     }
 
     /// The entry of record `number` in `bytes`; `None` when they are not that record's entry in the log `log_id`.
@@ -292,19 +289,15 @@ impl Entry {
     #[inline(always)]
     pub fn decode(bytes: &[u8], log_id: &LogId, number: u64) -> Option<Entry> {
         let bytes: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;
-        let mut bound: Bound = [0; size_of::<Bound>()];
-        Self::BOUND_ID.set(&mut bound, *log_id);
-        Self::BOUND_NUMBER.set(&mut bound, number);
-        bound[Self::BOUND_ENTRY.offset()..].copy_from_slice(&bytes[..Self::BOUND_CRC.offset()]);
-        if crc_fast::crc32_iscsi(&bound) != Self::BOUND_CRC.get(bytes) {
+        let (word, time_ns, crc) = (Self::PLACE.get(bytes), Self::TIME.get(bytes), Self::CRC.get(bytes));
+        if bound_crc(log_id, number, word, time_ns, crc) != Self::BOUND_CRC.get(bytes) {
             return None;
         }
-        let word = Self::PLACE.get(bytes);
         let offset = word & !(LAST_OF_BATCH | ADOPTED | QUARANTINED);
         (offset < OFFSET_LIMIT_BYTES).then_some(Entry {
             offset,
-            time_ns: Self::TIME.get(bytes),
-            crc: Self::CRC.get(bytes),
+            time_ns,
+            crc,
             last_of_batch: word & LAST_OF_BATCH != 0,
             adopted: word & ADOPTED != 0,
             quarantined: word & QUARANTINED != 0,

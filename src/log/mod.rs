@@ -1,20 +1,22 @@
 //! A log: the namespaces of one directory, opened together, closed together.
 
+mod append;
 pub mod catalogue;
 pub mod stream;
 pub mod transaction;
 
 use crate::codec::Chain;
-use crate::error::{Brief, Error, ErrorKind, Result, no_memory};
+use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::files::index;
 use crate::files::live::Live;
+use crate::format::index::Mode;
 use crate::log::stream::notifier::Notifier;
 use crate::log::stream::{Following, Start, Stream};
 use crate::log::transaction::Transaction;
 use crate::namespace::follower::Follower;
 use crate::namespace::wait::EventCount;
 use crate::namespace::{Namespace, OpenIndex, Parts, open_readers};
-use crate::options::{Mode, Options, check_name};
+use crate::options::{Options, check_name};
 use crate::recovery::{self, Wanted};
 use crate::report::{Report, Stats};
 use crate::storage::{self, Storage};
@@ -23,13 +25,8 @@ use crate::util::memory;
 use crate::util::sync::{Arc, Mutex};
 use crate::writer::Writer;
 use crate::writer::flusher::{Flusher, Writers};
-use crate::writer::payloads::{Appended, Payloads};
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// How many bytes `append_from` asks its reader for at once.
-const READ_CHUNK_BYTES: usize = 64 << 10;
 
 /// One namespace of a log.
 #[derive(Clone, Debug)]
@@ -311,123 +308,6 @@ impl Log {
         self.member(ns)?.namespace.report.lock().try_clone()
     }
 
-    /// Appends `data` to `ns` as one record.
-    ///
-    /// # Errors
-    /// - [`ErrorKind::TooLarge`], [`ErrorKind::NoSpace`], [`ErrorKind::NoMemory`], [`ErrorKind::Limit`],
-    ///   [`ErrorKind::Permission`], [`ErrorKind::CodecFailed`]: nothing changed.
-    /// - [`ErrorKind::Namespace`], [`ErrorKind::ReadOnly`], [`ErrorKind::Closed`]: `ns` cannot be appended to.
-    /// - [`ErrorKind::Io`]: the system failed. Either nothing changed; or the message says that the namespace is
-    ///   poisoned. Then the record may or may not be there when the log is opened again.
-    /// - [`ErrorKind::Poisoned`]: the namespace was poisoned, before this append or while it was in flight, which the
-    ///   message says. An append in flight may or may not be there when the log is opened again.
-    /// - [`ErrorKind::Corrupt`]: the codecs of the log are damaged in the index file.
-    ///
-    /// ```
-    /// # use immuta::{Log, Options};
-    /// # let directory = tempfile::tempdir()?;
-    /// # let log = Log::open(directory.path(), &Options::new(["events"]))?;
-    /// let appended = log.append(0, "hello")?;
-    /// assert_eq!((appended.number, appended.stored_size), (0, 5));
-    /// log.sync(0)?; // from here on it survives a loss of power
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn append(&self, ns: u32, data: impl AsRef<[u8]>) -> Result<Appended> {
-        self.commit(ns, Payloads::One(&[data.as_ref()]), None)
-    }
-
-    /// Appends one record whose payload is in `parts`, which are joined.
-    ///
-    /// # Errors
-    /// As [`Log::append`].
-    pub fn append_parts(&self, ns: u32, parts: &[&[u8]]) -> Result<Appended> {
-        self.commit(ns, Payloads::One(parts), None)
-    }
-
-    /// Appends `records` as one batch: all or none, whatever happens, and readers see all at once.
-    ///
-    /// # Errors
-    /// As [`Log::append`].
-    pub fn append_batch(&self, ns: u32, records: &[&[u8]]) -> Result<Appended> {
-        self.commit(ns, Payloads::Each(records), None)
-    }
-
-    /// Appends `records` as one batch if the first one gets the number `number`.
-    ///
-    /// # Errors
-    /// As [`Log::append`]; [`ErrorKind::Conflict`] if the next record has another number, which is in `error.number`.
-    pub fn append_batch_at(&self, ns: u32, number: u64, records: &[&[u8]]) -> Result<Appended> {
-        self.commit(ns, Payloads::Each(records), Some(number))
-    }
-
-    /// Appends `payloads` to `ns` as one commit; with `expected_number` only if the first one gets that number.
-    pub(crate) fn commit(&self, ns: u32, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
-        let appended = self.append_by(self.writer(ns)?, payloads, expected_number);
-        appended.map_err(|error| error.in_namespace(ns))
-    }
-
-    fn append_by(&self, writer: &Writer, payloads: Payloads<'_>, expected_number: Option<u64>) -> Result<Appended> {
-        self.start_flusher()?;
-        // On this thread, before any lock: encoding is the longest part of such an append.
-        let (encoded, slices);
-        let stored = if writer.chain().is_plain() {
-            payloads
-        } else {
-            encoded = payloads.encode(writer.chain(), self.options.max_record_size_bytes)?;
-            slices = memory::list(encoded.iter().map(Vec::as_slice))?;
-            payloads.stored_as(&slices)
-        };
-        let appended = writer.append(stored, expected_number)?;
-        self.flusher.appended(writer.flush_need());
-        Ok(appended)
-    }
-
-    /// Appends one record that `reader` delivers piece by piece, up to its end.
-    ///
-    /// # Errors
-    /// As [`Log::append`]; [`ErrorKind::Callback`] if the reader fails, with its error as the source. Nothing was
-    /// appended then.
-    ///
-    /// ```
-    /// # use immuta::{Log, Options};
-    /// # let directory = tempfile::tempdir()?;
-    /// # let log = Log::open(directory.path(), &Options::new(["events"]))?;
-    /// # let path = directory.path().join("file");
-    /// # std::fs::write(&path, "of a file")?;
-    /// let appended = log.append_from(0, &mut std::fs::File::open(&path)?)?;
-    /// assert_eq!(appended.stored_size, 9);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn append_from(&self, ns: u32, reader: &mut dyn Read) -> Result<Appended> {
-        let limit = self.writer(ns)?.max_record_size_bytes();
-        let mut payload: Vec<u8> = Vec::new();
-        let mut filled = 0;
-        loop {
-            payload.try_reserve(READ_CHUNK_BYTES).map_err(|_| no_memory("a record", filled as u64))?;
-            payload.resize(filled + READ_CHUNK_BYTES, 0);
-            let room = payload.len() - filled;
-            let got = match reader.read(&mut payload[filled..]) {
-                Err(failure) if failure.kind() == io::ErrorKind::Interrupted => continue,
-                Err(failure) => {
-                    let refusal = Error::os_as(ErrorKind::Callback, "reading the record to append", &failure);
-                    return Err(refusal.advising("nothing was appended").caused_by(failure).in_namespace(ns));
-                }
-                Ok(got) => got,
-            };
-            if got > room {
-                let refusal = Error::new(ErrorKind::Callback, "the reader says more bytes than its buffer has")
-                    .comparing(format_args!("at most {room}"), got);
-                return Err(refusal.advising("nothing was appended").in_namespace(ns));
-            }
-            filled += got;
-            if got == 0 || filled as u64 > limit {
-                // If the payload is over the limit, this append refuses it, with the same words as for any record.
-                return self.append(ns, &payload[..filled]);
-            }
-        }
-    }
-
     /// Whether the log was opened with codecs, whose functions may be the caller's.
     pub(crate) fn has_named_codecs(&self) -> bool {
         !self.options.codecs.is_empty()
@@ -500,15 +380,6 @@ impl Log {
     #[cold]
     fn closed_error(&self) -> Error {
         Error::new(ErrorKind::Closed, "the log was shut down; open it again").of(self.storage.path())
-    }
-
-    fn start_flusher(&self) -> Result<()> {
-        if self.flushing.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        self.flusher.start()?;
-        self.flushing.store(true, Ordering::Relaxed);
-        Ok(())
     }
 }
 

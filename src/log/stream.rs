@@ -1,36 +1,32 @@
 //! A position in a namespace: waits for records without a descriptor, then takes one from the pool.
 
+mod locate;
 pub mod notifier;
 mod poll;
 mod rollback;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 pub use poll::Poll;
 
-use crate::error::{Error, ErrorKind, Result, no_memory};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{CodecsIn, Run, lost_codecs};
-use crate::format::index::{Entry, entry_offset};
+use crate::format::index::Entry;
 use crate::log::stream::notifier::Notifier;
 use crate::namespace::follower::Follower;
-use crate::namespace::pool::Guard;
-use crate::namespace::record::{self, Batch, Location, Reader, Record, RecordFlags, RecordInfo};
-use crate::namespace::wait::{Interrupt, Waiter, Woken};
+use crate::namespace::record::{self, Batch, Record, RecordFlags, RecordInfo};
+use crate::namespace::wait::Interrupt;
 use crate::namespace::{Namespace, OpenIndex};
-use crate::options::Deadline;
-use crate::util::cancel;
 use crate::util::sync::Arc;
+use crate::util::time::time_ns;
 use std::iter::FusedIterator;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
-
-/// Bytes a batch spans at most, unless its first record alone is larger.
-const BATCH_SPAN_BYTES_MAX: u64 = 64 << 20;
-/// How often a call that waits for a descriptor checks for an interrupt: a signal handler cannot wake that wait.
-const POOL_SLICE: Duration = Duration::from_secs(1);
+use std::time::{Duration, SystemTime};
 
 /// Where a stream begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Start {
     /// At the first record.
     #[default]
@@ -127,30 +123,15 @@ impl Stream {
             Start::Now => namespace.visible.count(),
             Start::Number(number) => number,
         };
-        namespace.counters.streams.fetch_add(1, Ordering::Relaxed);
-        let (index, run) = (namespace.open_index(), Run::default());
+        namespace.counters.read.streams.fetch_add(1, Ordering::Relaxed);
+        let (index, run) = (namespace.open_index(), Run::for_jumps());
         let mut stream =
             Stream { position, interrupt, index, run, visible: (0, 0), rollbacks: 0, kept: None, namespace, following };
         stream.go_to(position);
         if let Start::Time(time) = start {
-            stream.go_to_time(record::time_ns(time))?;
+            stream.go_to_time(time_ns(time))?;
         }
         Ok(stream)
-    }
-
-    /// Goes to the first record appended at `time_ns` or later.
-    fn go_to_time(&mut self, time_ns: i64) -> Result<()> {
-        let (mut low, mut high) = (0, self.namespace.visible.count());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.entry(middle, middle + 1)?.time_ns < time_ns {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        self.go_to(low);
-        Ok(())
     }
 
     /// The number of the record the next call will return.
@@ -202,11 +183,11 @@ impl Stream {
         let (count, end) = self.visible;
         let record = self
             .place(&mut reader, self.position, count, end)
-            .and_then(|()| record::read(reader, end, self.namespace.verify_reads))
+            .and_then(|place| record::read(reader, place, end, self.namespace.verify_reads))
             .and_then(|record| self.decode(record))
             .map_err(|error| self.failed(error))?;
         self.position += 1;
-        self.namespace.counters.records_read.fetch_add(1, Ordering::Relaxed);
+        record.count_as_read();
         Ok(Next::Ready(record))
     }
 
@@ -260,7 +241,7 @@ impl Stream {
             .and_then(|batch| self.decode_batch(batch, max_bytes as u64))
             .map_err(|error| self.failed(error))?;
         self.position += batch.len() as u64;
-        self.namespace.counters.records_read.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        batch.count_as_read();
         Ok(Next::Ready(batch))
     }
 
@@ -294,221 +275,11 @@ impl Stream {
         if self.index.codecs_in == CodecsIn::Nowhere { Err(lost_codecs(number)) } else { Ok(()) }
     }
 
-    /// A descriptor for the record at the position, which is visible.
-    #[inline]
-    fn ready(&mut self, timeout: Option<Duration>) -> Result<Next<Guard<Reader>>> {
-        if self.has_record_at_hand()
-            && let Some(mut reader) = self.namespace.pool.try_acquire()
-        {
-            self.namespace.reopen(&mut reader).map_err(|error| self.failed(error))?;
-            return Ok(Next::Ready(reader));
-        }
-        self.wait_until_ready(timeout)
-    }
-
-    #[inline(never)]
-    fn wait_until_ready(&mut self, timeout: Option<Duration>) -> Result<Next<Guard<Reader>>> {
-        // Looking around opens, reads and closes files.
-        let _deferred = cancel::defer();
-        // A record that is already visible needs no clock.
-        let mut deadline = None;
-        loop {
-            match self.wait_for_record(timeout, &mut deadline)? {
-                Next::Ready(()) => {}
-                Next::Timeout => return Ok(Next::Timeout),
-                Next::Interrupted => return Ok(Next::Interrupted),
-            }
-            if let Some(mut reader) = self.acquire_reader(timeout, &mut deadline)? {
-                self.namespace.reopen(&mut reader).map_err(|error| self.failed(error))?;
-                return Ok(Next::Ready(reader));
-            }
-        }
-    }
-
-    /// A descriptor before the deadline; `None` after a slice without one, to look for an interrupt.
-    fn acquire_reader(
-        &self,
-        timeout: Option<Duration>,
-        deadline: &mut Option<Deadline>,
-    ) -> Result<Option<Guard<Reader>>> {
-        let namespace = &self.namespace;
-        if let Some(reader) = namespace.pool.try_acquire() {
-            return Ok(Some(reader));
-        }
-        let deadline = deadline.get_or_insert_with(|| Deadline::after(timeout)).0;
-        let slice = Instant::now().checked_add(POOL_SLICE);
-        let is_last = deadline.is_some_and(|deadline| slice.is_none_or(|slice| deadline <= slice));
-        namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
-        let acquired = namespace.pool.acquire(if is_last { deadline } else { slice });
-        namespace.counters.waiters.fetch_sub(1, Ordering::Relaxed);
-        match acquired {
-            Ok(reader) => Ok(Some(reader)),
-            Err(error) if error.kind == ErrorKind::Pool && !is_last => Ok(None),
-            Err(error) => Err(self.failed(error)),
-        }
-    }
-
-    fn wait_for_record(&mut self, timeout: Option<Duration>, deadline: &mut Option<Deadline>) -> Result<Next<()>> {
-        if let Some(next) = self.reason_to_go()? {
-            return Ok(next);
-        }
-        let namespace = Arc::clone(&self.namespace);
-        let mut waiter = namespace.events.waiter();
-        self.look_if_due().map_err(|error| self.failed(error))?;
-        loop {
-            if let Some(next) = self.reason_to_go()? {
-                return Ok(next);
-            }
-            if timeout == Some(Duration::ZERO) {
-                return Ok(Next::Timeout);
-            }
-            match self.sleep(&mut waiter, deadline.get_or_insert_with(|| Deadline::after(timeout)).0) {
-                Woken::Ready | Woken::Perhaps => self.look_if_due().map_err(|error| self.failed(error))?,
-                Woken::Look => self.look().map_err(|error| self.failed(error))?,
-                Woken::Due => return Ok(if self.has_record()? { Next::Ready(()) } else { Next::Timeout }),
-            }
-        }
-    }
-
-    /// Whether the record at the position was seen already and nothing comes first: no interrupt and no change of the
-    /// files. Only a read-only log has to look out for such a change. (After the end of the log the pool lends no
-    /// reader.)
-    #[inline]
-    fn has_record_at_hand(&self) -> bool {
-        self.position < self.visible.0 && !self.interrupt.is_raised() && self.following.is_none()
-    }
-
-    /// Brings what is visible up to date, where no writer of this process does so.
-    fn refresh(&self) {
-        if let Some(Following { follower, .. }) = &self.following {
-            follower.refresh();
-        }
-    }
-
-    fn look_if_due(&self) -> Result<()> {
-        self.following.as_ref().map_or(Ok(()), |following| following.follower.look_if_due())
-    }
-
-    fn look(&self) -> Result<()> {
-        self.following.as_ref().map_or(Ok(()), |following| following.follower.look(None))
-    }
-
-    fn look_due_in(&self) -> Duration {
-        self.following.as_ref().map_or(Duration::MAX, |following| following.follower.look_due_in())
-    }
-
-    /// How often records that streams were shown were rolled back.
-    fn rollback_count(&self) -> u64 {
-        self.following.as_ref().map_or(0, |following| following.follower.rollbacks())
-    }
-
-    /// What ends a wait, other than time: an interrupt, the end of the log, or a record.
-    fn reason_to_go(&mut self) -> Result<Option<Next<()>>> {
-        if self.interrupt.take() {
-            return Ok(Some(Next::Interrupted));
-        }
-        if self.namespace.is_closed() {
-            return Err(self.failed(self.namespace.closed_error()));
-        }
-        Ok(self.has_record()?.then_some(Next::Ready(())))
-    }
-
-    fn sleep(&self, waiter: &mut Waiter<'_>, deadline: Option<Instant>) -> Woken {
-        let namespace = &self.namespace;
-        namespace.counters.waiters.fetch_add(1, Ordering::Relaxed);
-        let woken = waiter.wait(
-            deadline,
-            || self.look_due_in(),
-            || {
-                self.refresh();
-                let is_ready = namespace.visible.count() > self.position || self.interrupt.is_raised();
-                is_ready || namespace.is_closed()
-            },
-        );
-        namespace.counters.waiters.fetch_sub(1, Ordering::Relaxed);
-        woken
-    }
-
-    /// Whether the record at the position is visible; asks the namespace again only when it was not.
-    fn has_record(&mut self) -> Result<bool> {
-        if self.following.is_some() {
-            self.follow_files()?;
-        }
-        if self.position >= self.visible.0 {
-            self.refresh();
-            self.visible = self.namespace.visible.get();
-        }
-        Ok(self.position < self.visible.0)
-    }
-
-    /// The entry of record `number`. Further entries may be read, but never entry `limit` or beyond.
-    #[inline]
-    fn entry(&mut self, number: u64, limit: u64) -> Result<&Entry> {
-        self.valid_entry(number, limit)?.ok_or_else(|| damaged_entry(number))
-    }
-
-    /// As [`Stream::entry`]; `None` when the entry is damaged.
-    #[inline]
-    fn valid_entry(&mut self, number: u64, limit: u64) -> Result<Option<&Entry>> {
-        if self.following.is_some() && !self.run.holds(number) {
-            self.read_on(number, limit)?;
-        }
-        self.run.entry(&self.index.index, number, limit)
-    }
-
-    /// Sets the reader's location to that of record `number`. The record ends where the next begins or, if it is the
-    /// last, where its size word says.
-    fn place(&mut self, reader: &mut Reader, number: u64, count: u64, committed_end: u64) -> Result<()> {
-        let entry = self.entry(number, count)?;
-        if entry.quarantined {
-            return Err(Location::quarantined(number, entry.offset));
-        }
-        reader.place = Location::of(number, entry);
-        let next = if number + 1 < count { self.valid_entry(number + 1, count)? } else { None };
-        let end = match next {
-            Some(next) => next.offset,
-            None => record::end_by_size_word(reader, committed_end)?,
-        };
-        reader.place.set_end(end, committed_end, self.namespace.max_record_size_bytes)
-    }
-
-    /// The locations of the records of a batch; it ends before the first record that cannot be located.
-    fn places(
-        &mut self,
-        reader: &mut Reader,
-        max_records: usize,
-        max_bytes: usize,
-        count: u64,
-        end: u64,
-    ) -> Result<Vec<Location>> {
-        let most = u64::try_from(max_records).unwrap_or(u64::MAX).min(count - self.position);
-        let (mut places, mut payload_bytes) = (Vec::<Location>::new(), 0_u64);
-        for number in self.position..self.position + most {
-            match self.place(reader, number, count, end) {
-                Ok(()) => {}
-                Err(error) if places.is_empty() => return Err(error),
-                Err(_) => break,
-            }
-            let place = &reader.place;
-            payload_bytes = payload_bytes.saturating_add(place.info().stored_size);
-            if let (Some(first), Some(last)) = (places.first(), places.last()) {
-                let fits =
-                    payload_bytes <= max_bytes as u64 && place.end() - first.info().offset <= BATCH_SPAN_BYTES_MAX;
-                if !fits || place.info().offset != last.end() {
-                    break;
-                }
-            }
-            places.try_reserve(1).map_err(|_| no_memory("a batch", (places.len() * size_of::<Location>()) as u64))?;
-            places.push(*place);
-        }
-        Ok(places)
-    }
-
-    #[cold]
     /// The error as the caller sees it: about this namespace, naming the record at the position.
+    #[cold]
     fn failed(&self, mut error: Error) -> Error {
         if error.kind == ErrorKind::Corrupt {
-            self.namespace.counters.checksum_failures.fetch_add(1, Ordering::Relaxed);
+            self.namespace.counters.read.checksum_failures.fetch_add(1, Ordering::Relaxed);
         }
         error.number = self.position;
         error.of(self.namespace.log_path()).in_namespace(self.namespace.number)
@@ -541,13 +312,6 @@ impl FusedIterator for Records<'_> {}
 impl Drop for Stream {
     fn drop(&mut self) {
         self.disarm();
-        self.namespace.counters.streams.fetch_sub(1, Ordering::Relaxed);
+        self.namespace.counters.read.streams.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-#[cold]
-fn damaged_entry(number: u64) -> Error {
-    let at = entry_offset(number).unwrap_or(0);
-    let cause = format_args!("the index entry of record {number}, at offset {at} of the index file, is damaged");
-    record::skippable(Error::new(ErrorKind::Corrupt, cause), number, at)
 }

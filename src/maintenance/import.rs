@@ -94,7 +94,7 @@ pub fn import_on(
     if made.is_err() {
         target.clear();
     }
-    // The locks are held until there is nothing to clear any more, so that no other process begins to use it before.
+    // The locks are held until the clearing is over, so that no other process begins to use the namespace before.
     drop((claim, lock));
     made?;
     let count = source.fit.count;

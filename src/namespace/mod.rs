@@ -7,13 +7,13 @@ pub mod wait;
 
 use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result, no_memory};
-use crate::files::index::{self, CodecsIn, Header, Index};
+use crate::files::index::{self, CodecsIn, Header, Index, IndexView};
 use crate::files::journal;
 use crate::format::index::Mode;
 use crate::format::log;
 use crate::format::name::FileName;
 use crate::namespace::pool::Pool;
-use crate::namespace::record::{Location, Reader};
+use crate::namespace::record::{Location, ReadCount, Reader};
 use crate::namespace::wait::{EventCount, Visible};
 use crate::options::Options;
 use crate::report::{Report, Stats};
@@ -26,16 +26,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Sentinel for a durable count: all visible records are durable.
 pub const ALL_VISIBLE: u64 = u64::MAX;
 
+/// Figures for [`Stats`] that a reader changes.
+#[derive(Debug, Default)]
+#[repr(align(128))] // the figures of the writer are not to share their cache lines
+pub struct ReadCounters {
+    pub streams: AtomicU64,
+    pub waiters: AtomicU64,
+    pub checksum_failures: AtomicU64,
+}
+
 /// Figures for [`Stats`].
 #[derive(Debug, Default)]
 pub struct Counters {
-    pub streams: AtomicU64,
-    pub waiters: AtomicU64,
+    pub read: ReadCounters,
     pub appends: AtomicU64,
     pub commits: AtomicU64,
     pub syncs: AtomicU64,
-    pub records_read: AtomicU64,
-    pub checksum_failures: AtomicU64,
     /// Of a fast writer: the count that the last completed flush covers.
     pub flushed_count: AtomicU64,
     /// Whether the writer is in durable mode.
@@ -93,6 +99,8 @@ pub struct Namespace {
     pub events: EventCount,
     pub pool: Pool<Reader>,
     pub counters: Counters,
+    /// Of each reader of the pool.
+    records_read: Vec<Arc<ReadCount>>,
     pub max_record_size_bytes: u64,
     pub verify_reads: bool,
     pub poisoned: AtomicBool,
@@ -115,6 +123,7 @@ impl Namespace {
         parts: Parts,
     ) -> Result<Namespace> {
         let Parts { index, events, readers } = parts;
+        let records_read = memory::list(readers.iter().map(|reader| Arc::clone(&reader.records_read)))?;
         Ok(Namespace {
             number,
             name: memory::text(name)?,
@@ -124,6 +133,7 @@ impl Namespace {
             visible: Visible::new(),
             events,
             pool: Pool::new(readers)?,
+            records_read,
             counters: Counters::default(),
             max_record_size_bytes: options.max_record_size_bytes,
             verify_reads: options.verify_reads,
@@ -204,6 +214,7 @@ impl Namespace {
     }
 
     /// Wakes the threads and event loops that wait for what the writer has just made visible.
+    #[inline]
     pub fn published(&self) {
         self.events.published(&self.visible);
     }
@@ -213,7 +224,8 @@ impl Namespace {
     pub fn reopen(&self, reader: &mut Reader) -> Result<()> {
         let files_serial = self.files_serial();
         if reader.files_serial != files_serial {
-            *reader = open_reader(self.storage.as_ref(), &self.name, files_serial)?;
+            let records_read = Arc::clone(&reader.records_read);
+            *reader = open_reader(self.storage.as_ref(), &self.name, files_serial, records_read)?;
         }
         Ok(())
     }
@@ -240,13 +252,13 @@ impl Namespace {
             journal_bytes: size(journal::file_name(&self.name)),
             readers: readers.into(),
             readers_in_use: readers_in_use.into(),
-            streams: load(&self.counters.streams),
-            waiters: load(&self.counters.waiters),
+            streams: load(&self.counters.read.streams),
+            waiters: load(&self.counters.read.waiters),
             appends: load(&self.counters.appends),
             commits: load(&self.counters.commits),
             syncs: load(&self.counters.syncs),
-            records_read: load(&self.counters.records_read),
-            checksum_failures: load(&self.counters.checksum_failures),
+            records_read: self.records_read.iter().map(|reader| reader.get()).sum(),
+            checksum_failures: load(&self.counters.read.checksum_failures),
             mode,
             engine: if self.storage.maps_files() { Engine::Mmap } else { Engine::Syscall },
             is_poisoned: self.poisoned.load(Ordering::Relaxed),
@@ -260,15 +272,22 @@ pub fn open_readers(storage: &dyn Storage, name: &str, count: u32) -> Result<Vec
     let mut readers = Vec::new();
     readers.try_reserve_exact(count as usize).map_err(|_| no_memory("the readers", u64::from(count) * 64))?;
     for _ in 0..count {
-        readers.push(open_reader(storage, name, 0)?);
+        readers.push(open_reader(storage, name, 0, Arc::new(ReadCount::default())?)?);
     }
     Ok(readers)
 }
 
-fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64) -> Result<Reader> {
+fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64, records_read: Arc<ReadCount>) -> Result<Reader> {
     let file_name = log::file_name(name);
     let failed = |error| Error::os("opening a reader", &error).of_file(storage.path(), &file_name);
     let file = storage.open(&file_name, OpenMode::Read).map_err(failed)?;
     let view = file.view().map_err(failed)?;
-    Ok(Reader { view, files_serial, place: Location::default(), decoded: None })
+    Ok(Reader {
+        view,
+        index_view: IndexView::default(),
+        files_serial,
+        place: Location::default(),
+        decoded: None,
+        records_read,
+    })
 }

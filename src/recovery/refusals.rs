@@ -13,7 +13,7 @@ use crate::storage::{File, Obstacle};
 use std::path::Path;
 
 /// Advice where a follower can read what a writer refuses.
-const READ_ONLY_SERVES: &str = "opening read-only serves the records that verify";
+pub(super) const READ_ONLY_SERVES: &str = "opening read-only serves the records that verify";
 /// Advice, where nothing may be believed without the index file.
 pub(super) const RESTORE_OR_BEGIN: &str =
     "restore the record file, or move the index file away to begin with an empty log";

@@ -1,5 +1,6 @@
 //! Laying the journal over the files: which frames continue the records, and where the records end with them.
 
+use super::refusals::READ_ONLY_SERVES;
 use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::Index;
@@ -110,7 +111,7 @@ fn missing(begins: Begin, reached: Point, journal: &FoundJournal, log_path: &Pat
             format_args!("{} that verify, up to offset {}", reached.count, reached.end),
         )
         .advising("nothing was changed: restore a copy")
-        .advising("opening read-only serves the records that verify")
+        .advising(READ_ONLY_SERVES)
         .repairable()
         .of(log_path)
         .at(reached.count, reached.end)

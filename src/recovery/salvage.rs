@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-/// The number at which the search for a free name ends, so that one more file than there may be is refused.
+/// The numbers of kept files are below this, so the search for a free number ends.
 const KEPT_MAX: u32 = 10_000;
 const COPY_CHUNK_BYTES: usize = 256 << 10;
 

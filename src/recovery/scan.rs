@@ -227,8 +227,8 @@ fn forward_both(bytes: &mut Bytes<'_>, index: &Index, from: Point, to_count: u64
     Ok((reached, at))
 }
 
-/// Calls `each` with the end of every record after `from`, where [`forward`] stopped, that its entry and its bytes
-/// prove: records after a gap. Records that continue `from` without a gap are the beginning of a commit in flight. The
+/// Calls `each` with the end of every record that its entry and its bytes prove after a gap. The gap begins at `from`,
+/// where [`forward`] stopped. Records that continue `from` without a gap are the beginning of a commit in flight. The
 /// index file has room for `entries`.
 ///
 /// No byte is read twice: of entries whose records overlap, only the first counts.
@@ -275,7 +275,7 @@ pub enum EndCheck {
     Entry {
         number: u64,
     },
-    /// Record `number` at `offset` is not what its entry says; nor is any other that was looked at, if `all`.
+    /// Record `number` at `offset` is not what its entry says. `all`: no record that was checked is.
     Record {
         number: u64,
         offset: u64,

@@ -18,7 +18,7 @@ pub struct Site<'a> {
     pub namespace: &'a str,
     /// The codecs the opener named.
     pub named: &'a Chain,
-    /// Whether the count is taken as right about records in a hole that nothing but the count confirms.
+    /// Whether the count alone is enough to believe records that lie in a hole.
     count_holds: bool,
     /// Informed of the bytes read.
     pub watch: Option<&'a dyn Watch>,
@@ -33,7 +33,7 @@ impl<'a> Site<'a> {
         Ok(Site { storage, namespace, named, count_holds: false, watch: None, log_path, index_path })
     }
 
-    /// The same site, where the count is taken as right about records in a hole that nothing but the count confirms.
+    /// The same site, where the count alone is enough to believe records that lie in a hole.
     pub fn with_count(&self) -> Result<Site<'a>> {
         let site = Site::new(self.storage, self.namespace, self.named)?;
         Ok(Site { count_holds: true, ..site }.watched(self.watch))

@@ -83,8 +83,7 @@ fn what_only_the_journal_holds_is_replayed_again_and_again() {
     assert_eq!(recovered(&disk, "replay"), records);
     assert_eq!(recovered(&disk, "after the replay"), records);
     let (disk, records) = only_in_the_journal();
-    // The file was cut off before its records were made durable: as if the first commit ever had been all that was
-    // synced.
+    // The record file is empty, as if only the journal had been synced.
     disk.write_file("a.log", b"");
     assert_eq!(recovered(&disk, "a record file of no size"), records);
 }
@@ -238,7 +237,7 @@ fn a_damaged_frame_with_a_newer_half_after_it_is_missed() {
 fn payloads_that_look_like_a_journal_are_payloads() {
     let (disk, _) = only_in_the_journal();
     let journal = disk.read_file("a.wal").unwrap();
-    // Frames and a header as they really were, as payloads of a log whose frames are then cut in the middle of one.
+    // The payloads are a real header and real frames. Later the journal with these payloads is cut inside a frame.
     let payload = journal[..PAGE_SIZE_BYTES + 200].to_vec();
     let disk = Simulated::new();
     let log = open(&disk).unwrap();
@@ -328,7 +327,7 @@ fn a_journal_of_a_newer_version_is_not_taken_for_an_empty_one() {
         let (disk, _) = only_in_the_journal();
         edit(&disk, "a.wal", |journal| {
             journal[at..at + field.len()].copy_from_slice(field);
-            let crc = crc32c(&[&journal[..PAGE_SIZE_BYTES - 4]]);
+            let crc = crc32c(&journal[..PAGE_SIZE_BYTES - 4]);
             journal[PAGE_SIZE_BYTES - 4..PAGE_SIZE_BYTES].copy_from_slice(&crc.to_le_bytes());
         });
         let error = refused(&disk, ErrorKind::Version, context);

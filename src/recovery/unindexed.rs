@@ -42,7 +42,7 @@ pub fn journal_with_frames(site: &Site<'_>) -> Result<Option<FoundJournal>> {
     Ok(if found.has_frames()? { Some(found) } else { None })
 }
 
-/// The journal in `found`, where it is not certain that there was a journal. A directory of that name is no journal.
+/// The journal in `found`. A directory that has the journal's name is no journal.
 pub fn unless_directory(found: Result<Option<FoundJournal>>) -> Result<Option<FoundJournal>> {
     found.or_else(|error| if error.os_error == libc::EISDIR { Ok(None) } else { Err(error) })
 }

@@ -1,4 +1,4 @@
-//! What every layer may use: locks, memory that may be refused, random numbers, progress.
+//! What every layer may use: locks, memory that may be refused, random numbers, progress, times.
 
 pub mod append_list;
 pub mod cancel;
@@ -6,3 +6,4 @@ pub mod memory;
 pub mod progress;
 pub mod random;
 pub mod sync;
+pub mod time;

@@ -36,6 +36,12 @@ impl Writer {
         &self.codecs.chain
     }
 
+    /// Whether the log has no codecs, and the index file says so.
+    #[inline]
+    pub(super) fn stores_plain_records(&self) -> bool {
+        self.codecs.chain.is_plain() && self.codecs.is_recorded.load(Ordering::Acquire)
+    }
+
     /// Writes the chain of an adopted log into its index file, before the first append.
     #[inline]
     pub(super) fn record_codecs(&self) -> Result<()> {

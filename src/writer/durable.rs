@@ -7,6 +7,16 @@ use crate::format::in_memory;
 use crate::format::journal::Frame;
 use crate::writer::group::Commit;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// The longest time that a leader gathers: threads that were woken, and commit again at once, have staged by then.
+const GATHER_TIME_MAX: Duration = Duration::from_millis(1);
+
+/// The shortest time that a leader gathers: the kernel may end any sleep 50 microseconds late.
+const GATHER_TIME_MIN: Duration = Duration::from_micros(50);
+
+/// How long a sync is assumed to take before the first one, and the least that is assumed later.
+pub(super) const FIRST_SYNC_NS: u64 = 10_000;
 
 impl Staging {
     /// Adds the frame of the records `bytes`, which reach from the staged end to `end`, to what the next group writes.
@@ -82,6 +92,12 @@ impl Commit<Option<Staging>> for Writer {
         Ok(())
     }
 
+    fn gather_until(&self) -> Option<Instant> {
+        // At most half the time of a sync, so that a wait in vain costs less than the sync that it may save.
+        let time = Duration::from_nanos(self.group_sync_ns.load(Ordering::Relaxed) / 2).min(GATHER_TIME_MAX);
+        (time >= GATHER_TIME_MIN).then(|| Instant::now() + time)
+    }
+
     fn take(&self, staging: &mut Option<Staging>) -> StagedGroup {
         let Some(staging) = staging else {
             return StagedGroup { frames: None, count: 0, end: 0, commits: 0, in_place: false };
@@ -101,7 +117,11 @@ impl Commit<Option<Staging>> for Writer {
             self.sync_in_place()?;
         }
         let (Some(file), Some(Write { at, bytes })) = (&self.journal, &group.frames) else { return Ok(()) };
+        let begun = Instant::now();
         let synced = file.write_at(*at, bytes).and_then(|()| file.sync());
+        let took_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let known_ns = self.group_sync_ns.load(Ordering::Relaxed);
+        self.group_sync_ns.store(took_ns.clamp(FIRST_SYNC_NS, known_ns.saturating_mul(2)), Ordering::Relaxed);
         synced.map_err(|error| self.poison("writing its journal", &error))
     }
 

@@ -1,23 +1,25 @@
-//! The one writer of a namespace: `put` stages a commit in both files, `durable` makes it durable through the journal,
-//! `checkpoint` covers what was published and closes cleanly. This module holds the order of these steps, and what
-//! happens when any of them fails.
+//! The one writer of a namespace: `room` makes room in both files, `put` stages a commit there, `durable` makes the
+//! commit durable through the journal, `checkpoint` covers what was published and closes cleanly. `fast_path` appends
+//! one plain record. This module holds the order of these steps, and what happens when any of them fails.
 //!
 //! Lock order: `sync` (one checkpoint, sync or close at a time), then `groups` (one commit at a time).
 
 mod checkpoint;
 mod codecs;
 mod durable;
+mod fast_path;
 mod files;
 pub mod flusher;
 pub mod group;
 pub mod payloads;
+mod poison;
 mod put;
+mod room;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Index};
 use crate::files::journal::{self, FrameRoom, Journal};
 use crate::files::live::Live;
-use crate::format::index::{entries_end, entry_offset};
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
 use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::namespace::Namespace;
@@ -29,7 +31,8 @@ use crate::writer::payloads::{Appended, Payloads};
 use checkpoint::Checkpoints;
 use codecs::Codecs;
 use files::{Lost, WriterFiles};
-use std::io;
+use poison::Unfinished;
+use room::RoomRequests;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -69,6 +72,8 @@ struct Staging {
     failed_checkpoints: u64,
     /// Why the last of them failed.
     checkpoint_error: Option<Error>,
+    /// The ends at which more room is asked for.
+    requests: RoomRequests,
     closing: bool,
 }
 
@@ -102,6 +107,11 @@ pub struct Writer {
     covered_end: AtomicU64,
     /// Whether a half of the journal waits for a checkpoint.
     half_waits: AtomicBool,
+    /// How long a write and sync of the journal is assumed to take: as long as the last one took, but at most twice as
+    /// long as was assumed before. So one slow sync changes little.
+    group_sync_ns: AtomicU64,
+    /// Whether an append asked for room. [`Writer::make_room_ahead`] clears this and makes the room.
+    is_room_asked: AtomicBool,
     /// Bytes after which a flush is due without waiting for the interval.
     flush_bytes: u64,
     codecs: Codecs,
@@ -130,6 +140,7 @@ impl Writer {
             spare: Vec::new(),
             failed_checkpoints: 0,
             checkpoint_error: None,
+            requests: RoomRequests::new(),
             closing: false,
         };
         namespace.visible.publish(point.count, point.end);
@@ -153,6 +164,8 @@ impl Writer {
             lost: OnceLock::new(),
             covered_end: AtomicU64::new(point.end),
             half_waits: AtomicBool::new(false),
+            group_sync_ns: AtomicU64::new(durable::FIRST_SYNC_NS),
+            is_room_asked: AtomicBool::new(false),
             flush_bytes,
             codecs: Codecs::new(namespace.open_index()),
             namespace,
@@ -178,12 +191,17 @@ impl Writer {
         }
         let committed = self.stage(guard, payloads, appended).and_then(|guard| self.commit(guard));
         drop(unfinished);
-        committed.map(|()| appended).map_err(|error| {
-            if self.namespace.poisoned.load(Ordering::Acquire) {
-                self.mark_poisoned();
-            }
-            error.at(appended.number, appended.offset)
-        })
+        committed.map(|()| appended).map_err(|error| self.failed(error, appended.number, appended.offset))
+    }
+
+    /// Adds the place of record `number` to the error of its append, and marks the files if the namespace is poisoned.
+    /// The caller does not hold the lock.
+    #[cold]
+    fn failed(&self, error: Error, number: u64, offset: u64) -> Error {
+        if self.namespace.poisoned.load(Ordering::Acquire) {
+            self.mark_poisoned();
+        }
+        error.at(number, offset)
     }
 
     /// Takes the lock and finds where `count` records of `stored_size` payload bytes go, after the wait for room in the
@@ -224,7 +242,7 @@ impl Writer {
                     }
                 }
             }
-            guard = self.groups.wait(guard);
+            guard = self.groups.wait_for_room(guard);
         }
     }
 
@@ -239,7 +257,10 @@ impl Writer {
         let staging = self.open_staging(&mut guard)?;
         let (end, count) = (end_of(appended)?, appended.count);
         match self.make_room(staging, end, count).and_then(|()| self.put(staging, payloads, end, count)) {
-            Ok(()) => Ok(guard),
+            Ok(()) => {
+                self.ask_for_room(staging);
+                Ok(guard)
+            }
             // The error says that the append left no trace. So the zeros are synced before it: a loss of power must not
             // leave entries of this append, nor mix them with those of a later one.
             Err(error) if staging.zeros_unsynced => self.sync_zeros(guard).and(Err(error)),
@@ -268,6 +289,7 @@ impl Writer {
     }
 
     /// Whether there is something to flush, and whether so much that it should not wait.
+    #[inline]
     pub fn flush_need(&self) -> FlushNeed {
         if self.namespace.poisoned.load(Ordering::Relaxed) {
             return FlushNeed::Nothing;
@@ -298,48 +320,13 @@ impl Writer {
         if is_closed { self.namespace.closed_error() } else { self.poisoned_error() }
     }
 
-    #[inline]
-    fn refuse_poisoned(&self) -> Result<()> {
-        if !self.namespace.poisoned.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        Err(self.poisoned_error())
-    }
-
-    #[cold]
-    fn poisoned_error(&self) -> Error {
-        if let Some(lost) = self.lost.get() {
-            return self.files.error(ErrorKind::Poisoned, *lost);
-        }
-        Error::new(ErrorKind::Poisoned, "an earlier write or sync failed, so nothing more is appended")
-            .advising("close the log and open it again")
-            .of(self.namespace.log_path())
-    }
-
-    /// Room in both files before anything is written: a full disk changes nothing.
-    fn make_room(&self, staging: &mut Staging, end: u64, count: u64) -> Result<()> {
-        let failed = |what: &str, error: &io::Error| {
-            Error::os(format_args!("making room{what}"), error).of(self.namespace.log_path())
-        };
-        if end > staging.log.room_end() {
-            self.check_files()?;
-            staging.log.make_room(staging.end, end).map_err(|error| failed("", &error))?;
-        }
-        let to = staging.count.checked_add(count).and_then(entry_offset);
-        let to = to.ok_or_else(|| too_large("the index file would pass 2^63 bytes"))?;
-        if to > staging.index.room_end() {
-            self.check_files()?;
-            let from = entries_end(staging.count);
-            staging.index.make_room(from, to).map_err(|error| failed(" in the index file", &error))?;
-        }
-        Ok(())
-    }
-
     /// Shows everything staged to readers of this process and, through the commit word, to all others.
+    #[inline]
     fn publish(&self, staging: &mut Staging) -> Result<()> {
         self.publish_to(staging, staging.count, staging.end, staging.commits)
     }
 
+    #[inline]
     fn publish_to(&self, staging: &mut Staging, count: u64, end: u64, commits: u64) -> Result<()> {
         staging.word.store(count).map_err(|error| self.poison("publishing", &error))?;
         let counters = &self.namespace.counters;
@@ -350,55 +337,6 @@ impl Writer {
         staging.published = (count, end);
         self.namespace.visible.publish(count, end);
         Ok(())
-    }
-
-    /// Checks that everything that is open is what it was, and has its name.
-    ///
-    /// # Errors
-    /// Something is not what it was, which poisons the namespace; or the system does not say, which does not.
-    #[cold]
-    fn check_files(&self) -> Result<()> {
-        match self.look_at_files()? {
-            None => Ok(()),
-            Some(lost) => Err(self.lose(lost)),
-        }
-    }
-
-    /// To be called before any descriptor of the log is closed. The look finds out whether the numbers of the
-    /// descriptors may be those of a newer handle; if so, they are left open. [`Writer::close`] returns what the look
-    /// finds wrong.
-    pub fn look_before_closing(&self) {
-        let _ = self.look_at_files();
-    }
-
-    fn look_at_files(&self) -> Result<Option<Lost>> {
-        let lock = self.lock.lock();
-        self.files.look(lock.as_ref())
-    }
-
-    /// Poisons the namespace, so that nothing more is written: what is open is not what it was.
-    fn lose(&self, lost: Lost) -> Error {
-        let lost = *self.lost.get_or_init(|| lost);
-        self.namespace.poisoned.store(true, Ordering::Release);
-        self.namespace.events.notify_all();
-        self.files.error(ErrorKind::Io, lost)
-    }
-
-    /// After a write or sync whose outcome is unknown nothing more is written, until the log is opened again.
-    #[cold]
-    fn poison(&self, doing: &str, error: &io::Error) -> Error {
-        if matches!(error.raw_os_error(), Some(libc::ESTALE | libc::EBADF))
-            && let Ok(Some(lost)) = self.look_at_files()
-        {
-            return self.lose(lost);
-        }
-        self.namespace.poisoned.store(true, Ordering::Release);
-        self.namespace.events.notify_all();
-        // `Io` whatever the cause: trying again, as after a lack of room, does not help.
-        Error::os_as(ErrorKind::Io, doing, error)
-            .advising("the namespace is poisoned: reads go on")
-            .advising("an append in flight may or may not be there when the log is opened again")
-            .of(self.namespace.log_path())
     }
 }
 
@@ -417,20 +355,6 @@ fn end_of(appended: Appended) -> Result<u64> {
         .checked_mul(SIZE_WORD_BYTES)
         .and_then(|words| record_end(offset, stored_size.checked_add(words - SIZE_WORD_BYTES)?));
     end.ok_or_else(|| too_large("the record file would pass 2^47 bytes"))
-}
-
-/// Poisons the namespace when a panic unwinds through a commit or a checkpoint: it is not known how far that came.
-struct Unfinished<'a>(&'a Writer);
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let Writer { namespace, groups, .. } = self.0;
-            namespace.poisoned.store(true, Ordering::Release);
-            namespace.events.notify_all();
-            groups.notify(groups.lock());
-        }
-    }
 }
 
 /// When the flusher is wanted.

@@ -4,6 +4,7 @@ use super::*;
 use crate::storage::simulated::Simulated;
 use crate::{Log, Mode, Next, Options, Start};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::Duration;
 
 fn open(disk: &Simulated, fast_write: bool) -> Log {
@@ -64,6 +65,106 @@ fn small_records_and_larger_ones_are_put_alike() {
         let read: Vec<_> = stream.records(Some(Duration::ZERO)).map(|record| record.unwrap().data().len()).collect();
         assert!(read.ends_with(&sizes), "{read:?}");
     }
+}
+
+#[test]
+fn room_is_asked_for_once_before_it_is_needed_and_the_flush_thread_makes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = Options::new(["a"]);
+    options.flush_interval = None;
+    let log = Log::open(directory.path(), &options).unwrap();
+    let writer = log.writer(0).unwrap();
+    let room_end = || writer.groups.lock().state.as_ref().unwrap().log.room_end();
+    let payload = vec![7; 65_536];
+    let append = || writer.append(Payloads::One(&[&payload]), None).unwrap();
+    // A request makes room, unless the file ends there. Room made is used up only after the next request.
+    let mut makings = 0;
+    for _ in 0..800 {
+        let (before, appended) = (room_end(), append());
+        let was_asked = writer.is_room_asked();
+        writer.make_room_ahead();
+        assert!(!writer.is_room_asked());
+        if was_asked && room_end() > before {
+            makings += 1;
+            let made = room_end();
+            assert!(before > appended.offset, "asked at {}, room to {before}", appended.offset);
+            writer.make_room_ahead();
+            assert_eq!(room_end(), made, "nothing is made that was not asked for");
+            let is_end_of_file = made == writer.log.metadata().unwrap().size_bytes;
+            while !writer.is_room_asked() && !is_end_of_file {
+                append();
+                assert_eq!(room_end(), made, "the next request comes before the room is used up");
+            }
+        }
+    }
+    assert_eq!(makings > 3, writer.namespace.storage.maps_files(), "an engine that stores asks: {makings}");
+    // With the thread, which is started by the first append through the log.
+    while writer.is_room_asked() {
+        log.append(0, b"small").unwrap();
+        std::thread::yield_now();
+    }
+    log.shutdown().unwrap();
+    writer.make_room_ahead();
+}
+
+/// A log on real files whose writer has asked for room that can be made; `None` where the engine never asks.
+fn log_that_asked_for_room(directory: &Path) -> Option<Log> {
+    let mut options = Options::new(["a"]);
+    options.flush_interval = None;
+    let log = Log::open(directory, &options).unwrap();
+    let writer = log.writer(0).unwrap();
+    let payload = vec![7; 65_536];
+    while writer.namespace.storage.maps_files() {
+        writer.append(Payloads::One(&[&payload]), None).unwrap();
+        let is_at_end = room_end(writer) == writer.log.metadata().unwrap().size_bytes;
+        if writer.is_room_asked() && !is_at_end {
+            return Some(log);
+        }
+    }
+    None
+}
+
+fn room_end(writer: &Writer) -> u64 {
+    writer.groups.lock().state.as_ref().unwrap().log.room_end()
+}
+
+#[test]
+fn no_room_is_made_ahead_in_a_poisoned_namespace() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(log) = log_that_asked_for_room(directory.path()) else { return };
+    let writer = log.writer(0).unwrap();
+    let before = room_end(writer);
+    writer.namespace.poisoned.store(true, Ordering::Release);
+    writer.make_room_ahead();
+    assert_eq!(room_end(writer), before);
+}
+
+#[test]
+#[allow(unsafe_code, reason = "close")]
+fn a_handle_whose_descriptors_a_newer_one_has_writes_no_zeros() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().canonicalize().unwrap();
+    let Some(log) = log_that_asked_for_room(&path) else { return };
+    let writer = log.writer(0).unwrap();
+    for number in std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| Some(entry.ok()?.path())) {
+        if std::fs::read_link(&number).is_ok_and(|target| target.starts_with(&path)) {
+            let number = number.file_name().unwrap().to_str().unwrap().parse().unwrap();
+            // SAFETY: as a host that closes what it does not know.
+            assert_eq!(unsafe { libc::close(number) }, 0);
+        }
+    }
+    let newer = Log::open(&path, &Options::new(["a"])).unwrap();
+    let count = newer.stats(0).unwrap().count;
+    let large = vec![8; 20 << 20];
+    newer.append(0, &large).unwrap();
+    writer.make_room_ahead();
+    // It needs room, but the file need not grow.
+    let beyond_room =
+        vec![9; usize::try_from(room_end(writer) - writer.groups.lock().state.as_ref().unwrap().end).unwrap()];
+    assert_eq!(writer.append(Payloads::One(&[&beyond_room]), None).unwrap_err().kind, ErrorKind::Io);
+    let mut stream = newer.stream(0, Start::Number(count)).unwrap();
+    let record = stream.next(Some(Duration::ZERO)).unwrap().ready().unwrap();
+    assert!(record.data() == large, "zeros went over what the newer handle stored");
 }
 
 /// The error of `act` on a writer of a log that was shut down.

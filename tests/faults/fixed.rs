@@ -117,6 +117,7 @@ fn a_commit_that_fails_beside_a_sync_never_leaves_a_log_that_is_refused() {
     let disk = Simulated::new();
     let log = begin(&disk);
     let before = disk.calls();
+    disk.fail_call(u64::MAX, libc::EIO, false); // with a fault planned, an append makes the calls that it makes below
     append(&log, &large).unwrap();
     let calls = before..disk.calls();
     let publish = calls.end - 1;

@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(read.records(records.len() as u64, each).ok(), Some(true));
         let mut start = 0;
         for (number, record) in (0..).zip(&records) {
-            assert_eq!(met[in_memory(number)], (number, start, crc32c(&[record])));
+            assert_eq!(met[in_memory(number)], (number, start, crc32c(record)));
             start += record.len() as u64;
         }
         disk.write_file("a.wal", &body[..100]);

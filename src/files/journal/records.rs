@@ -8,7 +8,7 @@ use crate::format::log::{SIZE_WORD_BYTES, Word, value_of};
 impl FoundJournal {
     /// A search for single records in the journal.
     pub fn records(&self) -> Records<'_> {
-        Records { found: self, halves: self.halves.iter(), frames: None, next: None }
+        Records { found: self, halves: self.halves.iter(), frames: None, frame: None }
     }
 }
 
@@ -18,21 +18,52 @@ pub struct Records<'a> {
     found: &'a FoundJournal,
     halves: std::slice::Iter<'a, Half>,
     frames: Option<Frames<'a>>,
-    /// The frame read last, and where its body begins; the number of its next record, and where that record begins.
-    next: Option<(Frame, u64, u64, u64)>,
+    /// The records of the frame read last.
+    frame: Option<FrameRecords<'a>>,
+}
+
+/// The records of one frame, in order. Only their size words are read.
+#[derive(Clone, Copy, Debug)]
+struct FrameRecords<'a> {
+    found: &'a FoundJournal,
+    frame: Frame,
+    /// Where the frame's bytes begin in the journal.
+    body_at: u64,
+    /// The number of the next record, and where that record begins in the journal.
+    next: u64,
+    at: u64,
+}
+
+impl<'a> FrameRecords<'a> {
+    /// Where in the record file the next record belongs.
+    fn offset(&self) -> u64 {
+        self.frame.offset + (self.at - self.body_at)
+    }
+
+    /// Takes the next record; `None` when the frame has no more of them.
+    fn take(&mut self) -> Result<Option<FrameBody<'a>>> {
+        let left_bytes = self.body_at + self.frame.body_bytes() - self.at;
+        let mut size_word = Word::default();
+        if left_bytes == 0 || !self.found.read_at(self.at, &mut size_word)? {
+            return Ok(None);
+        }
+        let size_bytes = value_of(&size_word).checked_add(SIZE_WORD_BYTES);
+        let Some(size_bytes) = size_bytes.filter(|size_bytes| *size_bytes <= left_bytes) else { return Ok(None) };
+        let record = FrameBody { found: self.found, at: self.at, size_bytes, loaded: &[] };
+        (self.next, self.at) = (self.next + 1, self.at + size_bytes);
+        Ok(Some(record))
+    }
 }
 
 impl<'a> Records<'a> {
     /// The offset and the bytes of record `number`, size word included; `None` when no frame has them. Each call must
     /// ask for a later record.
     pub fn get(&mut self, number: u64) -> Result<Option<(u64, FrameBody<'a>)>> {
-        while let Some((frame, body_at, this, at)) =
-            self.frame_to(number + 1)?.filter(|(_, _, next, _)| *next <= number)
-            && let Some(size_bytes) = self.pass_over()?
-        {
+        while let Some(records) = self.frame_to(number + 1)?.filter(|records| records.next <= number) {
+            let (this, offset) = (records.next, records.offset());
+            let Some(record) = records.take()? else { break };
             if this == number {
-                let record = FrameBody { found: self.found, at, size_bytes, loaded: &[] };
-                return Ok(Some((frame.offset + (at - body_at), record)));
+                return Ok(Some((offset, record)));
             }
         }
         Ok(None)
@@ -41,39 +72,25 @@ impl<'a> Records<'a> {
     /// The first record, from `number` on, whose beginning a frame states, and the offset of that beginning. The end of
     /// a frame counts as such a beginning, too. Each call must ask for a later record.
     pub fn place(&mut self, number: u64) -> Result<Option<(u64, u64)>> {
-        while let Some((frame, body_at, next, at)) = self.frame_to(number)? {
-            if next >= number {
-                return Ok(Some((next, frame.offset + (at - body_at))));
+        while let Some(records) = self.frame_to(number)? {
+            if records.next >= number {
+                return Ok(Some((records.next, records.offset())));
             }
-            if self.pass_over()?.is_none() {
-                return Ok(frame.end_number().zip(frame.end()));
+            if records.take()?.is_none() {
+                return Ok(records.frame.end_number().zip(records.frame.end()));
             }
         }
         Ok(None)
     }
 
-    /// The frame whose records reach up to the one before `number`, or beyond, with the next of its records; `None`
-    /// when there is none.
-    fn frame_to(&mut self, number: u64) -> Result<Option<(Frame, u64, u64, u64)>> {
-        while self.next.is_none_or(|(frame, ..)| frame.end_number().is_none_or(|end| end < number)) {
+    /// The frame whose records reach up to the one before `number`, or beyond; `None` when there is none.
+    fn frame_to(&mut self, number: u64) -> Result<Option<&mut FrameRecords<'a>>> {
+        while self.frame.is_none_or(|records| records.frame.end_number().is_none_or(|end| end < number)) {
             if !self.advance()? {
                 return Ok(None);
             }
         }
-        Ok(self.next)
-    }
-
-    /// Passes over the next record of the frame read last, and says how long it is; `None` when the frame has no more
-    /// of them.
-    fn pass_over(&mut self) -> Result<Option<u64>> {
-        let Some((frame, body_at, next, at)) = &mut self.next else { return Ok(None) };
-        let end = *body_at + frame.body_bytes();
-        let mut size_word = Word::default();
-        let is_there = *at < end && self.found.read_at(*at, &mut size_word)?;
-        let size_bytes = value_of(&size_word).checked_add(SIZE_WORD_BYTES);
-        let size_bytes = size_bytes.filter(|size_bytes| is_there && *size_bytes <= end - *at);
-        (*next, *at) = size_bytes.map_or((*next, *at), |size_bytes| (*next + 1, *at + size_bytes));
-        Ok(size_bytes)
+        Ok(self.frame.as_mut())
     }
 
     /// Reads the next frame; `false` when there is none.
@@ -82,7 +99,8 @@ impl<'a> Records<'a> {
             if let Some(frames) = &mut self.frames
                 && let Some((frame, body)) = frames.next()?
             {
-                self.next = Some((frame, body.at, frame.first_number, body.at));
+                let (body_at, next) = (body.at, frame.first_number);
+                self.frame = Some(FrameRecords { found: self.found, frame, body_at, next, at: body_at });
                 return Ok(true);
             }
             // A half that came to its end is not read again.

@@ -362,7 +362,7 @@ fn index_again(
         Err(error) => {
             let how = how.filter(|_| bytes.file_end >= HEADER_SIZE_BYTES && is_repairable(error.kind));
             let point = how.map(|how| layout::extent(bytes, how.accept_count)).transpose()?.flatten();
-            // Where there is no such point, the refusal of opening is nearest to what happened.
+            // Without such a point, the refusal of opening describes best what happened.
             point.ok_or_else(|| refusal.unwrap_or(error))?
         }
     };

@@ -137,6 +137,7 @@ pub enum Woken {
 /// 1. `outside` is there only in the writer's process, where `words` are the process's own and have no successor.
 /// 2. Outside the writer's process only one of the waiting calls sleeps on `words`: the one that set `page_is_watched`.
 #[derive(Debug)]
+#[repr(align(128))] // sleepers store to it, and each append loads it
 pub struct EventCount {
     /// The words that threads of this process sleep on: its own in the writer's process, else those of the page.
     words: WakeWords,
@@ -170,6 +171,7 @@ impl EventCount {
     }
 
     /// The writer's wake after it published: does nothing while no thread sleeps and no eventfd is armed.
+    #[inline]
     pub fn published(&self, visible: &Visible) {
         fence(Ordering::SeqCst);
         // Only words of a page have successors: invariant 1.

@@ -10,6 +10,7 @@ use crate::util::sync::atomic::{AtomicU64, Ordering};
 ///    meanwhile.
 /// 2. One thread at a time publishes: under the lock of a writer's commit queue, or under `Follower::publishing`.
 #[derive(Debug)]
+#[repr(align(128))] // the writer stores to it with each append, so nothing else is to share its cache lines
 pub struct Visible {
     count: AtomicU64,
     end: AtomicU64,
