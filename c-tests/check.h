@@ -18,7 +18,7 @@
  *
  * Pass ERR as the error of a call inside CHECK_OK or CHECK_STATUS: its message is printed on failure, and every such
  * check also demands what the interface promises about errors (written on failure only, with the code that is returned
- * and a message). What it wrote stays in check_error until the next such check begins, which clears it before anything
+ * and a message). The error stays in check_error until the next such check begins, which clears it before anything
  * else.
  *
  * check/assert.h has the checks, check/files.h files and bytes, check/log.h the log in one line, check/tasks.h threads

@@ -964,8 +964,9 @@ immuta_status immuta_stream_open(immuta_log *log,
 ///
 /// log:        an open log.
 /// ns:         number of the namespace.
-/// time_ns:    the stream begins with the first record appended at this time or later. If there is none, the stream
-///             waits for the next record. Records whose time is unknown (0) count as older than any other.
+/// time_ns:    nanoseconds since 1970 UTC. The stream begins with the first record appended at this time or later. If
+///             there is none, the stream waits for the next record. Records whose time is unknown (0) count as older
+///             than any other.
 /// stream_out: the stream, for immuta_stream_done.
 /// error:      NULL, or written on failure only.
 ///
@@ -1612,7 +1613,7 @@ typedef struct immuta_stats {
     uint64_t durable_count;
     /// Bytes of NAME.log up to the end of the last record.
     uint64_t data_bytes;
-    /// Bytes of NAME.log as it is, with the room made in advance while the log is open.
+    /// Size of NAME.log in bytes. While the log is open, this includes room made in advance.
     uint64_t file_bytes;
     /// Bytes of NAME.idx.
     uint64_t index_bytes;

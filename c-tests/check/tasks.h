@@ -24,8 +24,8 @@ static inline void *check_join(pthread_t thread) {
   return result;
 }
 
-/* A gate holds threads or forked processes up until another lets them through: made before they start, one open per
- * wait. */
+/* A gate stops threads or forked processes until another one opens it. Make it before they start; each opening lets one
+ * wait end. */
 typedef struct check_gate {
   int read_fd, write_fd;
 } check_gate;
@@ -36,8 +36,8 @@ static inline check_gate check_gate_new(void) {
   return (check_gate){fds[0], fds[1]};
 }
 
-/* Orders what threads do before an open and after a wait in the language's terms, too: a race detector does not see the
- * pipe. */
+/* A race detector does not see the pipe. This orders what threads do before an open and after a wait by the C memory
+ * model, too. */
 static atomic_uint check_gates_opened;
 
 static inline void check_gate_open(check_gate gate) {
@@ -65,7 +65,7 @@ static inline void check_until_waiting(immuta_log *log, uint32_t ns, uint64_t co
   while (check_stats(log, ns).waiters != count) sched_yield();
 }
 
-/* Returns once the thread `tid` of this process sleeps in the kernel: the same for waits the library does not count. */
+/* As above, for waits that the library does not count: returns once the thread `tid` of this process sleeps. */
 static inline void check_until_asleep(pid_t tid) {
   char path[64], state = 0;
   snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
@@ -147,7 +147,7 @@ static inline void check_write_no_more(const char *const *names, size_t count) {
   check_become_nobody();
 }
 
-/* Sets a limit of this process, which it may lift again; what the limit was. */
+/* Sets a limit of this process, which may raise it again. Returns what the limit was. */
 static inline rlim_t check_limit(__rlimit_resource_t resource, rlim_t value) {
   struct rlimit limit;
   CHECK(getrlimit(resource, &limit) == 0);
@@ -177,8 +177,8 @@ static inline void *check_count_other_threads(void *count) {
   return NULL;
 }
 
-/* The threads there are before the library starts any: with the first one a sanitizer starts its own, so one comes and
- * goes. */
+/* The number of threads before the library starts any. A sanitizer starts a thread of its own with the first one, so a
+ * thread is started and joined before the count. */
 static inline size_t check_threads_at_first(void) {
   size_t count;
   check_join(check_start(check_count_other_threads, &count));
@@ -186,8 +186,8 @@ static inline size_t check_threads_at_first(void) {
   return count;
 }
 
-/* Address space this process takes up, and how much of it is data of its own: what limits start from, since a sanitizer
- * reserves terabytes. */
+/* The address space of this process, and the part of it that is its own data. Limits are set relative to these figures,
+ * because a sanitizer reserves terabytes. */
 static inline void check_memory(size_t *address_space_bytes, size_t *data_bytes) {
   FILE *file = fopen("/proc/self/statm", "r");
   CHECK(file != NULL && fscanf(file, "%zu %*u %*u %*u %*u %zu", address_space_bytes, data_bytes) == 2);

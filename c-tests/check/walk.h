@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 typedef struct walk_result {
-  const char *wrong; /* NULL: the bytes are a record file; else what about them is not */
+  const char *wrong; /* NULL if the bytes are a record file, else what is wrong */
   uint64_t count;    /* the records walked over */
   uint64_t end;      /* where the last one ends */
 } walk_result;

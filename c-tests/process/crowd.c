@@ -42,7 +42,7 @@ static void *take_part(void *stream) {
 /* ---- The writer, here or there ----------------------------------------------------------------------------------- */
 
 typedef struct numbers_writer {
-  immuta_log *log;      /* here; else NULL and the pipes of the process there */
+  immuta_log *log;      /* if the writer is here; else NULL, and the pipes of the writer's process */
   int orders, answers;
   pid_t pid;
 } numbers_writer;

@@ -20,7 +20,7 @@ pub use sanitizer::Sanitizer;
 /// The name programs are bound to. Written out here, not computed: a release that changes it has to say so twice.
 const SONAME: &str = "libimmuta.so.0.1";
 
-/// What the C code of this project must survive.
+/// The warnings that no C code of this project may cause.
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
 
 /// The languages of the suites.
@@ -66,7 +66,7 @@ pub struct RunMode {
 pub struct Toolbox {
     project: PathBuf,
     program_dir: PathBuf,
-    /// What the linker is told to link a program with the library.
+    /// The arguments that make the linker link a program with the library.
     link: Vec<OsString>,
     sanitizer: Option<Sanitizer>,
 }
@@ -166,8 +166,7 @@ impl Toolbox {
         Ok(sources)
     }
 
-    /// Whether the golden files are what the original wrote: bytes a suite compares with must not have changed
-    /// themselves.
+    /// Checks that the golden files are what the original wrote, because suites compare with their bytes.
     ///
     /// # Errors
     /// The files that differ.
@@ -304,8 +303,8 @@ fn link_soname(library_dir: &Path) -> Result<(), String> {
     }
 }
 
-/// The directory above this crate. What cargo says at run time comes first: a tree that was moved or copied together
-/// with its target directory is not compiled again, and must not test the place it came from.
+/// The directory above this crate, according to cargo at run time if cargo runs this. A tree that was moved or copied
+/// together with its target directory is not compiled again, and must not test the place it came from.
 pub fn project_dir() -> PathBuf {
     let this_crate = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&this_crate).parent().unwrap_or(Path::new("/")).to_path_buf()

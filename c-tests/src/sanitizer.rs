@@ -55,7 +55,8 @@ impl Sanitizer {
         }
     }
 
-    /// Builds the static archive below `target_dir`, with the checks of a debug build. What links a program with it.
+    /// Builds the static archive below `target_dir`, with the checks of a debug build. Returns the arguments that
+    /// link a program with it.
     pub(crate) fn build_archive(self, project: &Path, target_dir: &Path) -> Result<Vec<OsString>, String> {
         let triple = target_triple();
         let built = cargo()
@@ -66,8 +67,8 @@ impl Sanitizer {
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTFLAGS", format!("-Zsanitizer={} -Cforce-frame-pointers=yes", self.name()))
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            // For the C code of zstd: names with a target are not for build scripts. With -O3, its own, it takes most
-            // of the build.
+            // For the C code of zstd. A variable that names a target is not for build scripts. With its own -O3, this
+            // code would take most of the time of the build.
             .env(format!("CFLAGS_{triple}"), format!("-fsanitize={} -fno-omit-frame-pointer -O0", self.name()))
             .output();
         succeeded(&format!("cargo rustc -p immuta -Zsanitizer={}", self.name()), built)?;
@@ -77,7 +78,7 @@ impl Sanitizer {
         let linker_dir = libraries.with_file_name("bin").join("gcc-ld");
         let mut link: Vec<OsString> = vec!["-fuse-ld=lld".into(), "-B".into(), linker_dir.into()];
         link.push(target_dir.join(&triple).join("sanitizer/libimmuta.a").into());
-        // Whole: what the instrumented code calls is not all that the runtime does.
+        // The whole archive: the runtime does more than what the instrumented code calls.
         link.extend(["-Wl,--whole-archive".into(), self.runtime(&libraries)?.into(), "-Wl,--no-whole-archive".into()]);
         link.extend(SYSTEM_LIBRARIES.map(OsString::from));
         Ok(link)

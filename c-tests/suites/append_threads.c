@@ -5,7 +5,7 @@
 
 enum { THREADS = 8, ROUNDS = 300, PER_ROUND = 5 /* one by itself, a batch of 3, one of two parts */ };
 
-/* What a record says of itself: who appended it, and as which of its own. */
+/* The content of a record: the thread that appended it, and its number among the records of that thread. */
 typedef struct tag {
   uint32_t thread, index;
 } tag;

@@ -205,7 +205,7 @@ static void an_encoder_may_end_its_log(void) {
     for (int form = 0; form < FORMS; form++) {
       scene self;
       encoding(acts[i], &self);
-      if (form == COMMIT) begin(&self); /* it keeps its log in memory, so the other forms go without */
+      if (form == COMMIT) begin(&self); /* other forms have no transaction, which would keep the log in memory */
       CHECK_STATUS(IMMUTA_E_CLOSED, append(&self, form));
       if (acts[i] == shut_down_log) {
         CHECK_OK(immuta_close(self.log, ERR));

@@ -197,7 +197,7 @@ static void whoever_names_none_gets_the_recorded_chain(void) {
   immuta_codec_free(second);
 }
 
-/* With these codecs the namespace is refused, to write it, to read it, to verify it; the message names both chains;
+/* With these codecs the namespace is refused for writing, reading and verifying. The message names both chains, and
  * nothing changes. */
 static void expect_refused(immuta_codec *first, immuta_codec *second, const char *recorded, const char *named) {
   check_snapshot before = check_snapshot_take();

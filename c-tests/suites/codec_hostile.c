@@ -27,7 +27,7 @@ static void a_bomb_fails_its_record_only(void) {
     unsigned char *zeros = calloc(1, BOMB_BYTES);
     CHECK(zeros != NULL);
     immuta_codec *codec = builtin(*kind, 0);
-    immuta_log *log = OPEN(.names = {name}, .codecs = {codec, codec}); /* twice: once more a thousandth of it */
+    immuta_log *log = OPEN(.names = {name}, .codecs = {codec, codec}); /* the second makes it smaller still */
     immuta_appended appended;
     CHECK_OK(immuta_append(log, 0, "before", 6, NULL, ERR));
     CHECK_OK(immuta_append(log, 0, zeros, BOMB_BYTES, &appended, ERR));
@@ -102,7 +102,7 @@ static void a_header_that_claims_much_allocates_little(void) {
        "\xff\x06\x00\x00sNaPpY\x00\x09\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x0f"},
   };
   immuta_record record;
-  /* Threads, pools and tables of the first time. */
+  /* What the library makes only once, such as tables, is made before the measurement. */
   read_stored(IMMUTA_CODEC_DEFLATE, "", 0, UINT64_C(2) << 30, &record);
   uint64_t before = most_mapped();
   for (size_t i = 0; i < CHECK_COUNT(frames); i++) {

@@ -113,7 +113,7 @@ static inline void put_back(void) {
 
 static inline check_file read_journal(void) { return check_read_file(check_path("a.wal")); }
 
-/* The killed writer's files, thrown back, beside the journal `wal`, which is freed. */
+/* The files as that power failure left them, beside the journal `wal`, which is freed. */
 static inline void throw_back_beside(check_file wal) {
   throw_back();
   check_write_file(check_path("a.wal"), wal.data, wal.size);

@@ -8,7 +8,7 @@
 /* The journal of the killed writer; free() its data. */
 static check_file killed_journal(void) { return check_read_file(check_path("wal.killed")); }
 
-/* With the files as the kill left them the journal does not matter; with files thrown back only the journal has the
+/* In the files as the kill left them the journal does not matter. After a power failure only the journal has the
  * records. */
 static void expect_of_journal(check_file wal, uint64_t replayed) {
   put_back();

@@ -1,6 +1,6 @@
 /* Durable mode when a sync or a write fails: which calls report it, which continue, and what is found when the log is
- * opened again. This program is linked before the C library, so the library's own calls of fdatasync and pwritev come
- * here first. */
+ * opened again. This program is linked before the C library, so the library's own calls of fdatasync,
+ * pwrite64 and pwritev come here first. */
 #include "check.h"
 
 #include "durable.h"
@@ -13,7 +13,7 @@
 /* The next sync of a file with this suffix fails, unless `is_spared`; NULL: none does. */
 static const char *_Atomic failing_sync;
 static _Atomic int is_spared;
-static check_gate hold; /* where it waits before, when `is_held` */
+static check_gate hold; /* the sync waits here first if `is_held` */
 static _Atomic int is_held, is_waiting;
 static _Atomic uint64_t syncs_failed;
 /* Writes to a file with this suffix fail. */
@@ -39,6 +39,13 @@ int fdatasync(int fd) {
   failing_sync = NULL; /* the kernel reports an error once: a second try would succeed */
   if (is_spared) return (int)syscall(SYS_fdatasync, fd);
   atomic_fetch_add(&syncs_failed, 1);
+  errno = EIO;
+  return -1;
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset);
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
+  if (!has_suffix(fd, failing_write)) return syscall(SYS_pwrite64, fd, data, size, offset);
   errno = EIO;
   return -1;
 }

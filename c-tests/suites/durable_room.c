@@ -65,7 +65,7 @@ static void a_file_size_limit_below_the_journal_is_a_refusal(void) {
   check_snapshot_unchanged(&before);
   CHECK_OK(TRY_OPEN(&log, DURABLE));
   append_records(log, 0, 3);
-  /* Now below what is there: refused before anything is written, as often as it is tried. */
+  /* Now the limit is below the size of the files: every append is refused before anything is written. */
   check_limit(RLIMIT_FSIZE, 4 << 10);
   for (int i = 0; i < 3; i++) {
     CHECK_STATUS(IMMUTA_E_NO_SPACE, immuta_append(log, 0, "x", 1, NULL, ERR));

@@ -343,7 +343,7 @@ static void a_journal_that_a_reader_cannot_open_is_read_without(void) {
   finding = IMMUTA_E_NOT_REGULAR;
   CHECK(unlink(check_path("a.wal")) == 0 && mkdir(check_path("a.wal"), 0777) == 0);
   check_process_succeeds(check_fork(read_without_the_journal, &finding));
-  immuta_log *log = NULL; /* a writer would take records that the journal may have for missing */
+  immuta_log *log = NULL; /* the journal may have records that a writer would consider missing */
   CHECK_STATUS(IMMUTA_E_NOT_REGULAR, TRY_OPEN(&log, .names = {"a"}));
   CHECK_MESSAGE("a.wal");
 }

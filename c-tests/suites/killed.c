@@ -12,7 +12,7 @@ static void append_singles_and_a_batch(void *unused) {
   CHECK_OK(immuta_append_batch(log, 0, batch, 3, NULL, ERR));
 }
 
-/* Leaves the files as a writer killed after KILLED_TOTAL records does; what the record file must become. */
+/* Leaves the files as a writer killed after KILLED_TOTAL records does. Returns what the record file must become. */
 static image leave_killed_log(void) {
   check_fork_and_kill(append_singles_and_a_batch, NULL);
   image expected = image_new();
@@ -36,7 +36,7 @@ static void expect_recovered(image expected) {
   CHECK_EQ(report.outcome, IMMUTA_OUTCOME_RECOVERED);
   CHECK_EQ(report.finding, IMMUTA_OK);
   CHECK_EQ(report.count, KILLED_TOTAL);
-  CHECK_EQ(report.trimmed_bytes, file_size - expected.size); /* the room made ahead, and what was torn in it */
+  CHECK_EQ(report.trimmed_bytes, file_size - expected.size); /* the room made in advance, with any torn bytes */
   CHECK_EQ(newest_on_disk().count, KILLED_TOTAL); /* recovery ends with a checkpoint */
   CHECK_OK(immuta_close(log, ERR));
   expect_closed_file(check_path("a.log"), &expected);

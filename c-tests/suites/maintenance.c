@@ -92,7 +92,7 @@ static void try_without_permission(void *secret) {
   CHECK_MESSAGE("secret");
   CHECK_EQ(check_snapshot_of(directory).count, 0);
   immuta_options_free(options);
-  options = of_the_parent; /* known to the end, so no leak */
+  options = of_the_parent; /* reachable to the end, so no leak is reported */
 }
 
 static void without_permission(void) {

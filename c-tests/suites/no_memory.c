@@ -224,7 +224,7 @@ static const check_trial maintenance[] = {
     TRIAL(options_for_no_index_file, import, IMMUTA_OK),
 };
 
-/* Then the fault is another than an allocation, and does not end. */
+/* After so many processes that ended, the cause is not one allocation, and the test gives up. */
 enum { FAILURES_MAX = 100 };
 
 /* How far a trial is, in memory shared with the process it runs in. */
@@ -250,13 +250,13 @@ static void release_all(void) {
   CHECK(nftw(check_dir(), remove_below, 16, FTW_PHYS | FTW_DEPTH) == 0);
 }
 
-/* Of a writer; a reader may have learned of more. */
+/* The count of a writer; 0 for a reader, which may have learned of more records. */
 static uint64_t record_count(void) {
   immuta_stats stats = check_stats(it.log, 0);
   return stats.read_only ? 0 : stats.count;
 }
 
-/* One call with allocation `number`, and perhaps all later ones, refused; whether it came to that. */
+/* One call with allocation `number` refused, and perhaps all later ones. Returns whether the call got that far. */
 static int attempt(const check_trial *trial, check_setup setup, uint64_t number, int and_all_later) {
   memset(&it, 0, sizeof it);
   it.setup = setup;
@@ -353,7 +353,7 @@ int main(int argc, char **argv) {
     printf("NOT HERE: valgrind has an allocator of its own\n");
     return 0;
   }
-  /* Thousands of logs are made, and none has to survive: where it can be had, in memory. */
+  /* Thousands of logs are made, and none has to survive, so they are in memory if possible. */
   if (access("/dev/shm", W_OK | X_OK) == 0) setenv("IMMUTA_TEST_DIR", "/dev/shm", 0);
   return check_main(cases, CHECK_COUNT(cases), argc, argv);
 }

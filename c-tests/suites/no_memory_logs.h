@@ -6,7 +6,7 @@
 
 enum { RECORDS = 6, RECORD_BYTES = 3000 };
 
-/* Everything that a trial may make; what is there in the end is released. */
+/* Everything that a trial may make. What exists in the end is released. */
 static struct {
   check_setup setup;
   immuta_log *log;
@@ -17,7 +17,7 @@ static struct {
   immuta_txn *txn;
   immuta_record record;
   immuta_batch batch;
-  int is_poisoned; /* which closing the log says, too */
+  int is_poisoned; /* closing the log reports it, too */
 } it;
 
 static unsigned char payload[RECORD_BYTES];

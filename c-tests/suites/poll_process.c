@@ -298,7 +298,7 @@ static void a_replaced_log_is_an_error_to_tell(void) {
   wait_readable(fd);
   CHECK_STATUS(IMMUTA_E_REPLACED, immuta_stream_next(stream, 0, &record, ERR));
   CHECK_STATUS(IMMUTA_READY, immuta_stream_poll_arm(stream, ERR));
-  CHECK_STATUS(IMMUTA_E_REPLACED, immuta_stream_next(stream, 0, &record, ERR)); /* as often as it is asked */
+  CHECK_STATUS(IMMUTA_E_REPLACED, immuta_stream_next(stream, 0, &record, ERR)); /* and at every further call */
   immuta_stream_done(stream);
   CHECK_OK(immuta_close(log, ERR));
 }
@@ -313,7 +313,7 @@ static void expect_all_signals_blocked(pid_t tid) {
   CHECK(stream != NULL);
   while (fgets(line, sizeof line, stream) != NULL) sscanf(line, "SigBlk: %llx", &blocked);
   fclose(stream);
-  /* Valgrind lets through what a fault raises, as long as a thread runs. */
+  /* Valgrind leaves the signals of faults unblocked while a thread runs. */
   const int is_checked = getenv("IMMUTA_TEST_SLOW") != NULL;
   for (int signal = 1; signal < SIGRTMIN - 2; signal++) {
     const int is_of_a_fault = signal == SIGILL || signal == SIGTRAP || signal == SIGBUS || signal == SIGFPE ||

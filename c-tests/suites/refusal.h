@@ -1,5 +1,5 @@
-/* What the suites about files as they are found share: making a log, expecting that it is refused with not one byte
- * changed, and that what can be read of it is read. */
+/* Helpers of the suites about files that the library refuses. They make a log, expect that opening it is refused and
+ * changes no byte, and expect that the records that can be read are read. */
 #ifndef IMMUTA_REFUSAL_H
 #define IMMUTA_REFUSAL_H
 #include "snapshot.h"

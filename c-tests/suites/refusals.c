@@ -1,5 +1,5 @@
-/* Files as they are found: every state the library refuses, with the status, the message that names the file, and not
- * one byte changed. Damage inside a log is in damage.c. */
+/* Every state of the files that the library refuses to open. Each test expects the status, a message that names the
+ * file, and that no byte changes. Damage inside a log is in damage.c. */
 #include "check.h"
 
 #include "refusal.h"

@@ -60,8 +60,8 @@ typedef struct row {
 #define LACKING {ENOSYS, IMMUTA_E_UNSUPPORTED}
 #define FAULTY {EIO, IMMUTA_E_IO}
 
-/* A write or sync whose outcome is unknown poisons: IMMUTA_E_IO, whatever the number. That it is poisoned, and
- * elsewhere not, is checked. */
+/* A write or sync whose outcome is unknown poisons the namespace: IMMUTA_E_IO, whatever the number. The test checks
+ * that these rows poison it and no others do. */
 static const row table[] = {
     {CALL(MAKE_DIRECTORY), CREATE,
      {NO_ROOM, DENIED, FAULTY, LACKING, {EROFS, IMMUTA_E_READ_ONLY}, {ENOTDIR, IMMUTA_E_NOT_REGULAR},
@@ -117,7 +117,12 @@ static const row table[] = {
     {CALL(SYS_pwritev), APPEND,
      {NO_ROOM, {EFBIG, IMMUTA_E_NO_SPACE}, FAULTY, {ENOSYS, IMMUTA_E_IO}, {EPERM, IMMUTA_E_IO}, {EINVAL, IMMUTA_E_IO},
       {EAGAIN, IMMUTA_E_IO}}},
+    /* Of the entry, and of the zeros that are to take its place. With EFBIG nothing was written. */
     {CALL(SYS_pwrite64), APPEND,
+     {FAULTY, {ENOSPC, IMMUTA_E_IO}, {EDQUOT, IMMUTA_E_IO}, {EFBIG, IMMUTA_E_NO_SPACE}, {EPERM, IMMUTA_E_IO},
+      {ENOSYS, IMMUTA_E_IO}}},
+    /* Of the count, at offset 0. */
+    {CALL_WITH(SYS_pwrite64, 3, 0), APPEND,
      {FAULTY, {ENOSPC, IMMUTA_E_IO}, {EDQUOT, IMMUTA_E_IO}, {EFBIG, IMMUTA_E_IO}, {EPERM, IMMUTA_E_IO},
       {ENOSYS, IMMUTA_E_IO}}},
     {CALL(SYS_fdatasync), SYNC,
@@ -297,13 +302,14 @@ static void suffer(void *argument) {
   const int outcome_is_unknown =
       refused->during == SYNC || refused->during == CLOSE || (is_written && status == IMMUTA_E_IO);
   if (refused->during >= APPEND && refused->during <= CLOSE) CHECK_EQ(check_stats(log, 0).poisoned, outcome_is_unknown);
-  /* The number is the system's, except where it says that a store would fault for want of room. */
+  /* os_error is the system's number, except for EFAULT of madvise: a store would fault because there is no room. */
   if (!(refused->call == SYS_madvise && blow->error == EFAULT) && status != IMMUTA_E_LOCKED)
     CHECK_EQ(ERR->os_error, blow->error);
   _exit(0); /* what is refused would be in the way of a clean end */
 }
 
-/* In processes of their own, too: what the library asks the system once for a process is asked under each filter. */
+/* Also in a process of its own: the library asks the system some questions once per process, and must ask each of them
+ * under each filter. */
 static void make_records(void *unused) {
   (void)unused;
   immuta_log *log = NULL;
@@ -331,9 +337,9 @@ static void every_refusal_is_answered_as_the_table_says(void) {
   check_process_succeeds(check_fork(make_records, NULL));
   const int maps = check_exists(check_path("maps"));
   check_file records = check_read_file(check_path("a.log")), entries = check_read_file(check_path("a.idx"));
-  size_t wrong = 0; /* all that are are shown */
+  size_t wrong = 0; /* the loop goes on, so that every wrong row is printed */
   for (size_t i = 0; i < CHECK_COUNT(table); i++) {
-    /* No engine to be refused. */
+    /* The mapping engine does not work here. */
     if (!maps && (table[i].during == OPEN_MAPPED || table[i].during == APPEND_MAPPED)) continue;
     for (size_t j = 0; j < ERRORS_MAX && table[i].answers[j].error != 0; j++) {
       strike blow = {&table[i], table[i].answers[j].error, table[i].answers[j].expected};

@@ -73,7 +73,7 @@ static void go_through(int io, int durable) {
   CHECK_EQ(report.finding, IMMUTA_OK);
   CHECK_EQ(report.count, RECORDS);
   is_mean = 0;
-  CHECK(shortened > shortened_before); /* the library came by here */
+  CHECK(shortened > shortened_before); /* the library called these functions */
 }
 
 static void fast_with_system_calls(void) { go_through(IMMUTA_IO_SYSCALL, 0); }

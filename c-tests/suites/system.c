@@ -26,7 +26,8 @@ static uint64_t append_until_refused(immuta_log *log, const char *directory) {
         after.index_bytes == before.index_bytes);
   CHECK_EQ(after.poisoned, 0);
   check_snapshot refused = check_snapshot_of(directory);
-  CHECK_STATUS(IMMUTA_E_NO_SPACE, immuta_append(log, 0, data, sizeof data, NULL, ERR)); /* as often as it is tried */
+  /* A second try is refused, too. */
+  CHECK_STATUS(IMMUTA_E_NO_SPACE, immuta_append(log, 0, data, sizeof data, NULL, ERR));
   CHECK_MESSAGE("a.");
   CHECK_MESSAGE("room");
   check_snapshot_same(&refused, directory);
@@ -199,7 +200,7 @@ static void the_file_size_limit_is_a_status_and_not_a_signal(void) {
   expect_all_records(check_dir(), count + 1);
 }
 
-/* Below the entries, then below the checkpoints: refused before anything is written, and as often as it is tried. */
+/* The limit is below the entries, then below the checkpoints: every append is refused before anything is written. */
 static void a_file_size_limit_below_what_is_open_is_a_refusal(void) {
   enum { SMALL_RECORDS = 1000 }; /* with a byte each: more bytes of entries than of records */
   CHECK(signal(SIGXFSZ, count_file_size_signal) != SIG_ERR);

@@ -98,7 +98,7 @@ static void a_wait_beyond_the_end_is_for_that_very_record(void) {
   waiter_finish(&t, IMMUTA_OK);
   CHECK_EQ(t.record.number, 0);
   for (uint64_t i = 1; i < 4; i++) {
-    check_until_waiting(log, 0, 1); /* still: records before the third are none of its business */
+    check_until_waiting(log, 0, 1); /* it still waits: earlier records do not end its wait */
     check_append(log, 0, 10, i);
   }
   waiter_finish(&w, IMMUTA_OK);

@@ -196,7 +196,7 @@ static void killed_readers_leave_no_trace(void) {
     CHECK_EQ(waitpid(pids[i], &status, 0), pids[i]);
     CHECK(WIFSIGNALED(status));
     append_range(log, (uint64_t)i, (uint64_t)i + 1);
-    if (i + 2 == KILLED) { /* one that lives gets the last */
+    if (i + 2 == KILLED) { /* the last reader lives, and gets the last record */
       check_gate_open(readers[KILLED].go);
       check_gate_wait(readers[KILLED].asleep);
     }
@@ -236,7 +236,7 @@ static void readers_end_their_own_waits(void) {
   immuta_log *log = OPEN();
   check_gate_open(reader.go);
   check_process_succeeds(pid);
-  append_range(log, 0, 10); /* the writer is none the wiser */
+  append_range(log, 0, 10); /* the writer does not notice */
   CHECK_OK(immuta_close(log, ERR));
 }
 

@@ -10,11 +10,11 @@ struct Section {
     sentence: &'static str,
     /// The files of `src/ffi` whose items it has.
     sources: &'static [&'static str],
-    /// What it has of other files: names, or beginnings of names.
+    /// The items it has from other files: their names, or beginnings of names.
     also: &'static [&'static str],
 }
 
-/// In the order of a user's way. A type stands in the first section that has a function which takes it.
+/// In the order in which a user needs them. A type is in the first section that has a function which takes it.
 const SECTIONS: &[Section] = &[
     Section {
         heading: "Objects and errors",
@@ -128,7 +128,7 @@ struct Item {
     text: String,
     name: String,
     is_function: bool,
-    /// The file of `src/ffi` that it is from, and where it is there.
+    /// The file of `src/ffi` that defines it, and where in that file.
     source: &'static str,
     place: usize,
 }

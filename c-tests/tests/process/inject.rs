@@ -145,7 +145,7 @@ impl Injector {
         Ok(())
     }
 
-    /// One run that suffers a fault; whether it met it.
+    /// One run with a fault. Returns whether the run met it.
     fn strike(&mut self, engine: &str, call: &str, fault: &str) -> Result<bool, String> {
         let inject = format!("{call}:{fault}");
         let is_met = self.suffer(engine, call, &inject).map_err(|why| format!("engine {engine}, {inject}: {why}"))?;
@@ -170,7 +170,7 @@ impl Injector {
         Ok(calls)
     }
 
-    /// One run that suffers `inject`, and a look at what it left.
+    /// One run under `inject`, and a check of the files that it left. Returns whether the run met the fault.
     fn suffer(&self, engine: &str, call: &str, inject: &str) -> Result<bool, String> {
         let (output, trace) =
             self.work(engine, &["-f", "-e", &format!("trace={call}"), "-e", &format!("inject={inject}")])?;
@@ -189,7 +189,7 @@ impl Injector {
         Ok(is_met)
     }
 
-    /// Runs the host under strace in an empty directory; what it did, and its trace.
+    /// Runs the host under strace in an empty directory. Returns its output and its trace.
     fn work(&self, engine: &str, options: &[&str]) -> Result<(Output, String), String> {
         let log = self.directory.path().join("log");
         if log.exists() {

@@ -2,8 +2,8 @@
 //! is lost, torn or out of order, no batch is seen in part, and the reader sees each new writer's records. In fast and
 //! in durable mode, from one thread and from eight.
 //!
-//! The programs are `process/kill_appender.c` and `process/kill_reader.c`; here are the moments, the books, and a last
-//! look at the file with nothing of the library between.
+//! The programs are `process/kill_appender.c` and `process/kill_reader.c`. This file chooses the moments, notes what
+//! was acknowledged, and finally reads the file without the library.
 
 use crate::payload::check_file;
 use crate::support::{OwnDir, Random, Teller, compile};
