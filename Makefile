@@ -2,25 +2,32 @@
 #
 #   make run     build the library and examples-c/quickstart.c, and run it on DIRECTORY (./log-data)
 #   make test    every test (tests/run --help for a selection; TEST_FLAGS are passed on)
-#   make bench   libimmuta beside bare C loops that do the same work (QUICK=1: a short form)
+#   make bench   libimmuta beside bare C loops that do the same work (QUICK=1: a short form; BENCH_FLAGS=--help)
+#   make pair    two builds of the library beside each other (FIRST=before.so SECOND=after.so BYTES=100)
+#   make curves  how its figures change with the work (QUICK=1, BENCH_FLAGS)
+#   make pictures  docs/speed.svg and docs/curves.svg, from what bench, curves and the benchmark of peers found last
+#   make peers   libimmuta beside the Go original and other logs (QUICK=1; PEERS_FLAGS are passed on)
 #   make tools   install what the tests want beyond Rust, a C compiler and Python (Debian, Ubuntu)
 #   make clean   remove what these commands made, except logs
 
 DIRECTORY ?= ./log-data
 TEST_FLAGS ?=
+PEERS_FLAGS ?=
 CFLAGS ?= -O2
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Werror
 
 # One word of the shell, whatever is in it: $(abspath) and unquoted words end at a space.
 quote = '$(subst ','\'',$1)'
-LIB_DIR := $(shell realpath --canonicalize-missing -- $(call quote,$(or $(CARGO_TARGET_DIR),target)))/release
+TARGET_DIR := $(shell realpath --canonicalize-missing -- $(call quote,$(or $(CARGO_TARGET_DIR),target)))
+LIB_DIR := $(TARGET_DIR)/release
+BENCH := $(TARGET_DIR)/optimised/immuta-bench
 BUILD := build/make
 # The name programs ask the loader for; cargo does not make the link.
 SONAME := $(shell sed -n 's/^version = "\(0\.[0-9]*\|[1-9][0-9]*\)\..*/libimmuta.so.\1/p' Cargo.toml)
 LINK := -Iinclude -L$(call quote,$(LIB_DIR)) -limmuta -Xlinker -rpath -Xlinker $(call quote,$(LIB_DIR))
 EXAMPLES := $(patsubst examples-c/%.c,$(BUILD)/%,$(wildcard examples-c/*.c))
 
-.PHONY: run test bench tools clean lib examples print-lib-dir print-examples-dir
+.PHONY: run test bench curves pair pictures peers tools clean lib examples print-lib-dir print-examples-dir
 
 run: $(BUILD)/quickstart
 	@$(BUILD)/quickstart $(call quote,$(DIRECTORY))
@@ -28,8 +35,23 @@ run: $(BUILD)/quickstart
 test:
 	@tests/run $(TEST_FLAGS)
 
-bench: $(BUILD)/bench
-	@$(BUILD)/bench $(if $(QUICK),--quick) $(BUILD)
+bench curves: lib
+	@cargo build --locked --profile optimised --package immuta-bench
+	@$(call quote,$(BENCH)) $(if $(QUICK),--quick) $(if $(filter curves,$@),--curves) $(BENCH_FLAGS) $(BUILD)
+
+pictures:
+	@python3 benches/plot.py docs $(wildcard $(BUILD)/results.json $(BUILD)/curves.json build/peers/results.json)
+
+# Two builds of the library beside each other: FIRST and SECOND are paths of libimmuta.so.
+pair:
+	@mkdir -p $(BUILD)/pair-data
+	@$(CC) $(WARNINGS) -O2 benches/pair.c benches/contenders/common.c -Iinclude -Ibenches/contenders -pthread -ldl \
+		-o $(BUILD)/pair
+	@$(BUILD)/pair $(call quote,$(FIRST)) $(call quote,$(SECOND)) $(or $(BYTES),100) $(or $(TURNS),2000) $(BUILD)/pair-data
+	@rm -r $(BUILD)/pair-data
+
+peers:
+	@benches/peers/run $(if $(QUICK),--quick) $(PEERS_FLAGS)
 
 tools:
 	@.ci/tools
@@ -48,10 +70,6 @@ examples: $(EXAMPLES)
 $(BUILD)/%: examples-c/%.c lib
 	@mkdir -p $(@D)
 	@$(CC) $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@
-
-$(BUILD)/bench: $(wildcard benches/*.c) lib
-	@mkdir -p $(@D)
-	@$(CC) $(WARNINGS) -O3 $(filter %.c,$^) $(LINK) -pthread -o $@
 
 print-lib-dir:
 	@printf '%s\n' $(call quote,$(LIB_DIR))

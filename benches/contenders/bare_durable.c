@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,7 +18,7 @@ typedef struct zeroed_file {
 static void create_zeroed(const workload *work, zeroed_file *file) {
   static const unsigned char zeros[1 << 20];
   char path[4096];
-  if (snprintf(path, sizeof path, "%s/bare.wal", work->directory) >= (int)sizeof path) die("path too long");
+  path_of(path, sizeof path, work, "bare.wal");
   file->descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (file->descriptor < 0) die("cannot make %s", path);
   for (size_t at = 0; at < FILE_BYTES; at += sizeof zeros)

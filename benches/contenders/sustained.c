@@ -2,58 +2,37 @@
  * bare loops that make the same promise. One stores into mappings, one calls pwrite for record and entry; a thread
  * beside them calls fdatasync for both files each second. */
 #define _GNU_SOURCE
-#include "sustained.h"
+#include "bare.h"
+#include "library.h"
 
 #include <fcntl.h>
-#include <immuta.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 #define BLOCK_RECORDS 16u /* timed together, so that the clock costs little */
-#define POPULATE_STEP_BYTES ((uint64_t)1 << 20)
 #define FALLOCATE_STEP_BYTES ((uint64_t)64 << 20)
 #define ADDRESS_SPACE_BYTES ((uint64_t)1 << 38) /* of each mapping; a run ends below it */
 
 /* ---- The library ------------------------------------------------------------------------------------------------- */
 
-static void must(immuta_status status, const immuta_error *error) {
-  if (status != IMMUTA_OK) die("%s: %s", immuta_status_name(status), error->message);
+static void *open_mapping_engine(const workload *work) { return library_open(work->directory, (library_options){0}); }
+
+static void *open_syscall_engine(const workload *work) {
+  return library_open(work->directory, (library_options){.io = IMMUTA_IO_SYSCALL});
 }
-
-static void *open_library(const workload *work, int32_t io) {
-  immuta_error error = {0};
-  immuta_log *log = NULL;
-  immuta_options *options = immuta_options_new();
-  immuta_status status = immuta_options_add_namespace(options, "library");
-  if (status == IMMUTA_OK) status = immuta_options_set_io(options, io);
-  if (status == IMMUTA_OK) status = immuta_open(work->directory, options, &log, &error);
-  must(status, &error);
-  immuta_options_free(options);
-  return log;
-}
-
-static void *open_mapping_engine(const workload *work) { return open_library(work, IMMUTA_IO_AUTO); }
-
-static void *open_syscall_engine(const workload *work) { return open_library(work, IMMUTA_IO_SYSCALL); }
 
 static void append_library(void *log, const workload *work) {
-  immuta_error error = {0};
-  must(immuta_append(log, 0, work->payload, work->size, NULL, &error), &error);
+  immuta_error error;
+  immuta_appended appended;
+  must(immuta_append(log, 0, work->payload, work->size, &appended, &error), &error);
 }
 
-static void close_library(void *log) {
-  immuta_error error = {0};
-  must(immuta_close(log, &error), &error);
-}
+static void close_library(void *log) { library_close(log); }
 
 /* ---- The bare loops ---------------------------------------------------------------------------------------------- */
 
@@ -88,7 +67,7 @@ static void *flush_each_second(void *argument) {
 
 static int create(const workload *work, const char *name) {
   char path[4096];
-  if (snprintf(path, sizeof path, "%s/%s", work->directory, name) >= (int)sizeof path) die("path too long");
+  path_of(path, sizeof path, work, name);
   const int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor < 0) die("cannot make %s", path);
   return descriptor;
@@ -131,7 +110,7 @@ static void make_room(int descriptor, unsigned char *bytes, uint64_t *blocks, ui
       if (posix_fallocate(descriptor, (off_t)*blocks, FALLOCATE_STEP_BYTES) != 0) die("no room");
       *blocks += FALLOCATE_STEP_BYTES;
     }
-    if (madvise(bytes + *room, POPULATE_STEP_BYTES, MADV_POPULATE_WRITE) != 0) die("no room");
+    populate_step(descriptor, bytes, *room);
     *room += POPULATE_STEP_BYTES;
   }
 }
@@ -140,7 +119,7 @@ static void make_room(int descriptor, unsigned char *bytes, uint64_t *blocks, ui
 static void next_entry(bare *self, unsigned char *entry, uint32_t record_crc) {
   const int64_t clock_ns = wall_clock_ns();
   if (clock_ns > self->time_ns) self->time_ns = clock_ns;
-  store_entry(entry, self->count, self->end, self->time_ns, record_crc);
+  store_entry(entry, self->count, self->end, 1, self->time_ns, record_crc);
 }
 
 static void append_mapping(void *argument, const workload *work) {
@@ -192,30 +171,36 @@ static void close_bare(void *argument) {
 
 /* ---- A run ------------------------------------------------------------------------------------------------------- */
 
-const contender library_by_mapping = {"library", open_mapping_engine, append_library, close_library};
-const contender library_by_syscall = {"library", open_syscall_engine, append_library, close_library};
-const contender bare_by_mapping = {"bare", open_mapping, append_mapping, close_bare};
-const contender bare_by_pwrite = {"bare", open_pwrite, append_pwrite, close_bare};
+const contender library_by_mapping = {open_mapping_engine, append_library, close_library};
+const contender library_by_syscall = {open_syscall_engine, append_library, close_library};
+const contender bare_by_mapping = {open_mapping, append_mapping, close_bare};
+const contender bare_by_pwrite = {open_pwrite, append_pwrite, close_bare};
 
-sustained run_sustained(const contender *who, const workload *work, double seconds) {
+sustained run_sustained(const contender *who, const workload *work, double seconds, double slice_seconds,
+                        uint64_t bytes_max) {
   void *state = who->open(work);
   const double start_ns = now_ns();
-  double second_ns = start_ns, worst_second_ns = 0, longest_ns = 0, block_ns = start_ns;
-  uint64_t count = 0, second_count = 0;
+  const uint64_t count_max = bytes_max / (8 + work->size);
+  double slice_ns = start_ns, worst_slice_ns = 0, longest_ns = 0, block_ns = start_ns;
+  uint64_t count = 0, slice_count = 0;
   for (;;) {
     for (unsigned i = 0; i < BLOCK_RECORDS; i++) who->append(state, work);
     count += BLOCK_RECORDS;
     const double time_ns = now_ns();
     if (time_ns - block_ns > longest_ns) longest_ns = time_ns - block_ns;
     block_ns = time_ns;
-    if (time_ns - second_ns < 1e9) continue;
-    const double each_ns = (time_ns - second_ns) / (double)(count - second_count);
-    if (each_ns > worst_second_ns) worst_second_ns = each_ns;
-    second_ns = time_ns;
-    second_count = count;
+    if (count >= count_max) break;
+    if (time_ns - slice_ns < slice_seconds * 1e9) continue;
+    const double each_ns = (time_ns - slice_ns) / (double)(count - slice_count);
+    if (each_ns > worst_slice_ns) worst_slice_ns = each_ns;
+    slice_ns = time_ns;
+    slice_count = count;
     if (time_ns - start_ns >= seconds * 1e9) break;
   }
-  const double each_ns = (block_ns - start_ns) / (double)count;
+  const double took_ns = block_ns - start_ns, each_ns = took_ns / (double)count;
   who->close(state);
-  return (sustained){.each_ns = each_ns, .worst_second = each_ns / worst_second_ns, .longest_ns = longest_ns};
+  return (sustained){.each_ns = each_ns,
+                     .worst_second = worst_slice_ns > 0 ? each_ns / worst_slice_ns : 1,
+                     .longest_ns = longest_ns,
+                     .seconds = took_ns / 1e9};
 }
