@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .crate import UNOPTIMISED
 from .engine import LIBRARY, ROOT, TARGET_DIR, Failure, Run, Skip, Step, expect
-from .tools import c_compiler, library_dir, need, need_cargo_command
+from .tools import c_compiler, library_dir, need, need_cargo_command, texts_of_tree
 
 HEADER = ROOT / "include" / "immuta.h"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
@@ -15,10 +15,11 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werr
 # it.
 ZSTD_PREFIXES = {"ZSTD_", "ZSTDMT_", "HUF_", "_HUF_", "FSE_", "HIST_", "POOL_", "ERR_", "g_"}
 C_STANDARDS = [("c99",), ("c11",), ("c23", "c2x")]  # the last under either of its names
-# What of the tracked files may be wider than the rest, as git takes it.
+# The files whose lines may be of any width, as git takes them.
 ANY_WIDTH = [
-    ":(exclude)fuzz/corpus",  # inputs that the fuzzer made; some of them happen to be text
-    ":(exclude)tests/mutations/*.patch",  # lines of the source, and a sign before each
+    "fuzz/corpus",  # inputs that the fuzzer made; some of them happen to be text
+    "tests/mutations/*.patch",  # lines of the source, and a sign before each
+    "benches/peers/go/go.sum",  # made by Go
 ]
 SYSTEM_LIBRARIES = {"libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
 
@@ -30,25 +31,12 @@ def rustfmt(run: Run) -> None:
 
 def width(run: Run) -> str:
     """No line of code or documents is wider than rustfmt.toml says; rustfmt leaves comments and strings alone."""
-    need("git")
     limit = int(re.search(r"^max_width = (\d+)$", (ROOT / "rustfmt.toml").read_text(), re.M)[1])
-    listed = subprocess.run(["git", "ls-files", "-z", "--", ".", *ANY_WIDTH], cwd=ROOT, capture_output=True, text=True)
-    if not listed.stdout:
-        raise Skip(f"git lists no files here; run it in a clone of your own ({listed.stderr.strip()})")
-    # A file that is tracked may be gone from the working tree.
-    texts = [(name, text) for name in listed.stdout.split("\0") if (text := text_of(ROOT / name)) is not None]
+    texts = texts_of_tree(excluded=ANY_WIDTH)
     wide = [f"{name}:{number}: {len(line)} characters" for name, text in texts
             for number, line in enumerate(text.split("\n"), 1) if len(line) > limit and not is_row(name, line)]
     expect(not wide, "\n".join([f"wider than {limit} characters:", *wide]))
     return f"{len(texts)} files, {limit} characters"
-
-
-def text_of(path: Path) -> str | None:
-    """The text of a file, or nothing if it is none: binary, or not there."""
-    try:
-        return path.read_bytes().decode() if path.is_file() else None
-    except UnicodeDecodeError:
-        return None
 
 
 def is_row(name: str, line: str) -> bool:

@@ -23,11 +23,15 @@ from typing import Callable
 ROOT = Path(__file__).resolve().parents[2]
 TARGET_DIR = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
 LOG_DIR = ROOT / "build" / "test-logs"
+# How much of a failed step's log is shown where the step ends, and again after the last step.
 SHOWN_LINES = 60
+SHOWN_LINES_AT_END = 12
+SHOWN_CHARACTERS = 400
 # What steps share that build the library as it is shipped, and programs that link it.
 LIBRARY = "library"
 PRINTING = threading.Lock()
 PROCESSES: set[subprocess.Popen] = set()
+FAILURES: list[tuple["Step", str]] = []
 COMMAND_LIMIT_S = 1800  # a hang must end the run, not the patience of the person who waits for it
 # Begins what a test program prints about a part that this machine does not allow: a line of its output that the engine
 # counts.
@@ -144,7 +148,8 @@ def run_step(step: Step, minutes: int | None) -> Counter[str]:
             print(f"SKIPPED {step.name}: {remark}")
         elif result == "failed":
             print(f"{step.name:<18} FAILED  {seconds:7.1f} s\n{remark}")
-            show_log(run.log_path)
+            show_log(run.log_path, SHOWN_LINES)
+            FAILURES.append((step, remark))
         else:
             indented = remark.replace("\n", "\n    ")
             print(f"{step.name:<18} ok      {seconds:7.1f} s  {indented}".rstrip())
@@ -179,12 +184,12 @@ def may_start(step: Step, running: Collection[Step], jobs: int) -> bool:
     return len(running) < jobs and not any(step.shares and step.shares == other.shares for other in running)
 
 
-def show_log(path: Path) -> None:
+def show_log(path: Path, shown_lines: int) -> None:
     lines = path.read_text(errors="replace").splitlines()
-    if len(lines) > SHOWN_LINES:
-        print(f"  | ... {len(lines) - SHOWN_LINES} lines before these")
-    for line in lines[-SHOWN_LINES:]:
-        print(f"  | {line}")
+    if len(lines) > shown_lines:
+        print(f"  | ... {len(lines) - shown_lines} lines before these")
+    for line in lines[-shown_lines:]:
+        print(f"  | {line[:SHOWN_CHARACTERS]}")
     print(f"  | (all of it: {path.relative_to(ROOT)})")
 
 
@@ -223,6 +228,10 @@ def main(steps: list[Step], arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted")
         return 130
+    # Again: a reader of only the end of a long output must learn what failed.
+    for step, remark in FAILURES:
+        print(f"FAILED {step.name}: {remark}")
+        show_log(LOG_DIR / f"{step.name}.log", SHOWN_LINES_AT_END)
     print(", ".join(f"{count} {result}" for result, count in counts.items()))
     sys.stdout.flush()
     # Tools can be had everywhere; mounts, other users and large files only where the machine allows them.

@@ -17,7 +17,7 @@ PATCHES = ROOT / "tests" / "mutations"
 # The patches of the quick form: one about a loss of power, one about a concurrent thread.
 QUICK = ["header-trusted", "half-reused-before-it-is-covered"]
 # What a test of the crate is built from.
-SOURCES = {"Cargo.toml", "Cargo.lock", "build.rs", "src", "tests", "include", "c-tests", "models", "fuzz"}
+SOURCES = {"Cargo.toml", "Cargo.lock", "build.rs", "src", "tests", "include", "c-tests", "models", "fuzz", "benches"}
 # A bug may well be a hang, or a loop that eats the memory.
 TEST_LIMIT_S = 300
 

@@ -1,11 +1,13 @@
 """The programs a newcomer runs first: quickstart, the other examples, the benchmark."""
 
+import json
 import re
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from xml.etree import ElementTree
 
 from .crate import QUICK_BUILD
 from .engine import LIBRARY, ROOT, Run, Step, expect
@@ -33,14 +35,24 @@ def quickstart(run: Run) -> str:
 
 
 def rust_quickstart(run: Run) -> str:
-    """The same program in Rust: it prints the same, and goes on with the log."""
-    directory = run.scratch / "log-data"
-    for expected in (FIRST_RUN, SECOND_RUN):
+    """The same program in Rust: it prints the same, and each of the two goes on with the log of the other."""
+
+    def in_rust(directory: Path) -> str:
         words = ["cargo", "run", "--locked", "--quiet", "--profile", "optimised", "--example", "quickstart", "--"]
-        printed = run.command(*words, directory, env=QUICK_BUILD)
-        expect(printed == expected, f"printed:\n{printed}expected:\n{expected}")
-    expect((directory / "default.log").read_bytes() == FILE_OF_TWO, "default.log is not the two records, byte for byte")
-    return "first and second run"
+        return run.command(*words, directory, env=QUICK_BUILD)
+
+    def in_c(directory: Path) -> str:
+        return run.command("make", "--silent", "run", f"DIRECTORY={directory}")
+
+    c_compiler()
+    for name, programs in (("rust", [in_rust, in_rust]), ("c-rust", [in_c, in_rust]), ("rust-c", [in_rust, in_c])):
+        directory = run.scratch / name
+        for program, expected in zip(programs, (FIRST_RUN, SECOND_RUN)):
+            printed = program(directory)
+            expect(printed == expected, f"{name}: printed:\n{printed}expected:\n{expected}")
+        expect((directory / "default.log").read_bytes() == FILE_OF_TWO,
+               f"{name}: default.log is not the two records, byte for byte")
+    return "first and second run, in Rust, after C, before C"
 
 
 class Lines:
@@ -149,16 +161,25 @@ def compress(run: Run) -> str:
 
 
 def bench(run: Run) -> str:
-    """The quick form of `make bench`: it must run and print its figures; how fast is for people to judge."""
+    """The quick form of `make bench`: it must run, print its figures and draw; how fast is for people to judge."""
     c_compiler()
-    output = run.command("make", "--silent", "bench", "QUICK=1")
-    expect("ratio" in output, "no ratio was printed")
+    run.command("cargo", "test", "--locked", "--profile", "optimised", "--package", "immuta-bench")
+    results, curves = run.scratch / "results.json", run.scratch / "curves.json"
+    output = run.command("make", "--silent", "bench", "QUICK=1", f"BENCH_FLAGS=--json {results}")
+    run.command("make", "--silent", "curves", "QUICK=1", f"BENCH_FLAGS=--only durable --json {curves}")
+    for row in json.loads(results.read_text())["rows"]:
+        printed = any(line.startswith(row["row"]) for line in output.splitlines())
+        expect(printed and row["results"]["libimmuta"]["median"] is not None, f"{row['row']} has no figure")
+    run.command(sys.executable, ROOT / "benches" / "plot.py", run.scratch, results, curves)
+    for name in ("speed.svg", "curves.svg"):
+        expect("libimmuta" in "".join(ElementTree.parse(run.scratch / name).getroot().itertext()), f"{name} is empty")
     return "\n" + output.rstrip()
 
 
 STEPS = [
     Step("quickstart", "make run, twice, prints exactly what the README says", quickstart, LIBRARY),
-    Step("rust-quickstart", "examples/quickstart.rs, twice, prints what the one in C does", rust_quickstart),
+    Step("rust-quickstart", "examples/quickstart.rs prints what the one in C does, also on the log of that one",
+         rust_quickstart, LIBRARY),
     Step("tail", "the tail example follows a live writer until Ctrl-C", tail, LIBRARY),
     Step("compress", "the compress example: two codecs, two runs, and a third codec refused", compress, LIBRARY),
     Step("transaction", "the transaction example, twice", transaction, LIBRARY),

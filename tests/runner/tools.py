@@ -1,4 +1,4 @@
-"""Finds the programs the tests need, and says how to get one that is missing."""
+"""What the steps share: the programs they need, with how to get one that is missing, and the texts of the tree."""
 
 import functools
 import os
@@ -86,6 +86,26 @@ def first_failure(*commands: list) -> str | None:
             said = (result.stderr or result.stdout).strip().splitlines()
             return said[-1] if said else f"{words[0]} ended with {result.returncode}"
     return None
+
+
+def texts_of_tree(excluded: list[str]) -> list[tuple[str, str]]:
+    """Names and texts of the files that are tracked, or new and not ignored, except those that match `excluded`."""
+    need("git", "apt-get install git")
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".",
+                             *(f":(exclude){pattern}" for pattern in excluded)],
+                            cwd=ROOT, capture_output=True, text=True)
+    if not listed.stdout:
+        raise Skip(f"git lists no files here; run it in a clone of your own ({listed.stderr.strip()})")
+    names = sorted(set(filter(None, listed.stdout.split("\0"))))
+    return [(name, text) for name in names if (text := text_of(ROOT / name)) is not None]
+
+
+def text_of(path: Path) -> str | None:
+    """The text of a file, or nothing if it is none: binary, or not there any more."""
+    try:
+        return path.read_bytes().decode() if path.is_file() else None
+    except UnicodeDecodeError:
+        return None
 
 
 def library_dir(run) -> Path:

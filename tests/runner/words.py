@@ -1,10 +1,10 @@
 """A check of the language: short sentences in header and README, and no turns that make readers stumble."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 
 from .engine import ROOT, Run, Step, expect
+from .tools import texts_of_tree
 
 WORDS_MAX = 30
 # Turns to avoid, each with plainer words to take instead. "behind" and "tell" have right uses, too, so that they are
@@ -44,11 +44,11 @@ def markdown(text: str) -> Iterator[str]:
 def sentences_of_statuses(text: str) -> Iterator[str]:
     """The strings of `ErrorKind::sentence`."""
     function = re.search(r"fn sentence\(self\).*?\n    }\n", text, re.S)
-    expect(function is not None, "src/error.rs: there is no ErrorKind::sentence")
+    expect(function is not None, "src/error/kind.rs: there is no ErrorKind::sentence")
     return iter(re.findall(r'c"(.*?)"', function[0]))
 
 
-TEXTS = {"include/immuta.h": header, "README.md": markdown, "src/error.rs": sentences_of_statuses}
+TEXTS = {"include/immuta.h": header, "README.md": markdown, "src/error/kind.rs": sentences_of_statuses}
 
 
 def sentences() -> Iterator[tuple[str, list[str]]]:
@@ -61,12 +61,10 @@ def sentences() -> Iterator[tuple[str, list[str]]]:
 
 
 def stumbles() -> Iterator[str]:
-    listed = subprocess.run(["git", "ls-files", "-z", "--", ".", *(f":!{path}" for path in UNREAD)],
-                            cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout.decode()
-    for path in filter(None, listed.split("\0")):
+    for path, text in texts_of_tree(excluded=UNREAD):
         plainer = {**STUMBLES, **(STUMBLES_OF_MANUALS if re.match(MANUALS, path) else {})}
         turn = re.compile(rf"\b(?:{'|'.join(plainer)})\b", re.I)
-        for number, line in enumerate((ROOT / path).read_text(errors="replace").splitlines(), 1):
+        for number, line in enumerate(text.splitlines(), 1):
             for word in turn.findall(line):
                 yield f"{path}:{number}: {word}; plainer: {plainer[word.lower()]}; in: {line.strip()[:60]}"
 
