@@ -43,7 +43,7 @@ const EXCEPTIONS: [(&str, &str, &str); 5] = [
     ("codec/chain.rs", ".collect(", "into an array of fixed size"),
     ("format/codecs.rs", ".collect(", "into an array of fixed size"),
     ("ffi/token.rs", ".into_boxed", "of a list that has no more room than it needs"),
-    ("writer/mod.rs", "std::thread", "asks whether this thread panics"),
+    ("writer/poison.rs", "std::thread", "asks whether this thread panics"),
     ("storage/fork.rs", "std::thread", "gives the processor to another thread"),
 ];
 

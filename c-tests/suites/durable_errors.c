@@ -203,6 +203,32 @@ static void everybody_in_flight_hears_of_the_failure(void) {
   CHECK_OK(immuta_close(log, ERR));
 }
 
+/* The record is durable, but its number cannot be published. The signal would end this process. */
+static void a_file_size_limit_lowered_during_the_sync_poisons(void) {
+  immuta_log *log = OPEN(DURABLE, .io = IMMUTA_IO_SYSCALL);
+  append_records(log, 0, 5);
+  hold = check_gate_new();
+  is_held = is_spared = 1;
+  failing_sync = ".wal";
+  appender last = {.log = log, .size = size_of(5)};
+  pthread_t thread;
+  start_and_await(&last, &thread);
+  const rlim_t limit = check_limit(RLIMIT_FSIZE, 4);
+  check_gate_open(hold);
+  check_join(thread);
+  check_limit(RLIMIT_FSIZE, limit);
+  CHECK_EQ(last.status, IMMUTA_E_IO);
+  CHECK_EQ(last.error.os_error, EFBIG);
+  CHECK(strstr(last.error.message, "may or may not be there") != NULL);
+  CHECK_EQ(check_stats(log, 0).poisoned, 1);
+  CHECK_EQ(check_stats(log, 0).count, 5);
+  CHECK_STATUS(IMMUTA_E_POISONED, immuta_close(log, ERR));
+  log = OPEN(DURABLE);
+  CHECK_EQ(check_report(log, 0).outcome, IMMUTA_OUTCOME_RECOVERED);
+  CHECK_EQ(check_stats(log, 0).count, 6);
+  CHECK_OK(immuta_close(log, ERR));
+}
+
 enum { FILL_BOTH_HALVES = 57 }; /* 29 records fill the first half, 28 the second but for 602 bytes */
 
 /* A half is not reused before the records of its frames have reached their place. */
@@ -256,6 +282,7 @@ static const check_case cases[] = {
     CASE(a_failed_checkpoint_ends_the_wait_for_a_half),
     CASE(a_failed_sync_of_a_new_journal_leaves_the_log_alone),
     CASE(everybody_in_flight_hears_of_the_failure),
+    CASE(a_file_size_limit_lowered_during_the_sync_poisons),
     CASE(an_append_waits_while_both_halves_are_full),
     CASE(a_failed_write_ends_the_wait_for_a_half),
 };

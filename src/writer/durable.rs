@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::journal::{FrameRoom, Write};
 use crate::format::in_memory;
 use crate::format::journal::Frame;
+use crate::format::log::SIZE_WORD_BYTES;
 use crate::writer::group::Commit;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -127,6 +128,9 @@ impl Commit<Option<Staging>> for Writer {
 
     fn publish(&self, staging: &mut Option<Staging>, group: StagedGroup) -> Result<()> {
         let Some(staging) = staging else { return Err(self.namespace.closed_error()) };
+        // The limit of file sizes may have been lowered while the journal was synced. A write beyond it raises SIGXFSZ.
+        let may_publish = staging.log.may_reach(SIZE_WORD_BYTES);
+        may_publish.map_err(|error| self.poison("publishing", &error))?;
         self.publish_to(staging, group.count, group.end, group.commits)?;
         staging.spare = group.frames.map(|frames| frames.bytes).unwrap_or_default();
         self.namespace.counters.syncs.fetch_add(1, Ordering::Relaxed);
