@@ -13,7 +13,7 @@ const VERSION_NUMBER: u32 = number(env!("CARGO_PKG_VERSION_MAJOR")) << 16
     | number(env!("CARGO_PKG_VERSION_MINOR")) << 8
     | number(env!("CARGO_PKG_VERSION_PATCH"));
 
-/// The version of the library that is running, such as "0.1.0". The version of the header is IMMUTA_VERSION_STRING.
+/// The version of the library that is running, such as "0.2.0". The version of the header is IMMUTA_VERSION_STRING.
 ///
 /// Returns a string that lives as long as the process.
 ///
