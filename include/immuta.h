@@ -235,7 +235,8 @@ const char *immuta_version(void);
 
 /// The version as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
 ///
-/// A library with the same major and minor number and the same or a later patch fits this header.
+/// A library with the same major and minor number and the same or a later patch fits this header. For programs that
+/// check this, docs/c-api.md has the words.
 ///
 /// Threads: any, signal.
 uint32_t immuta_version_number(void);

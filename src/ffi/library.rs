@@ -25,7 +25,8 @@ pub extern "C" fn immuta_version() -> *const c_char {
 
 /// The version as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
 ///
-/// A library with the same major and minor number and the same or a later patch fits this header.
+/// A library with the same major and minor number and the same or a later patch fits this header. For programs that
+/// check this, docs/c-api.md has the words.
 ///
 /// Threads: any, signal.
 #[unsafe(no_mangle)]
