@@ -86,6 +86,7 @@ int main(int argc, char **argv) {
     handle_signals(SIG_DFL);
     immuta_stream_done(stream);
   }
-  immuta_close(log, NULL);
-  return status == IMMUTA_INTERRUPTED ? EXIT_SUCCESS : fail(status, &error);
+  const int result = status == IMMUTA_INTERRUPTED ? EXIT_SUCCESS : fail(status, &error);
+  status = immuta_close(log, &error);
+  return status == IMMUTA_OK ? result : fail(status, &error);
 }

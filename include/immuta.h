@@ -12,13 +12,17 @@
  *             IMMUTA_E_NO_MEMORY  The system refused memory. Nothing changed.
  *             IMMUTA_E_FORKED     The object was made before a fork, in the parent.
  *             IMMUTA_E_PANIC      A bug in the library, contained. The message is worth a report.
- * error     The last parameter of most calls: NULL, or a struct of the caller's. It is written on failure only. It
+ * err       The last parameter of most calls: NULL, or a struct of the caller's. It is written on failure only. It
  *           receives a message for a person, and the namespace, record number and byte offset concerned.
  * *_out     Results. They are written on success only, and never read. They are required unless "may be NULL" is said.
  * Strings   NUL-terminated. Names are UTF-8; paths are taken byte for byte. Data with size 0 may be NULL.
  * Times     Timeouts are in nanoseconds: 0 tries once, a negative one waits for ever. Points in time are nanoseconds
  *           since 1970-01-01 UTC.
  * ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
+ * Values    The constants of a group are one enum, for example enum immuta_status_code. So debuggers and bindings know
+ *           their names. Parameters and fields are integers of a fixed size, because a newer library may have more
+ *           values. To switch over a group, convert: switch ((enum immuta_status_code)status). Have a default.
+ * Must use  Where an ignored status can lose data, a function is marked IMMUTA_MUST_USE, and the compiler warns.
  * Ownership An object belongs to the caller from the call that makes it until the call that releases it.
  *             immuta_options_new        immuta_options_free
  *             immuta_codec_...          immuta_codec_free
@@ -65,6 +69,8 @@
  * Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats and
  *           immuta_report may grow at the end. For these two the caller passes sizeof. The library fills what fits and
  *           zeroes the rest, so that either side may be the newer one.
+ * Parsers   A tool that knows no attributes defines IMMUTA_PARSER before it reads this header. The file immuta.cdef is
+ *           for cffi and its like: the declarations of this header without directives, attributes and comments.
  * Unloading The shared library stays loaded until the process ends; dlclose does nothing.
  *
  * How the main objects are used:
@@ -110,10 +116,45 @@
 
 // The version of this header; immuta_version_number() is that of the library.
 #define IMMUTA_VERSION_MAJOR 0
-#define IMMUTA_VERSION_MINOR 1
+#define IMMUTA_VERSION_MINOR 2
 #define IMMUTA_VERSION_PATCH 0
 #define IMMUTA_VERSION_NUMBER ((IMMUTA_VERSION_MAJOR << 16) | (IMMUTA_VERSION_MINOR << 8) | IMMUTA_VERSION_PATCH)
-#define IMMUTA_VERSION_STRING "0.1.0"
+#define IMMUTA_VERSION_STRING "0.2.0"
+
+// A tool that only reads declarations defines IMMUTA_PARSER before it reads this header. The rest is plain C99 then,
+// and no target is refused.
+#if defined(IMMUTA_PARSER)
+#define IMMUTA_MUST_USE
+#define IMMUTA_INT32
+#else
+
+#if !defined(__linux__)
+#error "libimmuta needs Linux, whose futex and file locks it uses"
+#elif UINTPTR_MAX != UINT64_MAX
+#error "libimmuta needs a 64-bit target: compile without -m32 and -mx32"
+#elif defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "libimmuta needs a little-endian target, as its files are little-endian"
+#endif
+
+// Marks a function whose status says whether data is safe: the compiler warns if a caller ignores it. A cast to void
+// silences the warning of [[nodiscard]], but not that of GCC's attribute. Look at the status.
+#if (defined(__cplusplus) && __cplusplus >= 201703L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define IMMUTA_MUST_USE [[nodiscard]]
+#elif defined(__GNUC__)
+#define IMMUTA_MUST_USE __attribute__((warn_unused_result))
+#else
+#define IMMUTA_MUST_USE
+#endif
+
+// The integer type of an enum, in languages that can name it. There any int32_t may be converted to the enum, also one
+// without a name.
+#if (defined(__cplusplus) && __cplusplus >= 201103L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define IMMUTA_INT32 : int32_t
+#else
+#define IMMUTA_INT32
+#endif
+
+#endif // IMMUTA_PARSER
 
 #ifdef __cplusplus
 extern "C" {
@@ -125,8 +166,9 @@ extern "C" {
  * What calls take and answer. Each object is described once here, and used by the functions further down.
  * ================================================================================================================= */
 
-/// The answer of a call. 0 is success. A positive value means that nothing failed but there is no result. A negative
-/// value is an error. Numbers are never reused. A newer library may return numbers that this header does not know.
+/// The answer of a call, one of enum immuta_status_code. 0 is success. A positive value means that nothing failed but
+/// there is no result. A negative value is an error. Numbers are never reused. A newer library may return numbers that
+/// this header does not know.
 typedef int32_t immuta_status;
 
 /// How to open a log: namespaces, limits and modes. What is not set has its default.
@@ -184,7 +226,7 @@ typedef struct immuta_error {
     char message[480];
 } immuta_error;
 
-/// The version of the library that is running, such as "0.1.0". The version of the header is IMMUTA_VERSION_STRING.
+/// The version of the library that is running, such as "0.2.0". The version of the header is IMMUTA_VERSION_STRING.
 ///
 /// Returns a string that lives as long as the process.
 ///
@@ -193,7 +235,8 @@ const char *immuta_version(void);
 
 /// The version as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
 ///
-/// A library with the same major and minor number and the same or a later patch fits this header.
+/// A library with the same major and minor number and the same or a later patch fits this header. For programs that
+/// check this, docs/c-api.md has the words.
 ///
 /// Threads: any, signal.
 uint32_t immuta_version_number(void);
@@ -204,15 +247,15 @@ uint32_t immuta_version_number(void);
  * How a log is opened: every setting has a default, so a log can be opened with NULL.
  * ================================================================================================================= */
 
-/// For immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
-#define IMMUTA_IO_AUTO 0
-
-/// Shared mappings. Opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also a value of immuta_stats.engine.
-#define IMMUTA_IO_MMAP 1
-
-/// System calls only. They are slower, but nothing that another process does to the files raises SIGBUS. Also a value
-/// of immuta_stats.engine.
-#define IMMUTA_IO_SYSCALL 2
+/// How files are read and written: for immuta_options_set_io, and in immuta_stats.engine.
+enum immuta_io IMMUTA_INT32 {
+    /// Stores into shared mappings where the file system allows it, else system calls. Never in immuta_stats.engine.
+    IMMUTA_IO_AUTO = 0,
+    /// Shared mappings. Opening answers IMMUTA_E_UNSUPPORTED where they are not safe.
+    IMMUTA_IO_MMAP = 1,
+    /// System calls only. They are slower, but nothing that another process does to the files raises SIGBUS.
+    IMMUTA_IO_SYSCALL = 2,
+};
 
 /// Makes options, all at their defaults.
 ///
@@ -399,14 +442,14 @@ immuta_status immuta_options_add_codec(immuta_options *options, immuta_codec *co
 /// changed nothing, so a log can be opened with the options as they were.
 ///
 /// options: options.
-/// error:   NULL, or written if a call was refused.
+/// err:     NULL, or written if a call was refused.
 ///
 /// Returns IMMUTA_OK: none was refused
 ///         else the status that the last refused call answered, even if later calls succeeded
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: one.
-immuta_status immuta_options_error(const immuta_options *options, immuta_error *error);
+immuta_status immuta_options_error(const immuta_options *options, immuta_error *err);
 
 /* ====================================================================================================================
  * OPEN AND CLOSE
@@ -443,7 +486,7 @@ typedef int32_t (*immuta_found_fn)(void *user, const char *name, immuta_status s
 /// directory: path of the log. Later changes of the working directory do not matter.
 /// options:   copied; NULL for defaults: for writing, with no namespace yet.
 /// log_out:   the log, for immuta_close.
-/// error:     NULL, or written on failure only; ns says which namespace.
+/// err:       NULL, or written on failure only; ns says which namespace.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_LOCKED: another writer has a namespace open. Or a process holds a read lock on its record file; the
@@ -467,7 +510,7 @@ typedef int32_t (*immuta_found_fn)(void *user, const char *name, immuta_status s
 ///             opened all the same, and serves what verifies
 ///         IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be,
 ///             what this library can write
-///         IMMUTA_E_LAYOUT with error->offset 8: a program that writes a 16-byte header has appended to this log.
+///         IMMUTA_E_LAYOUT with err->offset 8: a program that writes a 16-byte header has appended to this log.
 ///             immuta_repair brings every record back
 ///         IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named
 ///             (immuta_options_add_codec). The answer is IMMUTA_E_UNSUPPORTED if one of them is not in this build of
@@ -477,17 +520,18 @@ typedef int32_t (*immuta_found_fn)(void *user, const char *name, immuta_status s
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Ownership: the log is the caller's until immuta_close. Threads: any.
+IMMUTA_MUST_USE
 immuta_status immuta_open(const char *directory,
                           const immuta_options *options,
                           immuta_log **log_out,
-                          immuta_error *error);
+                          immuta_error *err);
 
 /// Ends all use of a log. Waits end. Appends and streams answer IMMUTA_E_CLOSED from now on. Everything is flushed, and
 /// the files are closed cleanly. Records on loan stay valid. The log itself remains, for immuta_close.
 ///
-/// log:   an open log. If it was shut down before, there is nothing left to do, and the answer is that of the first
-///        time.
-/// error: NULL, or written on failure only.
+/// log: an open log. If it was shut down before, there is nothing left to do, and the answer is that of the first
+///      time.
+/// err: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk. Or a file of the log was removed, moved or
@@ -496,27 +540,27 @@ immuta_status immuta_open(const char *directory,
 ///             device, and the next writer recovers the records.
 ///
 /// Threads: any.
-immuta_status immuta_shutdown(immuta_log *log, immuta_error *error);
+IMMUTA_MUST_USE immuta_status immuta_shutdown(immuta_log *log, immuta_error *err);
 
 /// Shuts a log down, if that has not been done, and releases it. Streams and records may be released later.
 ///
-/// log:   a log that no other thread is calling with, or NULL. To get there: call immuta_shutdown, wait for the
-///        threads, then call this. The log is released whatever the answer is.
-/// error: NULL, or written on failure only.
+/// log: a log that no other thread is calling with, or NULL. To get there: call immuta_shutdown, wait for the
+///      threads, then call this. The log is released whatever the answer is.
+/// err: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         else what immuta_shutdown answers.
 ///
 /// Threads: one, and nothing may use the log afterwards.
-immuta_status immuta_close(immuta_log *log, immuta_error *error);
+IMMUTA_MUST_USE immuta_status immuta_close(immuta_log *log, immuta_error *err);
 
 /// Flushes a namespace now. When this returns IMMUTA_OK, every append that returned before the call is on the device.
 /// In durable mode each append was on the device already. There this call brings the records to their place, so that
 /// nothing of the journal is needed any more.
 ///
-/// log:   an open log.
-/// ns:    number of the namespace.
-/// error: NULL, or written on failure only.
+/// log: an open log.
+/// ns:  number of the namespace.
+/// err: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -529,7 +573,7 @@ immuta_status immuta_close(immuta_log *log, immuta_error *error);
 ///             device; the next flush counts them (immuta_stats.durable_count).
 ///
 /// Threads: any.
-immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
+IMMUTA_MUST_USE immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *err);
 
 /// Adds a namespace to an open log. A writer creates the namespace if it is missing, as a whole or not at all. With
 /// this call a read-only log opens a namespace that was made after the log was opened.
@@ -537,7 +581,7 @@ immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
 /// log:    an open log.
 /// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
 /// ns_out: its number.
-/// error:  NULL, or written on failure only.
+/// err:    NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAME: the name is illegal
@@ -549,7 +593,7 @@ immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_error *error);
 immuta_status immuta_namespace_add(immuta_log *log,
                                    const char *name,
                                    uint32_t *ns_out,
-                                   immuta_error *error);
+                                   immuta_error *err);
 
 /// Lists the namespaces in a directory. A file that has the name of a record file and is no namespace is listed, too,
 /// with the reason. Nothing is changed.
@@ -561,7 +605,7 @@ immuta_status immuta_namespace_add(immuta_log *log,
 /// options:   the engine, and the codecs, whose ids are compared; copied; NULL for defaults.
 /// found:     called for each NAME.log, in the order of the names.
 /// user:      passed to found.
-/// error:     NULL, or written on failure only.
+/// err:       NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be read
@@ -574,23 +618,23 @@ immuta_status immuta_namespace_scan(const char *directory,
                                     const immuta_options *options,
                                     immuta_found_fn found,
                                     void *user,
-                                    immuta_error *error);
+                                    immuta_error *err);
 
 /// Finds an open namespace by its name.
 ///
 /// log:    an open log.
 /// name:   the name.
 /// ns_out: its number.
-/// error:  NULL, or written on failure only.
+/// err:    NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: the log has no namespace of this name open.
 ///
 /// Threads: any.
-immuta_status immuta_namespace_find(immuta_log *log,
+immuta_status immuta_namespace_find(const immuta_log *log,
                                     const char *name,
                                     uint32_t *ns_out,
-                                    immuta_error *error);
+                                    immuta_error *err);
 
 /// How many namespaces are open. Their numbers are 0 to this count minus 1.
 ///
@@ -599,7 +643,7 @@ immuta_status immuta_namespace_find(immuta_log *log,
 /// Returns the count; 0 also for what is not a log, and in a forked child.
 ///
 /// Threads: any.
-uint32_t immuta_namespace_count(immuta_log *log);
+uint32_t immuta_namespace_count(const immuta_log *log);
 
 /// Copies the name of a namespace.
 ///
@@ -607,18 +651,18 @@ uint32_t immuta_namespace_count(immuta_log *log);
 /// ns:       number of the namespace.
 /// buffer:   receives the name and a NUL.
 /// capacity: of the buffer, in bytes; 201 is always enough.
-/// error:    NULL, or written on failure only.
+/// err:      NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
 ///         IMMUTA_E_ARGUMENT: the buffer is too small, nothing was written.
 ///
 /// Threads: any.
-immuta_status immuta_namespace_name(immuta_log *log,
+immuta_status immuta_namespace_name(const immuta_log *log,
                                     uint32_t ns,
                                     char *buffer,
                                     size_t capacity,
-                                    immuta_error *error);
+                                    immuta_error *err);
 
 /* ====================================================================================================================
  * APPEND
@@ -671,7 +715,7 @@ typedef struct immuta_slice {
 /// data:         the payload, copied; may be NULL when size is 0.
 /// size:         of the payload, in bytes; 0 is a record, too.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -696,12 +740,13 @@ typedef struct immuta_slice {
 /// says otherwise.
 ///
 /// Threads: any; appends happen one after the other.
+IMMUTA_MUST_USE
 immuta_status immuta_append(immuta_log *log,
                             uint32_t ns,
                             const void *data,
                             size_t size,
                             immuta_appended *appended_out,
-                            immuta_error *error);
+                            immuta_error *err);
 
 /// Appends one record whose payload is in parts, which are joined.
 ///
@@ -710,17 +755,18 @@ immuta_status immuta_append(immuta_log *log,
 /// parts:        the parts in order, copied; may be NULL when part_count is 0.
 /// part_count:   how many; 0 makes one empty record.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns.
 ///
 /// Threads: any.
+IMMUTA_MUST_USE
 immuta_status immuta_appendv(immuta_log *log,
                              uint32_t ns,
                              const immuta_slice *parts,
                              size_t part_count,
                              immuta_appended *appended_out,
-                             immuta_error *error);
+                             immuta_error *err);
 
 /// Appends one record whose payload a callback gives piece by piece. The payload is collected in memory first, so other
 /// appends do not wait for the callback. The callback may use the library, this log included. It may even close the
@@ -731,19 +777,20 @@ immuta_status immuta_appendv(immuta_log *log,
 /// read:         called until it returns 0 or less.
 /// user:         passed to read.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns
 ///         IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN for a lower one), or it claimed
 ///             more bytes than the buffer has.
 ///
 /// Threads: any.
+IMMUTA_MUST_USE
 immuta_status immuta_append_from(immuta_log *log,
                                  uint32_t ns,
                                  immuta_read_fn read,
                                  void *user,
                                  immuta_appended *appended_out,
-                                 immuta_error *error);
+                                 immuta_error *err);
 
 /// Appends many records as one batch: all or none, whatever happens. Readers see all of them at once.
 ///
@@ -752,17 +799,18 @@ immuta_status immuta_append_from(immuta_log *log,
 /// records:      the payloads in order, copied; may be NULL when count is 0.
 /// count:        how many; 0 appends nothing.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns.
 ///
 /// Threads: any.
+IMMUTA_MUST_USE
 immuta_status immuta_append_batch(immuta_log *log,
                                   uint32_t ns,
                                   const immuta_slice *records,
                                   size_t count,
                                   immuta_appended *appended_out,
-                                  immuta_error *error);
+                                  immuta_error *err);
 
 /// Appends many records as one batch, as immuta_append_batch does, from payloads that lie one after the other. This is
 /// for callers that cannot easily make a list of pointers.
@@ -773,18 +821,19 @@ immuta_status immuta_append_batch(immuta_log *log,
 /// sizes:        of each payload, in bytes; may be NULL when count is 0.
 /// count:        how many; 0 appends nothing.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns.
 ///
 /// Threads: any.
+IMMUTA_MUST_USE
 immuta_status immuta_append_packed(immuta_log *log,
                                    uint32_t ns,
                                    const void *data,
                                    const size_t *sizes,
                                    size_t count,
                                    immuta_appended *appended_out,
-                                   immuta_error *error);
+                                   immuta_error *err);
 
 /// Appends many records as one batch, as immuta_append_batch does, if the first of them gets a given number. A producer
 /// may not know whether its last append succeeded. With this call it can repeat the append, and the append happens
@@ -796,19 +845,20 @@ immuta_status immuta_append_packed(immuta_log *log,
 /// records:      the payloads in order, copied; may be NULL when count is 0.
 /// count:        how many; 0 appends nothing, but checks the number.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns
-///         IMMUTA_E_CONFLICT: the next record has another number, given in error->number.
+///         IMMUTA_E_CONFLICT: the next record has another number, given in err->number.
 ///
 /// Threads: any.
+IMMUTA_MUST_USE
 immuta_status immuta_append_at(immuta_log *log,
                                uint32_t ns,
                                uint64_t number,
                                const immuta_slice *records,
                                size_t count,
                                immuta_appended *appended_out,
-                               immuta_error *error);
+                               immuta_error *err);
 
 /* ====================================================================================================================
  * TRANSACTIONS
@@ -821,7 +871,7 @@ immuta_status immuta_append_at(immuta_log *log,
 /// log:     an open log.
 /// ns:      number of the namespace.
 /// txn_out: the transaction, for immuta_txn_commit or immuta_txn_rollback.
-/// error:   NULL, or written on failure only.
+/// err:     NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -835,14 +885,14 @@ immuta_status immuta_append_at(immuta_log *log,
 immuta_status immuta_txn_begin(immuta_log *log,
                                uint32_t ns,
                                immuta_txn **txn_out,
-                               immuta_error *error);
+                               immuta_error *err);
 
 /// Stages one record. On any error this record is not staged, and the transaction goes on with those before it.
 ///
-/// txn:   a transaction.
-/// data:  the payload, copied; may be NULL when size is 0.
-/// size:  of the payload, in bytes; 0 is a record, too.
-/// error: NULL, or written on failure only.
+/// txn:  a transaction.
+/// data: the payload, copied; may be NULL when size is 0.
+/// size: of the payload, in bytes; 0 is a record, too.
+/// err:  NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_TOO_LARGE: the record is larger than max_record_size
@@ -850,22 +900,27 @@ immuta_status immuta_txn_begin(immuta_log *log,
 ///         IMMUTA_E_BUSY: another thread is using the transaction.
 ///
 /// Threads: one.
-immuta_status immuta_txn_append(immuta_txn *txn, const void *data, size_t size, immuta_error *error);
+IMMUTA_MUST_USE
+immuta_status immuta_txn_append(immuta_txn *txn,
+                                const void *data,
+                                size_t size,
+                                immuta_error *err);
 
 /// Stages one record whose payload is in parts, which are joined.
 ///
 /// txn:        a transaction.
 /// parts:      the parts in order, copied; may be NULL when part_count is 0.
 /// part_count: how many; 0 makes one empty record.
-/// error:      NULL, or written on failure only.
+/// err:        NULL, or written on failure only.
 ///
 /// Returns what immuta_txn_append returns.
 ///
 /// Threads: one.
+IMMUTA_MUST_USE
 immuta_status immuta_txn_appendv(immuta_txn *txn,
                                  const immuta_slice *parts,
                                  size_t part_count,
-                                 immuta_error *error);
+                                 immuta_error *err);
 
 /// Appends the staged records as one batch, as immuta_append_batch does: all or none, whatever happens. Readers see all
 /// of them at once. The last record carries IMMUTA_RECORD_BATCH_END.
@@ -876,16 +931,17 @@ immuta_status immuta_txn_appendv(immuta_txn *txn,
 /// txn:          a transaction that no other thread is using. In a codec's function that this call runs, the
 ///               transaction is released already: IMMUTA_E_HANDLE.
 /// appended_out: may be NULL. For a transaction without records the count is 0, and nothing was appended.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns
 ///         IMMUTA_E_CLOSED: also if the log was closed after the transaction began
 ///         IMMUTA_E_BUSY: another thread is using the transaction; nothing was changed.
 ///
 /// Threads: one, and nothing may use the transaction afterwards.
+IMMUTA_MUST_USE
 immuta_status immuta_txn_commit(immuta_txn *txn,
                                 immuta_appended *appended_out,
-                                immuta_error *error);
+                                immuta_error *err);
 
 /// Releases a transaction. None of its records was appended, and none will be.
 ///
@@ -945,7 +1001,7 @@ typedef struct immuta_batch {
 /// start:      0: from the first record. N > 0: from record N, skipping the first N. If there are fewer, the stream
 ///             waits for record N. Negative: only what is appended after this call.
 /// stream_out: the stream, for immuta_stream_done.
-/// error:      NULL, or written on failure only.
+/// err:        NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -958,7 +1014,7 @@ immuta_status immuta_stream_open(immuta_log *log,
                                  uint32_t ns,
                                  int64_t start,
                                  immuta_stream **stream_out,
-                                 immuta_error *error);
+                                 immuta_error *err);
 
 /// Opens a stream at a time.
 ///
@@ -968,7 +1024,7 @@ immuta_status immuta_stream_open(immuta_log *log,
 ///             there is none, the stream waits for the next record. Records whose time is unknown (0) count as older
 ///             than any other.
 /// stream_out: the stream, for immuta_stream_done.
-/// error:      NULL, or written on failure only.
+/// err:        NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -982,7 +1038,7 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
                                          uint32_t ns,
                                          int64_t time_ns,
                                          immuta_stream **stream_out,
-                                         immuta_error *error);
+                                         immuta_error *err);
 
 /// Waits for the next record and lends it to the caller.
 ///
@@ -998,7 +1054,7 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
 /// stream:     a stream.
 /// timeout_ns: nanoseconds; 0 tries once, negative waits for ever.
 /// record_out: the record, for immuta_record_done.
-/// error:      NULL, or written on failure only; number and offset name the record.
+/// err:        NULL, or written on failure only; number and offset name the record.
 ///
 /// Returns IMMUTA_OK: the stream is now positioned after this record
 ///         IMMUTA_TIMEOUT: no record before the deadline
@@ -1022,7 +1078,7 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
 immuta_status immuta_stream_next(immuta_stream *stream,
                                  int64_t timeout_ns,
                                  immuta_record *record_out,
-                                 immuta_error *error);
+                                 immuta_error *err);
 
 /// Waits for the next records and lends them to the caller, as many as there are within the limits.
 ///
@@ -1036,7 +1092,7 @@ immuta_status immuta_stream_next(immuta_stream *stream,
 ///              larger.
 /// timeout_ns:  nanoseconds; 0 tries once, negative waits for ever.
 /// batch_out:   the records, for immuta_batch_done.
-/// error:       NULL, or written on failure only; number and offset name the record.
+/// err:         NULL, or written on failure only; number and offset name the record.
 ///
 /// Returns IMMUTA_OK: the stream is now positioned after the last of these records
 ///         IMMUTA_E_ARGUMENT: max_records or max_bytes is 0
@@ -1050,20 +1106,20 @@ immuta_status immuta_stream_next_batch(immuta_stream *stream,
                                        size_t max_bytes,
                                        int64_t timeout_ns,
                                        immuta_batch *batch_out,
-                                       immuta_error *error);
+                                       immuta_error *err);
 
 /// Moves a stream, forwards or backwards. This does not affect records on loan.
 ///
 /// stream: a stream.
 /// number: of the record that comes next. If it does not exist yet, the stream waits for it. To pass over a bad record,
 ///         give its number + 1.
-/// error:  NULL, or written on failure only.
+/// err:    NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.
-immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_error *error);
+immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_error *err);
 
 /// Says which record comes next.
 ///
@@ -1074,7 +1130,7 @@ immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_
 ///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.
-immuta_status immuta_stream_position(immuta_stream *stream, uint64_t *number_out);
+immuta_status immuta_stream_position(const immuta_stream *stream, uint64_t *number_out);
 
 /// Ends a wait. If an immuta_stream_next or immuta_stream_next_batch is waiting now, it answers IMMUTA_INTERRUPTED.
 /// Else the next one called does. Only one answers so, however often immuta_stream_interrupt was called before. The
@@ -1102,14 +1158,15 @@ void immuta_stream_done(immuta_stream *stream);
  * What a stream has lent, and how it is given back.
  * ================================================================================================================= */
 
-/// In immuta_record.flags: the last record of its batch. A record appended alone is a batch of one.
-#define IMMUTA_RECORD_BATCH_END 1
-
-/// In immuta_record.flags: indexed later, so there is no checksum from the time of writing.
-#define IMMUTA_RECORD_ADOPTED 2
-
-/// In immuta_record.flags: the checksum was not checked, as the options asked.
-#define IMMUTA_RECORD_UNVERIFIED 4
+/// In immuta_record.flags, combined with |.
+enum immuta_record_flag IMMUTA_INT32 {
+    /// The last record of its batch. A record appended alone is a batch of one.
+    IMMUTA_RECORD_BATCH_END = 1,
+    /// Indexed later, so there is no checksum from the time of writing.
+    IMMUTA_RECORD_ADOPTED = 2,
+    /// The checksum was not checked, as the options asked.
+    IMMUTA_RECORD_UNVERIFIED = 4,
+};
 
 /// Gives a record back. Its descriptor is free for other records at once. Its data must not be touched any more.
 ///
@@ -1152,7 +1209,7 @@ immuta_status immuta_batch_done(immuta_batch *batch);
 /// stream: a stream.
 /// fd_out: the descriptor, the same one each time. It belongs to the stream, is close-on-exec and 3 or above. The
 ///         caller only polls it: no read, no write, no close.
-/// error:  NULL, or written on failure only.
+/// err:    NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_LIMIT: no descriptor, or no thread, is available
@@ -1164,7 +1221,7 @@ immuta_status immuta_batch_done(immuta_batch *batch);
 /// Ownership: immuta_stream_done closes the descriptor. Take the descriptor out of the loop first.
 ///
 /// Threads: one. The descriptor itself may be polled by any thread at any time.
-immuta_status immuta_stream_poll_fd(immuta_stream *stream, int *fd_out, immuta_error *error);
+immuta_status immuta_stream_poll_fd(immuta_stream *stream, int *fd_out, immuta_error *err);
 
 /// Asks for one signal on the descriptor of a stream. After this call the descriptor is unreadable, until there is a
 /// reason to call immuta_stream_next. Then it stays readable until the stream is armed again. Reasons are the record at
@@ -1176,7 +1233,7 @@ immuta_status immuta_stream_poll_fd(immuta_stream *stream, int *fd_out, immuta_e
 /// to wait here: there is a record, so give back others first.
 ///
 /// stream: a stream.
-/// error:  NULL, or written on failure only.
+/// err:    NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK: armed, wait for the descriptor
 ///         IMMUTA_READY: do not wait, call immuta_stream_next. There is a record, an interrupt, the end of the log
@@ -1186,7 +1243,7 @@ immuta_status immuta_stream_poll_fd(immuta_stream *stream, int *fd_out, immuta_e
 ///         IMMUTA_E_BUSY: another thread is using the stream.
 ///
 /// Threads: one.
-immuta_status immuta_stream_poll_arm(immuta_stream *stream, immuta_error *error);
+immuta_status immuta_stream_poll_arm(immuta_stream *stream, immuta_error *err);
 
 /* ====================================================================================================================
  * CODECS
@@ -1194,17 +1251,18 @@ immuta_status immuta_stream_poll_arm(immuta_stream *stream, immuta_error *error)
  * What payloads go through on their way into the file and out of it.
  * ================================================================================================================= */
 
-/// For immuta_codec_builtin: raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
-#define IMMUTA_CODEC_DEFLATE 1
-
-/// A Zstandard frame (RFC 8878). Levels -7 to 22; 0 means 3. A library built without it answers IMMUTA_E_UNSUPPORTED.
-#define IMMUTA_CODEC_ZSTD 2
-
-/// An LZ4 frame. No levels: 0.
-#define IMMUTA_CODEC_LZ4 3
-
-/// Snappy in its framing format. No levels: 0.
-#define IMMUTA_CODEC_SNAPPY 4
+/// The codecs that come with the library, for immuta_codec_builtin.
+enum immuta_codec_kind IMMUTA_INT32 {
+    /// Raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
+    IMMUTA_CODEC_DEFLATE = 1,
+    /// A Zstandard frame (RFC 8878). Levels -7 to 22; 0 means 3. A library built without it answers
+    /// IMMUTA_E_UNSUPPORTED.
+    IMMUTA_CODEC_ZSTD = 2,
+    /// An LZ4 frame. No levels: 0.
+    IMMUTA_CODEC_LZ4 = 3,
+    /// Snappy in its framing format. No levels: 0.
+    IMMUTA_CODEC_SNAPPY = 4,
+};
 
 /// A codec of the caller's.
 ///
@@ -1237,7 +1295,7 @@ typedef struct immuta_codec_vtable {
 /// kind:      IMMUTA_CODEC_DEFLATE, IMMUTA_CODEC_ZSTD, IMMUTA_CODEC_LZ4 or IMMUTA_CODEC_SNAPPY.
 /// level:     how hard the codec tries, within the bounds of its kind; 0 is its default. Only appending depends on it.
 /// codec_out: the codec, for immuta_codec_free.
-/// error:     NULL, or written on failure only.
+/// err:       NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level
@@ -1248,13 +1306,13 @@ typedef struct immuta_codec_vtable {
 immuta_status immuta_codec_builtin(int32_t kind,
                                    int32_t level,
                                    immuta_codec **codec_out,
-                                   immuta_error *error);
+                                   immuta_error *err);
 
 /// Makes a codec of the caller's functions.
 ///
 /// vtable:    copied, with the name. What user leads to must live until destroy is called.
 /// codec_out: the codec, for immuta_codec_free.
-/// error:     NULL, or written on failure only.
+/// err:       NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: encode or decode is NULL, or the id, the name or struct_size is out of bounds
@@ -1271,7 +1329,7 @@ immuta_status immuta_codec_builtin(int32_t kind,
 /// Threads: any.
 immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
                                   immuta_codec **codec_out,
-                                  immuta_error *error);
+                                  immuta_error *err);
 
 /// Makes a codec whose work is done outside the library. This is for bindings that transform payloads themselves. The
 /// id of the codec is recorded and compared. The library does not change the bytes.
@@ -1279,7 +1337,7 @@ immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
 /// id:        0x10000 or more, and the same transformation for ever.
 /// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.
 /// codec_out: the codec, for immuta_codec_free.
-/// error:     NULL, or written on failure only.
+/// err:       NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: the id or the name is out of bounds
@@ -1289,7 +1347,7 @@ immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
 immuta_status immuta_codec_external(uint32_t id,
                                     const char *name,
                                     immuta_codec **codec_out,
-                                    immuta_error *error);
+                                    immuta_error *err);
 
 /// Releases the caller's hold on a codec. Options that the codec was added to, and logs opened with them, keep theirs.
 ///
@@ -1364,26 +1422,23 @@ typedef struct immuta_report {
     uint32_t reserved;
 } immuta_report;
 
-/// In immuta_report.outcome: a new, empty log was created.
-#define IMMUTA_OUTCOME_CREATED 1
-
-/// In immuta_report.outcome: the log had been closed cleanly.
-#define IMMUTA_OUTCOME_CLEAN 2
-
-/// In immuta_report.outcome: a crash left the log; its tail was verified (and mended, unless read-only).
-#define IMMUTA_OUTCOME_RECOVERED 3
-
-/// In immuta_report.outcome: records without a valid index file were indexed.
-#define IMMUTA_OUTCOME_ADOPTED 4
-
-/// In immuta_report.outcome: opened read-only while a writer has the namespace open.
-#define IMMUTA_OUTCOME_LIVE 5
-
-/// In immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
-#define IMMUTA_OUTCOME_DAMAGED 6
-
-/// In immuta_report.outcome, immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
-#define IMMUTA_OUTCOME_REPAIRED 7
+/// In immuta_report.outcome: what was done.
+enum immuta_outcome IMMUTA_INT32 {
+    /// A new, empty log was created.
+    IMMUTA_OUTCOME_CREATED = 1,
+    /// The log had been closed cleanly.
+    IMMUTA_OUTCOME_CLEAN = 2,
+    /// A crash left the log; its tail was verified (and mended, unless read-only).
+    IMMUTA_OUTCOME_RECOVERED = 3,
+    /// Records without a valid index file were indexed.
+    IMMUTA_OUTCOME_ADOPTED = 4,
+    /// Opened read-only while a writer has the namespace open.
+    IMMUTA_OUTCOME_LIVE = 5,
+    /// Read-only, or immuta_verify: finding says what is wrong; what verifies is served.
+    IMMUTA_OUTCOME_DAMAGED = 6,
+    /// immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
+    IMMUTA_OUTCOME_REPAIRED = 7,
+};
 
 /// Called with the progress of a long call, at the latest after every 1024 records or 16 MiB read. That holds inside
 /// one record and in a search for records, too.
@@ -1395,18 +1450,20 @@ typedef struct immuta_report {
 /// Returns 0 to go on, anything else to stop.
 typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total);
 
-/// For immuta_repair: change the files. Without this flag, only the report is made.
-#define IMMUTA_REPAIR_APPLY 1
-
-/// For immuta_repair: believe the count of records. This matters in two cases.
-///
-/// A file without an index file may end in zeros that may or may not be empty records. With this flag the count is
-/// believed; without it, the zeros are no records.
-///
-/// Empty records may also lie in a hole of NAME.log, so that the file holds nothing of them, and NAME.idx may have no
-/// entries that confirm them. With this flag the count, in NAME.log or in a checkpoint, is believed if there is room
-/// for their entries, which take 24 bytes each. Without it, the answer is IMMUTA_E_AMBIGUOUS.
-#define IMMUTA_REPAIR_ACCEPT_COUNT 2
+/// For immuta_repair, combined with |.
+enum immuta_repair_flag IMMUTA_INT32 {
+    /// Change the files. Without this flag, only the report is made.
+    IMMUTA_REPAIR_APPLY = 1,
+    /// Believe the count of records. This matters in two cases.
+    ///
+    /// A file without an index file may end in zeros that may or may not be empty records. With this flag the count is
+    /// believed; without it, the zeros are no records.
+    ///
+    /// Empty records may also lie in a hole of NAME.log, so that the file holds nothing of them, and NAME.idx may have
+    /// no entries that confirm them. With this flag the count, in NAME.log or in a checkpoint, is believed if there is
+    /// room for their entries, which take 24 bytes each. Without it, the answer is IMMUTA_E_AMBIGUOUS.
+    IMMUTA_REPAIR_ACCEPT_COUNT = 2,
+};
 
 /// Checks every byte of a namespace as it is stored, and changes nothing. Payloads are not decoded.
 ///
@@ -1422,7 +1479,7 @@ typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total)
 /// user:        passed to progress.
 /// report_out:  what was found.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only.
+/// err:         NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK: everything was checked, look at report_out->finding
 ///         IMMUTA_E_NAME: the name is illegal
@@ -1436,6 +1493,7 @@ typedef int32_t (*immuta_progress_fn)(void *user, uint64_t done, uint64_t total)
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
+IMMUTA_MUST_USE
 immuta_status immuta_verify(const char *directory,
                             const char *name,
                             const immuta_options *options,
@@ -1443,7 +1501,7 @@ immuta_status immuta_verify(const char *directory,
                             void *user,
                             immuta_report *report_out,
                             size_t report_size,
-                            immuta_error *error);
+                            immuta_error *err);
 
 /// Mends a namespace that immuta_open refuses, or one with damaged records. Without IMMUTA_REPAIR_APPLY it only says
 /// what it would do, and changes nothing.
@@ -1500,7 +1558,7 @@ immuta_status immuta_verify(const char *directory,
 /// user:        passed to progress.
 /// report_out:  what was found, and what was or would be done.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only. Nothing was changed then, unless the code says that the system
+/// err:         NULL, or written on failure only. Nothing was changed then, unless the code says that the system
 ///              refused. In that case the repair can be run again.
 ///
 /// Returns IMMUTA_OK: look at report_out
@@ -1527,6 +1585,7 @@ immuta_status immuta_verify(const char *directory,
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
+IMMUTA_MUST_USE
 immuta_status immuta_repair(const char *directory,
                             const char *name,
                             const immuta_options *options,
@@ -1535,7 +1594,7 @@ immuta_status immuta_repair(const char *directory,
                             void *user,
                             immuta_report *report_out,
                             size_t report_size,
-                            immuta_error *error);
+                            immuta_error *err);
 
 /// Makes a new namespace from a record file of any layout that the original Go library ever wrote. There are three: a
 /// 16-byte header (count, offset of the last record), an 8-byte one (count), or no header. The 8-byte one is also this
@@ -1556,7 +1615,7 @@ immuta_status immuta_repair(const char *directory,
 /// user:        passed to progress.
 /// report_out:  outcome is IMMUTA_OUTCOME_ADOPTED; count, header_count and adopted are the records imported.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only; number and offset are those in the source file.
+/// err:         NULL, or written on failure only; number and offset are those in the source file.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAME: the name is illegal
@@ -1578,6 +1637,7 @@ immuta_status immuta_repair(const char *directory,
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
+IMMUTA_MUST_USE
 immuta_status immuta_import(const char *source_file,
                             const char *directory,
                             const char *name,
@@ -1586,7 +1646,7 @@ immuta_status immuta_import(const char *source_file,
                             void *user,
                             immuta_report *report_out,
                             size_t report_size,
-                            immuta_error *error);
+                            immuta_error *err);
 
 /* ====================================================================================================================
  * FIGURES
@@ -1594,11 +1654,13 @@ immuta_status immuta_import(const char *source_file,
  * What an open log has done so far, and what opening it found.
  * ================================================================================================================= */
 
-/// In immuta_stats.mode: an append that returned survives a power failure.
-#define IMMUTA_MODE_DURABLE 0
-
-/// In immuta_stats.mode: an append survives a power failure after the next flush.
-#define IMMUTA_MODE_FAST 1
+/// In immuta_stats.mode: when an append counts as written.
+enum immuta_mode IMMUTA_INT32 {
+    /// An append that returned survives a power failure.
+    IMMUTA_MODE_DURABLE = 0,
+    /// An append survives a power failure after the next flush.
+    IMMUTA_MODE_FAST = 1,
+};
 
 /// The figures of one namespace. Counts of events begin when the namespace is opened.
 ///
@@ -1654,7 +1716,7 @@ typedef struct immuta_stats {
 /// ns:         number of the namespace.
 /// stats_out:  the figures.
 /// stats_size: sizeof(immuta_stats), 1 or more bytes.
-/// error:      NULL, or written on failure only.
+/// err:        NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK, also after immuta_shutdown
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -1662,11 +1724,11 @@ typedef struct immuta_stats {
 ///             read.
 ///
 /// Threads: any.
-immuta_status immuta_stats_get(immuta_log *log,
+immuta_status immuta_stats_get(const immuta_log *log,
                                uint32_t ns,
                                immuta_stats *stats_out,
                                size_t stats_size,
-                               immuta_error *error);
+                               immuta_error *err);
 
 /// Reads what opening a namespace found.
 ///
@@ -1674,17 +1736,17 @@ immuta_status immuta_stats_get(immuta_log *log,
 /// ns:          number of the namespace.
 /// report_out:  the report.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only.
+/// err:         NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace.
 ///
 /// Threads: any.
-immuta_status immuta_report_get(immuta_log *log,
+immuta_status immuta_report_get(const immuta_log *log,
                                 uint32_t ns,
                                 immuta_report *report_out,
                                 size_t report_size,
-                                immuta_error *error);
+                                immuta_error *err);
 
 /// Copies the path of the file that keeps what opening a namespace cut off: immuta_report.salvage, however long it is.
 ///
@@ -1694,7 +1756,7 @@ immuta_status immuta_report_get(immuta_log *log,
 ///           capacity is 0.
 /// capacity: of the buffer, in bytes. 0 asks for the size only.
 /// size_out: size of the path in bytes, without the NUL; may be NULL.
-/// error:    NULL, or written on failure only.
+/// err:      NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK, also after immuta_shutdown
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -1702,12 +1764,12 @@ immuta_status immuta_report_get(immuta_log *log,
 ///         IMMUTA_E_NO_MEMORY: the system refused memory.
 ///
 /// Threads: any.
-immuta_status immuta_report_salvage_path(immuta_log *log,
+immuta_status immuta_report_salvage_path(const immuta_log *log,
                                          uint32_t ns,
                                          char *buffer,
                                          size_t capacity,
                                          size_t *size_out,
-                                         immuta_error *error);
+                                         immuta_error *err);
 
 /* ====================================================================================================================
  * STATUSES
@@ -1715,126 +1777,91 @@ immuta_status immuta_report_salvage_path(immuta_log *log,
  * What each number means, and what to do about it.
  * ================================================================================================================= */
 
-/// Success.
-#define IMMUTA_OK 0
-
-/// No record before the deadline.
-#define IMMUTA_TIMEOUT 1
-
-/// immuta_stream_interrupt ended the wait.
-#define IMMUTA_INTERRUPTED 2
-
-/// immuta_stream_poll_arm: do not wait, call immuta_stream_next.
-#define IMMUTA_READY 3
-
-/// An argument is NULL where it must not be, out of its bounds, or unknown. A mistake in the program.
-#define IMMUTA_E_ARGUMENT (-1)
-
-/// The handle is of another kind or released, or the record token is stale (caught where possible).
-#define IMMUTA_E_HANDLE (-2)
-
-/// An illegal namespace name: 1 to 200 bytes of UTF-8, no '/', no control character, no leading dot.
-#define IMMUTA_E_NAME (-3)
-
-/// This log has no such namespace.
-#define IMMUTA_E_NAMESPACE (-4)
-
-/// The namespace was added before, or there are files of it. Or too many files were set aside under one name; remove
-/// some.
-#define IMMUTA_E_EXISTS (-5)
-
-/// There is nothing to open at this path.
-#define IMMUTA_E_NOT_FOUND (-6)
-
-/// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its
-/// place.
-#define IMMUTA_E_MISSING (-7)
-
-/// Another writer has the namespace open. The message names that writer's process where it can.
-#define IMMUTA_E_LOCKED (-8)
-
-/// The log was opened read-only, or the file system is read-only.
-#define IMMUTA_E_READ_ONLY (-9)
-
-/// The operating system denies access.
-#define IMMUTA_E_PERMISSION (-10)
-
-/// Not a regular file, or not a directory where one is needed.
-#define IMMUTA_E_NOT_REGULAR (-11)
-
-/// This file system, kernel or build of the library cannot do what the call asks for.
-#define IMMUTA_E_UNSUPPORTED (-12)
-
-/// No room: disk, quota or file size limit. Nothing changed; the same call succeeds once there is room.
-#define IMMUTA_E_NO_SPACE (-13)
-
-/// The system refused memory. Nothing changed.
-#define IMMUTA_E_NO_MEMORY (-14)
-
-/// A limit of the process or the system was reached: descriptors, threads, mappings.
-#define IMMUTA_E_LIMIT (-15)
-
-/// Input or output failed; os_error of the error struct is the errno.
-#define IMMUTA_E_IO (-16)
-
-/// An earlier write or sync failed, so the namespace takes no more appends. Reads go on. Close the log and open it
-/// again.
-#define IMMUTA_E_POISONED (-17)
-
-/// The log was shut down or closed.
-#define IMMUTA_E_CLOSED (-18)
-
-/// Another thread is using this object; one thread at a time may use it.
-#define IMMUTA_E_BUSY (-19)
-
-/// There is a record, but every reader descriptor of the namespace was held until the deadline.
-#define IMMUTA_E_POOL (-20)
-
-/// The record is larger than max_record_size allows, stored or decoded. Or a log without an index file has too many
-/// records to be read.
-#define IMMUTA_E_TOO_LARGE (-21)
-
-/// immuta_append_at expected another number; number of the error struct is the next one.
-#define IMMUTA_E_CONFLICT (-22)
-
-/// Bytes do not match their checksum or their neighbours; number and offset of the error struct say where.
-#define IMMUTA_E_CORRUPT (-23)
-
-/// The record file is shorter than what was once synced.
-#define IMMUTA_E_TRUNCATED (-24)
-
-/// The file ends in zeros that may or may not be empty records. Nothing was changed.
-#define IMMUTA_E_AMBIGUOUS (-25)
-
-/// A file of another layout: one of another version of the original, or not a log at all. Nothing was changed.
-#define IMMUTA_E_LAYOUT (-26)
-
-/// The format is newer than this library.
-#define IMMUTA_E_VERSION (-27)
-
-/// The index file belongs to another log or to another time of this one. Nothing was changed.
-#define IMMUTA_E_MISMATCH (-28)
-
-/// The files under a reader were replaced or rolled back.
-#define IMMUTA_E_REPLACED (-29)
-
-/// The log was written with other codecs than those named when it was opened. Nothing was changed.
-#define IMMUTA_E_CODEC (-30)
-
-/// A codec could not encode or decode this record; os_error is the value that a function of the caller's returned.
-#define IMMUTA_E_CODEC_FAILED (-31)
-
-/// A callback of the caller's failed; its value is os_error of the error struct.
-#define IMMUTA_E_CALLBACK (-32)
-
-/// A progress callback asked to stop.
-#define IMMUTA_E_CANCELLED (-33)
-
-/// The object was made before a fork, in the parent.
-#define IMMUTA_E_FORKED (-34)
-
-/// A bug in the library, contained. What the bug touched takes no more appends until the log is opened again.
-#define IMMUTA_E_PANIC (-35)
+/// The values of immuta_status, and of the fields that say what was found.
+enum immuta_status_code IMMUTA_INT32 {
+    /// Success.
+    IMMUTA_OK = 0,
+    /// No record before the deadline.
+    IMMUTA_TIMEOUT = 1,
+    /// immuta_stream_interrupt ended the wait.
+    IMMUTA_INTERRUPTED = 2,
+    /// immuta_stream_poll_arm: do not wait, call immuta_stream_next.
+    IMMUTA_READY = 3,
+    /// An argument is NULL where it must not be, out of its bounds, or unknown. A mistake in the program.
+    IMMUTA_E_ARGUMENT = -1,
+    /// The handle is of another kind or released, or the record token is stale (caught where possible).
+    IMMUTA_E_HANDLE = -2,
+    /// An illegal namespace name: 1 to 200 bytes of UTF-8, no '/', no control character, no leading dot.
+    IMMUTA_E_NAME = -3,
+    /// This log has no such namespace.
+    IMMUTA_E_NAMESPACE = -4,
+    /// The namespace was added before, or there are files of it. Or too many files were set aside under one name;
+    /// remove some.
+    IMMUTA_E_EXISTS = -5,
+    /// There is nothing to open at this path.
+    IMMUTA_E_NOT_FOUND = -6,
+    /// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in
+    /// its place.
+    IMMUTA_E_MISSING = -7,
+    /// Another writer has the namespace open. The message names that writer's process where it can.
+    IMMUTA_E_LOCKED = -8,
+    /// The log was opened read-only, or the file system is read-only.
+    IMMUTA_E_READ_ONLY = -9,
+    /// The operating system denies access.
+    IMMUTA_E_PERMISSION = -10,
+    /// Not a regular file, or not a directory where one is needed.
+    IMMUTA_E_NOT_REGULAR = -11,
+    /// This file system, kernel or build of the library cannot do what the call asks for.
+    IMMUTA_E_UNSUPPORTED = -12,
+    /// No room: disk, quota or file size limit. Nothing changed; the same call succeeds once there is room.
+    IMMUTA_E_NO_SPACE = -13,
+    /// The system refused memory. Nothing changed.
+    IMMUTA_E_NO_MEMORY = -14,
+    /// A limit of the process or the system was reached: descriptors, threads, mappings.
+    IMMUTA_E_LIMIT = -15,
+    /// Input or output failed; os_error of the error struct is the errno.
+    IMMUTA_E_IO = -16,
+    /// An earlier write or sync failed, so the namespace takes no more appends. Reads go on. Close the log and open it
+    /// again.
+    IMMUTA_E_POISONED = -17,
+    /// The log was shut down or closed.
+    IMMUTA_E_CLOSED = -18,
+    /// Another thread is using this object; one thread at a time may use it.
+    IMMUTA_E_BUSY = -19,
+    /// There is a record, but every reader descriptor of the namespace was held until the deadline.
+    IMMUTA_E_POOL = -20,
+    /// The record is larger than max_record_size allows, stored or decoded. Or a log without an index file has too many
+    /// records to be read.
+    IMMUTA_E_TOO_LARGE = -21,
+    /// immuta_append_at expected another number; number of the error struct is the next one.
+    IMMUTA_E_CONFLICT = -22,
+    /// Bytes do not match their checksum or their neighbours; number and offset of the error struct say where.
+    IMMUTA_E_CORRUPT = -23,
+    /// The record file is shorter than what was once synced.
+    IMMUTA_E_TRUNCATED = -24,
+    /// The file ends in zeros that may or may not be empty records. Nothing was changed.
+    IMMUTA_E_AMBIGUOUS = -25,
+    /// A file of another layout: one of another version of the original, or not a log at all. Nothing was changed.
+    IMMUTA_E_LAYOUT = -26,
+    /// The format is newer than this library.
+    IMMUTA_E_VERSION = -27,
+    /// The index file belongs to another log or to another time of this one. Nothing was changed.
+    IMMUTA_E_MISMATCH = -28,
+    /// The files under a reader were replaced or rolled back.
+    IMMUTA_E_REPLACED = -29,
+    /// The log was written with other codecs than those named when it was opened. Nothing was changed.
+    IMMUTA_E_CODEC = -30,
+    /// A codec could not encode or decode this record; os_error is the value that a function of the caller's returned.
+    IMMUTA_E_CODEC_FAILED = -31,
+    /// A callback of the caller's failed; its value is os_error of the error struct.
+    IMMUTA_E_CALLBACK = -32,
+    /// A progress callback asked to stop.
+    IMMUTA_E_CANCELLED = -33,
+    /// The object was made before a fork, in the parent.
+    IMMUTA_E_FORKED = -34,
+    /// A bug in the library, contained. What the bug touched takes no more appends until the log is opened again.
+    IMMUTA_E_PANIC = -35,
+};
 
 /// The name of a status: "IMMUTA_E_POOL" for IMMUTA_E_POOL, "IMMUTA_UNKNOWN" for a number that is no status.
 ///

@@ -78,7 +78,7 @@ static void work(const char *directory, int32_t fast) {
   }
   commit(log, 1);
   commit(log, BATCH);
-  (void)immuta_sync(log, 0, NULL); /* a failure shows in the calls that follow */
+  if (immuta_sync(log, 0, &error) != IMMUTA_OK) fprintf(stderr, "sync: %s\n", error.message);
   for (int i = 0; i < 4; i++) commit(log, 1);
   if (immuta_close(log, &error) != IMMUTA_OK) fprintf(stderr, "close: %s\n", error.message);
 }

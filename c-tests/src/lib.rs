@@ -18,7 +18,7 @@ mod sanitizer;
 pub use sanitizer::Sanitizer;
 
 /// The name programs are bound to. Written out here, not computed: a release that changes it has to say so twice.
-const SONAME: &str = "libimmuta.so.0.1";
+const SONAME: &str = "libimmuta.so.0.2";
 
 /// The warnings that no C code of this project may cause.
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];

@@ -337,23 +337,24 @@ static void *call_and_leave(void *which) {
   immuta_stream *stream = check_stream(log, 0, 0);
   immuta_record record;
   immuta_report report;
+  immuta_status status = IMMUTA_OK;
   leaving = 1;
   switch (*(int *)which) {
-    case 0: immuta_append_from(log, 0, leave_source, NULL, NULL, ERR); break;
-    case 1: immuta_append(log, 0, "abc", 3, NULL, ERR); break;
-    case 2: immuta_stream_next(stream, 0, &record, ERR); break;
+    case 0: status = immuta_append_from(log, 0, leave_source, NULL, NULL, ERR); break;
+    case 1: status = immuta_append(log, 0, "abc", 3, NULL, ERR); break;
+    case 2: status = immuta_stream_next(stream, 0, &record, ERR); break;
     case 3:
-      immuta_verify(check_dir(), "a", check_options((check_setup){.codecs = {codec}}), leave_progress, NULL, &report,
-                    sizeof report, ERR);
+      status = immuta_verify(check_dir(), "a", check_options((check_setup){.codecs = {codec}}), leave_progress, NULL,
+                             &report, sizeof report, ERR);
       break;
     default:
       leaving = 0;
       immuta_stream_done(stream);
-      immuta_close(log, ERR);
+      CHECK_OK(immuta_close(log, ERR));
       leaving = 1;
       immuta_codec_free(codec);
   }
-  CHECK(0 && "the callback left");
+  CHECK_STR(immuta_status_name(status), "none: the callback leaves");
   return NULL;
 }
 

@@ -70,16 +70,18 @@ void call(int which) {
   immuta_report report;
   CHECK(immuta_append(host.log, 0, "acknowledged", 12, nullptr, nullptr) == IMMUTA_OK);
   CHECK(immuta_stream_open(host.log, 0, 0, &stream, nullptr) == IMMUTA_OK);
+  immuta_status status = IMMUTA_OK;
   throws = true;
   switch (which) {
-    case 0: immuta_append_from(host.log, 0, source, nullptr, nullptr, nullptr); break;
-    case 1: immuta_append(host.log, 0, "x", 1, nullptr, nullptr); break;
-    case 2: immuta_stream_next(stream, -1, &record, nullptr); break;
+    case 0: status = immuta_append_from(host.log, 0, source, nullptr, nullptr, nullptr); break;
+    case 1: status = immuta_append(host.log, 0, "x", 1, nullptr, nullptr); break;
+    case 2: status = immuta_stream_next(stream, -1, &record, nullptr); break;
     case 3:
-      immuta_verify(directory.c_str(), "a", host.options, progress, nullptr, &report, sizeof report, nullptr);
+      status = immuta_verify(directory.c_str(), "a", host.options, progress, nullptr, &report, sizeof report, nullptr);
       break;
     default: immuta_stream_done(stream); host.close();
   }
+  std::printf("call %d answered %s\n", which, immuta_status_name(status));
 }
 
 constexpr int CALLS = 5;

@@ -52,7 +52,7 @@ pub type immuta_read_fn =
 /// data:         the payload, copied; may be NULL when size is 0.
 /// size:         of the payload, in bytes; 0 is a record, too.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -77,6 +77,7 @@ pub type immuta_read_fn =
 /// says otherwise.
 ///
 /// Threads: any; appends happen one after the other.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_append(
     log: *mut immuta_log,
@@ -84,10 +85,10 @@ pub unsafe extern "C" fn immuta_append(
     data: *const c_void,
     size: usize,
     appended_out: *mut immuta_appended,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     run(&call, log, appended_out, |log| log.append(ns, call.bytes("data", data, size)?))
 }
 
@@ -98,11 +99,12 @@ pub unsafe extern "C" fn immuta_append(
 /// parts:        the parts in order, copied; may be NULL when part_count is 0.
 /// part_count:   how many; 0 makes one empty record.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns.
 ///
 /// Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_appendv(
     log: *mut immuta_log,
@@ -110,10 +112,10 @@ pub unsafe extern "C" fn immuta_appendv(
     parts: *const immuta_slice,
     part_count: usize,
     appended_out: *mut immuta_appended,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     run(&call, log, appended_out, |log| log.append_parts(ns, &call.slices("parts", parts, part_count)?))
 }
 
@@ -126,13 +128,14 @@ pub unsafe extern "C" fn immuta_appendv(
 /// read:         called until it returns 0 or less.
 /// user:         passed to read.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns
 ///         IMMUTA_E_CALLBACK: the callback gave up (os_error is its value, or INT32_MIN for a lower one), or it claimed
 ///             more bytes than the buffer has.
 ///
 /// Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_append_from(
     log: *mut immuta_log,
@@ -140,10 +143,10 @@ pub unsafe extern "C" fn immuta_append_from(
     read: immuta_read_fn,
     user: *mut c_void,
     appended_out: *mut immuta_appended,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     run(&call, log, appended_out, |log| {
         let log = Arc::clone(log); // the callback may close it
         let read = read.ok_or_else(|| argument("read is NULL"))?;
@@ -167,11 +170,12 @@ pub unsafe extern "C" fn immuta_append_from(
 /// records:      the payloads in order, copied; may be NULL when count is 0.
 /// count:        how many; 0 appends nothing.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns.
 ///
 /// Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_append_batch(
     log: *mut immuta_log,
@@ -179,10 +183,10 @@ pub unsafe extern "C" fn immuta_append_batch(
     records: *const immuta_slice,
     count: usize,
     appended_out: *mut immuta_appended,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     run(&call, log, appended_out, |log| log.append_batch(ns, &call.slices("records", records, count)?))
 }
 
@@ -195,11 +199,12 @@ pub unsafe extern "C" fn immuta_append_batch(
 /// sizes:        of each payload, in bytes; may be NULL when count is 0.
 /// count:        how many; 0 appends nothing.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns.
 ///
 /// Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_append_packed(
     log: *mut immuta_log,
@@ -208,10 +213,10 @@ pub unsafe extern "C" fn immuta_append_packed(
     sizes: *const usize,
     count: usize,
     appended_out: *mut immuta_appended,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     run(&call, log, appended_out, |log| log.append_batch(ns, &call.packed(data, sizes, count)?))
 }
 
@@ -225,12 +230,13 @@ pub unsafe extern "C" fn immuta_append_packed(
 /// records:      the payloads in order, copied; may be NULL when count is 0.
 /// count:        how many; 0 appends nothing, but checks the number.
 /// appended_out: may be NULL.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns
-///         IMMUTA_E_CONFLICT: the next record has another number, given in error->number.
+///         IMMUTA_E_CONFLICT: the next record has another number, given in err->number.
 ///
 /// Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_append_at(
     log: *mut immuta_log,
@@ -239,10 +245,10 @@ pub unsafe extern "C" fn immuta_append_at(
     records: *const immuta_slice,
     count: usize,
     appended_out: *mut immuta_appended,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     run(&call, log, appended_out, |log| log.append_batch_at(ns, number, &call.slices("records", records, count)?))
 }
 

@@ -25,9 +25,10 @@ impl Opaque for immuta_codec {
     const MAGIC: u64 = u64::from_le_bytes(*b"imCodecs");
 }
 
-/// For immuta_codec_builtin: raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
+/// Raw DEFLATE (RFC 1951). Levels 1 to 9; 0 means 6.
 pub const IMMUTA_CODEC_DEFLATE: i32 = 1;
-/// A Zstandard frame (RFC 8878). Levels -7 to 22; 0 means 3. A library built without it answers IMMUTA_E_UNSUPPORTED.
+/// A Zstandard frame (RFC 8878). Levels -7 to 22; 0 means 3. A library built without it answers
+/// IMMUTA_E_UNSUPPORTED.
 pub const IMMUTA_CODEC_ZSTD: i32 = 2;
 /// An LZ4 frame. No levels: 0.
 pub const IMMUTA_CODEC_LZ4: i32 = 3;
@@ -80,7 +81,7 @@ const _: () = assert!(size_of::<immuta_codec_vtable>() == 56);
 /// kind:      IMMUTA_CODEC_DEFLATE, IMMUTA_CODEC_ZSTD, IMMUTA_CODEC_LZ4 or IMMUTA_CODEC_SNAPPY.
 /// level:     how hard the codec tries, within the bounds of its kind; 0 is its default. Only appending depends on it.
 /// codec_out: the codec, for immuta_codec_free.
-/// error:     NULL, or written on failure only.
+/// err:       NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: the kind is unknown, or it has no such level
@@ -93,10 +94,10 @@ pub unsafe extern "C" fn immuta_codec_builtin(
     kind: i32,
     level: i32,
     codec_out: *mut *mut immuta_codec,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let codec_out = call.out("codec_out", codec_out)?;
         let builtin = u32::try_from(kind).ok().and_then(Builtin::from_id);
@@ -110,7 +111,7 @@ pub unsafe extern "C" fn immuta_codec_builtin(
 ///
 /// vtable:    copied, with the name. What user leads to must live until destroy is called.
 /// codec_out: the codec, for immuta_codec_free.
-/// error:     NULL, or written on failure only.
+/// err:       NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: encode or decode is NULL, or the id, the name or struct_size is out of bounds
@@ -129,10 +130,10 @@ pub unsafe extern "C" fn immuta_codec_builtin(
 pub unsafe extern "C" fn immuta_codec_custom(
     vtable: *const immuta_codec_vtable,
     codec_out: *mut *mut immuta_codec,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let vtable = call.sized_struct::<immuta_codec_vtable>("vtable", vtable)?;
         let custom = memory::boxed(Custom(vtable))?; // from here on it is destroyed, whatever happens
@@ -156,7 +157,7 @@ pub unsafe extern "C" fn immuta_codec_custom(
 /// id:        0x10000 or more, and the same transformation for ever.
 /// name:      for messages: 1 to 64 bytes of UTF-8 without control characters; copied.
 /// codec_out: the codec, for immuta_codec_free.
-/// error:     NULL, or written on failure only.
+/// err:       NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_ARGUMENT: the id or the name is out of bounds
@@ -168,10 +169,10 @@ pub unsafe extern "C" fn immuta_codec_external(
     id: u32,
     name: *const c_char,
     codec_out: *mut *mut immuta_codec,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let codec_out = call.out("codec_out", codec_out)?;
         codec_out.set(give(Codec::external(id, call.utf8("name", name)?)?)?);

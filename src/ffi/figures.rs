@@ -11,20 +11,19 @@ use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// In immuta_report.outcome: a new, empty log was created.
+/// A new, empty log was created.
 pub const IMMUTA_OUTCOME_CREATED: i32 = 1;
-/// In immuta_report.outcome: the log had been closed cleanly.
+/// The log had been closed cleanly.
 pub const IMMUTA_OUTCOME_CLEAN: i32 = 2;
-/// In immuta_report.outcome: a crash left the log; its tail was verified (and mended, unless read-only).
+/// A crash left the log; its tail was verified (and mended, unless read-only).
 pub const IMMUTA_OUTCOME_RECOVERED: i32 = 3;
-/// In immuta_report.outcome: records without a valid index file were indexed.
+/// Records without a valid index file were indexed.
 pub const IMMUTA_OUTCOME_ADOPTED: i32 = 4;
-/// In immuta_report.outcome: opened read-only while a writer has the namespace open.
+/// Opened read-only while a writer has the namespace open.
 pub const IMMUTA_OUTCOME_LIVE: i32 = 5;
-/// In immuta_report.outcome, read-only or verify: finding says what is wrong; what verifies is served.
+/// Read-only, or immuta_verify: finding says what is wrong; what verifies is served.
 pub const IMMUTA_OUTCOME_DAMAGED: i32 = 6;
-
-/// In immuta_report.outcome, immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
+/// immuta_repair with IMMUTA_REPAIR_APPLY: what finding says was mended.
 pub const IMMUTA_OUTCOME_REPAIRED: i32 = 7;
 
 const _: () = {
@@ -37,10 +36,10 @@ const _: () = {
     assert!(IMMUTA_OUTCOME_DAMAGED == Outcome::Damaged as i32);
 };
 
-/// In immuta_stats.mode: an append that returned survives a power failure.
-pub const IMMUTA_MODE_DURABLE: i32 = 0;
-/// In immuta_stats.mode: an append survives a power failure after the next flush.
-pub const IMMUTA_MODE_FAST: i32 = 1;
+/// An append that returned survives a power failure.
+pub const IMMUTA_MODE_DURABLE: u32 = 0;
+/// An append survives a power failure after the next flush.
+pub const IMMUTA_MODE_FAST: u32 = 1;
 
 /// The figures of one namespace. Counts of events begin when the namespace is opened.
 ///
@@ -156,7 +155,7 @@ const _: () = {
 /// ns:         number of the namespace.
 /// stats_out:  the figures.
 /// stats_size: sizeof(immuta_stats), 1 or more bytes.
-/// error:      NULL, or written on failure only.
+/// err:        NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK, also after immuta_shutdown
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -166,14 +165,14 @@ const _: () = {
 /// Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_stats_get(
-    log: *mut immuta_log,
+    log: *const immuta_log,
     ns: u32,
     stats_out: *mut immuta_stats,
     stats_size: usize,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let log = call.handle(log)?;
         let stats_out = call.out_growing("stats_out", stats_out, stats_size)?;
@@ -188,7 +187,7 @@ pub unsafe extern "C" fn immuta_stats_get(
 /// ns:          number of the namespace.
 /// report_out:  the report.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only.
+/// err:         NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace.
@@ -196,14 +195,14 @@ pub unsafe extern "C" fn immuta_stats_get(
 /// Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_report_get(
-    log: *mut immuta_log,
+    log: *const immuta_log,
     ns: u32,
     report_out: *mut immuta_report,
     report_size: usize,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let log = call.handle(log)?;
         let report_out = call.out_growing("report_out", report_out, report_size)?;
@@ -220,7 +219,7 @@ pub unsafe extern "C" fn immuta_report_get(
 ///           capacity is 0.
 /// capacity: of the buffer, in bytes. 0 asks for the size only.
 /// size_out: size of the path in bytes, without the NUL; may be NULL.
-/// error:    NULL, or written on failure only.
+/// err:      NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK, also after immuta_shutdown
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -230,15 +229,15 @@ pub unsafe extern "C" fn immuta_report_get(
 /// Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_report_salvage_path(
-    log: *mut immuta_log,
+    log: *const immuta_log,
     ns: u32,
     buffer: *mut c_char,
     capacity: usize,
     size_out: *mut usize,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let log = call.handle(log)?;
         let size_out = call.out_or_null("size_out", size_out)?;
@@ -283,8 +282,7 @@ impl From<Stats> for immuta_stats {
             mode: match stats.mode {
                 Mode::Durable => IMMUTA_MODE_DURABLE,
                 Mode::Fast => IMMUTA_MODE_FAST,
-            }
-            .unsigned_abs(),
+            },
             engine: match stats.engine {
                 Engine::Mmap => IMMUTA_IO_MMAP,
                 Engine::Syscall => IMMUTA_IO_SYSCALL,

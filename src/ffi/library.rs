@@ -13,7 +13,7 @@ const VERSION_NUMBER: u32 = number(env!("CARGO_PKG_VERSION_MAJOR")) << 16
     | number(env!("CARGO_PKG_VERSION_MINOR")) << 8
     | number(env!("CARGO_PKG_VERSION_PATCH"));
 
-/// The version of the library that is running, such as "0.1.0". The version of the header is IMMUTA_VERSION_STRING.
+/// The version of the library that is running, such as "0.2.0". The version of the header is IMMUTA_VERSION_STRING.
 ///
 /// Returns a string that lives as long as the process.
 ///
@@ -25,7 +25,8 @@ pub extern "C" fn immuta_version() -> *const c_char {
 
 /// The version as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
 ///
-/// A library with the same major and minor number and the same or a later patch fits this header.
+/// A library with the same major and minor number and the same or a later patch fits this header. For programs that
+/// check this, docs/c-api.md has the words.
 ///
 /// Threads: any, signal.
 #[unsafe(no_mangle)]

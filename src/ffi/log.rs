@@ -41,7 +41,7 @@ impl Opaque for immuta_log {
 /// directory: path of the log. Later changes of the working directory do not matter.
 /// options:   copied; NULL for defaults: for writing, with no namespace yet.
 /// log_out:   the log, for immuta_close.
-/// error:     NULL, or written on failure only; ns says which namespace.
+/// err:       NULL, or written on failure only; ns says which namespace.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_LOCKED: another writer has a namespace open. Or a process holds a read lock on its record file; the
@@ -65,7 +65,7 @@ impl Opaque for immuta_log {
 ///             opened all the same, and serves what verifies
 ///         IMMUTA_E_LAYOUT, IMMUTA_E_AMBIGUOUS, IMMUTA_E_VERSION, IMMUTA_E_MISMATCH: the files are not, or may not be,
 ///             what this library can write
-///         IMMUTA_E_LAYOUT with error->offset 8: a program that writes a 16-byte header has appended to this log.
+///         IMMUTA_E_LAYOUT with err->offset 8: a program that writes a 16-byte header has appended to this log.
 ///             immuta_repair brings every record back
 ///         IMMUTA_E_CODEC: the log has other codecs than the options, or ones that must be named
 ///             (immuta_options_add_codec). The answer is IMMUTA_E_UNSUPPORTED if one of them is not in this build of
@@ -75,15 +75,16 @@ impl Opaque for immuta_log {
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Ownership: the log is the caller's until immuta_close. Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_open(
     directory: *const c_char,
     options: *const immuta_options,
     log_out: *mut *mut immuta_log,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let log_out = call.out("log_out", log_out)?;
         let directory = directory_of(call.string("directory", directory)?)?;
@@ -96,9 +97,9 @@ pub unsafe extern "C" fn immuta_open(
 /// Ends all use of a log. Waits end. Appends and streams answer IMMUTA_E_CLOSED from now on. Everything is flushed, and
 /// the files are closed cleanly. Records on loan stay valid. The log itself remains, for immuta_close.
 ///
-/// log:   an open log. If it was shut down before, there is nothing left to do, and the answer is that of the first
-///        time.
-/// error: NULL, or written on failure only.
+/// log: an open log. If it was shut down before, there is nothing left to do, and the answer is that of the first
+///      time.
+/// err: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_POISONED, IMMUTA_E_IO: not everything reached the disk. Or a file of the log was removed, moved or
@@ -107,10 +108,11 @@ pub unsafe extern "C" fn immuta_open(
 ///             device, and the next writer recovers the records.
 ///
 /// Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn immuta_shutdown(log: *mut immuta_log, error: *mut immuta_error) -> immuta_status {
+pub unsafe extern "C" fn immuta_shutdown(log: *mut immuta_log, err: *mut immuta_error) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         call.handle(log)?.shutdown()?;
         Ok(IMMUTA_OK)
@@ -119,18 +121,19 @@ pub unsafe extern "C" fn immuta_shutdown(log: *mut immuta_log, error: *mut immut
 
 /// Shuts a log down, if that has not been done, and releases it. Streams and records may be released later.
 ///
-/// log:   a log that no other thread is calling with, or NULL. To get there: call immuta_shutdown, wait for the
-///        threads, then call this. The log is released whatever the answer is.
-/// error: NULL, or written on failure only.
+/// log: a log that no other thread is calling with, or NULL. To get there: call immuta_shutdown, wait for the
+///      threads, then call this. The log is released whatever the answer is.
+/// err: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         else what immuta_shutdown answers.
 ///
 /// Threads: one, and nothing may use the log afterwards.
+#[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, error: *mut immuta_error) -> immuta_status {
+pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, err: *mut immuta_error) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         if let Taken::Back(log) = call.take(log, |_| false)? {
             log.shutdown()?;
@@ -143,9 +146,9 @@ pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, error: *mut immuta_e
 /// In durable mode each append was on the device already. There this call brings the records to their place, so that
 /// nothing of the journal is needed any more.
 ///
-/// log:   an open log.
-/// ns:    number of the namespace.
-/// error: NULL, or written on failure only.
+/// log: an open log.
+/// ns:  number of the namespace.
+/// err: NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -158,10 +161,11 @@ pub unsafe extern "C" fn immuta_close(log: *mut immuta_log, error: *mut immuta_e
 ///             device; the next flush counts them (immuta_stats.durable_count).
 ///
 /// Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn immuta_sync(log: *mut immuta_log, ns: u32, error: *mut immuta_error) -> immuta_status {
+pub unsafe extern "C" fn immuta_sync(log: *mut immuta_log, ns: u32, err: *mut immuta_error) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         call.handle(log)?.sync(ns)?;
         Ok(IMMUTA_OK)

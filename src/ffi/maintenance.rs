@@ -23,16 +23,16 @@ use std::path::Path;
 /// Returns 0 to go on, anything else to stop.
 pub type immuta_progress_fn = Option<unsafe extern "C-unwind" fn(user: *mut c_void, done: u64, total: u64) -> i32>;
 
-/// For immuta_repair: change the files. Without this flag, only the report is made.
+/// Change the files. Without this flag, only the report is made.
 pub const IMMUTA_REPAIR_APPLY: u32 = 1;
-/// For immuta_repair: believe the count of records. This matters in two cases.
+/// Believe the count of records. This matters in two cases.
 ///
 /// A file without an index file may end in zeros that may or may not be empty records. With this flag the count is
 /// believed; without it, the zeros are no records.
 ///
-/// Empty records may also lie in a hole of NAME.log, so that the file holds nothing of them, and NAME.idx may have no
-/// entries that confirm them. With this flag the count, in NAME.log or in a checkpoint, is believed if there is room
-/// for their entries, which take 24 bytes each. Without it, the answer is IMMUTA_E_AMBIGUOUS.
+/// Empty records may also lie in a hole of NAME.log, so that the file holds nothing of them, and NAME.idx may have
+/// no entries that confirm them. With this flag the count, in NAME.log or in a checkpoint, is believed if there is
+/// room for their entries, which take 24 bytes each. Without it, the answer is IMMUTA_E_AMBIGUOUS.
 pub const IMMUTA_REPAIR_ACCEPT_COUNT: u32 = 2;
 
 /// What the caller's callback answers.
@@ -56,7 +56,7 @@ fn goes_on(progress: immuta_progress_fn, user: *mut c_void, done: u64, total: u6
 /// user:        passed to progress.
 /// report_out:  what was found.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only.
+/// err:         NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK: everything was checked, look at report_out->finding
 ///         IMMUTA_E_NAME: the name is illegal
@@ -70,6 +70,7 @@ fn goes_on(progress: immuta_progress_fn, user: *mut c_void, done: u64, total: u6
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_verify(
     directory: *const c_char,
@@ -79,10 +80,10 @@ pub unsafe extern "C" fn immuta_verify(
     user: *mut c_void,
     report_out: *mut immuta_report,
     report_size: usize,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let report_out = call.out_growing("report_out", report_out, report_size)?;
         let directory = directory_of(call.string("directory", directory)?)?;
@@ -149,7 +150,7 @@ pub unsafe extern "C" fn immuta_verify(
 /// user:        passed to progress.
 /// report_out:  what was found, and what was or would be done.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only. Nothing was changed then, unless the code says that the system
+/// err:         NULL, or written on failure only. Nothing was changed then, unless the code says that the system
 ///              refused. In that case the repair can be run again.
 ///
 /// Returns IMMUTA_OK: look at report_out
@@ -176,6 +177,7 @@ pub unsafe extern "C" fn immuta_verify(
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_repair(
     directory: *const c_char,
@@ -186,10 +188,10 @@ pub unsafe extern "C" fn immuta_repair(
     user: *mut c_void,
     report_out: *mut immuta_report,
     report_size: usize,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let report_out = call.out_growing("report_out", report_out, report_size)?;
         let directory = directory_of(call.string("directory", directory)?)?;
@@ -225,7 +227,7 @@ pub unsafe extern "C" fn immuta_repair(
 /// user:        passed to progress.
 /// report_out:  outcome is IMMUTA_OUTCOME_ADOPTED; count, header_count and adopted are the records imported.
 /// report_size: sizeof(immuta_report), 1 or more bytes.
-/// error:       NULL, or written on failure only; number and offset are those in the source file.
+/// err:         NULL, or written on failure only; number and offset are those in the source file.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAME: the name is illegal
@@ -247,6 +249,7 @@ pub unsafe extern "C" fn immuta_repair(
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
 /// Threads: any.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_import(
     source_file: *const c_char,
@@ -257,10 +260,10 @@ pub unsafe extern "C" fn immuta_import(
     user: *mut c_void,
     report_out: *mut immuta_report,
     report_size: usize,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let report_out = call.out_growing("report_out", report_out, report_size)?;
         let source_file = Path::new(OsStr::from_bytes(call.string("source_file", source_file)?.to_bytes()));

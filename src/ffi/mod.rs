@@ -12,13 +12,17 @@
 //!             IMMUTA_E_NO_MEMORY  The system refused memory. Nothing changed.
 //!             IMMUTA_E_FORKED     The object was made before a fork, in the parent.
 //!             IMMUTA_E_PANIC      A bug in the library, contained. The message is worth a report.
-//! error     The last parameter of most calls: NULL, or a struct of the caller's. It is written on failure only. It
+//! err       The last parameter of most calls: NULL, or a struct of the caller's. It is written on failure only. It
 //!           receives a message for a person, and the namespace, record number and byte offset concerned.
 //! *_out     Results. They are written on success only, and never read. They are required unless "may be NULL" is said.
 //! Strings   NUL-terminated. Names are UTF-8; paths are taken byte for byte. Data with size 0 may be NULL.
 //! Times     Timeouts are in nanoseconds: 0 tries once, a negative one waits for ever. Points in time are nanoseconds
 //!           since 1970-01-01 UTC.
 //! ns        The number of a namespace, in the order added, from 0. With a single namespace it is 0.
+//! Values    The constants of a group are one enum, for example enum immuta_status_code. So debuggers and bindings know
+//!           their names. Parameters and fields are integers of a fixed size, because a newer library may have more
+//!           values. To switch over a group, convert: switch ((enum immuta_status_code)status). Have a default.
+//! Must use  Where an ignored status can lose data, a function is marked IMMUTA_MUST_USE, and the compiler warns.
 //! Ownership An object belongs to the caller from the call that makes it until the call that releases it.
 //!             immuta_options_new        immuta_options_free
 //!             immuta_codec_...          immuta_codec_free
@@ -65,6 +69,8 @@
 //! Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats and
 //!           immuta_report may grow at the end. For these two the caller passes sizeof. The library fills what fits and
 //!           zeroes the rest, so that either side may be the newer one.
+//! Parsers   A tool that knows no attributes defines IMMUTA_PARSER before it reads this header. The file immuta.cdef is
+//!           for cffi and its like: the declarations of this header without directives, attributes and comments.
 //! Unloading The shared library stays loaded until the process ends; dlclose does nothing.
 //!
 //! How the main objects are used:

@@ -18,7 +18,7 @@ use std::ptr::null_mut;
 /// log:    an open log.
 /// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
 /// ns_out: its number.
-/// error:  NULL, or written on failure only.
+/// err:    NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAME: the name is illegal
@@ -32,10 +32,10 @@ pub unsafe extern "C" fn immuta_namespace_add(
     log: *mut immuta_log,
     name: *const c_char,
     ns_out: *mut u32,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let (log, ns_out) = (call.handle(log)?, call.out("ns_out", ns_out)?);
         ns_out.set(log.add_namespace(call.name(name)?)?);
@@ -73,7 +73,7 @@ pub type immuta_found_fn = Option<
 /// options:   the engine, and the codecs, whose ids are compared; copied; NULL for defaults.
 /// found:     called for each NAME.log, in the order of the names.
 /// user:      passed to found.
-/// error:     NULL, or written on failure only.
+/// err:       NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NOT_FOUND, IMMUTA_E_NOT_REGULAR, IMMUTA_E_PERMISSION: there is no directory, or it cannot be read
@@ -88,10 +88,10 @@ pub unsafe extern "C" fn immuta_namespace_scan(
     options: *const immuta_options,
     found: immuta_found_fn,
     user: *mut c_void,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let found = found.ok_or_else(|| argument("found is NULL"))?;
         let directory = directory_of(call.string("directory", directory)?)?;
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn immuta_namespace_scan(
 /// log:    an open log.
 /// name:   the name.
 /// ns_out: its number.
-/// error:  NULL, or written on failure only.
+/// err:    NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: the log has no namespace of this name open.
@@ -124,13 +124,13 @@ pub unsafe extern "C" fn immuta_namespace_scan(
 /// Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_namespace_find(
-    log: *mut immuta_log,
+    log: *const immuta_log,
     name: *const c_char,
     ns_out: *mut u32,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let (log, ns_out) = (call.handle(log)?, call.out("ns_out", ns_out)?);
         ns_out.set(log.find_namespace(call.name(name)?)?);
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn immuta_namespace_find(
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn immuta_namespace_count(log: *mut immuta_log) -> u32 {
+pub unsafe extern "C" fn immuta_namespace_count(log: *const immuta_log) -> u32 {
     // SAFETY: the pointer is this call's argument, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     let mut count = 0;
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn immuta_namespace_count(log: *mut immuta_log) -> u32 {
 /// ns:       number of the namespace.
 /// buffer:   receives the name and a NUL.
 /// capacity: of the buffer, in bytes; 201 is always enough.
-/// error:    NULL, or written on failure only.
+/// err:      NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -172,14 +172,14 @@ pub unsafe extern "C" fn immuta_namespace_count(log: *mut immuta_log) -> u32 {
 /// Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_namespace_name(
-    log: *mut immuta_log,
+    log: *const immuta_log,
     ns: u32,
     buffer: *mut c_char,
     capacity: usize,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let log = call.handle(log)?;
         let name = log.namespace_name(ns)?;

@@ -33,12 +33,11 @@ pub struct OptionsBody {
     refusal: Option<Error>,
 }
 
-/// For immuta_options_set_io: stores into shared mappings where the file system allows it, else system calls.
+/// Stores into shared mappings where the file system allows it, else system calls. Never in immuta_stats.engine.
 pub const IMMUTA_IO_AUTO: i32 = 0;
-/// Shared mappings. Opening answers IMMUTA_E_UNSUPPORTED where they are not safe. Also a value of immuta_stats.engine.
+/// Shared mappings. Opening answers IMMUTA_E_UNSUPPORTED where they are not safe.
 pub const IMMUTA_IO_MMAP: i32 = 1;
-/// System calls only. They are slower, but nothing that another process does to the files raises SIGBUS. Also a value
-/// of immuta_stats.engine.
+/// System calls only. They are slower, but nothing that another process does to the files raises SIGBUS.
 pub const IMMUTA_IO_SYSCALL: i32 = 2;
 
 /// Makes options, all at their defaults.
@@ -344,7 +343,7 @@ pub unsafe extern "C" fn immuta_options_add_codec(
 /// changed nothing, so a log can be opened with the options as they were.
 ///
 /// options: options.
-/// error:   NULL, or written if a call was refused.
+/// err:     NULL, or written if a call was refused.
 ///
 /// Returns IMMUTA_OK: none was refused
 ///         else the status that the last refused call answered, even if later calls succeeded
@@ -352,12 +351,9 @@ pub unsafe extern "C" fn immuta_options_add_codec(
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn immuta_options_error(
-    options: *const immuta_options,
-    error: *mut immuta_error,
-) -> immuta_status {
+pub unsafe extern "C" fn immuta_options_error(options: *const immuta_options, err: *mut immuta_error) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| match &call.handle(options)?.try_borrow_mut().map_err(|_| busy())?.refusal {
         Some(refusal) => Err(refusal.clone()),
         None => Ok(IMMUTA_OK),

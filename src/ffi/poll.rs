@@ -23,7 +23,7 @@ use std::os::fd::AsRawFd;
 /// stream: a stream.
 /// fd_out: the descriptor, the same one each time. It belongs to the stream, is close-on-exec and 3 or above. The
 ///         caller only polls it: no read, no write, no close.
-/// error:  NULL, or written on failure only.
+/// err:    NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_LIMIT: no descriptor, or no thread, is available
@@ -39,10 +39,10 @@ use std::os::fd::AsRawFd;
 pub unsafe extern "C" fn immuta_stream_poll_fd(
     stream: *mut immuta_stream,
     fd_out: *mut c_int,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let (stream, fd_out) = (call.handle(stream)?, call.out("fd_out", fd_out)?);
         fd_out.set(stream.enter()?.stream.poll_fd()?.as_raw_fd());
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn immuta_stream_poll_fd(
 /// to wait here: there is a record, so give back others first.
 ///
 /// stream: a stream.
-/// error:  NULL, or written on failure only.
+/// err:    NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK: armed, wait for the descriptor
 ///         IMMUTA_READY: do not wait, call immuta_stream_next. There is a record, an interrupt, the end of the log
@@ -71,9 +71,9 @@ pub unsafe extern "C" fn immuta_stream_poll_fd(
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn immuta_stream_poll_arm(stream: *mut immuta_stream, error: *mut immuta_error) -> immuta_status {
+pub unsafe extern "C" fn immuta_stream_poll_arm(stream: *mut immuta_stream, err: *mut immuta_error) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         Ok(match call.handle(stream)?.enter()?.stream.poll_arm()? {
             Poll::Armed => IMMUTA_OK,

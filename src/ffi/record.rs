@@ -9,11 +9,11 @@ use crate::{Batch, Error, ErrorKind, Record, RecordFlags, RecordInfo, Result};
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
-/// In immuta_record.flags: the last record of its batch. A record appended alone is a batch of one.
+/// The last record of its batch. A record appended alone is a batch of one.
 pub const IMMUTA_RECORD_BATCH_END: u64 = 1;
-/// In immuta_record.flags: indexed later, so there is no checksum from the time of writing.
+/// Indexed later, so there is no checksum from the time of writing.
 pub const IMMUTA_RECORD_ADOPTED: u64 = 2;
-/// In immuta_record.flags: the checksum was not checked, as the options asked.
+/// The checksum was not checked, as the options asked.
 pub const IMMUTA_RECORD_UNVERIFIED: u64 = 4;
 
 const _: () = {

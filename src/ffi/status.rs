@@ -5,8 +5,9 @@
 use crate::ErrorKind;
 use std::ffi::CStr;
 
-/// The answer of a call. 0 is success. A positive value means that nothing failed but there is no result. A negative
-/// value is an error. Numbers are never reused. A newer library may return numbers that this header does not know.
+/// The answer of a call, one of enum immuta_status_code. 0 is success. A positive value means that nothing failed but
+/// there is no result. A negative value is an error. Numbers are never reused. A newer library may return numbers that
+/// this header does not know.
 pub type immuta_status = i32;
 
 /// Success.
@@ -25,13 +26,13 @@ pub const IMMUTA_E_HANDLE: i32 = -2;
 pub const IMMUTA_E_NAME: i32 = -3;
 /// This log has no such namespace.
 pub const IMMUTA_E_NAMESPACE: i32 = -4;
-/// The namespace was added before, or there are files of it. Or too many files were set aside under one name; remove
-/// some.
+/// The namespace was added before, or there are files of it. Or too many files were set aside under one name;
+/// remove some.
 pub const IMMUTA_E_EXISTS: i32 = -5;
 /// There is nothing to open at this path.
 pub const IMMUTA_E_NOT_FOUND: i32 = -6;
-/// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in its
-/// place.
+/// The index file or the journal knows records, but the record file is gone. Restore it; no empty log is made in
+/// its place.
 pub const IMMUTA_E_MISSING: i32 = -7;
 /// Another writer has the namespace open. The message names that writer's process where it can.
 pub const IMMUTA_E_LOCKED: i32 = -8;

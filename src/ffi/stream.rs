@@ -46,7 +46,7 @@ impl Opaque for immuta_stream {
 /// start:      0: from the first record. N > 0: from record N, skipping the first N. If there are fewer, the stream
 ///             waits for record N. Negative: only what is appended after this call.
 /// stream_out: the stream, for immuta_stream_done.
-/// error:      NULL, or written on failure only.
+/// err:        NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -61,10 +61,10 @@ pub unsafe extern "C" fn immuta_stream_open(
     ns: u32,
     start: i64,
     stream_out: *mut *mut immuta_stream,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let (log, stream_out) = (call.handle(log)?, call.out("stream_out", stream_out)?);
         stream_out.set(give_stream(log.stream(ns, u64::try_from(start).map_or(Start::Now, Start::Number))?)?);
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn immuta_stream_open(
 ///             there is none, the stream waits for the next record. Records whose time is unknown (0) count as older
 ///             than any other.
 /// stream_out: the stream, for immuta_stream_done.
-/// error:      NULL, or written on failure only.
+/// err:        NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -96,10 +96,10 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
     ns: u32,
     time_ns: i64,
     stream_out: *mut *mut immuta_stream,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let (log, stream_out) = (call.handle(log)?, call.out("stream_out", stream_out)?);
         stream_out.set(give_stream(log.stream(ns, Start::Time(system_time(time_ns)))?)?);
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
 /// stream:     a stream.
 /// timeout_ns: nanoseconds; 0 tries once, negative waits for ever.
 /// record_out: the record, for immuta_record_done.
-/// error:      NULL, or written on failure only; number and offset name the record.
+/// err:        NULL, or written on failure only; number and offset name the record.
 ///
 /// Returns IMMUTA_OK: the stream is now positioned after this record
 ///         IMMUTA_TIMEOUT: no record before the deadline
@@ -147,10 +147,10 @@ pub unsafe extern "C" fn immuta_stream_next(
     stream: *mut immuta_stream,
     timeout_ns: i64,
     record_out: *mut immuta_record,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run_fast(|| {
         let (stream, record_out) = (call.handle(stream)?, call.out("record_out", record_out)?);
         let mut position = stream.enter()?;
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn immuta_stream_next(
 ///              larger.
 /// timeout_ns:  nanoseconds; 0 tries once, negative waits for ever.
 /// batch_out:   the records, for immuta_batch_done.
-/// error:       NULL, or written on failure only; number and offset name the record.
+/// err:         NULL, or written on failure only; number and offset name the record.
 ///
 /// Returns IMMUTA_OK: the stream is now positioned after the last of these records
 ///         IMMUTA_E_ARGUMENT: max_records or max_bytes is 0
@@ -194,10 +194,10 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
     max_bytes: usize,
     timeout_ns: i64,
     batch_out: *mut immuta_batch,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run_fast(|| {
         let (stream, batch_out) = (call.handle(stream)?, call.out("batch_out", batch_out)?);
         if max_records == 0 || max_bytes == 0 {
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
 /// stream: a stream.
 /// number: of the record that comes next. If it does not exist yet, the stream waits for it. To pass over a bad record,
 ///         give its number + 1.
-/// error:  NULL, or written on failure only.
+/// err:    NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_BUSY: another thread is using the stream.
@@ -231,10 +231,10 @@ pub unsafe extern "C" fn immuta_stream_next_batch(
 pub unsafe extern "C" fn immuta_stream_seek(
     stream: *mut immuta_stream,
     number: u64,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run_fast(|| {
         call.handle(stream)?.enter()?.stream.seek(number)?;
         Ok(IMMUTA_OK)
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn immuta_stream_seek(
 ///
 /// Threads: one.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn immuta_stream_position(stream: *mut immuta_stream, number_out: *mut u64) -> immuta_status {
+pub unsafe extern "C" fn immuta_stream_position(stream: *const immuta_stream, number_out: *mut u64) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
     let call = unsafe { Call::new(null_mut()) };
     call.run_fast(|| {

@@ -32,7 +32,7 @@ impl Opaque for immuta_txn {
 /// log:     an open log.
 /// ns:      number of the namespace.
 /// txn_out: the transaction, for immuta_txn_commit or immuta_txn_rollback.
-/// error:   NULL, or written on failure only.
+/// err:     NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAMESPACE: no such namespace
@@ -48,10 +48,10 @@ pub unsafe extern "C" fn immuta_txn_begin(
     log: *mut immuta_log,
     ns: u32,
     txn_out: *mut *mut immuta_txn,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run(|| {
         let (log, txn_out) = (call.handle(log)?, call.out("txn_out", txn_out)?);
         txn_out.set(give(AtomicRefCell::new(Transaction::begin(Arc::clone(log), ns)?))?);
@@ -61,10 +61,10 @@ pub unsafe extern "C" fn immuta_txn_begin(
 
 /// Stages one record. On any error this record is not staged, and the transaction goes on with those before it.
 ///
-/// txn:   a transaction.
-/// data:  the payload, copied; may be NULL when size is 0.
-/// size:  of the payload, in bytes; 0 is a record, too.
-/// error: NULL, or written on failure only.
+/// txn:  a transaction.
+/// data: the payload, copied; may be NULL when size is 0.
+/// size: of the payload, in bytes; 0 is a record, too.
+/// err:  NULL, or written on failure only.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_TOO_LARGE: the record is larger than max_record_size
@@ -72,15 +72,16 @@ pub unsafe extern "C" fn immuta_txn_begin(
 ///         IMMUTA_E_BUSY: another thread is using the transaction.
 ///
 /// Threads: one.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_txn_append(
     txn: *mut immuta_txn,
     data: *const c_void,
     size: usize,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run_fast(|| stage(call.handle(txn)?, &[call.bytes("data", data, size)?]))
 }
 
@@ -89,20 +90,21 @@ pub unsafe extern "C" fn immuta_txn_append(
 /// txn:        a transaction.
 /// parts:      the parts in order, copied; may be NULL when part_count is 0.
 /// part_count: how many; 0 makes one empty record.
-/// error:      NULL, or written on failure only.
+/// err:        NULL, or written on failure only.
 ///
 /// Returns what immuta_txn_append returns.
 ///
 /// Threads: one.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_txn_appendv(
     txn: *mut immuta_txn,
     parts: *const immuta_slice,
     part_count: usize,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run_fast(|| stage(call.handle(txn)?, &call.slices("parts", parts, part_count)?))
 }
 
@@ -115,21 +117,22 @@ pub unsafe extern "C" fn immuta_txn_appendv(
 /// txn:          a transaction that no other thread is using. In a codec's function that this call runs, the
 ///               transaction is released already: IMMUTA_E_HANDLE.
 /// appended_out: may be NULL. For a transaction without records the count is 0, and nothing was appended.
-/// error:        NULL, or written on failure only.
+/// err:          NULL, or written on failure only.
 ///
 /// Returns what immuta_append returns
 ///         IMMUTA_E_CLOSED: also if the log was closed after the transaction began
 ///         IMMUTA_E_BUSY: another thread is using the transaction; nothing was changed.
 ///
 /// Threads: one, and nothing may use the transaction afterwards.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_txn_commit(
     txn: *mut immuta_txn,
     appended_out: *mut immuta_appended,
-    error: *mut immuta_error,
+    err: *mut immuta_error,
 ) -> immuta_status {
     // SAFETY: the pointers are this call's arguments, for which the C caller vouches.
-    let call = unsafe { Call::new(error) };
+    let call = unsafe { Call::new(err) };
     call.run_fast(|| {
         call.handle(txn)?;
         let Taken::Back(transaction) = call.take(txn, in_use)? else { return Err(busy()) };

@@ -1,25 +1,22 @@
-"""Checks of the source and of what the compiler made of it: lints, header, exported symbols, needed libraries."""
+"""Checks of the source and of what the compiler made of it: lints, exported symbols, needed libraries."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 from .crate import UNOPTIMISED
-from .engine import LIBRARY, ROOT, TARGET_DIR, Failure, Run, Skip, Step, expect
+from .engine import LIBRARY, ROOT, TARGET_DIR, Run, Step, expect
+from .header import declarations
 from .tools import c_compiler, library_dir, need, need_cargo_command, texts_of_tree
 
-HEADER = ROOT / "include" / "immuta.h"
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 # What libimmuta.a may have of the Zstandard library; the shared library hides it, and a build without zstd has none of
 # it.
 ZSTD_PREFIXES = {"ZSTD_", "ZSTDMT_", "HUF_", "_HUF_", "FSE_", "HIST_", "POOL_", "ERR_", "g_"}
-C_STANDARDS = [("c99",), ("c11",), ("c23", "c2x")]  # the last under either of its names
 # The files whose lines may be of any width, as git takes them.
 ANY_WIDTH = [
     "fuzz/corpus",  # inputs that the fuzzer made; some of them happen to be text
     "tests/mutations/*.patch",  # lines of the source, and a sign before each
     "benches/peers/go/go.sum",  # made by Go
+    "tests/abi/*.abi",  # made by abidw
 ]
 SYSTEM_LIBRARIES = {"libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
 
@@ -55,55 +52,12 @@ def rustdoc(run: Run) -> None:
                 env={**UNOPTIMISED, "RUSTDOCFLAGS": "--deny warnings"})
 
 
-def header_drift(run: Run) -> None:
-    run.command("cargo", "test", "--locked", "--package", "immuta-header", env=UNOPTIMISED)
-
-
-def accepts(run: Run, compiler: str, standard: str) -> bool:
-    """Whether the compiler knows a language standard at all, asked with an empty program."""
-    empty = run.scratch / "empty.c"
-    empty.write_text("typedef int not_empty;\n")
-    try:
-        run.command(compiler, f"-std={standard}", "-fsyntax-only", empty)
-    except Failure:
-        return False
-    return True
-
-
-def compile_header(run: Run, compiler: str, standard: str, suffix: str, *flags: str) -> None:
-    for name, text in (("alone", "#include <immuta.h>\n"), ("twice", "#include <immuta.h>\n" * 2)):
-        source = run.scratch / f"{name}.{suffix}"
-        source.write_text(text)
-        run.command(compiler, f"-std={standard}", *WARNINGS, *flags, f"-I{HEADER.parent}", "-fsyntax-only", source)
-
-
-def header_clean(run: Run) -> str:
-    c_compilers = [name for name in ("gcc", "clang") if shutil.which(name)]
-    cxx_compilers = [name for name in ("g++", "clang++") if shutil.which(name)]
-    if not c_compilers or not cxx_compilers:
-        raise Skip("no gcc or clang with its C++ compiler; make tools")
-    for compiler in c_compilers:
-        for names in C_STANDARDS:
-            known = [name for name in names if accepts(run, compiler, name)]
-            expect(bool(known), f"{compiler} knows none of {', '.join(names)}")
-            compile_header(run, compiler, known[0], "c", "-Wstrict-prototypes")
-    for compiler in cxx_compilers:
-        compile_header(run, compiler, "c++17", "cpp")
-    return ", ".join(c_compilers + cxx_compilers)
-
-
-def header_functions() -> set[str]:
-    """The functions the header declares: names that directly precede a parenthesis, outside comments and macros."""
-    text = re.sub(r"/\*.*?\*/|//[^\n]*|^\s*#[^\n]*(?:\\\n[^\n]*)*", " ", HEADER.read_text(), flags=re.S | re.M)
-    return set(re.findall(r"\b(immuta_\w+)\s*\(", text))
-
-
 def symbols(run: Run) -> str:
     need("nm")
     need("readelf")
     library = library_dir(run) / "libimmuta.so"
     exported = {line.split()[-1] for line in run.command("nm", "-D", "--defined-only", library).splitlines()}
-    declared = header_functions()
+    declared = set(declarations())
     expect(exported == declared, f"exported, not in the header: {sorted(exported - declared)}; "
                                  f"in the header, not exported: {sorted(declared - exported)}")
     dynamic = run.command("readelf", "--dynamic", "--wide", library)
@@ -179,8 +133,6 @@ FORMALITIES = [
 ]
 
 STEPS = [
-    Step("header-drift", "include/immuta.h is what the Rust source generates", header_drift),
-    Step("header-clean", "the header in C99, C11, C23, C++17, every warning an error", header_clean),
     Step("symbols", "exported symbols, SONAME, nodelete, needed libraries", symbols, LIBRARY),
     Step("archive-symbols", "what else the static archive defines; a build without zstd", archive_symbols),
     Step("static-libraries", "system libraries of the static archive are those written down", static_libraries,

@@ -1,9 +1,11 @@
-//! Generates `include/immuta.h` from `src/ffi`.
+//! Generates `include/immuta.h` from `src/ffi`, and `include/immuta.cdef` from that header.
 //!
 //! This is a package of its own so that no other test waits for cbindgen to compile.
 
 #![allow(clippy::missing_panics_doc, reason = "only tests call it, and an unreadable source fails them")]
 
+mod cdef;
+mod enums;
 mod sections;
 
 use std::fmt::Write;
@@ -20,10 +22,10 @@ pub fn read(path: &str) -> String {
 }
 
 /// The header as it should be.
-pub fn generate() -> String {
+pub fn header() -> String {
     let mut config = cbindgen::Config::from_file(project("cbindgen.toml")).expect("cbindgen.toml is valid");
     config.header = Some(first_page());
-    config.after_includes = Some(version_macros());
+    config.after_includes = Some(version_macros() + "\n" + include_str!("compiler.h").trim_end());
     let mut builder = cbindgen::Builder::new().with_config(config);
     for source in sections::sources() {
         builder = builder.with_src(project(&format!("src/ffi/{source}.rs")));
@@ -32,6 +34,11 @@ pub fn generate() -> String {
     builder.generate().expect("cbindgen understands the sources").write(&mut header);
     let header = polish(&String::from_utf8(header).expect("the header is UTF-8"));
     sections::arrange(&header)
+}
+
+/// `include/immuta.cdef` as it should be beside `header`.
+pub fn cdef(header: &str) -> String {
+    cdef::declarations(header)
 }
 
 /// The module documentation of `src/ffi/mod.rs`: what all functions have in common.
@@ -61,17 +68,14 @@ fn version_macros() -> String {
     macros
         + "#define IMMUTA_VERSION_NUMBER "
         + "((IMMUTA_VERSION_MAJOR << 16) | (IMMUTA_VERSION_MINOR << 8) | IMMUTA_VERSION_PATCH)\n"
-        + &format!("#define IMMUTA_VERSION_STRING \"{version}\"")
+        + &format!("#define IMMUTA_VERSION_STRING \"{version}\"\n")
 }
 
-/// Two things cbindgen has no setting for: `#define NAME -1` becomes `#define NAME (-1)`, so that the macro is one
-/// operand wherever it is put, and types go by their short names once they are declared.
+/// Types go by their short names once they are declared, for which cbindgen has no setting.
 fn polish(header: &str) -> String {
     let mut polished = String::with_capacity(header.len());
     for line in header.lines() {
-        if let Some((define, number)) = line.rsplit_once(" -").filter(|(define, _)| define.starts_with("#define ")) {
-            writeln!(polished, "{define} (-{number})").expect("memory");
-        } else if line.starts_with("typedef struct") {
+        if line.starts_with("typedef struct") {
             writeln!(polished, "{line}").expect("memory");
         } else {
             writeln!(polished, "{}", line.replace("struct immuta_", "immuta_")).expect("memory");

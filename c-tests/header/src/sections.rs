@@ -1,5 +1,6 @@
 //! The order of the header: what `cbindgen` wrote, item by item, under a heading for each thing a user does.
 
+use crate::enums::{self, Group};
 use crate::{project, read};
 use std::fmt::Write;
 
@@ -115,12 +116,29 @@ pub fn arrange(header: &str) -> String {
         writeln!(arranged, "\n/* {}", "=".repeat(116)).expect("memory");
         writeln!(arranged, " * {}\n *\n * {}", section.heading.to_uppercase(), section.sentence).expect("memory");
         writeln!(arranged, " * {} */", "=".repeat(113)).expect("memory");
-        for item in own {
-            writeln!(arranged, "\n{}", item.text).expect("memory");
+        for text in with_enums(&own) {
+            writeln!(arranged, "\n{text}").expect("memory");
         }
     }
     assert_eq!(placed, items.len(), "each item is in one section");
     arranged + "\n" + &after
+}
+
+/// The texts of `items`. The constants of a group are one enum, in the place of the first of them.
+fn with_enums(items: &[&Item]) -> Vec<String> {
+    let (mut texts, mut declared) = (Vec::new(), Vec::new());
+    for item in items {
+        match item.group {
+            None => texts.push(item.text.clone()),
+            Some(group) if declared.contains(&group.name) => {}
+            Some(group) => {
+                let is_in = |item: &&&Item| item.group.is_some_and(|other| other.name == group.name);
+                texts.push(group.declare(items.iter().filter(is_in).map(|item| item.text.as_str())));
+                declared.push(group.name);
+            }
+        }
+    }
+    texts
 }
 
 /// A declaration with its documentation.
@@ -128,6 +146,8 @@ struct Item {
     text: String,
     name: String,
     is_function: bool,
+    /// Of a constant.
+    group: Option<&'static Group>,
     /// The file of `src/ffi` that defines it, and where in that file.
     source: &'static str,
     place: usize,
@@ -143,7 +163,8 @@ fn split(header: &str) -> (String, Vec<Item>, String) {
 }
 
 fn item(text: &str) -> Item {
-    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//") && *line != "IMMUTA_MUST_USE";
+    let code: Vec<&str> = text.lines().filter(is_code).collect();
     let first = code.first().unwrap_or_else(|| panic!("no declaration in {text:?}"));
     let is_function = !first.starts_with('#') && !first.starts_with("typedef");
     let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
@@ -157,7 +178,8 @@ fn item(text: &str) -> Item {
     };
     let name = name.unwrap_or_else(|| panic!("no name in {text:?}"));
     let (source, place) = source_of(&name);
-    Item { text: text.to_owned(), name, is_function, source, place }
+    let group = first.starts_with('#').then(|| enums::group_of(&name));
+    Item { text: text.to_owned(), name, is_function, group, source, place }
 }
 
 /// The file of `src/ffi` that defines `name`, and where.

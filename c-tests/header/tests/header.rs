@@ -1,34 +1,47 @@
-//! `include/immuta.h` is generated from `src/ffi` and committed; these tests generate it again and compare.
+//! `include/immuta.h` and `include/immuta.cdef` are generated from `src/ffi` and committed; these tests generate them
+//! again and compare.
 //!
-//! After a change to the exported functions or their documentation, write the file with
+//! After a change to the exported functions or their documentation, write the files with
 //! `IMMUTA_BLESS=1 cargo test --package immuta-header`.
 
-use immuta_header::{generate, project, read, version};
+use immuta_header::{cdef, header, project, read, version};
 use std::sync::LazyLock;
 
 const HEADER_PATH: &str = "include/immuta.h";
+const CDEF_PATH: &str = "include/immuta.cdef";
 
-/// The committed header. Where `IMMUTA_BLESS` is set, the test generates the file first.
+/// The committed header. Where `IMMUTA_BLESS` is set, the test generates both files first.
 static HEADER: LazyLock<String> = LazyLock::new(|| {
     if std::env::var_os("IMMUTA_BLESS").is_some() {
-        std::fs::write(project(HEADER_PATH), generate()).expect("the header can be written");
+        let generated = header();
+        std::fs::write(project(HEADER_PATH), &generated).expect("the header can be written");
+        std::fs::write(project(CDEF_PATH), cdef(&generated)).expect("the cdef can be written");
     }
     read(HEADER_PATH)
 });
 
-#[test]
-fn the_header_is_what_the_sources_say() {
-    let (expected, found) = (generate(), &*HEADER);
-    if *found != expected {
+fn assert_same(path: &str, found: &str, expected: &str) {
+    if found != expected {
         let same = found.lines().zip(expected.lines()).take_while(|(found, expected)| found == expected).count();
         panic!(
-            "{HEADER_PATH} differs from line {} on:\n  there:     {}\n  generated: {}\n\
+            "{path} differs from line {} on:\n  there:     {}\n  generated: {}\n\
              If the change is meant: IMMUTA_BLESS=1 cargo test --package immuta-header",
             same + 1,
             found.lines().nth(same).unwrap_or("(end)"),
             expected.lines().nth(same).unwrap_or("(end)"),
         );
     }
+}
+
+#[test]
+fn the_header_is_what_the_sources_say() {
+    assert_same(HEADER_PATH, &HEADER, &header());
+}
+
+#[test]
+fn the_cdef_is_what_the_header_declares() {
+    let header = &*HEADER;
+    assert_same(CDEF_PATH, &read(CDEF_PATH), &cdef(header));
 }
 
 #[test]
@@ -67,4 +80,10 @@ fn the_header_declares_every_exported_function() {
         count + 6,
         "functions, the three callback types, the three of a codec, and nothing else"
     );
+}
+
+#[test]
+fn every_type_and_callback_is_inside_extern_c() {
+    let (before, _) = HEADER.split_once("extern \"C\" {").expect("the header has an extern \"C\"");
+    assert!(!before.contains("\ntypedef ") && !before.contains("\nenum "), "a type is declared before extern \"C\"");
 }
