@@ -5,6 +5,7 @@ use super::file::RealFile;
 use super::{CommitWord, File, Tail, View, room, sys};
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::{Ordering, fence};
 
 /// How much is read at once if so much is committed.
 const READ_AHEAD_BYTES: usize = 64 << 10;
@@ -153,6 +154,8 @@ impl CommitWord for CallWord {
         loop {
             let again = self.read()?;
             if again == last {
+                // Nothing says that the kernel orders what it copies. The records may be read from a mapping.
+                fence(Ordering::Acquire);
                 return Ok(again);
             }
             last = again;
@@ -166,6 +169,8 @@ impl CommitWord for CallWord {
         // The limit may have been lowered since the records were written, which in durable mode is long ago. A write
         // beyond it raises SIGXFSZ.
         self.file.may_reach(size_of::<u64>() as u64)?;
+        // The records and entries before the count that counts them: see `load`.
+        fence(Ordering::Release);
         self.file.write_unchecked(0, &count.to_le_bytes())
     }
 }
