@@ -7,12 +7,14 @@
 #   make curves  how its figures change with the work (QUICK=1, BENCH_FLAGS)
 #   make pictures  docs/speed.svg and docs/curves.svg, from what bench, curves and the benchmark of peers found last
 #   make peers   libimmuta beside the Go original and other logs (QUICK=1; PEERS_FLAGS are passed on)
+#   make cross   libraries for TARGET (aarch64-unknown-linux-gnu), to run with glibc 2.28 or later
 #   make tools   install what the tests want beyond Rust, a C compiler and Python (Debian, Ubuntu)
 #   make clean   remove what these commands made, except logs
 
 DIRECTORY ?= ./log-data
 TEST_FLAGS ?=
 PEERS_FLAGS ?=
+TARGET ?= aarch64-unknown-linux-gnu
 CFLAGS ?= -O2
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Werror
 
@@ -27,7 +29,7 @@ SONAME := $(shell sed -n 's/^version = "\(0\.[0-9]*\|[1-9][0-9]*\)\..*/libimmuta
 LINK := -Iinclude -L$(call quote,$(LIB_DIR)) -limmuta -Xlinker -rpath -Xlinker $(call quote,$(LIB_DIR))
 EXAMPLES := $(patsubst examples-c/%.c,$(BUILD)/%,$(wildcard examples-c/*.c))
 
-.PHONY: run test bench curves pair pictures peers tools clean lib examples print-lib-dir print-examples-dir
+.PHONY: run test bench curves pair pictures peers cross tools clean lib examples print-lib-dir print-examples-dir
 
 run: $(BUILD)/quickstart
 	@$(BUILD)/quickstart $(call quote,$(DIRECTORY))
@@ -52,6 +54,9 @@ pair:
 
 peers:
 	@benches/peers/run $(if $(QUICK),--quick) $(PEERS_FLAGS)
+
+cross:
+	@packaging/cross.py $(TARGET)
 
 tools:
 	@.ci/tools

@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 
 pub mod coverage;
 mod sanitizer;
+mod target;
 
 pub use sanitizer::Sanitizer;
+pub use target::Target;
 
 /// The name programs are bound to. Written out here, not computed: a release that changes it has to say so twice.
 const SONAME: &str = "libimmuta.so.0.2";
@@ -59,6 +61,8 @@ pub struct RunMode {
     pub without_zstd: bool,
     /// With the static archive, everything instrumented.
     pub sanitizer: Option<Sanitizer>,
+    /// Against the library that was built for a release.
+    pub target: Option<Target>,
 }
 
 /// The built library and a C compiler that knows where it is.
@@ -69,6 +73,8 @@ pub struct Toolbox {
     /// The arguments that make the linker link a program with the library.
     link: Vec<OsString>,
     sanitizer: Option<Sanitizer>,
+    /// What programs are compiled for.
+    triple: String,
 }
 
 impl Toolbox {
@@ -85,13 +91,18 @@ impl Toolbox {
         } else if mode.without_zstd {
             target_dir.push("without-zstd");
         }
-        let link = match mode.sanitizer {
-            Some(sanitizer) => sanitizer.build_archive(&project, &target_dir)?,
-            None => build_shared(&project, &target_dir, mode.without_zstd)?,
+        let link = match (mode.sanitizer, mode.target) {
+            (Some(sanitizer), _) => sanitizer.build_archive(&project, &target_dir)?,
+            (None, Some(target)) => target.link(&target_dir)?,
+            (None, None) => build_shared(&project, &target_dir, mode.without_zstd)?,
         };
+        if let Some(target) = mode.target {
+            target_dir.push(target.triple());
+        }
         let program_dir = target_dir.join("c-tests");
         std::fs::create_dir_all(&program_dir).map_err(|e| format!("{}: {e}", program_dir.display()))?;
-        Ok(Self { project, program_dir, link, sanitizer: mode.sanitizer })
+        let triple = mode.target.map_or_else(target_triple, |target| target.triple().to_owned());
+        Ok(Self { project, program_dir, link, sanitizer: mode.sanitizer, triple })
     }
 
     /// Compiles one file of C or C++ and links it with the library: in two steps, because a sanitizer's flags are for
@@ -105,7 +116,7 @@ impl Toolbox {
         let tests = self.project.join("c-tests");
         let golden = format!("-DCHECK_GOLDEN=\"{}\"", tests.join("golden").display());
         let language = Language::of(source);
-        let compiled = compiler(language)?
+        let compiled = compiler(language, &self.triple)?
             .args(STRICT)
             .args(language.flags())
             .args(self.sanitizer.map_or(&[][..], Sanitizer::c_flags))
@@ -120,14 +131,18 @@ impl Toolbox {
             .arg(&object)
             .output();
         succeeded(&format!("compiling {}", source.display()), compiled)?;
-        let linked = compiler(language)?.arg(&object).arg("-o").arg(&program).args(&self.link).output();
+        let linked = compiler(language, &self.triple)?.arg(&object).arg("-o").arg(&program).args(&self.link).output();
         succeeded(&format!("linking {}", program.display()), linked)?;
         Ok(program)
     }
 
     /// The command that runs `program` in that mode.
     pub fn command(&self, program: &Path, mode: RunMode) -> Command {
-        let mut command = if mode.valgrind { valgrind(program) } else { Command::new(program) };
+        let mut command = match mode.target {
+            _ if mode.valgrind => valgrind(program),
+            Some(target) => target.command(program),
+            None => Command::new(program),
+        };
         if mode.valgrind || self.sanitizer.is_some() {
             command.env("IMMUTA_TEST_SLOW", "1");
         }
@@ -145,7 +160,7 @@ impl Toolbox {
     pub fn run_suite(&self, source: &Path, mode: RunMode) -> Outcome {
         let begun = Instant::now();
         let name = file_stem(source);
-        if Language::of(source) == Language::Cpp && !has_cpp() {
+        if Language::of(source) == Language::Cpp && !has_cpp(&self.triple) {
             let result = Ok(format!("SKIPPED: {name}: no C++ compiler; make tools"));
             return Outcome { name, result, elapsed: begun.elapsed() };
         }
@@ -255,8 +270,12 @@ fn build_shared(project: &Path, target_dir: &Path, without_zstd: bool) -> Result
         ]);
     }
     succeeded("cargo build -p immuta", build.output())?;
-    let library_dir = target_dir.join("release");
-    link_soname(&library_dir)?;
+    link_arguments(&target_dir.join("release"))
+}
+
+/// The linker arguments of a program that finds the shared library of `library_dir` by its rpath.
+fn link_arguments(library_dir: &Path) -> Result<Vec<OsString>, String> {
+    link_soname(library_dir)?;
     let rpath = format!("-Wl,-rpath,{}", library_dir.display());
     Ok(vec!["-L".into(), library_dir.into(), rpath.into(), "-limmuta".into(), "-pthread".into()])
 }
@@ -272,20 +291,19 @@ fn target_triple() -> String {
 }
 
 /// Whether there is a compiler for C++.
-fn has_cpp() -> bool {
-    compiler(Language::Cpp)
+fn has_cpp(triple: &str) -> bool {
+    compiler(Language::Cpp, triple)
         .and_then(|mut compiler| succeeded("the C++ compiler", compiler.arg("--version").output()))
         .is_ok()
 }
 
-/// The system's compiler as `cc` finds it. Outside a build script `cc` must be told what it compiles for: this machine.
-fn compiler(language: Language) -> Result<Command, String> {
-    let target = target_triple();
+/// The system's compiler for a target as `cc` finds it. Outside a build script `cc` must be told both.
+fn compiler(language: Language, target: &str) -> Result<Command, String> {
     let tool = cc::Build::new()
         .cargo_metadata(false)
         .cpp(language == Language::Cpp)
-        .target(&target)
-        .host(&target)
+        .target(target)
+        .host(&target_triple())
         // Not -O1: it inlines every check, and a suite takes several times as long to compile.
         .opt_level_str("g")
         .debug(true)

@@ -1,16 +1,17 @@
 //! Runs the C suites of `suites/` against the shared library, or for a sanitizer against the static archive, and
 //! demands that together they call every function of the header.
 //!
-//! `cargo test -p immuta-c-tests --test suites -- [NAME...] [--valgrind | --sanitizer=address|thread | --without-zstd]
-//! [--syscall]`
+//! `cargo test -p immuta-c-tests --test suites -- [NAME...] [--valgrind | --sanitizer=address|thread | --without-zstd |
+//! --target=TRIPLE] [--syscall]`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use immuta_c_tests::{Outcome, RunMode, Sanitizer, Toolbox, coverage, project_dir, valgrind_usable};
+use immuta_c_tests::{Outcome, RunMode, Sanitizer, Target, Toolbox, coverage, project_dir, valgrind_usable};
 
-const USAGE: &str = "[NAME...] [--valgrind | --sanitizer=address|thread | --without-zstd] [--syscall]";
+const USAGE: &str =
+    "[NAME...] [--valgrind | --sanitizer=address|thread | --without-zstd | --target=TRIPLE] [--syscall]";
 
 fn main() -> ExitCode {
     match run() {
@@ -67,11 +68,16 @@ fn arguments() -> Result<(RunMode, Vec<String>), String> {
             "--without-zstd" => mode.without_zstd = true,
             "--sanitizer=address" => mode.sanitizer = Some(Sanitizer::Address),
             "--sanitizer=thread" => mode.sanitizer = Some(Sanitizer::Thread),
+            flag if flag.starts_with("--target=") => {
+                let triple = &flag["--target=".len()..];
+                mode.target = Some(Target::named(triple).ok_or_else(|| format!("no such target: {triple}"))?);
+            }
             flag if flag.starts_with('-') => return Err(format!("unknown flag {flag}: {USAGE}")),
             name => names.push(name.to_owned()),
         }
     }
-    if mode.sanitizer.is_some() && (mode.valgrind || mode.without_zstd) {
+    let kinds = [mode.sanitizer.is_some(), mode.valgrind, mode.without_zstd, mode.target.is_some()];
+    if kinds.into_iter().filter(|is_kind| *is_kind).count() > 1 {
         return Err(format!("one of them only: {USAGE}"));
     }
     Ok((mode, names))

@@ -52,7 +52,8 @@ pub fn fixed_text<const N: usize>(parts: &[&[u8]]) -> [c_char; N] {
     let mut fixed = [0; N];
     let (text, _end) = fixed.split_at_mut(N.saturating_sub(1));
     for (place, byte) in text.iter_mut().zip(parts.iter().copied().flatten()) {
-        *place = byte.cast_signed();
+        // `c_char` is signed on some processors, and not on others.
+        *place = c_char::from_le_bytes([*byte]);
     }
     fixed
 }

@@ -263,7 +263,7 @@ fn long_messages_end_between_two_characters() {
     assert_eq!((shown.code, shown.number, shown.offset, shown.ns, shown.reserved), (IMMUTA_E_IO, 5, 6, 7, 0));
     assert!(shown.message[477..].iter().all(|byte| *byte == 0));
 
-    let text = |fixed: [c_char; 4]| fixed.map(i8::cast_unsigned);
+    let text = |fixed: [c_char; 4]| fixed.map(|letter| letter.to_le_bytes()[0]);
     assert_eq!(text(fixed_text(&[b"abc"])), *b"abc\0");
     assert_eq!(text(fixed_text(&[b"abcd"])), *b"abc\0");
     assert_eq!(text(fixed_text(&[b"a"])), *b"a\0\0\0");

@@ -47,9 +47,9 @@ impl Checksum {
 #[allow(clippy::inline_always, reason = "else each checksum takes two calls: this function and the loop")]
 #[inline(always)]
 pub fn crc32c(bytes: &[u8]) -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    if bytes.len() <= short::BYTES_MAX && std::is_x86_feature_detected!("sse4.2") {
-        // SAFETY: the processor has SSE 4.2, which is all that the function needs.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    if bytes.len() <= short::BYTES_MAX && short::is_supported() {
+        // SAFETY: the processor has the instruction, which is all that the function needs.
         return unsafe { short::crc32c(bytes) };
     }
     crc_fast::crc32_iscsi(bytes)
@@ -59,10 +59,10 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 #[allow(clippy::inline_always, reason = "the words stay in registers, where a call would pass them through memory")]
 #[inline(always)]
 pub fn crc32c_of_words(words: [u64; 5], last: u32) -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("sse4.2") {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    if short::is_supported() {
         let [first, second, third, fourth, fifth] = words;
-        // SAFETY: the processor has SSE 4.2, which is all that the function needs.
+        // SAFETY: the processor has the instruction, which is all that the function needs.
         return unsafe { short::crc32c_of_words(first, second, third, fourth, fifth, last) };
     }
     crc32c_of_stored_words(words, last)
@@ -90,50 +90,8 @@ pub fn crc32c_of(parts: &[&[u8]]) -> u32 {
     checksum.finish()
 }
 
-#[cfg(target_arch = "x86_64")]
-mod short {
-    use std::arch::x86_64::{_mm_crc32_u8, _mm_crc32_u32, _mm_crc32_u64};
-
-    /// Up to this size the loop takes less time than `crc_fast`, which computes the checksums of several parts in
-    /// parallel and combines them.
-    pub const BYTES_MAX: usize = 256;
-
-    /// The checksum of `bytes`: 32 bytes in each turn of the loop, then eight, then four, then one.
-    #[target_feature(enable = "sse4.2")]
-    pub fn crc32c(bytes: &[u8]) -> u32 {
-        let (fours, rest) = bytes.as_chunks::<32>();
-        let mut state = u64::from(u32::MAX);
-        for four in fours {
-            let (words, _) = four.as_chunks();
-            for word in words {
-                state = _mm_crc32_u64(state, u64::from_le_bytes(*word));
-            }
-        }
-        let (words, mut rest) = rest.as_chunks();
-        for word in words {
-            state = _mm_crc32_u64(state, u64::from_le_bytes(*word));
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "the instruction leaves the upper half zero")]
-        let mut state = state as u32;
-        if let Some((word, after)) = rest.split_first_chunk() {
-            state = _mm_crc32_u32(state, u32::from_le_bytes(*word));
-            rest = after;
-        }
-        !rest.iter().fold(state, |state, byte| _mm_crc32_u8(state, *byte))
-    }
-
-    /// As [`super::crc32c_of_words`]. Each word is an argument of its own, so that it is passed in a register.
-    #[target_feature(enable = "sse4.2")]
-    pub fn crc32c_of_words(first: u64, second: u64, third: u64, fourth: u64, fifth: u64, last: u32) -> u32 {
-        let mut state = u64::from(u32::MAX);
-        for word in [first, second, third, fourth, fifth] {
-            state = _mm_crc32_u64(state, word);
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "the instruction leaves the upper half zero")]
-        let state = state as u32;
-        !_mm_crc32_u32(state, last)
-    }
-}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod short;
 
 #[cfg(test)]
 mod tests {

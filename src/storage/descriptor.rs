@@ -62,7 +62,8 @@ fn found_by_fstat(descriptor: RawFd) -> io::Result<OpenInode> {
     let found = unsafe { found.assume_init() };
     Ok(OpenInode {
         id: FileId { device: found.st_dev, inode: found.st_ino },
-        links: found.st_nlink,
+        #[allow(clippy::useless_conversion, reason = "it has 32 bits on aarch64, 64 on x86-64")]
+        links: found.st_nlink.into(),
         size_bytes: found.st_size.unsigned_abs(),
         kind: found.st_mode & libc::S_IFMT,
     })

@@ -1,6 +1,7 @@
 //! Which engine a directory gets: mapped stores only where a full disk is noticed in advance and no file system
 //! rewrites its blocks.
 
+use super::sys;
 use crate::error::{Error, ErrorKind};
 use memmap2::{Advice, MmapMut};
 use std::path::Path;
@@ -37,6 +38,10 @@ const SAFE_FOR_MAPPING: [(u32, &str); 4] =
 
 const TMPFS: u32 = 0x0102_1994;
 
+/// The largest pages that mappings are laid out for. Every size, offset and step that has to be one of whole pages is a
+/// multiple of this.
+pub(super) const PAGE_BYTES_MAX: u64 = 64 << 10;
+
 /// Whether reading a hole through a mapping takes a page of the file system. If the file system is full, that is a
 /// SIGBUS. Other file systems show zeros from the cache.
 pub(super) fn has_costly_holes(magic: u32) -> bool {
@@ -45,7 +50,7 @@ pub(super) fn has_costly_holes(magic: u32) -> bool {
 
 /// The engine for the directory `path`, on a file system with this magic number.
 pub(super) fn choose(magic: u32, path: &Path, io: Io) -> Result<Engine, Error> {
-    let obstacle = obstacle_to_mapping(magic, populate_works());
+    let obstacle = obstacle_to_mapping(magic, populate_works(), sys::page_bytes());
     match (io, obstacle) {
         (Io::Syscall, _) | (Io::Auto, Some(_)) => Ok(Engine::Syscall),
         (Io::Auto | Io::Mmap, None) => Ok(Engine::Mmap),
@@ -58,9 +63,12 @@ pub(super) fn choose(magic: u32, path: &Path, io: Io) -> Result<Engine, Error> {
 }
 
 /// Why files on a file system with this magic number must not be written through mappings.
-fn obstacle_to_mapping(magic: u32, populate_works: bool) -> Option<&'static str> {
+fn obstacle_to_mapping(magic: u32, populate_works: bool, page_bytes: u64) -> Option<&'static str> {
     if !SAFE_FOR_MAPPING.iter().any(|(safe, _)| *safe == magic) {
         return Some("its file system is not known to be safe");
+    }
+    if !PAGE_BYTES_MAX.is_multiple_of(page_bytes) {
+        return Some("this machine has pages of more than 64 KiB");
     }
     (!populate_works).then_some("the kernel refuses MADV_POPULATE_WRITE (it needs 5.14 or later)")
 }
@@ -75,16 +83,26 @@ fn populate_works() -> bool {
 mod tests {
     use super::*;
 
+    const PAGE_BYTES: u64 = 4 << 10;
+
     #[test]
     fn only_known_file_systems_are_mapped() {
         for (magic, name) in SAFE_FOR_MAPPING {
-            assert_eq!(obstacle_to_mapping(magic, true), None, "{name}");
-            assert!(obstacle_to_mapping(magic, false).is_some(), "{name} on an old kernel");
+            assert_eq!(obstacle_to_mapping(magic, true, PAGE_BYTES), None, "{name}");
+            assert!(obstacle_to_mapping(magic, false, PAGE_BYTES).is_some(), "{name} on an old kernel");
         }
         for (magic, name) in
             [(0x9123_683E, "btrfs"), (0x2FC1_2FC1, "zfs"), (0x6969, "nfs"), (0x6573_5546, "fuse"), (0, "unknown")]
         {
-            assert!(obstacle_to_mapping(magic, true).is_some(), "{name}");
+            assert!(obstacle_to_mapping(magic, true, PAGE_BYTES).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn pages_of_up_to_64_kib_are_mapped() {
+        for (page_bytes, is_mapped) in [(4 << 10, true), (16 << 10, true), (64 << 10, true), (256 << 10, false)] {
+            let obstacle = obstacle_to_mapping(TMPFS, true, page_bytes);
+            assert_eq!(obstacle.is_none(), is_mapped, "pages of {page_bytes} bytes: {obstacle:?}");
         }
     }
 }

@@ -50,6 +50,11 @@ impl DescriptorSlot {
         DescriptorSlot { entry: AtomicU64::new(EMPTY), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
     }
 
+    /// Gives the slot up. Release: what was read of it happens before another thread fills it.
+    fn empty(&self) {
+        self.entry.store(EMPTY, Ordering::Release);
+    }
+
     /// The descriptor of `entry`, which is one of this slot's entries, and its file; `None` where there is none.
     fn descriptor(&self, entry: u64) -> Option<(RawFd, FileId)> {
         let id = FileId { device: self.device.load(Ordering::Relaxed), inode: self.inode.load(Ordering::Relaxed) };
@@ -214,7 +219,7 @@ impl ParentOnly {
 
     /// Leaves the number to the host, which closed the descriptor and may have opened another.
     pub(super) fn disown(self) {
-        self.slot.entry.store(EMPTY, Ordering::Relaxed);
+        self.slot.empty();
         std::mem::forget(self);
     }
 
@@ -264,7 +269,7 @@ impl Drop for ParentOnly {
     /// The slot is emptied first: the number may lead to another file of the process as soon as it is closed.
     fn drop(&mut self) {
         if self.generation == generation() {
-            self.slot.entry.store(EMPTY, Ordering::Relaxed);
+            self.slot.empty();
             let _deferred = cancel::defer();
             // SAFETY: dropped once, here, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.descriptor) };

@@ -16,6 +16,7 @@ pub(super) use tail::MappedTail;
 pub use tail::{ROOM_AHEAD_BYTES, RoomAhead};
 pub(super) use view::MappedView;
 
+use super::engine::PAGE_BYTES_MAX;
 use super::file::RealFile;
 use super::sys;
 use memmap2::{Advice, MmapOptions, MmapRaw};
@@ -26,8 +27,9 @@ use std::ops::Range;
 const VIEW_BYTES: u64 = 64 << 20;
 /// The address space of a writer's window: larger, because giving up a window costs as much as filling it.
 const TAIL_BYTES: u64 = 256 << 20;
-/// Windows begin at multiples of this, the size of a huge page.
+/// Windows begin at multiples of this: of pages of any size, and of huge pages on a machine with pages of 4 KiB.
 const WINDOW_ALIGNMENT_BYTES: u64 = 2 << 20;
+const _: () = assert!(WINDOW_ALIGNMENT_BYTES.is_multiple_of(PAGE_BYTES_MAX));
 
 /// A mapped piece of a file, which may reach beyond the file's end.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl Window {
         let mut options = MmapOptions::new();
         options.offset(start).len(usize::try_from(size_bytes).map_err(|_| sys::error(libc::ENOMEM))?);
         let map = if writable { options.map_raw(file.std())? } else { options.map_raw_read_only(file.std())? };
-        if writable {
+        if writable && fits_huge_pages(sys::page_bytes()) {
             // Only advice: a kernel without huge pages in files refuses it, and loses nothing but speed.
             let _ = map.advise(Advice::HugePage);
         }
@@ -90,14 +92,23 @@ impl Window {
         }
     }
 
-    /// Only a hint, which this processor is not given.
+    /// Only a hint, which this processor is not given: nothing was measured on it.
     #[cfg(not(target_arch = "x86_64"))]
+    #[expect(clippy::unused_self, reason = "as the one above")]
     fn prefetch(&self, _range: Range<usize>) {}
 
     /// Where the byte at `offset` of the file is in the window; the end of the window counts as in it.
     fn place(&self, offset: u64) -> Option<usize> {
         usize::try_from(offset.checked_sub(self.start)?).ok().filter(|place| *place <= self.map.len())
     }
+}
+
+/// Whether windows and files are laid out for huge pages, where a page has `page_bytes`. A huge page has as many pages
+/// as a page has page table entries: 2 MiB of pages of 4 KiB, 32 MiB of 16 KiB, 512 MiB of 64 KiB. For files advised to
+/// use huge pages, the kernel may read or allocate a whole one at the first touch.
+fn fits_huge_pages(page_bytes: u64) -> bool {
+    const TABLE_ENTRY_BYTES: u64 = 8;
+    page_bytes * (page_bytes / TABLE_ENTRY_BYTES) <= WINDOW_ALIGNMENT_BYTES
 }
 
 /// Makes the pages of `size_bytes` from `begin` of a mapping writable, so that no store to them can fault for lack of
@@ -113,5 +124,16 @@ pub(super) fn populate(map: &MmapRaw, begin: usize, size_bytes: usize) -> io::Re
             },
             Ok(()) => return Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn huge_pages_are_advised_only_where_they_are_as_small_as_the_steps_in_which_files_grow() {
+        assert!(fits_huge_pages(4 << 10));
+        assert!(!fits_huge_pages(16 << 10) && !fits_huge_pages(64 << 10));
     }
 }

@@ -287,10 +287,10 @@ pub trait View: Send + Sync + Debug {
 
 /// The commit word of a record file: how many records count.
 pub trait CommitWord: Send + Sync + Debug {
-    /// The word, with acquire order where it is memory.
+    /// The word, with acquire order.
     fn load(&self) -> io::Result<u64>;
-    /// Publishes `count`, with release order where it is memory. The caller has asked [`Tail::may_reach`], for the
-    /// word's own end at least. An error means that the outcome is unknown.
+    /// Publishes `count`, with release order. The caller has asked [`Tail::may_reach`], for the word's own end at
+    /// least. An error means that the outcome is unknown.
     fn store(&self, count: u64) -> io::Result<()>;
 }
 

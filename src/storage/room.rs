@@ -1,14 +1,19 @@
 //! How far files are extended ahead of what is written to them, and how that is done so that a refusal leaves no trace.
 
+use super::engine::PAGE_BYTES_MAX;
 use super::file::RealFile;
 use super::sys;
 use std::io;
 use std::ops::Range;
 
-/// Sizes of files open for writing are multiples of this.
+/// Sizes of files open for writing are multiples of this, and so of pages. If a file ended within a page that is mapped
+/// writable, the page would have no blocks after that end. An extension gives the file these blocks, but not every
+/// kernel makes the next store to the page fault, which gives them to the page (`pagecache_isize_extended` in the
+/// kernel's `mm/truncate.c`). Such a store would never reach the disk.
 const UNIT_BYTES: u64 = 64 << 10;
-/// A file that grows by at least this much grows to a multiple of it: whole huge pages, which are made writable several
-/// times faster.
+const _: () = assert!(UNIT_BYTES.is_multiple_of(PAGE_BYTES_MAX));
+/// A file that grows by at least this much grows to a multiple of it. With pages of 4 KiB that is whole huge pages,
+/// which are made writable several times faster.
 const LARGE_UNIT_BYTES: u64 = 2 << 20;
 /// The most a file is extended beyond what was asked for.
 const AHEAD_BYTES_MAX: u64 = 64 << 20;

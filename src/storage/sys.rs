@@ -127,6 +127,12 @@ pub(super) fn remove_access_list(file: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// The size of a page of this machine.
+pub(super) fn page_bytes() -> u64 {
+    // SAFETY: touches no memory of this process, and cannot fail for this name.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs()
+}
+
 /// The user whose rights the process has.
 pub(super) fn user() -> u32 {
     // SAFETY: touches no memory, and cannot fail.

@@ -5,6 +5,7 @@ use super::file::RealFile;
 use super::{CommitWord, File, Tail, View, room, sys};
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::{Ordering, fence};
 
 /// How much is read at once if so much is committed.
 const READ_AHEAD_BYTES: usize = 64 << 10;
@@ -153,6 +154,8 @@ impl CommitWord for CallWord {
         loop {
             let again = self.read()?;
             if again == last {
+                // Nothing says that the kernel orders what it copies. The records may be read from a mapping.
+                fence(Ordering::Acquire);
                 return Ok(again);
             }
             last = again;
@@ -163,6 +166,8 @@ impl CommitWord for CallWord {
         if !self.writable {
             return Err(sys::error(libc::EBADF));
         }
+        // The records and entries before the count that counts them: see `load`.
+        fence(Ordering::Release);
         self.file.write_unchecked(0, &count.to_le_bytes())
     }
 }

@@ -173,6 +173,8 @@ impl<W> FlusherShared<W> {
                 break;
             }
             if self.is_room_wanted.swap(false, Ordering::Relaxed) {
+                // As below: either an append sees that no room is wanted, or its request is seen here.
+                fence(Ordering::SeqCst);
                 return Work::MakeRoom;
             }
             (lock, _) = self.changed.wait_until(lock, *due);

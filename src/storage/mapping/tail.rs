@@ -4,6 +4,7 @@
 use super::ahead::{FilledEnd, WritableEnd};
 use super::zeros::{self, ZEROS_BYTES_MAX};
 use super::{Window, populate};
+use crate::storage::engine::PAGE_BYTES_MAX;
 use crate::storage::file::RealFile;
 use crate::storage::{Tail, room};
 use crate::util::sync::Arc;
@@ -12,6 +13,7 @@ use std::ops::Range;
 
 /// Pages are made writable in steps that end at multiples of this, so that most appends make no system call.
 const POPULATE_STEP_BYTES: u64 = ZEROS_BYTES_MAX as u64;
+const _: () = assert!(POPULATE_STEP_BYTES.is_multiple_of(PAGE_BYTES_MAX));
 /// How far beyond what is written another thread makes pages writable.
 pub const ROOM_AHEAD_BYTES: u64 = 8 << 20;
 

@@ -12,8 +12,10 @@ use std::sync::Arc;
 const SECTOR_BYTES: usize = 512;
 /// A sector that is torn is torn at a multiple of this.
 const WORD_BYTES: usize = 8;
-/// The unit in which caches write and file systems give out blocks.
-const PAGE_BYTES: usize = 4096;
+/// The unit in which file systems give out blocks.
+const BLOCK_BYTES: usize = 4096;
+/// The sizes of a page, which depend on the machine: the unit in which caches write.
+const PAGE_SIZES_BYTES: [usize; 3] = [4 << 10, 16 << 10, 64 << 10];
 
 /// Which of the sectors that were written since the last sync are new on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +77,8 @@ pub struct Loss {
     pub fill: Fill,
     /// Whether one sector of each file is torn between its old and its new bytes.
     pub torn: bool,
+    /// The size of a page of the machine.
+    pub page_bytes: usize,
 }
 
 impl Loss {
@@ -82,7 +86,8 @@ impl Loss {
         let mut chance = Chance(!seed);
         let mood = if chance.below(3) == 0 { None } else { Some(chance.mood()) };
         let fill = [Fill::Zeros, Fill::Zeros, Fill::Old, Fill::Garbage][chance.index(4)];
-        Loss { mood, fill, torn: chance.below(3) == 0 }
+        let torn = chance.below(3) == 0;
+        Loss { mood, fill, torn, page_bytes: PAGE_SIZES_BYTES[chance.index(PAGE_SIZES_BYTES.len())] }
     }
 }
 
@@ -154,8 +159,8 @@ fn survivors(inode: &Inode, loss: Loss, chance: &mut Chance) -> Vec<u8> {
             }
             Change::Size(size) => {
                 if reachable_bytes == usize::MAX && chance.below(4) == 0 {
-                    let pages = size.saturating_sub(image.len()) / PAGE_BYTES;
-                    let reached = (image.len() / PAGE_BYTES + chance.index(pages + 1)) * PAGE_BYTES;
+                    let pages = size.saturating_sub(image.len()) / loss.page_bytes;
+                    let reached = (image.len() / loss.page_bytes + chance.index(pages + 1)) * loss.page_bytes;
                     let reached = reached.max(image.len());
                     resize(&mut image, reached, loss.fill, &inode.durable, chance);
                 }
@@ -192,7 +197,7 @@ fn sectors_seen(inode: &Inode, loss: Loss, chance: &mut Chance) -> BTreeMap<usiz
     touched.dedup();
     let all = inode.changes.len();
     let (chosen, moment) = (chance.index(touched.len()), chance.part_of(all));
-    let in_first_page = |sector: usize| sector < PAGE_BYTES / SECTOR_BYTES;
+    let in_first_page = |sector: usize| sector < loss.page_bytes / SECTOR_BYTES;
     let mood = loss.mood.unwrap_or_else(|| chance.mood());
     let mut seen = |place: usize, sector: usize| match mood {
         Mood::Mixture => chance.part_of(all),
@@ -223,18 +228,18 @@ fn if_so(holds: bool, count: usize) -> usize {
 
 /// Cuts `image`, or extends it with blocks that hold what `fill` says. The rest of its last block becomes zeros.
 fn resize(image: &mut Vec<u8>, size: usize, fill: Fill, durable: &[u8], chance: &mut Chance) {
-    let had = image.len().max(1).next_multiple_of(PAGE_BYTES);
+    let had = image.len().max(1).next_multiple_of(BLOCK_BYTES);
     image.resize(size, 0);
-    for page in image.get_mut(had..).unwrap_or_default().chunks_mut(PAGE_BYTES) {
+    for block in image.get_mut(had..).unwrap_or_default().chunks_mut(BLOCK_BYTES) {
         match fill {
             Fill::Zeros => {}
             Fill::Old => {
-                let from = chance.index(durable.len() / PAGE_BYTES + 1) * PAGE_BYTES;
-                overlay(page, 0, durable.get(from..).unwrap_or_default());
+                let from = chance.index(durable.len() / BLOCK_BYTES + 1) * BLOCK_BYTES;
+                overlay(block, 0, durable.get(from..).unwrap_or_default());
             }
             Fill::Garbage if chance.below(2) == 0 => {}
             Fill::Garbage => {
-                page.chunks_mut(WORD_BYTES).for_each(|word| overlay(word, 0, &chance.next().to_le_bytes()));
+                block.chunks_mut(WORD_BYTES).for_each(|word| overlay(word, 0, &chance.next().to_le_bytes()));
             }
         }
     }

@@ -16,7 +16,7 @@ fn create(disk: &Simulated, name: &str) -> io::Result<Arc<dyn File>> {
 }
 
 /// Whole sectors, each as it was at some moment.
-const MIXTURE: Loss = Loss { mood: Some(Mood::Mixture), fill: Fill::Zeros, torn: false };
+const MIXTURE: Loss = Loss { mood: Some(Mood::Mixture), fill: Fill::Zeros, torn: false, page_bytes: 4 << 10 };
 
 /// The content of file `a` after a loss of power with each of the seeds, each time from a new disk that `prepare`
 /// fills.

@@ -5,7 +5,7 @@ use super::*;
 
 const PAGE_BYTES: usize = 4096;
 /// How many sectors the test's file has: two pages.
-const SECTORS: usize = 16;
+const SECTORS: usize = 2 * PAGE_BYTES / SECTOR_BYTES;
 
 /// Writes all sectors of a file of two pages again, and cuts the power with `mood`. For each outcome: which sectors are
 /// new.
@@ -45,6 +45,32 @@ fn each_mood_is_what_it_says() -> io::Result<()> {
         only(&[pattern(|_| false), pattern(|sector| sector > 1), pattern(|_| true)])
     );
     assert!(new_sectors(Mood::Mixture)?.len() > 250, "hardly two alike");
+    Ok(())
+}
+
+#[test]
+fn the_first_page_is_as_large_as_pages_of_the_machine_are() -> io::Result<()> {
+    for page_bytes in [4 << 10, 16 << 10, 64 << 10] {
+        let found = outcomes_of(Loss { mood: Some(Mood::FirstPage), page_bytes, ..MIXTURE }, |disk| {
+            disk.write_file("a", &vec![1; 2 * page_bytes]);
+            disk.storage().open("a", OpenMode::Write)?.write_at(0, &vec![2; 2 * page_bytes])
+        })?;
+        let expected = [vec![2; page_bytes], vec![1; page_bytes]].concat();
+        assert!(found == BTreeSet::from([Some(expected)]), "pages of {page_bytes} bytes");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_size_is_published_up_to_some_page_of_the_machine() -> io::Result<()> {
+    for page_bytes in [4 << 10, 16 << 10, 64 << 10] {
+        let found = outcomes_of(Loss { mood: Some(Mood::Nothing), page_bytes, ..MIXTURE }, |disk| {
+            disk.write_file("a", &[1]);
+            disk.storage().open("a", OpenMode::Write)?.set_size(3 * page_bytes as u64)
+        })?;
+        let sizes: BTreeSet<usize> = found.iter().flatten().map(Vec::len).collect();
+        assert_eq!(sizes, BTreeSet::from([1, page_bytes, 2 * page_bytes, 3 * page_bytes]));
+    }
     Ok(())
 }
 
@@ -91,7 +117,7 @@ fn a_torn_sector_is_old_and_new_at_a_step_of_8_bytes() -> io::Result<()> {
 #[test]
 fn new_blocks_hold_zeros_old_bytes_or_anything() -> io::Result<()> {
     let contents = |fill| {
-        let found = outcomes_of(Loss { mood: Some(Mood::Nothing), fill, torn: false }, |disk| {
+        let found = outcomes_of(Loss { mood: Some(Mood::Nothing), fill, ..MIXTURE }, |disk| {
             disk.write_file("a", &[1; PAGE_BYTES + 10]);
             disk.storage().open("a", OpenMode::Write)?.set_size(4 * PAGE_BYTES as u64)
         })?;

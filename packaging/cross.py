@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Builds libimmuta.so and libimmuta.a for one target or several, for a C library of glibc 2.28 or later.
+
+    packaging/cross.py TARGET...
+
+They go to TARGET/release in cargo's target directory. The compiler of the C code and the linker are Zig's, which knows
+the symbols of each version of glibc (packaging/requirements.txt).
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = ROOT / "packaging"
+REQUIREMENTS = HERE / "requirements.txt"
+BUILD = ROOT / "build" / "cross"
+GLIBC_MIN = (2, 28)
+
+
+def main(targets: list[str]) -> None:
+    if not targets:
+        sys.exit(__doc__)
+    tools = install_tools()
+    for target in targets:
+        check_target(target)
+        library = build(target, tools)
+        newest = check(library)
+        print(f"{target}: needs glibc {dotted(newest)} or later; {library.parent}")
+
+
+def install_tools() -> Path:
+    """The programs of the wheels, in an environment of their own, installed once for each requirement."""
+    environment = BUILD / "tools"
+    installed = environment / "installed.txt"
+    python = environment / "bin" / "python"
+    if not installed.exists() or installed.read_text() != REQUIREMENTS.read_text():
+        shutil.rmtree(environment, ignore_errors=True)
+        run(sys.executable, "-m", "venv", environment)
+        run(python, "-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS)
+        installed.write_text(REQUIREMENTS.read_text())
+    return python.parent
+
+
+def check_target(target: str) -> None:
+    libraries = run("rustc", "--print", "target-libdir", "--target", target).strip()
+    if not list(Path(libraries).glob("libstd-*.rlib")):
+        sys.exit(f"Rust's standard library for {target} is not installed; rustup target add {target}")
+
+
+def build(target: str, tools: Path) -> Path:
+    """The shared library; the archive is beside it."""
+    flags = f"CARGO_TARGET_{target.upper().replace('-', '_')}_RUSTFLAGS"
+    # gcc asks its linker for a build id, Zig does not.
+    linking = f"-Clink-arg={unwinder(target, tools)} -Clink-arg=-Wl,--build-id=sha1"
+    environment = {
+        **os.environ,
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        flags: f"{os.environ.get(flags, '')} {linking}".strip(),
+    }
+    run("cargo", "zigbuild", "--locked", "--release", "--package", "immuta", "--lib", "--target",
+        f"{target}.{dotted(GLIBC_MIN)}", "--manifest-path", ROOT / "Cargo.toml", env=environment)
+    target_dir = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+    return target_dir.absolute() / target / "release" / "libimmuta.so"
+
+
+def unwinder(target: str, tools: Path) -> Path:
+    """A stand-in for libgcc_s.so.1, linked before Zig's own unwinder, which would become a part of the library.
+
+    A process must have one unwinder: exceptions of C++ and the cancellation of threads go through the frames of the
+    library, and each unwinder only understands its own.
+    """
+    library = BUILD / target / "libgcc_s.so.1"
+    library.parent.mkdir(parents=True, exist_ok=True)
+    architecture = target.split("-")[0]
+    run(tools / "python", "-m", "ziglang", "cc", "-target", f"{architecture}-linux-gnu.{dotted(GLIBC_MIN)}", "-shared",
+        "-nostdlib", f"-Wl,-soname,{library.name}", f"-Wl,--version-script={HERE / 'libgcc_s.map'}", "-o", library,
+        HERE / "libgcc_s.c")
+    return library
+
+
+def check(library: Path) -> tuple[int, ...]:
+    """The newest version of glibc that the library asks for, which must not be newer than it may be."""
+    dynamic = run("readelf", "--dynamic", "--wide", library)
+    if "[libgcc_s.so.1]" not in dynamic:
+        sys.exit(f"{library} does not need libgcc_s.so.1: it contains an unwinder of its own")
+    needed = run("readelf", "--dyn-syms", "--wide", library)
+    found = {tuple(map(int, version.split("."))): name
+             for name, version in re.findall(r" UND (\S+?)@GLIBC_([\d.]+)", needed)}
+    newest = max(found)
+    if newest > GLIBC_MIN:
+        sys.exit(f"{library}: {found[newest]} needs glibc {dotted(newest)}; {dotted(GLIBC_MIN)} has to be enough")
+    return newest
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def run(*words: object, env: dict[str, str] | None = None) -> str:
+    """Runs a program to its end and returns its standard output. Its standard error is that of this program."""
+    try:
+        ended = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, text=True, env=env)
+    except FileNotFoundError:
+        sys.exit(f"{words[0]} not found; make tools")
+    if ended.returncode != 0:
+        sys.exit(f"{' '.join(map(str, words))}: exit status {ended.returncode}")
+    return ended.stdout
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

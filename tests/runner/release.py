@@ -1,0 +1,94 @@
+"""What a release needs beside the library's own tests: other processors, older C libraries, licences."""
+
+import re
+from pathlib import Path
+
+from .crate import UNOPTIMISED
+from .engine import ROOT, Run, Skip, Step, expect
+from .suites import c_tests, summary
+from .tools import need, need_cargo_command, need_std_source
+
+AARCH64, X86_64 = "aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"
+# What the emulator runs: the core of the log, its maintenance, the C code inside.
+EMULATED_SUITES = ["layout", "append", "stream", "durable", "maintenance", "codec"]
+# What depends on how the library is linked: exceptions and cancelled threads cross its frames.
+LINKAGE_SUITES = ["about", "layout", "exceptions", "cancel"]
+EMULATOR_HINT = "apt-get install qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+
+
+def need_target(run: Run, target: str) -> None:
+    libraries = run.command("rustc", "--print", "target-libdir", "--target", target).strip()
+    if not list(Path(libraries).glob("libstd-*.rlib")):
+        raise Skip(f"Rust's standard library for {target} is not installed; rustup target add {target}")
+
+
+def aarch64_lints(run: Run) -> None:
+    """Without zstd, whose C code would need a compiler for aarch64."""
+    need_cargo_command("clippy")
+    need_target(run, AARCH64)
+    run.command("cargo", "clippy", "--locked", "--package", "immuta", "--lib", "--no-default-features",
+                "--target", AARCH64, "--", "--deny", "warnings", env=UNOPTIMISED)
+
+
+def cross(run: Run) -> str:
+    need("readelf")
+    need("qemu-aarch64", EMULATOR_HINT)
+    compiler = need("aarch64-linux-gnu-gcc", EMULATOR_HINT)
+    for target in (AARCH64, X86_64):
+        need_target(run, target)
+    built = run.command("make", "--silent", "cross", f"TARGET={AARCH64} {X86_64}")
+    # The Rust tests of what has code of its own for a processor.
+    as_linker = f"CARGO_TARGET_{AARCH64.upper().replace('-', '_')}"
+    run.command("cargo", "test", "--locked", "--package", "immuta", "--lib", "--target", AARCH64, "--",
+                "format::", "ffi::tests::",
+                env={**UNOPTIMISED, f"{as_linker}_LINKER": compiler,
+                     f"{as_linker}_RUNNER": "qemu-aarch64 -L /usr/aarch64-linux-gnu"})
+    remarks = [summary(c_tests(run, "suites", f"--target={target}", *suites))
+               for target, suites in ((AARCH64, EMULATED_SUITES), (X86_64, LINKAGE_SUITES))]
+    return "\n" + "\n".join([built.strip(), *remarks])
+
+
+def licences(run: Run) -> str:
+    """Each crate that cargo links is in the file, and what comes from elsewhere; nothing passes without a text."""
+    need_std_source()
+    script = ROOT / "packaging" / "licences.py"
+    file = run.scratch / "licences.txt"
+    run.command(script, file)
+    text = file.read_text()
+    tree = run.command("cargo", "tree", "--locked", "--package", "immuta", "--edges", "normal,no-proc-macro",
+                       "--prefix", "none", "--format", "{p}")
+    linked = {" ".join(line.replace(" v", " ", 1).split()[:2]) for line in tree.splitlines() if line}
+    linked = {name for name in linked if not name.startswith("immuta ")}
+    for title in [*linked, "Zstandard, the C library", "Rust's standard library", "addr2line"]:
+        expect(re.search(rf"^{re.escape(title)}\b", text, re.M) is not None, f"the file has no {title}")
+    for words in ("Copyright (c) Meta Platforms", "Permission is hereby granted", "Apache License"):
+        expect(words in text, f"no text has: {words}")
+    refuse_without_text(run, script)
+    return f"{len(linked)} crates, {len(text) // 1024} KiB"
+
+
+def refuse_without_text(run: Run, script: Path) -> None:
+    """A package that links a crate which comes without the text of its licence."""
+    package = run.scratch / "package"
+    for name, dependencies in (("bare", ""), ("root", 'bare = { path = "../bare" }')):
+        source = package / name
+        (source / "src").mkdir(parents=True)
+        (source / "src" / "lib.rs").touch()
+        (source / "Cargo.toml").write_text(f'[package]\nname = "{name}"\nversion = "1.2.3"\nlicense = "MIT"\n'
+                                           f'edition = "2024"\n[dependencies]\n{dependencies}\n')
+    manifest = package / "root" / "Cargo.toml"
+    run.command("cargo", "generate-lockfile", "--offline", "--manifest-path", manifest)
+    _, status = run.outcome(script, run.scratch / "none.txt", "--manifest-path", manifest)
+    expect(status == 1, f"a crate without a text: exit status {status}")
+    expect("bare 1.2.3: no text of its licence" in run.log_path.read_text(), "the refusal does not name the crate")
+    (package / "bare" / "COPYING").write_text("Do what you like.\n")
+    run.command(script, run.scratch / "some.txt", "--manifest-path", manifest)
+    expect("Do what you like." in (run.scratch / "some.txt").read_text(), "a text that is there is not in the file")
+
+
+STEPS = [
+    Step("aarch64-lints", "the library compiles for aarch64, every warning an error", aarch64_lints),
+    Step("licences", "the licences of everything that is linked into the library, with their texts", licences),
+    Step("cross", "the libraries for aarch64 and x86-64 with glibc 2.28, and C suites of them, aarch64 in an emulator; "
+                  "about 5 minutes", cross, only_when_asked=True),
+]
