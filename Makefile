@@ -1,4 +1,5 @@
-# The front door. Cargo builds the library, cmake/ installs it; this only names the common commands.
+# The front door. packaging/library.py has cargo build the library, cmake/ installs it; this only names the
+# common commands.
 #
 #   make run     build the library and examples-c/quickstart.c, and run it on DIRECTORY (./log-data)
 #   make test    every test (tests/run --help for a selection; TEST_FLAGS are passed on)
@@ -19,15 +20,14 @@ WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-pro
 # One word of the shell, whatever is in it: $(abspath) and unquoted words end at a space.
 quote = '$(subst ','\'',$1)'
 TARGET_DIR := $(shell realpath --canonicalize-missing -- $(call quote,$(or $(CARGO_TARGET_DIR),target)))
-LIB_DIR := $(TARGET_DIR)/release
+LIB_DIR := $(TARGET_DIR)/stage
 BENCH := $(TARGET_DIR)/optimised/immuta-bench
 BUILD := build/make
-# The name programs ask the loader for; cargo does not make the link.
-SONAME := $(shell sed -n 's/^version = "\(0\.[0-9]*\|[1-9][0-9]*\)\..*/libimmuta.so.\1/p' Cargo.toml)
 LINK := -Iinclude -L$(call quote,$(LIB_DIR)) -limmuta -Xlinker -rpath -Xlinker $(call quote,$(LIB_DIR))
 EXAMPLES := $(patsubst examples-c/%.c,$(BUILD)/%,$(wildcard examples-c/*.c))
 
-.PHONY: run test bench curves pair pictures peers tools clean lib examples print-lib-dir print-examples-dir
+.PHONY: run test bench curves pair pictures peers tools clean lib examples print-lib-dir \
+	print-examples-dir
 
 run: $(BUILD)/quickstart
 	@$(BUILD)/quickstart $(call quote,$(DIRECTORY))
@@ -61,8 +61,7 @@ clean:
 	cargo clean
 
 lib:
-	@cargo build --locked --release --package immuta --lib
-	@ln -sf libimmuta.so $(call quote,$(LIB_DIR)/$(SONAME))
+	@python3 packaging/library.py --target-dir $(call quote,$(TARGET_DIR)) $(call quote,$(LIB_DIR))
 
 examples: $(EXAMPLES)
 
