@@ -1,4 +1,4 @@
-# The front door. packaging/library.py has cargo build the library, cmake/ installs it; this only names the
+# The front door. packaging/library.py has cargo build the library, CMakeLists.txt installs it; this only names the
 # common commands.
 #
 #   make run     build the library and examples-c/quickstart.c, and run it on DIRECTORY (./log-data)
@@ -8,6 +8,7 @@
 #   make curves  how its figures change with the work (QUICK=1, BENCH_FLAGS)
 #   make pictures  docs/speed.svg and docs/curves.svg, from what bench, curves and the benchmark of peers found last
 #   make peers   libimmuta beside the Go original and other logs (QUICK=1; PEERS_FLAGS are passed on)
+#   make install    (PREFIX=/usr/local DESTDIR= CMAKE_FLAGS=); make uninstall removes what was installed last
 #   make tools   install what the tests want beyond Rust, a C compiler and Python (Debian, Ubuntu)
 #   make clean   remove what these commands made, except logs
 
@@ -15,6 +16,8 @@ DIRECTORY ?= ./log-data
 TEST_FLAGS ?=
 PEERS_FLAGS ?=
 CFLAGS ?= -O2
+PREFIX ?= /usr/local
+CMAKE_FLAGS ?=
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Werror
 
 # One word of the shell, whatever is in it: $(abspath) and unquoted words end at a space.
@@ -26,11 +29,20 @@ BUILD := build/make
 LINK := -Iinclude -L$(call quote,$(LIB_DIR)) -limmuta -Xlinker -rpath -Xlinker $(call quote,$(LIB_DIR))
 EXAMPLES := $(patsubst examples-c/%.c,$(BUILD)/%,$(wildcard examples-c/*.c))
 
-.PHONY: run test bench curves pair pictures peers tools clean lib examples print-lib-dir \
+.PHONY: run test install uninstall bench curves pair pictures peers tools clean lib examples print-lib-dir \
 	print-examples-dir
 
 run: $(BUILD)/quickstart
 	@$(BUILD)/quickstart $(call quote,$(DIRECTORY))
+
+install:
+	@CARGO_TARGET_DIR=$(call quote,$(TARGET_DIR)) cmake -S . -B $(BUILD)/install -DCMAKE_BUILD_TYPE=Release \
+		-DCMAKE_INSTALL_PREFIX=$(call quote,$(PREFIX)) -DIMMUTA_BUILD_EXAMPLES=OFF $(CMAKE_FLAGS)
+	@cmake --build $(BUILD)/install
+	@cmake --install $(BUILD)/install
+
+uninstall:
+	@sed "s|^|$$DESTDIR|" $(BUILD)/install/install_manifest.txt | tr '\n' '\0' | xargs -0 rm -f
 
 test:
 	@tests/run $(TEST_FLAGS)
