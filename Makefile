@@ -1,4 +1,5 @@
-# The front door. Cargo builds the library, cmake/ installs it; this only names the common commands.
+# The front door. packaging/library.py has cargo build the library, CMakeLists.txt installs it; this only names the
+# common commands.
 #
 #   make run     build the library and examples-c/quickstart.c, and run it on DIRECTORY (./log-data)
 #   make test    every test (tests/run --help for a selection; TEST_FLAGS are passed on)
@@ -8,6 +9,7 @@
 #   make pictures  docs/speed.svg and docs/curves.svg, from what bench, curves and the benchmark of peers found last
 #   make peers   libimmuta beside the Go original and other logs (QUICK=1; PEERS_FLAGS are passed on)
 #   make cross   libraries for TARGET (aarch64-unknown-linux-gnu), to run with glibc 2.28 or later
+#   make install    (PREFIX=/usr/local DESTDIR= CMAKE_FLAGS=); make uninstall removes what was installed last
 #   make tools   install what the tests want beyond Rust, a C compiler and Python (Debian, Ubuntu)
 #   make clean   remove what these commands made, except logs
 
@@ -16,23 +18,33 @@ TEST_FLAGS ?=
 PEERS_FLAGS ?=
 TARGET ?= aarch64-unknown-linux-gnu
 CFLAGS ?= -O2
+PREFIX ?= /usr/local
+CMAKE_FLAGS ?=
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Werror
 
 # One word of the shell, whatever is in it: $(abspath) and unquoted words end at a space.
 quote = '$(subst ','\'',$1)'
 TARGET_DIR := $(shell realpath --canonicalize-missing -- $(call quote,$(or $(CARGO_TARGET_DIR),target)))
-LIB_DIR := $(TARGET_DIR)/release
+LIB_DIR := $(TARGET_DIR)/stage
 BENCH := $(TARGET_DIR)/optimised/immuta-bench
 BUILD := build/make
-# The name programs ask the loader for; cargo does not make the link.
-SONAME := $(shell sed -n 's/^version = "\(0\.[0-9]*\|[1-9][0-9]*\)\..*/libimmuta.so.\1/p' Cargo.toml)
 LINK := -Iinclude -L$(call quote,$(LIB_DIR)) -limmuta -Xlinker -rpath -Xlinker $(call quote,$(LIB_DIR))
 EXAMPLES := $(patsubst examples-c/%.c,$(BUILD)/%,$(wildcard examples-c/*.c))
 
-.PHONY: run test bench curves pair pictures peers cross tools clean lib examples print-lib-dir print-examples-dir
+.PHONY: run test install uninstall bench curves pair pictures peers cross tools clean lib examples print-lib-dir \
+	print-examples-dir
 
 run: $(BUILD)/quickstart
 	@$(BUILD)/quickstart $(call quote,$(DIRECTORY))
+
+install:
+	@CARGO_TARGET_DIR=$(call quote,$(TARGET_DIR)) cmake -S . -B $(BUILD)/install -DCMAKE_BUILD_TYPE=Release \
+		-DCMAKE_INSTALL_PREFIX=$(call quote,$(PREFIX)) -DIMMUTA_BUILD_EXAMPLES=OFF $(CMAKE_FLAGS)
+	@cmake --build $(BUILD)/install
+	@cmake --install $(BUILD)/install
+
+uninstall:
+	@sed "s|^|$$DESTDIR|" $(BUILD)/install/install_manifest.txt | tr '\n' '\0' | xargs -0 rm -f
 
 test:
 	@tests/run $(TEST_FLAGS)
@@ -66,8 +78,7 @@ clean:
 	cargo clean
 
 lib:
-	@cargo build --locked --release --package immuta --lib
-	@ln -sf libimmuta.so $(call quote,$(LIB_DIR)/$(SONAME))
+	@python3 packaging/library.py --target-dir $(call quote,$(TARGET_DIR)) $(call quote,$(LIB_DIR))
 
 examples: $(EXAMPLES)
 

@@ -17,8 +17,8 @@ fn main() {
     }
     build.compile("contenders");
 
-    // TARGET/PROFILE/build/PACKAGE/out. The library is always the one of the release profile.
-    let library_dir = out_dir.ancestors().nth(4).expect("OUT_DIR lies in a target directory").join("release");
+    // TARGET/PROFILE/build/PACKAGE/out. The library is the one that is installed, as `make lib` leaves it.
+    let library_dir = out_dir.ancestors().nth(4).expect("OUT_DIR lies in a target directory").join("stage");
     let library_dir = library_dir.display();
     for argument in [
         format!("{}/libcontenders.a", out_dir.display()),

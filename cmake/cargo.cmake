@@ -1,7 +1,21 @@
-# Compiles the library with cargo and stages it under the names it is installed with:
-#   libimmuta.so -> libimmuta.so.ABI -> libimmuta.so.VERSION, and libimmuta.a
-# Sets IMMUTA_STAGE_DIR, IMMUTA_SONAME, and the target immuta_cargo.
-find_program(IMMUTA_CARGO cargo HINTS "$ENV{HOME}/.cargo/bin" REQUIRED)
+# Has packaging/library.py build the library, into IMMUTA_STAGE_DIR/release or IMMUTA_STAGE_DIR/debug, under the names
+# it is installed with: libimmuta.so -> IMMUTA_SONAME -> IMMUTA_LIBRARY, and libimmuta.a. The target is immuta_cargo.
+find_program(IMMUTA_CARGO cargo HINTS "$ENV{HOME}/.cargo/bin")
+find_program(IMMUTA_PYTHON python3)
+if(NOT IMMUTA_CARGO)
+  message(FATAL_ERROR "libimmuta is compiled by cargo, which was not found. Install Rust (https://rustup.rs), or set "
+    "-DIMMUTA_CARGO=/path/to/cargo.")
+endif()
+if(NOT IMMUTA_PYTHON)
+  message(FATAL_ERROR "libimmuta is built by a Python program, and python3 was not found. Install Python 3, or set "
+    "-DIMMUTA_PYTHON=/path/to/python3.")
+endif()
+if(CMAKE_CROSSCOMPILING AND NOT IMMUTA_CARGO_TARGET)
+  message(FATAL_ERROR "libimmuta: this build is for ${CMAKE_SYSTEM_NAME} on ${CMAKE_SYSTEM_PROCESSOR}, but without a "
+    "target cargo compiles for this machine. Set Rust's name of that target, for example "
+    "-DIMMUTA_CARGO_TARGET=aarch64-unknown-linux-gnu, and install its standard library: "
+    "rustup target add aarch64-unknown-linux-gnu. `rustc --print target-list` lists all targets.")
+endif()
 
 # The same rule as in build.rs.
 if(PROJECT_VERSION_MAJOR EQUAL 0)
@@ -9,40 +23,32 @@ if(PROJECT_VERSION_MAJOR EQUAL 0)
 else()
   set(IMMUTA_SONAME libimmuta.so.${PROJECT_VERSION_MAJOR})
 endif()
+set(IMMUTA_LIBRARY libimmuta.so.${PROJECT_VERSION})
+set(IMMUTA_STAGE_DIR "${CMAKE_CURRENT_BINARY_DIR}/stage")
+set(IMMUTA_STAGE "${IMMUTA_STAGE_DIR}/$<IF:$<CONFIG:Debug>,debug,release>")
 
-set(cargo_arguments --locked ${IMMUTA_CARGO_FLAGS})
-if(CMAKE_BUILD_TYPE STREQUAL Debug)
-  set(cargo_profile debug)
-else()
-  set(cargo_profile release)
-  list(APPEND cargo_arguments --release)
-endif()
-
-# The directory is passed to cargo, so that no configuration file of cargo's puts the result elsewhere.
 set(cargo_directory "${CMAKE_CURRENT_BINARY_DIR}/cargo")
 if(DEFINED ENV{CARGO_TARGET_DIR})
   get_filename_component(cargo_directory "$ENV{CARGO_TARGET_DIR}" ABSOLUTE)
 endif()
-list(APPEND cargo_arguments --target-dir "${cargo_directory}")
+set(environment "CARGO=${IMMUTA_CARGO}" "CC=${CMAKE_C_COMPILER}" "CFLAGS=${CMAKE_C_FLAGS}")
+set(arguments --target-dir "${cargo_directory}" $<$<CONFIG:Debug>:--debug>)
 if(IMMUTA_CARGO_TARGET)
-  list(APPEND cargo_arguments --target ${IMMUTA_CARGO_TARGET})
-  string(APPEND cargo_directory "/${IMMUTA_CARGO_TARGET}")
+  list(APPEND environment "AR=${CMAKE_AR}")
+  list(APPEND arguments --target ${IMMUTA_CARGO_TARGET})
 endif()
-set(built "${cargo_directory}/${cargo_profile}")
+if(NOT IMMUTA_BINUTILS AND CMAKE_OBJCOPY MATCHES "^(.*)objcopy$")
+  list(APPEND arguments --binutils "${CMAKE_MATCH_1}")
+elseif(IMMUTA_BINUTILS)
+  list(APPEND arguments --binutils "${IMMUTA_BINUTILS}")
+endif()
 
-set(IMMUTA_STAGE_DIR "${CMAKE_CURRENT_BINARY_DIR}/stage")
-set(real_name libimmuta.so.${PROJECT_VERSION})
-
-# Cargo knows best what is out of date: it runs every time, and copies only what changed.
+# Cargo knows best what is out of date: it runs every time, and the files are made again only when its own changed.
 add_custom_target(immuta_cargo ALL
-  COMMAND ${IMMUTA_CARGO} build --package immuta --lib ${cargo_arguments}
-  COMMAND ${CMAKE_COMMAND} -E make_directory "${IMMUTA_STAGE_DIR}"
-  COMMAND ${CMAKE_COMMAND} -E copy_if_different "${built}/libimmuta.so" "${IMMUTA_STAGE_DIR}/${real_name}"
-  COMMAND ${CMAKE_COMMAND} -E copy_if_different "${built}/libimmuta.a" "${IMMUTA_STAGE_DIR}/libimmuta.a"
-  COMMAND ${CMAKE_COMMAND} -E create_symlink ${real_name} "${IMMUTA_STAGE_DIR}/${IMMUTA_SONAME}"
-  COMMAND ${CMAKE_COMMAND} -E create_symlink ${IMMUTA_SONAME} "${IMMUTA_STAGE_DIR}/libimmuta.so"
-  BYPRODUCTS "${IMMUTA_STAGE_DIR}/${real_name}" "${IMMUTA_STAGE_DIR}/${IMMUTA_SONAME}"
-             "${IMMUTA_STAGE_DIR}/libimmuta.so" "${IMMUTA_STAGE_DIR}/libimmuta.a"
-  WORKING_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/.."
-  COMMENT "cargo build (${cargo_profile})"
-  USES_TERMINAL VERBATIM)
+  COMMAND ${CMAKE_COMMAND} -E env ${environment}
+          "${IMMUTA_PYTHON}" "${CMAKE_CURRENT_SOURCE_DIR}/packaging/library.py" ${arguments} "${IMMUTA_STAGE}"
+          -- ${IMMUTA_CARGO_FLAGS}
+  BYPRODUCTS "${IMMUTA_STAGE}/${IMMUTA_LIBRARY}" "${IMMUTA_STAGE}/${IMMUTA_SONAME}" "${IMMUTA_STAGE}/libimmuta.so"
+             "${IMMUTA_STAGE}/libimmuta.a"
+  COMMENT "Building libimmuta with cargo"
+  USES_TERMINAL VERBATIM COMMAND_EXPAND_LISTS)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Builds libimmuta.so and libimmuta.a for one target or several, for a C library of glibc 2.28 or later.
+"""Builds libimmuta as it is installed for one target or several, for a C library of glibc 2.28 or later.
 
     packaging/cross.py TARGET...
 
-They go to TARGET/release in cargo's target directory. The compiler of the C code and the linker are Zig's, which knows
-the symbols of each version of glibc (packaging/requirements.txt).
+The files of library.py go to TARGET/stage in cargo's target directory. The compiler of the C code and the linker are
+Zig's, which knows the symbols of each version of glibc (packaging/requirements.txt).
 """
 
 import os
@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from library import SEPARATOR
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "packaging"
@@ -52,19 +54,19 @@ def check_target(target: str) -> None:
 
 
 def build(target: str, tools: Path) -> Path:
-    """The shared library; the archive is beside it."""
-    flags = f"CARGO_TARGET_{target.upper().replace('-', '_')}_RUSTFLAGS"
+    """The shared library as it is installed; the archive is beside it."""
+    target_dir = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
+    stage = target_dir / target / "stage"
     # gcc asks its linker for a build id, Zig does not.
-    linking = f"-Clink-arg={unwinder(target, tools)} -Clink-arg=-Wl,--build-id=sha1"
+    linking = [f"-Clink-arg={unwinder(target, tools)}", "-Clink-arg=-Wl,--build-id=sha1"]
     environment = {
         **os.environ,
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
-        flags: f"{os.environ.get(flags, '')} {linking}".strip(),
+        "CARGO_ENCODED_RUSTFLAGS": SEPARATOR.join([*os.environ.get("RUSTFLAGS", "").split(), *linking]),
     }
-    run("cargo", "zigbuild", "--locked", "--release", "--package", "immuta", "--lib", "--target",
-        f"{target}.{dotted(GLIBC_MIN)}", "--manifest-path", ROOT / "Cargo.toml", env=environment)
-    target_dir = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
-    return target_dir.absolute() / target / "release" / "libimmuta.so"
+    run(sys.executable, HERE / "library.py", "--zig", "--target", f"{target}.{dotted(GLIBC_MIN)}",
+        "--target-dir", target_dir, stage, env=environment)
+    return stage / "libimmuta.so"
 
 
 def unwinder(target: str, tools: Path) -> Path:

@@ -19,9 +19,6 @@ mod target;
 pub use sanitizer::Sanitizer;
 pub use target::Target;
 
-/// The name programs are bound to. Written out here, not computed: a release that changes it has to say so twice.
-const SONAME: &str = "libimmuta.so.0.2";
-
 /// The warnings that no C code of this project may cause.
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
 
@@ -256,28 +253,29 @@ fn valgrind(program: &Path) -> Command {
     command
 }
 
-/// Builds the shared library (release profile). Returns the linker arguments of a program, which finds the library by
+/// Builds the library as it is installed. Returns the linker arguments of a program, which finds the shared library by
 /// its rpath.
 fn build_shared(project: &Path, target_dir: &Path, without_zstd: bool) -> Result<Vec<OsString>, String> {
-    let mut build = cargo();
-    build.current_dir(project).args(["build", "--release", "--lib", "-p", "immuta", "--target-dir"]).arg(target_dir);
+    let library_dir = target_dir.join("stage");
+    let mut build = Command::new("python3");
+    build.arg(project.join("packaging/library.py")).arg("--target-dir").arg(target_dir).arg(&library_dir);
     if without_zstd {
-        // This build is for its symbols and its answers, not for its speed.
-        build.arg("--no-default-features").envs([
+        // This build is for its answers, not for its speed.
+        build.args(["--", "--no-default-features"]).envs([
             ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+            ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
             ("CARGO_PROFILE_RELEASE_LTO", "off"),
             ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
         ]);
     }
-    succeeded("cargo build -p immuta", build.output())?;
-    link_arguments(&target_dir.join("release"))
+    succeeded("packaging/library.py", build.output())?;
+    Ok(link_arguments(&library_dir))
 }
 
 /// The linker arguments of a program that finds the shared library of `library_dir` by its rpath.
-fn link_arguments(library_dir: &Path) -> Result<Vec<OsString>, String> {
-    link_soname(library_dir)?;
+fn link_arguments(library_dir: &Path) -> Vec<OsString> {
     let rpath = format!("-Wl,-rpath,{}", library_dir.display());
-    Ok(vec!["-L".into(), library_dir.into(), rpath.into(), "-limmuta".into(), "-pthread".into()])
+    vec!["-L".into(), library_dir.into(), rpath.into(), "-limmuta".into(), "-pthread".into()]
 }
 
 /// The cargo that runs this test.
@@ -310,15 +308,6 @@ fn compiler(language: Language, target: &str) -> Result<Command, String> {
         .try_get_compiler()
         .map_err(|e| format!("no C compiler: {e}"))?;
     Ok(tool.to_command())
-}
-
-/// Programs ask the loader for the SONAME; cargo only makes `libimmuta.so`.
-fn link_soname(library_dir: &Path) -> Result<(), String> {
-    let link = library_dir.join(SONAME);
-    match std::os::unix::fs::symlink("libimmuta.so", &link) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(format!("{}: {e}", link.display())),
-        _ => Ok(()),
-    }
 }
 
 /// The directory above this crate, according to cargo at run time if cargo runs this. A tree that was moved or copied

@@ -28,11 +28,11 @@ impl Target {
 
     /// The linker arguments of a program, where the library was built below `target_dir`.
     pub(crate) fn link(self, target_dir: &Path) -> Result<Vec<OsString>, String> {
-        let library_dir = target_dir.join(self.triple()).join("release");
+        let library_dir = target_dir.join(self.triple()).join("stage");
         if !library_dir.join("libimmuta.so").exists() {
             return Err(format!("no library in {}; make cross TARGET={}", library_dir.display(), self.triple()));
         }
-        link_arguments(&library_dir)
+        Ok(link_arguments(&library_dir))
     }
 
     fn is_foreign(self) -> bool {

@@ -1,21 +1,37 @@
-"""The package as its users meet it: installed, moved to another place, found by CMake and by pkg-config."""
+"""The package as its users meet it: installed, moved to another place, found by CMake and by pkg-config; and the
+sources as a part of another project."""
 
-import re
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from .engine import LIBRARY, ROOT, Run, Step, expect
+from .crate import UNOPTIMISED
+from .engine import LIBRARY, ROOT, TARGET_DIR, Run, Step, expect
+from .library import soname, version
 from .tools import c_compiler, need, need_wheel
 
 STAGED = tempfile.TemporaryDirectory(prefix="immuta-package-")  # removed when the runner ends
+CONSUMER = ROOT / "cmake" / "test"
 
 
-def cmake(run: Run, source: Path, build: Path, *definitions: str, generator: str = "Ninja") -> None:
+def configure(source: Path, build: Path, *definitions: str, generator: str = "Ninja") -> list:
+    """The command that configures a project."""
+    ninja = [f"-DCMAKE_MAKE_PROGRAM={need_wheel('ninja')}"] if generator.startswith("Ninja") else []
+    return [need_wheel("cmake"), "-S", source, "-B", build, "-G", generator, *ninja, *definitions]
+
+
+def cmake(run: Run, source: Path, build: Path, *definitions: str, generator: str = "Ninja", config: str | None = None,
+          env: dict[str, str] | None = None) -> None:
     """Configures and builds."""
-    run.command(need_wheel("cmake"), "-S", source, "-B", build, "-G", generator,
-                *([f"-DCMAKE_MAKE_PROGRAM={need_wheel('ninja')}"] if generator == "Ninja" else []), *definitions)
-    run.command(need_wheel("cmake"), "--build", build, "--parallel", "2")
+    run.command(*configure(source, build, *definitions, generator=generator), env=env)
+    run.command(need_wheel("cmake"), "--build", build, "--parallel", "2", *(["--config", config] if config else []),
+                env=env)
+
+
+def install(run: Run, build: Path, prefix: Path, *arguments: str) -> Path:
+    run.command(need_wheel("cmake"), "--install", build, "--prefix", prefix, *arguments)
+    return prefix
 
 
 def moved_prefix(run: Run) -> Path:
@@ -23,37 +39,63 @@ def moved_prefix(run: Run) -> Path:
     c_compiler()
     top = Path(STAGED.name)
     if not (top / "moved").exists():
-        cmake(run, ROOT / "cmake", top / "build")
-        run.command(need_wheel("cmake"), "--install", top / "build", "--prefix", top / "first")
-        (top / "first").rename(top / "moved")
+        cmake(run, ROOT, top / "build")
+        install(run, top / "build", top / "first").rename(top / "moved")
     return top / "moved"
 
 
 def library_directory(prefix: Path) -> Path:
-    return next(prefix.rglob("libimmuta.a")).parent
+    return next(prefix.rglob("immuta.pc")).parents[1]
+
+
+def files_below(prefix: Path) -> dict[str, bytes]:
+    """Every file and link, with its content; a link has the name it leads to."""
+    return {str(path.relative_to(prefix)): os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+            for path in prefix.rglob("*") if path.is_symlink() or path.is_file()}
 
 
 def check_contents(prefix: Path) -> None:
-    """The three names of the shared library, and no trace of the place it was first installed to."""
-    version = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
-    libraries = library_directory(prefix)
-    expect((libraries / "libimmuta.so").resolve().name == f"libimmuta.so.{version}", "libimmuta.so leads elsewhere")
-    expect((libraries / "libimmuta.so").readlink().name.startswith("libimmuta.so."), "libimmuta.so is no link")
+    """The three names of the shared library, every public header, and no trace of where it was first installed."""
+    libraries, names = library_directory(prefix), files_below(prefix)
+    expect((libraries / "libimmuta.so").resolve().name == f"libimmuta.so.{version()}", "libimmuta.so leads elsewhere")
+    expect((libraries / "libimmuta.so").readlink() == Path(soname()), f"libimmuta.so is no link to {soname()}")
+    for path in (ROOT / "include").rglob("*"):
+        expect(path.is_dir() or str(path.relative_to(ROOT)) in names, f"{path.name} is not installed")
+    expect(not [name for name in names if "debug" in name], "debug information is installed without being asked for")
     for path in prefix.rglob("*"):
-        if path.suffix in (".cmake", ".pc", ".h"):
+        if path.suffix in (".cmake", ".pc", ".h", ".hpp"):
             expect(STAGED.name not in path.read_text(), f"{path.name} names the directory it was built in")
 
 
 def copy_consumer(run: Run) -> Path:
     """The consumer project, out of the tree."""
-    return Path(shutil.copytree(ROOT / "cmake" / "test", run.scratch / "consumer"))
+    return Path(shutil.copytree(CONSUMER, run.scratch / "consumer"))
 
 
 def run_consumer(run: Run, program: Path, libraries: Path | None = None) -> None:
     """The program is given a new log; what it prints shows that header, library and version belong together."""
     environment = {"LD_LIBRARY_PATH": str(libraries)} if libraries else {}
-    printed = run.command(program, run.scratch / f"log-of-{program.name}", env=environment)
-    expect(re.fullmatch(r"\d+\.\d+\.\d+ packaged\n", printed) is not None, f"{program.name} printed {printed!r}")
+    log = Path(tempfile.mkdtemp(dir=run.scratch)) / "log"
+    printed = run.command(program, log, env=environment)
+    expect(printed == f"{version()} packaged\n", f"{program.name} printed {printed!r}")
+
+
+def run_consumers(run: Run, build: Path) -> None:
+    """Every program of the consumer project, each linked with the library that its target means."""
+    shared = {"immuta": True, "shared": True, "static": False, **({"cxx": True} if shutil.which("c++") else {})}
+    for kind, expected in shared.items():
+        program = build / f"consumer_{kind}"
+        expect(needs_shared(run, program) == expected, f"{program.name} is linked the wrong way")
+        run_consumer(run, program)
+
+
+def run_shipped(run: Run, build: Path) -> None:
+    """What the consumer project ships starts where nothing else is: the library's file and the name it is asked for."""
+    shipped = install(run, build, run.scratch / "shipped", "--component", "shipped")
+    moved = shipped.rename(run.scratch / f"shipped-from-{build.name}")
+    listed = sorted(path.name for path in (moved / "lib").iterdir())
+    expect(listed == [soname(), f"libimmuta.so.{version()}"], f"lib has {listed}")
+    run_consumer(run, moved / "bin" / "consumer_shared")
 
 
 def needs_shared(run: Run, program: Path) -> bool:
@@ -63,43 +105,93 @@ def needs_shared(run: Run, program: Path) -> bool:
 def cmake_package(run: Run) -> str:
     prefix = moved_prefix(run)
     check_contents(prefix)
+    consumer, found = copy_consumer(run), f"-DCMAKE_PREFIX_PATH={prefix}"
+    asked = f"-DIMMUTA_VERSION={version().rpartition('.')[0]}"
     build = run.scratch / "build"
-    cmake(run, copy_consumer(run), build, f"-DCMAKE_PREFIX_PATH={prefix}", generator="Unix Makefiles")
-    for kind, shared in (("immuta", True), ("shared", True), ("static", False)):
-        program = build / f"consumer_{kind}"
-        expect(needs_shared(run, program) == shared, f"{program.name} is linked the wrong way")
-        run_consumer(run, program)
+    cmake(run, consumer, build, found, asked, generator="Unix Makefiles")
+    run_consumers(run, build)
+    run_shipped(run, build)
     plain = run.scratch / "plain-is-static"
-    cmake(run, run.scratch / "consumer", plain, f"-DCMAKE_PREFIX_PATH={prefix}", "-DBUILD_SHARED_LIBS=OFF")
+    cmake(run, consumer, plain, found, "-DBUILD_SHARED_LIBS=OFF")
     expect(not needs_shared(run, plain / "consumer_immuta"), "BUILD_SHARED_LIBS=OFF did not make immuta::immuta static")
-    cmake(run, ROOT / "examples-c", run.scratch / "examples", f"-DCMAKE_PREFIX_PATH={prefix}")
-    return "find_package from a moved prefix: shared, static, examples"
+    cmake(run, ROOT / "examples-c", run.scratch / "examples", found)
+    return "find_package from a moved prefix: immuta, shared, static, cxx, examples; a program shipped with the library"
+
+
+def cmake_install(run: Run) -> str:
+    """The ways to install that packagers use. What is installed is always the same."""
+    expected = files_below(moved_prefix(run))
+    build = Path(STAGED.name) / "build"
+
+    programs = Path(need_wheel("cmake")).parent
+    destination = {"DESTDIR": str(run.scratch / "destination"), "PATH": f"{programs}:{os.environ['PATH']}"}
+    run.command("make", "install", "PREFIX=/opt/immuta", env=destination)
+    installed = run.scratch / "destination" / "opt" / "immuta"
+    expect(files_below(installed) == expected, "make install installs something else than cmake --install")
+    run.command("make", "uninstall", env=destination)
+    expect(not files_below(installed), f"make uninstall leaves {sorted(files_below(installed))}")
+
+    stripped = library_directory(install(run, build, run.scratch / "stripped", "--strip")) / f"libimmuta.so.{version()}"
+    sections = [run.command(need("readelf"), "--sections", "--wide", path) for path in
+                (library_directory(moved_prefix(run)) / "libimmuta.so", stripped)]
+    expect([" .symtab " in text for text in sections] == [True, False], "--strip does not strip the library, or always")
+
+    debug = files_below(install(run, build, run.scratch / "debug", "--component", "debug"))
+    names = sorted(Path(name).name for name in debug)
+    expect(names == ["libimmuta.a", f"libimmuta.so.{version()}.debug"] and all("/.debug/" in name for name in debug),
+           f"the component debug has {sorted(debug)}")
+
+    prefix, absolute = run.scratch / "prefix", run.scratch / "libraries" / "of-a-machine"
+    cmake(run, ROOT, run.scratch / "build", f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DCMAKE_INSTALL_LIBDIR={absolute}",
+          "-DIMMUTA_BUILD_EXAMPLES=OFF")
+    install(run, run.scratch / "build", prefix)
+    environment = {"PKG_CONFIG_PATH": str(absolute / "pkgconfig")}
+    flags = run.command(need("pkg-config"), "--cflags", "--libs", "immuta", env=environment).split()
+    run.command(c_compiler(), CONSUMER / "consumer.c", "-o", run.scratch / "program", *flags)
+    run_consumer(run, run.scratch / "program", absolute)
+    consumer = run.scratch / "consumer-of-absolute"
+    cmake(run, CONSUMER, consumer, f"-Dimmuta_DIR={absolute}/cmake/immuta")
+    run_consumers(run, consumer)
+    return "make install and uninstall with DESTDIR, --strip, the component debug, an absolute CMAKE_INSTALL_LIBDIR"
 
 
 def cmake_subproject(run: Run) -> str:
     """Ninja and Makefiles differ in how they treat libraries that do not exist yet: both."""
-    consumer = copy_consumer(run)
-    for generator in ("Ninja", "Unix Makefiles"):
+    consumer, source = copy_consumer(run), f"-DIMMUTA_SOURCE={ROOT}"
+    for generator, definitions in (("Ninja", ["-DFETCH=ON", "-DIMMUTA_INSTALL=ON"]), ("Unix Makefiles", [])):
         build = run.scratch / generator.split()[-1]
-        cmake(run, consumer, build, f"-DIMMUTA_SOURCE={ROOT}", generator=generator)
-        run_consumer(run, build / "consumer_shared")
-        run_consumer(run, build / "consumer_static")
-        shutil.rmtree(run.scratch / "log-of-consumer_shared")
-        shutil.rmtree(run.scratch / "log-of-consumer_static")
-    return "add_subdirectory with Ninja and with Makefiles"
+        cmake(run, consumer, build, source, *definitions, generator=generator)
+        run_consumers(run, build)
+        run_shipped(run, build)
+        names = files_below(install(run, build, run.scratch / f"installed-by-{build.name}"))
+        with_it = "include/immuta.h" in names
+        expect(with_it == ("-DIMMUTA_INSTALL=ON" in definitions), f"installed with its parent: {sorted(names)}")
+    return "FetchContent with Ninja, add_subdirectory with Makefiles; installed with its parent when asked to"
+
+
+def cmake_sanitizer(run: Run) -> str:
+    """The flags of the C code of a project are those of the C code inside, in the configuration that is built."""
+    build, flags = run.scratch / "build", "-fsanitize=address -O0"
+    cmake(run, copy_consumer(run), build, f"-DIMMUTA_SOURCE={ROOT}", f"-DCMAKE_C_FLAGS={flags}",
+          f"-DCMAKE_CXX_FLAGS={flags}", generator="Ninja Multi-Config", config="Debug",
+          env={**UNOPTIMISED, "CARGO_TARGET_DIR": str(TARGET_DIR / "cmake-sanitizer")})
+    run_consumers(run, build / "Debug")
+    archive = build / "immuta" / "stage" / "debug" / "libimmuta.a"
+    names = run.command(need("nm"), "--format=just-symbols", archive).split()
+    expect("__asan_report_load8" in names, "the Zstandard library is not instrumented")
+    return f"Ninja Multi-Config, Debug, {flags}"
 
 
 def pkg_config(run: Run) -> str:
     need("pkg-config")
     libraries = library_directory(moved_prefix(run))
-    source = copy_consumer(run) / "consumer.c"
     environment = {"PKG_CONFIG_PATH": str(libraries / "pkgconfig")}
 
     def flags(*arguments: str) -> list[str]:
         return run.command("pkg-config", *arguments, "immuta", env=environment).split()
 
     def build(name: str, *arguments: str) -> Path:
-        run.command(c_compiler(), source, "-o", run.scratch / name, *arguments)
+        run.command(c_compiler(), CONSUMER / "consumer.c", "-o", run.scratch / name, *arguments)
         return run.scratch / name
 
     run_consumer(run, build("shared", *flags("--cflags", "--libs")), libraries)
@@ -112,7 +204,12 @@ def pkg_config(run: Run) -> str:
 
 
 STEPS = [
-    Step("cmake-package", "cmake --install, moved, found with find_package, shared and static", cmake_package, LIBRARY),
-    Step("cmake-subproject", "the same project with add_subdirectory", cmake_subproject, LIBRARY),
+    Step("cmake-package", "cmake --install, moved, found with find_package; what another project ships", cmake_package,
+         LIBRARY),
+    Step("cmake-install", "make install, DESTDIR, --strip, components, an absolute library directory", cmake_install,
+         LIBRARY),
+    Step("cmake-subproject", "the same project with add_subdirectory and with FetchContent", cmake_subproject, LIBRARY),
+    Step("cmake-sanitizer", "the C code inside with a project's own flags, and a generator of many configurations",
+         cmake_sanitizer),
     Step("pkg-config", "the moved prefix found with pkg-config: shared, archive, -static", pkg_config, LIBRARY),
 ]

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 from .engine import ROOT, Failure, Skip
@@ -88,28 +89,32 @@ def first_failure(*commands: list) -> str | None:
     return None
 
 
-def texts_of_tree(excluded: list[str]) -> list[tuple[str, str]]:
-    """Names and texts of the files that are tracked, or new and not ignored, except those that match `excluded`."""
+def files_of_tree(excluded: Collection[str] = ()) -> list[str]:
+    """Names of the files that are tracked, or new and not ignored, except those that match `excluded`."""
     need("git", "apt-get install git")
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".",
                              *(f":(exclude){pattern}" for pattern in excluded)],
                             cwd=ROOT, capture_output=True, text=True)
     if not listed.stdout:
         raise Skip(f"git lists no files here; run it in a clone of your own ({listed.stderr.strip()})")
-    names = sorted(set(filter(None, listed.stdout.split("\0"))))
-    return [(name, text) for name in names if (text := text_of(ROOT / name)) is not None]
+    return sorted(name for name in set(listed.stdout.split("\0")) if (ROOT / name).is_file())
+
+
+def texts_of_tree(excluded: Collection[str]) -> list[tuple[str, str]]:
+    """Names and texts of those files."""
+    return [(name, text) for name in files_of_tree(excluded) if (text := text_of(ROOT / name)) is not None]
 
 
 def text_of(path: Path) -> str | None:
-    """The text of a file, or nothing if it is none: binary, or not there any more."""
+    """The text of a file, or nothing if it is binary."""
     try:
-        return path.read_bytes().decode() if path.is_file() else None
+        return path.read_bytes().decode()
     except UnicodeDecodeError:
         return None
 
 
 def library_dir(run) -> Path:
-    """Builds the library and puts the SONAME link beside it, as `make lib` does. Returns where both are."""
+    """Builds the library as it is installed. Returns where its files are."""
     run.command("make", "--silent", "lib")
     directory = Path(run.command("make", "--silent", "print-lib-dir").strip())
     if not (directory / "libimmuta.so").exists():

@@ -1,0 +1,86 @@
+"""GNU ld and its companions, of one set that knows the machine the library is for.
+
+Not the linkers of LLVM: they refuse `-r --gc-sections`, by which archive.py makes the static archive.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+# By e_machine of ELF: what GNU tools call the machine in their names, and what GNU ld calls it.
+MACHINES = {62: ("x86_64", "elf_x86_64"), 183: ("aarch64", "aarch64linux")}
+E_MACHINE = slice(18, 20)
+# Where programs run: there cargo and rustc find their configuration.
+SOURCE = Path(__file__).resolve().parents[1]
+
+
+class Failure(Exception):
+    """Why the library cannot be built, and what to do about it."""
+
+
+def run(*words, env: dict[str, str] | None = None) -> str:
+    """Runs a program to its end. Returns its standard output; standard error goes where ours does."""
+    words = [str(word) for word in words]
+    try:
+        return subprocess.run(words, cwd=SOURCE, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+    except FileNotFoundError:
+        raise Failure(f"{words[0]}: there is no such program")
+    except subprocess.CalledProcessError as error:
+        raise Failure(f"{words[0]} ended with {error.returncode}; it was run as: {' '.join(words)}")
+
+
+@dataclass(frozen=True)
+class Binutils:
+    prefix: str  # of the names of the programs, which may begin with a directory
+    linker: str
+    emulation: str
+
+    def ld(self, *words) -> None:
+        run(self.linker, "-m", self.emulation, *words)
+
+    def objcopy(self, *words) -> None:
+        run(f"{self.prefix}objcopy", *words)
+
+    def ar(self, *words) -> None:
+        run(f"{self.prefix}ar", *words)
+
+    def nm(self, *words) -> set[str]:
+        """The names of the symbols that nm lists."""
+        return set(run(f"{self.prefix}nm", "--format=just-symbols", *words).split())
+
+    def readelf(self, *words) -> str:
+        return run(f"{self.prefix}readelf", *words)
+
+
+def find(library: Path, prefix: str | None) -> Binutils:
+    """The first set that knows the machine of `library`: that of `prefix`, of this machine, of that machine."""
+    number = int.from_bytes(library.read_bytes()[E_MACHINE], "little")
+    if number not in MACHINES:
+        raise Failure(f"{library}: the machine has number {number} in ELF; libimmuta is packaged for "
+                      f"{' and '.join(name for name, _ in MACHINES.values())}")
+    machine, emulation = MACHINES[number]
+    refused = []
+    for prefix in [*([prefix] if prefix else []), "", f"{machine}-linux-gnu-"]:
+        # `ld` may be a link to another linker.
+        for linker in (f"{prefix}ld.bfd", f"{prefix}ld"):
+            reason = why_not(linker, f"{prefix}objcopy", emulation)
+            if reason is None:
+                return Binutils(prefix, linker, emulation)
+            refused.append(reason)
+    package = f"binutils-{machine.replace('_', '-')}-linux-gnu"
+    raise Failure(f"libimmuta.a is made with GNU binutils that know {machine}, and there are none: "
+                  f"{'; '.join(refused)}. Install them (Debian: {package}), or pass --binutils PREFIX, in CMake "
+                  f"-DIMMUTA_BINUTILS=PREFIX: what their names begin with, for example /opt/bin/{machine}-")
+
+
+def why_not(linker: str, objcopy: str, emulation: str) -> str | None:
+    """Why these two cannot be used."""
+    for program, name in ((linker, "GNU ld"), (objcopy, "GNU objcopy")):
+        if shutil.which(program) is None:
+            return f"{program} was not found"
+        if not run(program, "--version").startswith(name):
+            return f"{program} is not {name}"
+    return None if emulation in run(linker, "-V").split() else f"{linker} does not know {emulation}"

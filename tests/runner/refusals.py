@@ -1,0 +1,66 @@
+"""What is said to a user who lacks a file, a component, a tool, or asks for another version."""
+
+import shutil
+from pathlib import Path
+
+from .engine import LIBRARY, ROOT, TARGET_DIR, Run, Step, expect
+from .library import version
+from .package import configure, library_directory, moved_prefix
+from .tools import library_dir, need
+
+
+def refusals(run: Run) -> str:
+    """What is missing is named, with the way to get it."""
+    prefix, said = moved_prefix(run), []
+
+    def refused(name: str, *words, said_by: tuple[str, ...], env: dict[str, str] | None = None) -> None:
+        output, status = run.outcome("/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *words, env=env)
+        text = " ".join(output.split())
+        missing = [part for part in said_by if part not in text]
+        expect(status not in (0, None), f"{name}: not refused")
+        expect(not missing, f"{name}: does not say {missing}: {output}")
+        said.append(name)
+
+    def find(name: str, asked: str, *said_by: str, without: str | None = None) -> None:
+        directory = run.scratch / name.replace(" ", "-")
+        where = prefix
+        if without is not None:
+            where = Path(shutil.copytree(prefix, directory / "prefix", symlinks=True))
+            (library_directory(where) / without).unlink()
+        directory.mkdir(exist_ok=True)
+        (directory / "CMakeLists.txt").write_text(
+            f"cmake_minimum_required(VERSION 3.21)\nproject(asks LANGUAGES NONE)\n"
+            f"find_package(immuta {asked})\n")
+        refused(name, *configure(directory, directory / "build", f"-DCMAKE_PREFIX_PATH={where}"), said_by=said_by)
+
+    major, minor, _ = map(int, version().split("."))
+    find("version too new", f"{major}.{minor + 1} CONFIG REQUIRED", f"version: {version()}", f'"{major}.{minor + 1}"')
+    find("component not installed", "CONFIG REQUIRED COMPONENTS static", "no component static", "libimmuta.a",
+         "dev has the static one", without="libimmuta.a")
+    find("runtime not installed", "CONFIG REQUIRED COMPONENTS cxx shared", "no component shared",
+         f"libimmuta.so.{version()}", "runtime has the shared library", without=f"libimmuta.so.{version()}")
+    find("no such component", "CONFIG REQUIRED COMPONENTS statik", "no component statik", "Its components are shared")
+
+    refused("missing .pc", need("pkg-config"), "--libs", "immuta", env={"PKG_CONFIG_PATH": str(run.scratch)},
+            said_by=("immuta.pc", "PKG_CONFIG_PATH"))
+    cross = ["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64"]
+    refused("cross build without a target", *configure(ROOT, run.scratch / "cross", *cross),
+            said_by=("Linux on aarch64", "-DIMMUTA_CARGO_TARGET=aarch64-unknown-linux-gnu", "rustup target add"))
+    refused("no cargo", *configure(ROOT, run.scratch / "cargo", "-DIMMUTA_CARGO="),
+            said_by=("rustup.rs", "-DIMMUTA_CARGO="))
+    refused("no Python", *configure(ROOT, run.scratch / "python", "-DIMMUTA_PYTHON="), said_by=("-DIMMUTA_PYTHON=",))
+
+    few = run.scratch / "few-programs"
+    few.mkdir()
+    for program in ("cargo", "rustc", "python3"):
+        (few / program).symlink_to(need(program))
+    library_dir(run)  # built, so that cargo needs no compiler
+    refused("no binutils", need("python3"), ROOT / "packaging" / "library.py", "--target-dir", TARGET_DIR,
+            run.scratch / "stage", env={"PATH": str(few)},
+            said_by=("ld was not found", "Debian: binutils-", "--binutils"))
+    return ", ".join(said)
+
+
+STEPS = [
+    Step("refusals", "missing files, components and tools, and versions too new: what is said", refusals, LIBRARY),
+]
