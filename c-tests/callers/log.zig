@@ -9,8 +9,9 @@ fn must(status: immuta.immuta_status) void {
     if (status != immuta.IMMUTA_OK) @panic(std.mem.span(immuta.immuta_status_text(status)));
 }
 
-pub fn main() void {
-    const directory = std.os.argv[1];
+// The main of C, whose arguments each version of Zig hands over alike.
+pub export fn main(_: c_int, argv: [*][*:0]const u8) c_int {
+    const directory = argv[1];
     var err: immuta.immuta_error = undefined;
     const options = immuta.immuta_options_new();
     must(immuta.immuta_options_add_namespace(options, "zig"));
@@ -30,4 +31,5 @@ pub fn main() void {
     if (immuta.immuta_stream_next(stream, 0, &record, &err) != immuta.IMMUTA_TIMEOUT) @panic("a second record");
     immuta.immuta_stream_done(stream);
     must(immuta.immuta_close(log, &err));
+    return 0;
 }

@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
-from .checks import expected_soname
+from .library import soname as expected_soname
 from .engine import ROOT, Failure, Run, Step, expect
 from .header import HEADER
 from .tools import c_compiler, need
