@@ -23,6 +23,7 @@ GOLDEN = ROOT / "c-tests" / "golden"
 SUMS = "SHA256SUMS"
 OTHER_FILES = {SUMS, "make.py"}  # beside the golden files
 BLESS = "IMMUTA_BLESS=1 tests/run abi"
+SHOWN_LINES = 40  # of what abidiff says
 # These may grow at the end: their functions are told the size that the caller knows.
 GROWING = ("immuta_stats", "immuta_report")
 # The variables that bring enums into the debug information; `codes` compares the enums.
@@ -121,7 +122,7 @@ def faults(run: Run, old: Path, new: Path) -> list[str]:
 def check_guard(run: Run, header: str, unchanged: Path) -> None:
     """Each change of a list is refused, each addition of another is allowed."""
     for number, (text, changed, named) in enumerate([*REFUSED, *ALLOWED]):
-        expect(header.count(text) == 1, f"immuta.h has {header.count(text)} times: {text}")
+        expect(header.count(text) == 1, f"{Path(__file__).name} changes what immuta.h does not have once: {text}")
         abi = describe(run, header.replace(text, changed), f"change-{number}")
         said, added = "\n".join(faults(run, unchanged, abi)), sorted(names(abi) - names(unchanged))
         if number < len(REFUSED):
@@ -131,30 +132,27 @@ def check_guard(run: Run, header: str, unchanged: Path) -> None:
 
 
 def abi(run: Run) -> str:
-    header = HEADER.read_text()
-    now = describe(run, header, "now")
-    check_guard(run, header, now)
+    now, soname = describe(run, HEADER.read_text(), "now"), expected_soname()
     blessed = os.environ.get("IMMUTA_BLESS") == "1"
-    if not BASELINE.exists():
-        expect(blessed, f"there is no {BASELINE.relative_to(ROOT)}; to make it: {BLESS}")
+    old = BASELINE if BASELINE.exists() else now
+    expect(blessed or old is BASELINE, f"there is no {BASELINE.relative_to(ROOT)}; to make it: {BLESS}")
+    of = ElementTree.parse(old).getroot().get("soname")
+    found = faults(run, old, now) if of == soname else []
+    expect(not found, "\n".join([
+        f"callers of {soname} would break:", *found[:SHOWN_LINES],
+        *([f"... {len(found) - SHOWN_LINES} lines more"] if len(found) > SHOWN_LINES else []),
+        "Take this back. Or raise the minor version in Cargo.toml, say in CHANGELOG.md what callers have to do,",
+        f"and then: {BLESS}"]))
+    expect(blessed or of == soname, f"{BASELINE.relative_to(ROOT)} is of {of}, and this is {soname}. If CHANGELOG.md "
+                                    f"says what callers have to do: {BLESS}")
+    check_guard(run, HEADER.read_text(), now)
+    added = ", ".join(sorted(names(now) - names(old)))
+    if blessed:
         BASELINE.parent.mkdir(exist_ok=True)
         shutil.copy(now, BASELINE)
-    of, soname = ElementTree.parse(BASELINE).getroot().get("soname"), expected_soname()
-    if of == soname:
-        found = faults(run, BASELINE, now)
-        expect(not found, "\n".join([
-            f"callers of {soname} would break:", *found,
-            "Take this back. Or raise the minor version in Cargo.toml, say in CHANGELOG.md what callers have to do,",
-            f"and then: {BLESS}"]))
-    else:
-        expect(blessed, f"{BASELINE.relative_to(ROOT)} is of {of}, and this is {soname}. If CHANGELOG.md says what "
-                        f"callers have to change: {BLESS}")
-    added = sorted(names(now) - names(BASELINE))
-    if blessed:
-        shutil.copy(now, BASELINE)
-        return f"recorded for {soname}; new: {', '.join(added) or 'nothing'}"
-    checked = f"{len(names(BASELINE))} functions, fields and codes; {len(REFUSED)} breaking changes are refused"
-    return checked + (f"\nnew: {', '.join(added)}; to guard them, too: {BLESS}" if added else "")
+        return f"recorded for {soname}; new: {added or 'nothing'}"
+    checked = f"{len(names(old))} functions, fields and codes; {len(REFUSED)} breaking changes are refused"
+    return checked + (f"\nnew: {added}; to guard them, too: {BLESS}" if added else "")
 
 
 def golden_faults(directory: Path) -> list[str]:
