@@ -20,7 +20,9 @@ TARGET ?= aarch64-unknown-linux-gnu
 CFLAGS ?= -O2
 PREFIX ?= /usr/local
 CMAKE_FLAGS ?=
-WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Werror
+CXXFLAGS ?= -O2
+EVERY_WARNING := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+WARNINGS := -std=c11 $(EVERY_WARNING) -Wstrict-prototypes
 
 # One word of the shell, whatever is in it: $(abspath) and unquoted words end at a space.
 quote = '$(subst ','\'',$1)'
@@ -30,6 +32,10 @@ BENCH := $(TARGET_DIR)/optimised/immuta-bench
 BUILD := build/make
 LINK := -Iinclude -L$(call quote,$(LIB_DIR)) -limmuta -Xlinker -rpath -Xlinker $(call quote,$(LIB_DIR))
 EXAMPLES := $(patsubst examples-c/%.c,$(BUILD)/%,$(wildcard examples-c/*.c))
+# Those in C++ need a compiler for it, which is not needed for anything else.
+ifneq ($(shell command -v $(CXX) 2>/dev/null),)
+EXAMPLES += $(patsubst examples-c/%.cpp,$(BUILD)/%-cpp,$(wildcard examples-c/*.cpp))
+endif
 
 .PHONY: run test install uninstall bench curves pair pictures peers cross tools clean lib examples print-lib-dir \
 	print-examples-dir
@@ -86,6 +92,10 @@ examples: $(EXAMPLES)
 $(BUILD)/%: examples-c/%.c lib
 	@mkdir -p $(@D)
 	@$(CC) $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@
+
+$(BUILD)/%-cpp: examples-c/%.cpp lib
+	@mkdir -p $(@D)
+	@$(CXX) -std=c++17 $(EVERY_WARNING) $(CXXFLAGS) $< $(LINK) -o $@
 
 print-lib-dir:
 	@printf '%s\n' $(call quote,$(LIB_DIR))

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 from .crate import QUICK_BUILD
 from .engine import LIBRARY, ROOT, Run, Step, expect
-from .tools import c_compiler, library_dir
+from .tools import c_compiler, library_dir, need
 
 RECORD = "size of the record: 11\ncontent: hello world\n"
 FIRST_RUN = "created: 0 records\nappended record 0: offset 8, size 11\n" + RECORD
@@ -34,25 +35,33 @@ def quickstart(run: Run) -> str:
     return "first and second run"
 
 
-def rust_quickstart(run: Run) -> str:
-    """The same program in Rust: it prints the same, and each of the two goes on with the log of the other."""
-
-    def in_rust(directory: Path) -> str:
-        words = ["cargo", "run", "--locked", "--quiet", "--profile", "optimised", "--example", "quickstart", "--"]
-        return run.command(*words, directory, env=QUICK_BUILD)
+def quickstart_beside_c(run: Run, language: str, program: Callable[[Path], str]) -> str:
+    """The same program in another language: it prints the same, and each of the two goes on with the log of the
+    other."""
 
     def in_c(directory: Path) -> str:
         return run.command("make", "--silent", "run", f"DIRECTORY={directory}")
 
     c_compiler()
-    for name, programs in (("rust", [in_rust, in_rust]), ("c-rust", [in_c, in_rust]), ("rust-c", [in_rust, in_c])):
+    for name, programs in (("alone", [program, program]), ("after-c", [in_c, program]), ("before-c", [program, in_c])):
         directory = run.scratch / name
         for program, expected in zip(programs, (FIRST_RUN, SECOND_RUN)):
             printed = program(directory)
             expect(printed == expected, f"{name}: printed:\n{printed}expected:\n{expected}")
         expect((directory / "default.log").read_bytes() == FILE_OF_TWO,
                f"{name}: default.log is not the two records, byte for byte")
-    return "first and second run, in Rust, after C, before C"
+    return f"first and second run, in {language}, after C, before C"
+
+
+def rust_quickstart(run: Run) -> str:
+    words = ["cargo", "run", "--locked", "--quiet", "--profile", "optimised", "--example", "quickstart", "--"]
+    return quickstart_beside_c(run, "Rust", lambda directory: run.command(*words, directory, env=QUICK_BUILD))
+
+
+def cxx_quickstart(run: Run) -> str:
+    need("c++")
+    program = example(run, "quickstart-cpp")
+    return quickstart_beside_c(run, "C++", lambda directory: run.command(program, directory))
 
 
 class Lines:
@@ -180,6 +189,8 @@ STEPS = [
     Step("quickstart", "make run, twice, prints exactly what the README says", quickstart, LIBRARY),
     Step("rust-quickstart", "examples/quickstart.rs prints what the one in C does, also on the log of that one",
          rust_quickstart, LIBRARY),
+    Step("cxx-quickstart", "examples-c/quickstart.cpp prints what the one in C does, also on the log of that one",
+         cxx_quickstart, LIBRARY),
     Step("tail", "the tail example follows a live writer until Ctrl-C", tail, LIBRARY),
     Step("compress", "the compress example: two codecs, two runs, and a third codec refused", compress, LIBRARY),
     Step("transaction", "the transaction example, twice", transaction, LIBRARY),

@@ -1,4 +1,4 @@
-"""A check of the language: short sentences in header and README, and no turns that make readers stumble."""
+"""A check of the language: short sentences in headers and README, and no turns that make readers stumble."""
 
 import re
 from collections.abc import Iterator
@@ -29,6 +29,16 @@ def header(text: str) -> Iterator[str]:
             yield paragraph
 
 
+def cxx_header(text: str) -> Iterator[str]:
+    """The texts in the comments of a C++ header without their code: paragraphs, parameters, what is returned."""
+    text = re.sub(r"@code.*?@endcode", "", text, flags=re.S)
+    yield from re.findall(r"///< (.*)", text)
+    for paragraph in header(text):
+        for piece in re.split(r"\n(?=@)", paragraph):
+            # The statuses after @return are rows, with semicolons between them.
+            yield from piece.split(";") if piece.startswith("@return") else [piece]
+
+
 def comment(line: str) -> str:
     """A line of a header without the marks of its comment; nothing if it is code or a rule."""
     marked = re.match(r"\s*(?:///?|/\*| \*)(?: (.*?))?(?: ?\*/)?$", line)
@@ -48,7 +58,9 @@ def sentences_of_statuses(text: str) -> Iterator[str]:
     return iter(re.findall(r'c"(.*?)"', function[0]))
 
 
-TEXTS = {"include/immuta.h": header, "README.md": markdown, "src/error/kind.rs": sentences_of_statuses}
+TEXTS = {"include/immuta.h": header, "README.md": markdown, "docs/cxx.md": markdown,
+         "src/error/kind.rs": sentences_of_statuses, "include/immuta.hpp": cxx_header,
+         **{f"include/immuta/{path.name}": cxx_header for path in (ROOT / "include" / "immuta").glob("*.hpp")}}
 
 
 def sentences() -> Iterator[tuple[str, list[str]]]:
@@ -80,5 +92,5 @@ def words(run: Run) -> str:
 
 
 STEPS = [
-    Step("words", f"no sentence of over {WORDS_MAX} words in header and README; no hard turns", words),
+    Step("words", f"no sentence of over {WORDS_MAX} words in headers and README; no hard turns", words),
 ]
