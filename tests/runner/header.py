@@ -154,7 +154,7 @@ def header_zig(run: Run) -> str:
     zig = [need_module("ziglang"), "-m", "ziglang"]
     caches = {"ZIG_GLOBAL_CACHE_DIR": str(ROOT / "build" / "zig"), "ZIG_LOCAL_CACHE_DIR": str(run.scratch / "zig")}
     translated = run.command(*zig, "translate-c", "-lc", f"-I{HEADER.parent}", HEADER, env=caches)
-    # Short names of functions, which translate-c adds to the types, may be keywords: nobody needs them.
+    # Short names of functions, which translate-c adds to the types, may be keywords: no program needs them.
     quoted = [line for line in translated.splitlines()
               if '@"' in line and "immuta" in line.lower() and not line.strip().startswith('pub const @"')]
     expect(not quoted, f"a name is a keyword in Zig: {quoted}")
