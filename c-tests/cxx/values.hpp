@@ -133,7 +133,11 @@ CASE(bytes_are_made_of_texts_and_containers) {
   const std::vector<unsigned char> vector = {1, 2, 3};
   const std::array<std::byte, 2> array = {std::byte{4}, std::byte{5}};
   const unsigned char plain[] = {6, 7};
-  CHECK(bytes("hello world").size() == 11);
+  const char unterminated[] = {'h', 'i'};
+  char buffer[10] = "short";
+  const char *const pointer = buffer;
+  CHECK(bytes("hello world").size() == 11 && bytes("").empty() && bytes("cut\0off").size() == 3);
+  CHECK(bytes(unterminated).size() == 2 && bytes(buffer).size() == 5 && bytes(pointer).size() == 5);
   CHECK(bytes(text).size() == 9 && bytes(text).text() == text);
   CHECK(bytes(std::string_view("view")).text() == "view");
   CHECK(bytes(vector).size() == 3 && bytes(vector)[2] == std::byte{3} && bytes(vector).data() != nullptr);

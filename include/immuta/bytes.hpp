@@ -66,10 +66,16 @@ class bytes {
   /// @param size  in bytes.
   constexpr bytes(const void *data, std::size_t size) noexcept : slice_{data, size} {}
 
-  bytes(std::nullptr_t) = delete;
+  /// @param text  `const char *` to text up to its first zero; null is no bytes.
+  template <class Pointer, std::enable_if_t<std::is_same_v<Pointer, const char *> || std::is_same_v<Pointer, char *>,
+                                            int> = 0>
+  bytes(const Pointer &text) noexcept : slice_{text, text == nullptr ? 0 : std::strlen(text)} {}
 
-  /// @param text  text up to its first zero; null is no bytes.
-  bytes(const char *text) noexcept : slice_{text, text == nullptr ? 0 : std::strlen(text)} {}
+  /// @param text  a literal, or another array of characters: up to its first zero, or whole if there is none.
+  template <std::size_t Size>
+  bytes(const char (&text)[Size]) noexcept : slice_{text, std::string_view(text, Size).find('\0')} {
+    if (slice_.size == std::string_view::npos) slice_.size = Size;
+  }
 
   /// @param container  one-byte elements in one piece: std::string, std::vector, std::array, std::span, ...
   template <class Container, std::enable_if_t<detail::is_bytes<Container>::value, int> = 0>
