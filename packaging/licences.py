@@ -164,7 +164,7 @@ def component(name: str, version: str, licence: str | None, directory: Path, hom
         sys.exit(f"{name} {version}: no text of its licence in {directory}")
     if not licence:
         sys.exit(f"{name} {version}: its Cargo.toml names no licence")
-    home = home or f"https://crates.io/crates/{name}"
+    home = home or f"the crate {name}"
     return Component(name, version, licence, home, tuple(path.read_text() for path in texts))
 
 
