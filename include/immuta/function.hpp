@@ -155,11 +155,15 @@ inline result<void> check_string(const char *name, const std::string &text) {
   return error(status::argument, {"the ", name, " has a zero byte inside; leave it out"});
 }
 
+/* Whether a library of one version may be used with a header of another: the same major and minor number, and the same
+ * or a later patch. */
+constexpr bool fits(std::uint32_t library, std::uint32_t header) noexcept {
+  return library >> 8 == header >> 8 && library >= header;
+}
+
 /* Refuses a library that does not fit the header that this code was compiled with. */
 inline result<void> check_version() {
-  const std::uint32_t library = immuta_version_number();
-  constexpr std::uint32_t header = IMMUTA_VERSION_NUMBER;
-  if (library >> 8 == header >> 8 && library >= header) return {};
+  if (fits(immuta_version_number(), IMMUTA_VERSION_NUMBER)) return {};
   return error(status::version, {"the program was compiled with immuta.hpp ", IMMUTA_VERSION_STRING,
                                  ", and the library that is running is libimmuta ", immuta_version(),
                                  "; compile with the header of that library, or use a library of the same major and "

@@ -55,12 +55,9 @@ CASE(a_library_of_another_major_version_is_refused) {
   expect_refusals();
 }
 
-CASE(an_older_library_is_refused) {
-  pretended = IMMUTA_VERSION_NUMBER - 1;
-  expect_refusals();
-}
-
-CASE(a_later_patch_fits) {
+CASE(a_later_patch_fits_and_an_earlier_one_does_not) {
+  static_assert(immuta::detail::fits(0x010203, 0x010203) && immuta::detail::fits(0x010204, 0x010203));
+  static_assert(!immuta::detail::fits(0x010202, 0x010203));
   pretended = IMMUTA_VERSION_NUMBER + 1;
   CHECK_CODE(ok, immuta::log::open(check::directory));
   pretended = IMMUTA_VERSION_NUMBER;
