@@ -1,7 +1,8 @@
 # Has packaging/library.py build the library, into IMMUTA_STAGE_DIR/release or IMMUTA_STAGE_DIR/debug, under the names
 # it is installed with: libimmuta.so -> IMMUTA_SONAME -> IMMUTA_LIBRARY, and libimmuta.a. The target is immuta_cargo.
-find_program(IMMUTA_CARGO cargo HINTS "$ENV{HOME}/.cargo/bin")
-find_program(IMMUTA_PYTHON python3)
+# Programs of this machine, not of the root directory of a target.
+find_program(IMMUTA_CARGO cargo PATHS "$ENV{HOME}/.cargo/bin" NO_CMAKE_FIND_ROOT_PATH)
+find_program(IMMUTA_PYTHON python3 NO_CMAKE_FIND_ROOT_PATH)
 if(NOT IMMUTA_CARGO)
   message(FATAL_ERROR "libimmuta is compiled by cargo, which was not found. Install Rust (https://rustup.rs), or set "
     "-DIMMUTA_CARGO=/path/to/cargo.")
@@ -9,6 +10,12 @@ endif()
 if(NOT IMMUTA_PYTHON)
   message(FATAL_ERROR "libimmuta is built by a Python program, and python3 was not found. Install Python 3, or set "
     "-DIMMUTA_PYTHON=/path/to/python3.")
+endif()
+execute_process(COMMAND "${IMMUTA_PYTHON}" -c "import sys; sys.exit(sys.version_info < (3, 8))"
+  RESULT_VARIABLE python_is_old OUTPUT_QUIET ERROR_QUIET)
+if(python_is_old)
+  message(FATAL_ERROR "libimmuta is built by a program for Python 3.8 or later, and ${IMMUTA_PYTHON} is older, or does "
+    "not run. Install a later one, or set -DIMMUTA_PYTHON=/path/to/python3.")
 endif()
 if(CMAKE_CROSSCOMPILING AND NOT IMMUTA_CARGO_TARGET)
   message(FATAL_ERROR "libimmuta: this build is for ${CMAKE_SYSTEM_NAME} on ${CMAKE_SYSTEM_PROCESSOR}, but without a "
@@ -31,8 +38,23 @@ set(cargo_directory "${CMAKE_CURRENT_BINARY_DIR}/cargo")
 if(DEFINED ENV{CARGO_TARGET_DIR})
   get_filename_component(cargo_directory "$ENV{CARGO_TARGET_DIR}" ABSOLUTE)
 endif()
-set(environment "CARGO=${IMMUTA_CARGO}" "CC=${CMAKE_C_COMPILER}" "CFLAGS=${CMAKE_C_FLAGS}")
+# A compiler that is called by a wrapper, such as ccache, is the wrapper's first argument.
+set(compiler "${CMAKE_C_COMPILER}${CMAKE_C_COMPILER_ARG1}")
 set(arguments --target-dir "${cargo_directory}" $<$<CONFIG:Debug>:--debug>)
+set(c_flags "${CMAKE_C_FLAGS}")
+set(compiler_options "")
+if(CMAKE_SYSROOT)
+  list(APPEND compiler_options "--sysroot=${CMAKE_SYSROOT}")
+endif()
+if(CMAKE_C_COMPILER_TARGET AND CMAKE_C_COMPILER_ID MATCHES "Clang")
+  list(APPEND compiler_options "--target=${CMAKE_C_COMPILER_TARGET}")
+endif()
+foreach(option IN LISTS compiler_options)
+  string(APPEND c_flags " ${option}")
+  list(APPEND arguments "--link-arg=${option}")
+endforeach()
+set(environment "CARGO=${IMMUTA_CARGO}" "CC=${compiler}" "CFLAGS=${c_flags}")
+separate_arguments(cargo_flags UNIX_COMMAND "${IMMUTA_CARGO_FLAGS}")
 if(IMMUTA_CARGO_TARGET)
   list(APPEND environment "AR=${CMAKE_AR}")
   list(APPEND arguments --target ${IMMUTA_CARGO_TARGET})
@@ -47,7 +69,7 @@ endif()
 add_custom_target(immuta_cargo ALL
   COMMAND ${CMAKE_COMMAND} -E env ${environment}
           "${IMMUTA_PYTHON}" "${CMAKE_CURRENT_SOURCE_DIR}/packaging/library.py" ${arguments} "${IMMUTA_STAGE}"
-          -- ${IMMUTA_CARGO_FLAGS}
+          -- ${cargo_flags}
   BYPRODUCTS "${IMMUTA_STAGE}/${IMMUTA_LIBRARY}" "${IMMUTA_STAGE}/${IMMUTA_SONAME}" "${IMMUTA_STAGE}/libimmuta.so"
              "${IMMUTA_STAGE}/libimmuta.a"
   COMMENT "Building libimmuta with cargo"

@@ -20,9 +20,10 @@ function(immuta_add_targets)
     set(global "")
   endif()
 
+  set(plain "")
   # IMPORTED_LOCATION is the file itself, not a link to it, so that install(IMPORTED_RUNTIME_ARTIFACTS) copies it.
   foreach(kind IN ITEMS shared static)
-    if(kind STREQUAL shared)
+    if("${kind}" STREQUAL "shared")
       set(file ${arg_LIBRARY})
     else()
       set(file libimmuta.a)

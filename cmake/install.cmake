@@ -13,8 +13,9 @@ configure_package_config_file(cmake/immutaConfig.cmake.in "${CMAKE_CURRENT_BINAR
 write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/immutaConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion)
 
-# A .pc file below the prefix finds the prefix from where it lies, so that the installed tree may be moved.
-if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+# A .pc file below the prefix finds the prefix from where it lies, so that the installed tree may be moved. One in /usr
+# stays there: pkg-config leaves out -I/usr/include and -L/usr/lib if they are written like that.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
 else()
   string(REGEX REPLACE "[^/]+" ".." prefix_from_pkgconfig "${pkgconfig_directory}")
@@ -38,10 +39,15 @@ if(NOT IS_ABSOLUTE "${installed_library}")
   string(PREPEND installed_library "\${CMAKE_INSTALL_PREFIX}/")
 endif()
 install(CODE "
-  if(CMAKE_INSTALL_DO_STRIP)
+  if(CMAKE_INSTALL_DO_STRIP AND NOT \"${CMAKE_STRIP}\" STREQUAL \"\")
     execute_process(COMMAND \"${CMAKE_STRIP}\" \"\$ENV{DESTDIR}${installed_library}\" COMMAND_ERROR_IS_FATAL ANY)
   endif()" COMPONENT runtime)
-install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT runtime)
+# CMAKE_INSTALL_DOCDIR belongs to the top project.
+set(doc_directory "${CMAKE_INSTALL_DOCDIR}")
+if(NOT PROJECT_IS_TOP_LEVEL)
+  set(doc_directory "${CMAKE_INSTALL_DATAROOTDIR}/doc/immuta")
+endif()
+install(FILES LICENSE DESTINATION "${doc_directory}" COMPONENT runtime)
 
 install(FILES "${IMMUTA_STAGE}/libimmuta.so" "${IMMUTA_STAGE}/libimmuta.a"
   DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT dev)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # By e_machine of ELF: what GNU tools call the machine in their names, and what GNU ld calls it.
-MACHINES = {62: ("x86_64", "elf_x86_64"), 183: ("aarch64", "aarch64linux")}
+MACHINES = {62: ("x86_64", "elf_x86_64"), 183: ("aarch64", "aarch64linux"), 243: ("riscv64", "elf64lriscv"),
+            21: ("powerpc64le", "elf64lppc"), 258: ("loongarch64", "elf64loongarch")}
 E_MACHINE = slice(18, 20)
 # Where programs run: there cargo and rustc find their configuration.
 SOURCE = Path(__file__).resolve().parents[1]
@@ -27,7 +28,8 @@ def run(*words, env: dict[str, str] | None = None) -> str:
     try:
         return subprocess.run(words, cwd=SOURCE, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
     except FileNotFoundError:
-        raise Failure(f"{words[0]}: there is no such program")
+        advice = "install Rust (https://rustup.rs)" if Path(words[0]).name in ("cargo", "rustc") else "install it"
+        raise Failure(f"{words[0]}: there is no such program; {advice}, or put it on PATH")
     except subprocess.CalledProcessError as error:
         raise Failure(f"{words[0]} ended with {error.returncode}; it was run as: {' '.join(words)}")
 

@@ -34,6 +34,9 @@ from binutils import SOURCE, Binutils, Failure, run
 SHOWN_SOURCE, SHOWN_CARGO_HOME = "/usr/src/immuta", "/usr/src/cargo"
 SEPARATOR = "\x1f"  # of CARGO_ENCODED_RUSTFLAGS
 STAMP = ".made-of"
+WRAPPERS = {"ccache", "distcc", "icecc", "sccache"}
+# Flags whose code needs a library that rustc does not link.
+PROFILING = re.compile(r"--coverage$|-f(profile|test-coverage|coverage|cs-profile)")
 
 
 def cargo() -> str:
@@ -42,7 +45,7 @@ def cargo() -> str:
 
 def shown_places(cargo_home: Path, target_dir: Path) -> dict[str, str]:
     """What is written into the files instead of a directory of this machine."""
-    rustc = os.environ.get("RUSTC") or shutil.which("rustc") or Path(cargo()).with_name("rustc")
+    rustc = rustc_of(shutil.which(cargo()) or cargo())
     sysroot = Path(run(rustc, "--print", "sysroot").strip())
     about = dict(re.findall(r"^([\w-]+): (.*)$", run(rustc, "--version", "--verbose"), re.M))
     compiler = about["release"] if about["commit-hash"] == "unknown" else about["commit-hash"]
@@ -59,10 +62,17 @@ def shown_places(cargo_home: Path, target_dir: Path) -> dict[str, str]:
     return dict(sorted(named.items(), key=lambda item: len(item[0])))
 
 
+def rustc_of(cargo_path: str) -> str:
+    """The compiler that this cargo calls. A toolchain has both in one directory."""
+    beside = Path(cargo_path).with_name("rustc")
+    return os.environ.get("RUSTC") or (str(beside) if beside.exists() else "rustc")
+
+
 def environment(options: argparse.Namespace, places: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """The environment of cargo, and arguments for it, so that no place is written into the files."""
     env, arguments = dict(os.environ), []
-    rust_flags = [f"--remap-path-prefix={place}={shown}" for place, shown in places.items()]
+    rust_flags = [*(f"-Clink-arg={argument}" for argument in options.link_arg),
+                  *(f"--remap-path-prefix={place}={shown}" for place, shown in places.items())]
     if "CARGO_ENCODED_RUSTFLAGS" in env or "RUSTFLAGS" in env:
         given = env.get("CARGO_ENCODED_RUSTFLAGS", SEPARATOR.join(env.get("RUSTFLAGS", "").split()))
         env["CARGO_ENCODED_RUSTFLAGS"] = SEPARATOR.join(filter(None, [given, *rust_flags]))
@@ -70,19 +80,29 @@ def environment(options: argparse.Namespace, places: dict[str, str]) -> tuple[di
         # Not in the environment, which would replace the flags of cargo's configuration files.
         arguments = ["--config", f"build.rustflags={json.dumps(rust_flags, ensure_ascii=False)}"]
 
-    # Distributors set -flto, which leaves code that neither rustc's linker nor `ld -r` can read.
-    c_flags = ["-fno-lto", *(f"-ffile-prefix-map={place}={shown}" for place, shown in places.items())]
+    # Distributors set -flto, which leaves code that neither rustc's linker nor `ld -r` can read. Warnings are for who
+    # wrote the code. The hooks for tracing would be those of another Zstandard library in the program.
+    c_flags = ["-fno-lto", "-w", "-DZSTD_TRACE=0", *(f"-ffile-prefix-map={place}={shown}" for place, shown in places.items())]
     if any(shlex.quote(flag) != flag for flag in c_flags):
         env["CC_SHELL_ESCAPED_FLAGS"] = "1"
         c_flags = [shlex.quote(flag) for flag in c_flags]
-    env["CFLAGS"] = " ".join([env.get("CFLAGS", ""), *c_flags]).strip()
+    given = [flag for flag in env.get("CFLAGS", "").split() if not PROFILING.match(flag)]
+    env["CFLAGS"] = " ".join([*given, *c_flags])
 
     if options.target and "CC" in env:
         # Else rustc links with the compiler for this machine.
-        env.setdefault(f"CARGO_TARGET_{options.target.upper().replace('-', '_')}_LINKER", env["CC"])
+        env.setdefault(f"CARGO_TARGET_{options.target.upper().replace('-', '_')}_LINKER", compiler_of(env["CC"]))
     elif is_usual_compiler(env.get("CC")):
         del env["CC"]  # the same as if nothing had been said, and cargo need not compile again
     return env, arguments
+
+
+def compiler_of(command: str) -> str:
+    """The compiler in a command, which may name a wrapper before it and flags behind it."""
+    if shutil.which(command):
+        return command
+    words = shlex.split(command)
+    return next((word for word in words if Path(word).name not in WRAPPERS), command)
 
 
 def is_usual_compiler(name: str | None) -> bool:
@@ -133,6 +153,10 @@ def package(options: argparse.Namespace, built: dict[str, Path]) -> None:
             path.replace(options.output / ".debug" / path.name)
         for path in (library, plain, *links):
             path.replace(options.output / path.name)
+    made = {library.name, library_debug.name, *(link.name for link in links)}
+    for path in options.output.rglob("libimmuta.so*"):
+        if path.name not in made:
+            path.unlink()  # of another version
 
 
 def identity(options: argparse.Namespace, built: dict[str, Path]) -> str:
@@ -152,6 +176,7 @@ def main() -> None:
                         "names: aarch64-unknown-linux-gnu.2.28")
     parser.add_argument("--binutils", metavar="PREFIX", help="what the names of GNU ld and objcopy begin with, if they "
                         "are not found by themselves: /opt/bin/aarch64-linux-gnu-")
+    parser.add_argument("--link-arg", action="append", default=[], help="of the linker of the shared library")
     parser.add_argument("more", nargs="*", help="more arguments for cargo build, after --")
     options = parser.parse_args()
     options.target_dir, options.output = options.target_dir.absolute(), options.output.absolute()

@@ -120,6 +120,8 @@ def archive(run: Run) -> str:
     # A program may lack what is weak. A strong name of it would be an undefined reference.
     became_strong = strong & weak_of_cargo - strong_of_cargo
     expect(not became_strong, f"weak in cargo's archive, and now strong: {sorted(became_strong)}")
+    of_zstd = sorted(name for name in weak | strong if name.startswith("ZSTD_"))
+    expect(not of_zstd, f"a program's own Zstandard library may answer for {of_zstd}")
     expect(bool(weak), "no weak name is left: readelf shows too little")
     size = path.stat().st_size
     expect(size <= ARCHIVE_SIZE_MAX, f"it has {size} bytes, more than {ARCHIVE_SIZE_MAX}")

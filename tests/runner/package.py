@@ -144,6 +144,10 @@ def cmake_install(run: Run) -> str:
     prefix, absolute = run.scratch / "prefix", run.scratch / "libraries" / "of-a-machine"
     cmake(run, ROOT, run.scratch / "build", f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DCMAKE_INSTALL_LIBDIR={absolute}",
           "-DIMMUTA_BUILD_EXAMPLES=OFF")
+    of_other_version = run.scratch / "build" / "stage" / "release" / "libimmuta.so.0.0.1"
+    of_other_version.touch()
+    run.command(need_wheel("cmake"), "--build", run.scratch / "build")
+    expect(not of_other_version.exists(), "a library of another version stays beside the one that was built")
     install(run, run.scratch / "build", prefix)
     environment = {"PKG_CONFIG_PATH": str(absolute / "pkgconfig")}
     flags = run.command(need("pkg-config"), "--cflags", "--libs", "immuta", env=environment).split()
@@ -166,20 +170,45 @@ def cmake_subproject(run: Run) -> str:
         names = files_below(install(run, build, run.scratch / f"installed-by-{build.name}"))
         with_it = "include/immuta.h" in names
         expect(with_it == ("-DIMMUTA_INSTALL=ON" in definitions), f"installed with its parent: {sorted(names)}")
+        expect(("share/doc/immuta/LICENSE" in names) == with_it, f"its licence is not with its name: {sorted(names)}")
     return "FetchContent with Ninja, add_subdirectory with Makefiles; installed with its parent when asked to"
 
 
 def cmake_sanitizer(run: Run) -> str:
-    """The flags of the C code of a project are those of the C code inside, in the configuration that is built."""
-    build, flags = run.scratch / "build", "-fsanitize=address -O0"
+    """The flags of the C code of a project are those of the C code inside, in the configuration that is built, without
+    those that a project means for its own code. Its compiler is called by a wrapper."""
+    build, flags = run.scratch / "build", "-fsanitize=address -O0 --coverage -Wconversion -Werror"
+    wrapper = run.scratch / "ccache"
+    wrapper.write_text(f'#!/bin/sh\necho "$@" >> {run.scratch}/wrapped.txt\nexec "$@"\n')
+    wrapper.chmod(0o755)
     cmake(run, copy_consumer(run), build, f"-DIMMUTA_SOURCE={ROOT}", f"-DCMAKE_C_FLAGS={flags}",
-          f"-DCMAKE_CXX_FLAGS={flags}", generator="Ninja Multi-Config", config="Debug",
-          env={**UNOPTIMISED, "CARGO_TARGET_DIR": str(TARGET_DIR / "cmake-sanitizer")})
+          f"-DCMAKE_CXX_FLAGS={flags}", "-DIMMUTA_CARGO_FLAGS=--offline --features zstd",
+          generator="Ninja Multi-Config", config="Debug",
+          env={**UNOPTIMISED, "CC": f"{wrapper} {c_compiler()}",
+               "CARGO_TARGET_DIR": str(TARGET_DIR / "cmake-sanitizer")})
     run_consumers(run, build / "Debug")
     archive = build / "immuta" / "stage" / "debug" / "libimmuta.a"
     names = run.command(need("nm"), "--format=just-symbols", archive).split()
     expect("__asan_report_load8" in names, "the Zstandard library is not instrumented")
+    expect(not [name for name in names if "gcov" in name], "the Zstandard library counts for the coverage of a project")
+    expect("zstd_compress" in (run.scratch / "wrapped.txt").read_text(), "the wrapper did not compile Zstandard")
     return f"Ninja Multi-Config, Debug, {flags}"
+
+
+def cmake_configure(run: Run) -> str:
+    """What is settled when a build is configured."""
+    first = run.scratch / "first"
+    first.mkdir()
+    (first / "cargo").symlink_to(need("cargo"))
+    environment = {"PATH": f"{first}:{os.environ['PATH']}"}
+    build = run.scratch / "build"
+    run.command(*configure(ROOT, build, "-DCMAKE_INSTALL_PREFIX=/usr"), env=environment)
+    expect(f"IMMUTA_CARGO:FILEPATH={first}/cargo\n" in (build / "CMakeCache.txt").read_text(),
+           "cargo is not the first on PATH")
+    expect("Cargo.toml" in (build / "build.ninja").read_text(), "another version does not configure again")
+    flags = run.command(need("pkg-config"), "--cflags", "--libs", "immuta", env={"PKG_CONFIG_PATH": str(build)})
+    expect(flags.split() == ["-limmuta"], f"in /usr pkg-config gives {flags!r}")
+    return "the first cargo on PATH, Cargo.toml as a dependency, no flags for /usr"
 
 
 def pkg_config(run: Run) -> str:
@@ -209,6 +238,7 @@ STEPS = [
     Step("cmake-install", "make install, DESTDIR, --strip, components, an absolute library directory", cmake_install,
          LIBRARY),
     Step("cmake-subproject", "the same project with add_subdirectory and with FetchContent", cmake_subproject, LIBRARY),
+    Step("cmake-configure", "what is settled by configuring: programs, prefix /usr", cmake_configure),
     Step("cmake-sanitizer", "the C code inside with a project's own flags, and a generator of many configurations",
          cmake_sanitizer),
     Step("pkg-config", "the moved prefix found with pkg-config: shared, archive, -static", pkg_config, LIBRARY),

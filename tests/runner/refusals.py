@@ -50,6 +50,12 @@ def refusals(run: Run) -> str:
             said_by=("rustup.rs", "-DIMMUTA_CARGO="))
     refused("no Python", *configure(ROOT, run.scratch / "python", "-DIMMUTA_PYTHON="), said_by=("-DIMMUTA_PYTHON=",))
 
+    old = run.scratch / "old-python3"
+    old.write_text("#!/bin/sh\nexit 1\n")  # what it answers to the question for its version
+    old.chmod(0o755)
+    refused("old Python", *configure(ROOT, run.scratch / "old", f"-DIMMUTA_PYTHON={old}"),
+            said_by=("Python 3.8 or later", str(old), "-DIMMUTA_PYTHON="))
+
     few = run.scratch / "few-programs"
     few.mkdir()
     for program in ("cargo", "rustc", "python3"):
@@ -58,6 +64,9 @@ def refusals(run: Run) -> str:
     refused("no binutils", need("python3"), ROOT / "packaging" / "library.py", "--target-dir", TARGET_DIR,
             run.scratch / "stage", env={"PATH": str(few)},
             said_by=("ld was not found", "Debian: binutils-", "--binutils"))
+    (few / "cargo").unlink()
+    refused("no Rust", need("python3"), ROOT / "packaging" / "library.py", "--target-dir", TARGET_DIR,
+            run.scratch / "stage", env={"PATH": str(few)}, said_by=("cargo: there is no such program", "rustup.rs"))
     return ", ".join(said)
 
 
