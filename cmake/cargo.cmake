@@ -1,7 +1,32 @@
-# Has packaging/library.py build the library, into IMMUTA_STAGE_DIR/release or IMMUTA_STAGE_DIR/debug, under the names
-# it is installed with: libimmuta.so -> IMMUTA_SONAME -> IMMUTA_LIBRARY, and libimmuta.a. The target is immuta_cargo.
+# Has packaging/library.py build the library, into IMMUTA_RELEASE_DIR or IMMUTA_DEBUG_DIR, under the names it is
+# installed with: libimmuta.so -> IMMUTA_SONAME -> IMMUTA_LIBRARY, and libimmuta.a. The target is immuta_cargo. What is
+# in IMMUTA_PREBUILT was built by that program before.
+
+# The same rule as in build.rs.
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(IMMUTA_SONAME libimmuta.so.0.${PROJECT_VERSION_MINOR})
+else()
+  set(IMMUTA_SONAME libimmuta.so.${PROJECT_VERSION_MAJOR})
+endif()
+set(IMMUTA_LIBRARY libimmuta.so.${PROJECT_VERSION})
+set(IMMUTA_RELEASE_DIR "${CMAKE_CURRENT_BINARY_DIR}/stage/release")
+set(IMMUTA_DEBUG_DIR "${CMAKE_CURRENT_BINARY_DIR}/stage/debug")
+if(IMMUTA_PREBUILT)
+  get_filename_component(IMMUTA_RELEASE_DIR "${IMMUTA_PREBUILT}" ABSOLUTE)
+  set(IMMUTA_DEBUG_DIR "${IMMUTA_RELEASE_DIR}")
+endif()
+set(IMMUTA_STAGE "$<IF:$<CONFIG:Debug>,${IMMUTA_DEBUG_DIR},${IMMUTA_RELEASE_DIR}>")
+
 find_program(IMMUTA_CARGO cargo HINTS "$ENV{HOME}/.cargo/bin")
 find_program(IMMUTA_PYTHON python3)
+if(IMMUTA_PREBUILT)
+  if(NOT EXISTS "${IMMUTA_RELEASE_DIR}/${IMMUTA_LIBRARY}")
+    message(FATAL_ERROR "libimmuta: IMMUTA_PREBUILT is ${IMMUTA_PREBUILT}, where there is no ${IMMUTA_LIBRARY}. "
+      "Set it to a directory that packaging/library.py or packaging/cross.py of this version has filled.")
+  endif()
+  add_custom_target(immuta_cargo)
+  return()
+endif()
 if(NOT IMMUTA_CARGO)
   message(FATAL_ERROR "libimmuta is compiled by cargo, which was not found. Install Rust (https://rustup.rs), or set "
     "-DIMMUTA_CARGO=/path/to/cargo.")
@@ -16,16 +41,6 @@ if(CMAKE_CROSSCOMPILING AND NOT IMMUTA_CARGO_TARGET)
     "-DIMMUTA_CARGO_TARGET=aarch64-unknown-linux-gnu, and install its standard library: "
     "rustup target add aarch64-unknown-linux-gnu. `rustc --print target-list` lists all targets.")
 endif()
-
-# The same rule as in build.rs.
-if(PROJECT_VERSION_MAJOR EQUAL 0)
-  set(IMMUTA_SONAME libimmuta.so.0.${PROJECT_VERSION_MINOR})
-else()
-  set(IMMUTA_SONAME libimmuta.so.${PROJECT_VERSION_MAJOR})
-endif()
-set(IMMUTA_LIBRARY libimmuta.so.${PROJECT_VERSION})
-set(IMMUTA_STAGE_DIR "${CMAKE_CURRENT_BINARY_DIR}/stage")
-set(IMMUTA_STAGE "${IMMUTA_STAGE_DIR}/$<IF:$<CONFIG:Debug>,debug,release>")
 
 set(cargo_directory "${CMAKE_CURRENT_BINARY_DIR}/cargo")
 if(DEFINED ENV{CARGO_TARGET_DIR})
