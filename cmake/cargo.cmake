@@ -19,6 +19,10 @@ set(IMMUTA_STAGE "$<IF:$<CONFIG:Debug>,${IMMUTA_DEBUG_DIR},${IMMUTA_RELEASE_DIR}
 
 find_program(IMMUTA_CARGO cargo HINTS "$ENV{HOME}/.cargo/bin")
 find_program(IMMUTA_PYTHON python3)
+if(NOT IMMUTA_PYTHON)
+  message(FATAL_ERROR "libimmuta is built and packed by Python programs, and python3 was not found. Install Python 3, "
+    "or set -DIMMUTA_PYTHON=/path/to/python3.")
+endif()
 if(IMMUTA_PREBUILT)
   if(NOT EXISTS "${IMMUTA_RELEASE_DIR}/${IMMUTA_LIBRARY}")
     message(FATAL_ERROR "libimmuta: IMMUTA_PREBUILT is ${IMMUTA_PREBUILT}, where there is no ${IMMUTA_LIBRARY}. "
@@ -30,10 +34,6 @@ endif()
 if(NOT IMMUTA_CARGO)
   message(FATAL_ERROR "libimmuta is compiled by cargo, which was not found. Install Rust (https://rustup.rs), or set "
     "-DIMMUTA_CARGO=/path/to/cargo.")
-endif()
-if(NOT IMMUTA_PYTHON)
-  message(FATAL_ERROR "libimmuta is built by a Python program, and python3 was not found. Install Python 3, or set "
-    "-DIMMUTA_PYTHON=/path/to/python3.")
 endif()
 if(CMAKE_CROSSCOMPILING AND NOT IMMUTA_CARGO_TARGET)
   message(FATAL_ERROR "libimmuta: this build is for ${CMAKE_SYSTEM_NAME} on ${CMAKE_SYSTEM_PROCESSOR}, but without a "

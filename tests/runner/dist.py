@@ -2,6 +2,7 @@
 used."""
 
 import hashlib
+import platform
 import re
 import tarfile
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 from .engine import ROOT, Run, Step, expect
 from .library import version
 from .package import CONSUMER, cmake, copy_consumer, files_below, install, run_consumers
-from .packages import RUNTIME
+from .packages import RUNTIME, check_lintian
 from .release import AARCH64, EMULATOR_HINT, X86_64, need_target
-from .tools import need, need_std_source
+from .tools import need, need_std_source, need_wheel
 
 # Processors as archives and as Debian name them; what compiles for them, and what runs their programs here.
 PROCESSORS = {"x86_64": ("amd64", "gcc", []),
@@ -41,6 +42,11 @@ def dist(run: Run) -> str:
     build_sources(run, made)
     for processor in PROCESSORS:
         use_packages(run, made, processor)
+    # Multi-Arch: same, so that the packages of both processors are installed in one system.
+    ours, theirs = (files_below(run.scratch / processor / "usr") for processor in PROCESSORS)
+    differ = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
+    expect(not differ, f"the packages of both processors have different {', '.join(differ)}")
+    check_lintian(run, sorted(made.glob("*.deb")))
     return "\n" + "\n".join(f"{path.name}, {path.stat().st_size / 1e6:.1f} MB" for path in sorted(made.iterdir()))
 
 
@@ -87,6 +93,11 @@ def build_sources(run: Run, made: Path) -> None:
     consumer = run.scratch / "consumer-of-sources"
     cmake(run, copy_consumer(run), consumer, f"-DCMAKE_PREFIX_PATH={prefix}")
     run_consumers(run, consumer)
+    # The licences of the crates come from there, too. Those of Rust's standard library are not in the archive.
+    work = run.scratch / "packed-of-sources"
+    run.command(Path(need_wheel("cmake")).with_name("cpack"), "-G", "TGZ", "--config", build / "CPackConfig.cmake",
+                "-B", work, cwd=build)
+    expect((work / f"{SOURCES}-{platform.machine()}-linux-gnu.tar.gz").exists(), "cpack makes no archive of them")
 
 
 def use_packages(run: Run, made: Path, processor: str) -> None:

@@ -13,7 +13,8 @@ from .header import declarations
 from .library import places_of_machine, soname, version
 from .machines import build_root
 from .package import (
-    CONSUMER, STAGED, cmake, copy_consumer, files_below, moved_prefix, needs_shared, run_consumer, run_consumers,
+    CONSUMER, STAGED, cmake, copy_consumer, files_below, library_directory, moved_prefix, needs_shared, run_consumer,
+    run_consumers,
 )
 from .release import linked_crates
 from .tools import c_compiler, need, need_std_source, need_wheel
@@ -46,9 +47,9 @@ def debian(made: list[Path]) -> dict[str, Path]:
     return {path.name.split("_")[0]: path for path in made if path.suffix == ".deb"}
 
 
-def use(run: Run, name: str, consumer: Path, prefix: Path, libraries: Path) -> None:
+def use(run: Run, name: str, consumer: Path, prefix: Path) -> None:
     """Programs that find the package below `prefix` by CMake and by pkg-config."""
-    build = run.scratch / f"built-with-{name}"
+    build, libraries = run.scratch / f"built-with-{name}", library_directory(prefix)
     cmake(run, consumer, build, f"-DCMAKE_PREFIX_PATH={prefix}")
     run_consumers(run, build)
     for kind, flags in (("shared", []), ("static", ["--static"])):
@@ -73,7 +74,7 @@ def check_archive(run: Run, made: list[Path], consumer: Path, crates: set[str]) 
     installed.pop(LICENCES, None)
     differ = sorted(name for name in files | installed if files.get(name) != installed.get(name))
     expect(not differ, f"{archive.name} and what is installed differ in {', '.join(differ)}")
-    use(run, "archive", consumer, prefix, prefix / "lib")
+    use(run, "archive", consumer, prefix)
 
 
 def check_licences(text: str, crates: set[str]) -> None:
@@ -127,17 +128,14 @@ def check_debian(run: Run, packages: dict[str, Path], consumer: Path, crates: se
                 check_licences(content.decode(), crates)
     check_fields(run, packages, build_id)
     check_control(unpacked[RUNTIME] / "DEBIAN")
-    check_dependencies(run, packages[RUNTIME], library, unpacked[RUNTIME])
-
-    prefix = root / "all" / "usr"
-    libraries = prefix / "lib" / MULTIARCH
     sections = run.command("readelf", "--sections", "--wide", library)
     expect(" .symtab " not in sections, f"{library.name} is not stripped")
     # The compiler looks in these directories by itself.
     flags = run.command("pkg-config", "--cflags", "--libs", "immuta",
-                        env={"PKG_CONFIG_PATH": str(libraries / "pkgconfig")}).split()
+                        env={"PKG_CONFIG_PATH": str(library_directory(root / "all") / "pkgconfig")}).split()
     expect(flags == ["-limmuta"], f"installed, pkg-config would say {flags}")
-    use(run, "debian", consumer, prefix, libraries)
+    use(run, "debian", consumer, root / "all" / "usr")
+    check_dependencies(run, packages[RUNTIME], library, unpacked[RUNTIME])
 
 
 def check_fields(run: Run, packages: dict[str, Path], build_id: str) -> None:
@@ -164,7 +162,7 @@ def check_control(directory: Path) -> None:
     expect((directory / "shlibs").read_text() == f"libimmuta {soname().partition('.so.')[2]} {RUNTIME} (>= {first})\n",
            "shlibs is not what is expected")
     expect((directory / "triggers").read_text() == "activate-noawait ldconfig\n", "triggers is not what is expected")
-    head, *fields, = (directory / "symbols").read_text().splitlines()
+    head, *fields = (directory / "symbols").read_text().splitlines()
     expect(head == f"{soname()} {RUNTIME} #MINVER#", f"symbols begins with {head}")
     symbols = {line for line in fields if line.startswith(" ")}
     expected = {f" {name}@Base {first}" for name in declarations()}
