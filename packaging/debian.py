@@ -68,13 +68,14 @@ def main() -> None:
 
 
 def documents(options: argparse.Namespace, component: str, package: str) -> None:
-    documents = options.output / component / "share" / "doc" / package
-    documents.mkdir(parents=True)
+    """Copyright, the change log of the release, that of its packages, and what lintian is not to report."""
+    directory = options.output / component / "share" / "doc" / package
+    directory.mkdir(parents=True)
     licence, others = (SOURCE / "LICENSE").read_text(), (options.output / "THIRD-PARTY-LICENSES").read_text()
-    (documents / "copyright").write_text(f"libimmuta\n\n{licence}\n\n{others}")
-    compress(documents / "changelog.gz", (SOURCE / "CHANGELOG.md").read_bytes())
+    (directory / "copyright").write_text(f"libimmuta\n\n{licence}\n\n{others}")
+    compress(directory / "changelog.gz", (SOURCE / "CHANGELOG.md").read_bytes())
     date = email.utils.format_datetime(datetime.datetime.fromtimestamp(source_date(), datetime.timezone.utc))
-    compress(documents / "changelog.Debian.gz", (
+    compress(directory / "changelog.Debian.gz", (
         f"libimmuta ({options.version}) unstable; urgency=medium\n\n"
         f"  * Packages of this release. The file changelog.gz says what is new in it.\n\n"
         f" -- {options.maintainer}  {date}\n").encode())
@@ -98,12 +99,13 @@ def compress(path: Path, content: bytes) -> None:
 def debug_information(options: argparse.Namespace, names: dict[str, str], build_id: str) -> None:
     directory = options.output / "debian_debug"
     named = directory / "lib" / "debug" / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug"
-    documents = directory / "share" / "doc" / names["debian_debug"]
-    for path in (named, documents):
+    # Debian has the documents of such a package in the one that it depends on.
+    link = directory / "share" / "doc" / names["debian_debug"]
+    for path in (named, link):
         path.parent.mkdir(parents=True)
     library = (options.stage / "libimmuta.so").resolve()
     shutil.copyfile(options.stage / ".debug" / f"{library.name}.debug", named)
-    documents.symlink_to(names["debian_runtime"])
+    link.symlink_to(names["debian_runtime"])
 
 
 def control(directory: Path, soname: str, runtime: str, exported: list[str], version: str) -> None:
@@ -129,7 +131,7 @@ def depends(library: Path, dynamic: str) -> str:
     unknown = sorted(set(needed) - PACKAGES.keys())
     if unknown:
         sys.exit(f"{library} needs {', '.join(unknown)}; PACKAGES in packaging/debian.py has to name the package")
-    glibc = dotted(max(GLIBC_MIN, *glibc_needed(library)))
+    glibc = dotted(max([GLIBC_MIN, *glibc_needed(library)]))
     return ", ".join(sorted({PACKAGES[name].format(glibc=glibc) for name in needed}))
 
 
