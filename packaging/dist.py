@@ -14,8 +14,8 @@ bit for bit, by the same tools.
 """
 
 import argparse
+import gzip
 import hashlib
-import io
 import os
 import shutil
 import sys
@@ -69,21 +69,20 @@ def main() -> None:
 def sources(vendor: Path, directory: Path) -> None:
     """The tracked files and the crates in one archive."""
     run("cargo", "vendor", "--quiet", "--locked", "--versioned-dirs", vendor)
+    config = vendor.parent / "config.toml"
+    config.write_text(CARGO_CONFIG)
     files = {name: ROOT / name for name in run("git", "-C", ROOT, "ls-files", "-z").split("\0") if name}
+    files[".cargo/config.toml"] = config
     files |= {f"vendor/{path.relative_to(vendor)}": path for path in vendor.rglob("*") if path.is_file()}
     top = f"libimmuta-{version()}"
     with tarfile.open(directory / f"{top}.tar.xz", "w:xz") as archive:
         for name, path in sorted(files.items()):
-            add(archive, f"{top}/{name}", path.read_bytes(), is_program=os.access(path, os.X_OK))
-        add(archive, f"{top}/.cargo/config.toml", CARGO_CONFIG.encode())
-
-
-def add(archive: tarfile.TarFile, name: str, content: bytes, is_program: bool = False) -> None:
-    """Adds a file with nothing of this machine: no owner, no date, and of the mode whether it is a program."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mtime, info.mode = len(content), source_date(), 0o755 if is_program else 0o644
-    info.uname = info.gname = "root"
-    archive.addfile(info, io.BytesIO(content))
+            info = tarfile.TarInfo(f"{top}/{name}")
+            info.size, info.mtime = path.stat().st_size, source_date()
+            info.mode = 0o755 if os.access(path, os.X_OK) else 0o644
+            info.uname = info.gname = "root"
+            with path.open("rb") as content:
+                archive.addfile(info, content)
 
 
 def packages(target: str, work: Path, directory: Path) -> None:
@@ -93,8 +92,21 @@ def packages(target: str, work: Path, directory: Path) -> None:
     run("cmake", "-S", ROOT, "-B", work, f"-DIMMUTA_PREBUILT={stage}", f"-DIMMUTA_CARGO_TARGET={target}",
         f"-DCMAKE_STRIP={shutil.which(strip)}", "-DCMAKE_INSTALL_LIBDIR=lib", "-DIMMUTA_BUILD_EXAMPLES=OFF")
     run("cpack", "--config", work / "CPackConfig.cmake", "-B", work / "packed", "-G", "TGZ;DEB")
-    for path in (work / "packed").glob("libimmuta*"):
+    for path in (work / "packed").glob("*.deb"):
         shutil.move(path, directory)
+    for path in (work / "packed").glob("*.tar.gz"):
+        repack(path, directory / path.name)
+
+
+def repack(packed: Path, archive: Path) -> None:
+    """cpack leaves the files in the order of the file system, and names the user who packs as their owner."""
+    with tarfile.open(packed) as source, archive.open("wb") as raw, \
+            gzip.GzipFile("", "wb", 9, raw, mtime=source_date()) as compressed, \
+            tarfile.open(fileobj=compressed, mode="w") as made:
+        for member in sorted(source, key=lambda member: member.name):
+            member.uid = member.gid = 0
+            member.uname = member.gname = "root"
+            made.addfile(member, source.extractfile(member) if member.isfile() else None)
 
 
 if __name__ == "__main__":

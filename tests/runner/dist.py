@@ -79,12 +79,20 @@ def check_files(made: Path) -> None:
     expect(recorded == found, "SHA256SUMS is not that of the files")
 
 
+def unpack(path: Path, place: Path) -> None:
+    with tarfile.open(path) as archive:
+        members = archive.getmembers()
+        archive.extractall(place)
+    names = [member.name for member in members]
+    expect(names == sorted(names), f"{path.name}: its files are in no order")
+    owners = {(member.uid, member.gid, member.uname, member.gname) for member in members}
+    expect(owners == {(0, 0, "root", "root")}, f"{path.name}: its files belong to {sorted(owners)}")
+    expect(len({member.mtime for member in members}) == 1, f"{path.name}: its files have several dates")
+
+
 def build_sources(run: Run, made: Path) -> None:
     """With no crate beside those of the archive, and no network asked for one."""
-    with tarfile.open(made / f"{SOURCES}.tar.xz") as archive:
-        owners = {(member.uid, member.gid, member.mtime) for member in archive}
-        expect(len(owners) == 1 and owners.pop()[:2] == (0, 0), "files of several owners or dates")
-        archive.extractall(run.scratch)
+    unpack(made / f"{SOURCES}.tar.xz", run.scratch)
     environment = {"CARGO_HOME": str(run.scratch / "empty"), "CARGO_NET_OFFLINE": "true",
                    "CARGO_TARGET_DIR": str(run.scratch / "target-of-sources")}
     build = run.scratch / "build-of-sources"
@@ -104,8 +112,7 @@ def use_packages(run: Run, made: Path, processor: str) -> None:
     """Programs with the archive and with the packages, on their processor or in an emulator."""
     architecture, compiler, emulator = PROCESSORS[processor]
     root = run.scratch / processor
-    with tarfile.open(made / f"{SOURCES}-{processor}-linux-gnu.tar.gz") as archive:
-        archive.extractall(root)
+    unpack(made / f"{SOURCES}-{processor}-linux-gnu.tar.gz", root)
     for path in made.glob(f"*_{architecture}.deb"):
         run.command("dpkg-deb", "--extract", path, root)
         fields = dict(re.findall(r"^([\w-]+): (.*)$", run.command("dpkg-deb", "--field", path), re.M))
