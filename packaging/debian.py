@@ -26,10 +26,10 @@ from source_date import source_date
 
 COMPONENTS = ["debian_runtime", "debian_dev", "debian_debug"]
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-# The package of each library that ours may need. Debian 10 has libgcc1, and later releases libgcc-s1.
-PACKAGES = {"libc.so.6": "libc6 (>= {glibc})", "libm.so.6": "libc6 (>= {glibc})",
-            "ld-linux-x86-64.so.2": "libc6 (>= {glibc})", "ld-linux-aarch64.so.1": "libc6 (>= {glibc})",
-            "libgcc_s.so.1": "libgcc-s1 | libgcc1 (>= 1:4.2)"}
+# The package of each library that ours may need. Before glibc 2.34 its functions are in several libraries. Debian 10
+# has libgcc1, and later releases libgcc-s1.
+GLIBC = ["libc.so.6", "libdl.so.2", "libm.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"]
+PACKAGES = {**dict.fromkeys(GLIBC, "libc6 (>= {glibc})"), "libgcc_s.so.1": "libgcc-s1 | libgcc1 (>= 1:4.2)"}
 
 
 def main() -> None:

@@ -23,6 +23,8 @@ LICENCES = "share/doc/immuta/THIRD-PARTY-LICENSES"
 RUNTIME = soname().replace(".so.", "")
 MULTIARCH = f"{platform.machine()}-linux-gnu"
 RELEASES = ["bookworm", "trixie"]
+# debian/control of a program, without which dpkg-shlibdeps does not run.
+PROGRAM = "Source: program\n\nPackage: program\nArchitecture: any\n"
 # Of the systems that the packages are installed in, beside what Debian calls the minimum.
 USED_THERE = "gcc,libc6-dev,make,pkg-config,cmake,dpkg-dev"
 
@@ -105,6 +107,7 @@ def expected_files(build_id: str) -> dict[str, set[str]]:
 def check_debian(run: Run, packages: dict[str, Path], consumer: Path, crates: set[str]) -> None:
     root = run.scratch / "debian"
     unpacked = {name: root / name for name in packages}
+    root.mkdir()
     for name, path in packages.items():
         run.command("dpkg-deb", "--raw-extract", path, unpacked[name])
         run.command("dpkg-deb", "--extract", path, root / "all")
@@ -177,7 +180,7 @@ def check_dependencies(run: Run, package: Path, library: Path, unpacked: Path) -
 
     directory = run.scratch / "shlibdeps"
     (directory / "debian").mkdir(parents=True)
-    (directory / "debian" / "control").write_text("Source: program\n\nPackage: program\n")
+    (directory / "debian" / "control").write_text(PROGRAM)
     stated = run.command("dpkg-deb", "--field", package, "Depends")
     needed = found(library)
     expect("libc6" in needed, f"dpkg-shlibdeps finds only {needed}")
@@ -239,7 +242,7 @@ def install_and_remove(run: Run, root: Path, made: dict[str, Path]) -> None:
         printed = inside(program, f"/log-{number}")
         expect(printed == f"{version()} packaged\n", f"{program} printed {printed!r}")
     inside("mkdir", "/debian")
-    (root / "debian" / "control").write_text("Source: program\n\nPackage: program\n")
+    (root / "debian" / "control").write_text(PROGRAM)
     expect(f"{RUNTIME} (>= " in inside("dpkg-shlibdeps", "-O", "/program"), "a program would not need the library")
     files = set(inside("dpkg", "--listfiles", *made).split())
     inside("dpkg", "--purge", *made)

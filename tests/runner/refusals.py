@@ -89,8 +89,10 @@ def packages(run: Run, refused: Callable[..., None]) -> None:
 
     debian("packages for another processor", "-DIMMUTA_CARGO_TARGET=", architecture=processors[1])
     debian("library without build id", "no build id", "--build-id=sha1", link=("-Wl,--build-id=none",))
-    debian("library that needs more", "libutil.so.1", "PACKAGES in packaging/debian.py",
-           link=("-Wl,--build-id=sha1", "-Wl,--no-as-needed", "-lutil"))
+    other = run.scratch / "libother.so.1"
+    run.command(c_compiler(), "-shared", "-x", "c", "/dev/null", f"-Wl,-soname,{other.name}", "-o", other)
+    debian("library that needs more", other.name, "PACKAGES in packaging/debian.py",
+           link=("-Wl,--build-id=sha1", "-Wl,--no-as-needed", "-x", "none", str(other)))
     debian("symbols from 1.0 on", "which release has added each function", of_version="1.0.0")
 
 
