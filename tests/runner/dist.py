@@ -132,5 +132,5 @@ def use_packages(run: Run, made: Path, processor: str) -> None:
 
 STEPS = [
     Step("dist", "make dist twice, the sources built without a network, and the packages of both processors; "
-                 "about 8 minutes", dist, only_when_asked=True),
+                 "about 10 minutes", dist, only_when_asked=True),
 ]
