@@ -9,6 +9,7 @@
 #   make pictures  docs/speed.svg and docs/curves.svg, from what bench, curves and the benchmark of peers found last
 #   make peers   libimmuta beside the Go original and other logs (QUICK=1; PEERS_FLAGS are passed on)
 #   make cross   libraries for TARGET (aarch64-unknown-linux-gnu), to run with glibc 2.28 or later
+#   make dist    the files of a release, with checksums, in build/dist: sources, archives, Debian packages
 #   make install    (PREFIX=/usr/local DESTDIR= CMAKE_FLAGS=); make uninstall removes what was installed last
 #   make tools   install what the tests want beyond Rust, a C compiler and Python (Debian, Ubuntu)
 #   make clean   remove what these commands made, except logs
@@ -37,8 +38,8 @@ ifneq ($(shell command -v $(CXX) 2>/dev/null),)
 EXAMPLES += $(patsubst examples-c/%.cpp,$(BUILD)/%-cpp,$(wildcard examples-c/*.cpp))
 endif
 
-.PHONY: run test install uninstall bench curves pair pictures peers cross tools clean lib examples print-lib-dir \
-	print-examples-dir
+.PHONY: run test install uninstall bench curves pair pictures peers cross dist tools clean lib examples \
+	print-lib-dir print-examples-dir
 
 run: $(BUILD)/quickstart
 	@$(BUILD)/quickstart $(call quote,$(DIRECTORY))
@@ -75,6 +76,9 @@ peers:
 
 cross:
 	@packaging/cross.py $(TARGET)
+
+dist:
+	@packaging/dist.py
 
 tools:
 	@.ci/tools

@@ -1,28 +1,6 @@
-# Has packaging/library.py build the library, into IMMUTA_STAGE_DIR/release or IMMUTA_STAGE_DIR/debug, under the names
-# it is installed with: libimmuta.so -> IMMUTA_SONAME -> IMMUTA_LIBRARY, and libimmuta.a. The target is immuta_cargo.
-# Programs of this machine, not of the root directory of a target.
-find_program(IMMUTA_CARGO cargo PATHS "$ENV{HOME}/.cargo/bin" NO_CMAKE_FIND_ROOT_PATH)
-find_program(IMMUTA_PYTHON python3 NO_CMAKE_FIND_ROOT_PATH)
-if(NOT IMMUTA_CARGO)
-  message(FATAL_ERROR "libimmuta is compiled by cargo, which was not found. Install Rust (https://rustup.rs), or set "
-    "-DIMMUTA_CARGO=/path/to/cargo.")
-endif()
-if(NOT IMMUTA_PYTHON)
-  message(FATAL_ERROR "libimmuta is built by a Python program, and python3 was not found. Install Python 3, or set "
-    "-DIMMUTA_PYTHON=/path/to/python3.")
-endif()
-execute_process(COMMAND "${IMMUTA_PYTHON}" -c "import sys; sys.exit(sys.version_info < (3, 8))"
-  RESULT_VARIABLE python_is_old OUTPUT_QUIET ERROR_QUIET)
-if(python_is_old)
-  message(FATAL_ERROR "libimmuta is built by a program for Python 3.8 or later, and ${IMMUTA_PYTHON} is older, or does "
-    "not run. Install a later one, or set -DIMMUTA_PYTHON=/path/to/python3.")
-endif()
-if(CMAKE_CROSSCOMPILING AND NOT IMMUTA_CARGO_TARGET)
-  message(FATAL_ERROR "libimmuta: this build is for ${CMAKE_SYSTEM_NAME} on ${CMAKE_SYSTEM_PROCESSOR}, but without a "
-    "target cargo compiles for this machine. Set Rust's name of that target, for example "
-    "-DIMMUTA_CARGO_TARGET=aarch64-unknown-linux-gnu, and install its standard library: "
-    "rustup target add aarch64-unknown-linux-gnu. `rustc --print target-list` lists all targets.")
-endif()
+# Has packaging/library.py build the library, into IMMUTA_RELEASE_DIR or IMMUTA_DEBUG_DIR, under the names it is
+# installed with: libimmuta.so -> IMMUTA_SONAME -> IMMUTA_LIBRARY, and libimmuta.a. The target is immuta_cargo. What is
+# in IMMUTA_PREBUILT was built by that program before.
 
 # The same rule as in build.rs.
 if(PROJECT_VERSION_MAJOR EQUAL 0)
@@ -31,8 +9,45 @@ else()
   set(IMMUTA_SONAME libimmuta.so.${PROJECT_VERSION_MAJOR})
 endif()
 set(IMMUTA_LIBRARY libimmuta.so.${PROJECT_VERSION})
-set(IMMUTA_STAGE_DIR "${CMAKE_CURRENT_BINARY_DIR}/stage")
-set(IMMUTA_STAGE "${IMMUTA_STAGE_DIR}/$<IF:$<CONFIG:Debug>,debug,release>")
+set(IMMUTA_RELEASE_DIR "${CMAKE_CURRENT_BINARY_DIR}/stage/release")
+set(IMMUTA_DEBUG_DIR "${CMAKE_CURRENT_BINARY_DIR}/stage/debug")
+if(IMMUTA_PREBUILT)
+  get_filename_component(IMMUTA_RELEASE_DIR "${IMMUTA_PREBUILT}" ABSOLUTE)
+  set(IMMUTA_DEBUG_DIR "${IMMUTA_RELEASE_DIR}")
+endif()
+set(IMMUTA_STAGE "$<IF:$<CONFIG:Debug>,${IMMUTA_DEBUG_DIR},${IMMUTA_RELEASE_DIR}>")
+
+# Programs of this machine, not of the root directory of a target.
+find_program(IMMUTA_CARGO cargo PATHS "$ENV{HOME}/.cargo/bin" NO_CMAKE_FIND_ROOT_PATH)
+find_program(IMMUTA_PYTHON python3 NO_CMAKE_FIND_ROOT_PATH)
+if(NOT IMMUTA_PYTHON)
+  message(FATAL_ERROR "libimmuta is built and packed by Python programs, and python3 was not found. Install Python 3, "
+    "or set -DIMMUTA_PYTHON=/path/to/python3.")
+endif()
+execute_process(COMMAND "${IMMUTA_PYTHON}" -c "import sys; sys.exit(sys.version_info < (3, 8))"
+  RESULT_VARIABLE python_is_old OUTPUT_QUIET ERROR_QUIET)
+if(python_is_old)
+  message(FATAL_ERROR "libimmuta is built by programs for Python 3.8 or later, and ${IMMUTA_PYTHON} is older, or does "
+    "not run. Install a later one, or set -DIMMUTA_PYTHON=/path/to/python3.")
+endif()
+if(IMMUTA_PREBUILT)
+  if(NOT EXISTS "${IMMUTA_RELEASE_DIR}/${IMMUTA_LIBRARY}")
+    message(FATAL_ERROR "libimmuta: IMMUTA_PREBUILT is ${IMMUTA_PREBUILT}, where there is no ${IMMUTA_LIBRARY}. "
+      "Set it to a directory that packaging/library.py or packaging/cross.py of this version has filled.")
+  endif()
+  add_custom_target(immuta_cargo)
+  return()
+endif()
+if(NOT IMMUTA_CARGO)
+  message(FATAL_ERROR "libimmuta is compiled by cargo, which was not found. Install Rust (https://rustup.rs), or set "
+    "-DIMMUTA_CARGO=/path/to/cargo.")
+endif()
+if(CMAKE_CROSSCOMPILING AND NOT IMMUTA_CARGO_TARGET)
+  message(FATAL_ERROR "libimmuta: this build is for ${CMAKE_SYSTEM_NAME} on ${CMAKE_SYSTEM_PROCESSOR}, but without a "
+    "target cargo compiles for this machine. Set Rust's name of that target, for example "
+    "-DIMMUTA_CARGO_TARGET=aarch64-unknown-linux-gnu, and install its standard library: "
+    "rustup target add aarch64-unknown-linux-gnu. `rustc --print target-list` lists all targets.")
+endif()
 
 set(cargo_directory "${CMAKE_CURRENT_BINARY_DIR}/cargo")
 if(DEFINED ENV{CARGO_TARGET_DIR})

@@ -10,10 +10,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-# By e_machine of ELF: what GNU tools call the machine in their names, and what GNU ld calls it.
-MACHINES = {62: ("x86_64", "elf_x86_64"), 183: ("aarch64", "aarch64linux"), 243: ("riscv64", "elf64lriscv"),
-            21: ("powerpc64le", "elf64lppc"), 258: ("loongarch64", "elf64loongarch")}
+# What GNU tools call a machine in their names, and what GNU ld calls it.
+MACHINES = {"x86_64": "elf_x86_64", "aarch64": "aarch64linux", "riscv64": "elf64lriscv", "powerpc64le": "elf64lppc",
+            "loongarch64": "elf64loongarch"}
+# e_machine of ELF: where it is, and its values.
 E_MACHINE = slice(18, 20)
+E_MACHINES = {62: "x86_64", 183: "aarch64", 243: "riscv64", 21: "powerpc64le", 258: "loongarch64"}
 # Where programs run: there cargo and rustc find their configuration.
 SOURCE = Path(__file__).resolve().parents[1]
 
@@ -57,13 +59,19 @@ class Binutils:
         return run(f"{self.prefix}readelf", *words)
 
 
+def machine_of(library: Path) -> str:
+    """The machine that a library is for, by the name that GNU tools have for it."""
+    number = int.from_bytes(library.read_bytes()[E_MACHINE], "little")
+    if number not in E_MACHINES:
+        raise Failure(f"{library}: the machine has number {number} in ELF; libimmuta is packaged for "
+                      f"{' and '.join(MACHINES)}")
+    return E_MACHINES[number]
+
+
 def find(library: Path, prefix: str | None) -> Binutils:
     """The first set that knows the machine of `library`: that of `prefix`, of this machine, of that machine."""
-    number = int.from_bytes(library.read_bytes()[E_MACHINE], "little")
-    if number not in MACHINES:
-        raise Failure(f"{library}: the machine has number {number} in ELF; libimmuta is packaged for "
-                      f"{' and '.join(name for name, _ in MACHINES.values())}")
-    machine, emulation = MACHINES[number]
+    machine = machine_of(library)
+    emulation = MACHINES[machine]
     refused = []
     for prefix in [*([prefix] if prefix else []), "", f"{machine}-linux-gnu-"]:
         # `ld` may be a link to another linker.

@@ -89,13 +89,18 @@ def check(library: Path) -> tuple[int, ...]:
     dynamic = run("readelf", "--dynamic", "--wide", library)
     if "[libgcc_s.so.1]" not in dynamic:
         sys.exit(f"{library} does not need libgcc_s.so.1: it contains an unwinder of its own")
-    needed = run("readelf", "--dyn-syms", "--wide", library)
-    found = {tuple(map(int, version.split("."))): name
-             for name, version in re.findall(r" UND (\S+?)@GLIBC_([\d.]+)", needed)}
-    newest = max(found)
+    needed = glibc_needed(library)
+    newest = max(needed)
     if newest > GLIBC_MIN:
-        sys.exit(f"{library}: {found[newest]} needs glibc {dotted(newest)}; {dotted(GLIBC_MIN)} has to be enough")
+        sys.exit(f"{library}: {needed[newest]} needs glibc {dotted(newest)}; {dotted(GLIBC_MIN)} has to be enough")
     return newest
+
+
+def glibc_needed(library: Path) -> dict[tuple[int, ...], str]:
+    """The versions of glibc that the library asks for, each with a symbol that has it."""
+    symbols = run("readelf", "--dyn-syms", "--wide", library)
+    return {tuple(map(int, version.split("."))): name
+            for name, version in re.findall(r" UND (\S+?)@GLIBC_([\d.]+)", symbols)}
 
 
 def dotted(version: tuple[int, ...]) -> str:

@@ -39,6 +39,10 @@ WRAPPERS = {"ccache", "distcc", "icecc", "sccache"}
 PROFILING = re.compile(r"--coverage$|-f(profile|test-coverage|coverage|cs-profile)")
 
 
+def version() -> str:
+    return re.search(r'^version = "(.*)"', (SOURCE / "Cargo.toml").read_text(), re.M)[1]
+
+
 def cargo() -> str:
     return os.environ.get("CARGO", "cargo")
 
@@ -140,11 +144,10 @@ def package(options: argparse.Namespace, built: dict[str, Path]) -> None:
     shared, static = built["libimmuta.so"], built["libimmuta.a"]
     tools = binutils.find(shared, options.binutils)
     soname = re.search(r"SONAME.*\[(.*)\]", tools.readelf("--dynamic", "--wide", shared))[1]
-    version = re.search(r'^version = "(.*)"', (SOURCE / "Cargo.toml").read_text(), re.M)[1]
     exported = tools.nm("--dynamic", "--defined-only", shared)
     (options.output / ".debug").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".work-", dir=options.output) as work:
-        library, library_debug = split_shared(tools, shared, Path(work), f"libimmuta.so.{version}")
+        library, library_debug = split_shared(tools, shared, Path(work), f"libimmuta.so.{version()}")
         plain, plain_debug = archive.prelink(tools, static, exported, Path(work))
         links = [Path(work) / soname, Path(work) / "libimmuta.so"]
         for link, leads_to in zip(links, (library.name, soname)):

@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--target", default=host(), help="the target of the library (this machine's)")
     parser.add_argument("--manifest-path", type=Path, default=ROOT / "Cargo.toml", help="of the package (this one's)")
     options = parser.parse_args()
-    found = [*crates(options.manifest_path, options.target), *standard_library(options.target)]
+    found = [*crates(options.manifest_path.absolute(), options.target), *standard_library(options.target)]
     # Once each: the library and the standard library may link the same version of a crate.
     options.output.write_text(document(list(dict.fromkeys(found))))
 
@@ -52,7 +52,8 @@ def main() -> None:
 def crates(manifest: Path, target: str) -> list[Component]:
     """The crates that the package links, without the package itself."""
     asked = ["metadata", "--format-version", "1", "--locked", "--filter-platform", target, "--manifest-path", manifest]
-    metadata = json.loads(output("cargo", *asked))
+    # Where cargo finds the configuration of the package.
+    metadata = json.loads(output("cargo", *asked, cwd=manifest.parent))
     packages = {package["id"]: package for package in metadata["packages"]}
     root = metadata["resolve"]["root"]
     found = []
@@ -154,7 +155,7 @@ def registry_source(name: str, version: str, library: Path, target: str) -> Path
         for directory in registry.glob(f"*/{name}-{version}"):
             return directory
         output("cargo", "fetch", "--locked", "--target", target, "--manifest-path", library / "Cargo.toml",
-               env={**os.environ, "RUSTC_BOOTSTRAP": "1"})
+               env={**os.environ, "RUSTC_BOOTSTRAP": "1"}, cwd=library)
     sys.exit(f"{name} {version} of Rust's standard library is not in {registry}")
 
 
@@ -205,8 +206,8 @@ def host() -> str:
     return re.search(r"^host: (.*)$", output("rustc", "--version", "--verbose"), re.M)[1]
 
 
-def output(*words: object, env: dict[str, str] | None = None) -> str:
-    made = subprocess.run([str(word) for word in words], capture_output=True, text=True, env=env)
+def output(*words: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    made = subprocess.run([str(word) for word in words], capture_output=True, text=True, env=env, cwd=cwd)
     if made.returncode != 0:
         sys.exit(f"{' '.join(map(str, words))}: {made.stderr.strip()}")
     return made.stdout

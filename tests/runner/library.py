@@ -83,13 +83,16 @@ def debug_information(run: Run) -> str:
     return f"{name}, {debug.stat().st_size / 1e6:.1f} MB; the library {library.stat().st_size / 1e6:.1f} MB"
 
 
+def places_of_machine(run: Run) -> set[str]:
+    """Directories of this machine that compilers see."""
+    sysroot = run.command("rustc", "--print", "sysroot").strip()
+    return {str(ROOT), str(TARGET_DIR), sysroot, os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")}
+
+
 def path_independent(run: Run) -> str:
     """No directory of this machine is written into the files, or they would differ between machines."""
     need("objcopy")
-    sysroot = run.command("rustc", "--print", "sysroot").strip()
-    cargo_home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
-    places = {str(ROOT), str(TARGET_DIR), sysroot, cargo_home}
-    directory = library_dir(run)
+    places, directory = places_of_machine(run), library_dir(run)
     files = [path for path in directory.rglob("libimmuta*") if path.is_file() and not path.is_symlink()]
     expect(len(files) == 4, f"these files are there: {sorted(path.name for path in files)}")
     for path in files:

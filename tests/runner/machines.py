@@ -54,14 +54,14 @@ def machines(run: Run) -> str:
     for machine in MACHINES:
         if not (root / machine.release).exists():
             shutil.rmtree(root, ignore_errors=True)
-            build_root(run, root / machine.release, machine.release)
+            build_root(run, root / machine.release, machine.release, PACKAGES)
         lines.append(two_commands(run, root / machine.release, machine))
     return "\n" + "\n".join(lines)
 
 
-def build_root(run: Run, root: Path, release: str) -> None:
+def build_root(run: Run, root: Path, release: str, packages: str) -> None:
     root.parent.mkdir(exist_ok=True)
-    run.command("debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, root)
+    run.command("debootstrap", "--variant=minbase", f"--include={packages}", release, root)
     run.command("chroot", root, "useradd", "--create-home", USER)
 
 

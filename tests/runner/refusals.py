@@ -1,12 +1,14 @@
 """What is said to a user who lacks a file, a component, a tool, or asks for another version."""
 
+import platform
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from .engine import LIBRARY, ROOT, TARGET_DIR, Run, Step, expect
-from .library import version
+from .library import soname, version
 from .package import configure, library_directory, moved_prefix
-from .tools import library_dir, need
+from .tools import c_compiler, library_dir, need, need_wheel
 
 
 def refusals(run: Run) -> str:
@@ -55,6 +57,12 @@ def refusals(run: Run) -> str:
     old.chmod(0o755)
     refused("old Python", *configure(ROOT, run.scratch / "old", f"-DIMMUTA_PYTHON={old}"),
             said_by=("Python 3.8 or later", str(old), "-DIMMUTA_PYTHON="))
+    refused("prebuilt elsewhere", *configure(ROOT, run.scratch / "prebuilt", f"-DIMMUTA_PREBUILT={run.scratch}"),
+            said_by=(f"libimmuta.so.{version()}", "packaging/cross.py"))
+    run.command(*configure(ROOT, run.scratch / "unbuilt", "-DIMMUTA_BUILD_EXAMPLES=OFF"))
+    refused("packed before built", Path(need_wheel("cmake")).with_name("cpack"), "-G", "DEB", "-B", run.scratch,
+            "--config", run.scratch / "unbuilt" / "CPackConfig.cmake", said_by=("to pack", "cmake --build"))
+    packages(run, refused)
 
     few = run.scratch / "few-programs"
     few.mkdir()
@@ -68,6 +76,32 @@ def refusals(run: Run) -> str:
     refused("no Rust", need("python3"), ROOT / "packaging" / "library.py", "--target-dir", TARGET_DIR,
             run.scratch / "stage", env={"PATH": str(few)}, said_by=("cargo: there is no such program", "rustup.rs"))
     return ", ".join(said)
+
+
+def packages(run: Run, refused: Callable[..., None]) -> None:
+    """Libraries that packaging/debian.py makes no packages of."""
+    processors = ["amd64", "arm64"]
+    if platform.machine() == "aarch64":
+        processors.reverse()
+    (run.scratch / "THIRD-PARTY-LICENSES").touch()
+
+    def debian(name: str, *said_by: str, architecture: str = processors[0], of_version: str = version(),
+               link: tuple[str, ...] = ("-Wl,--build-id=sha1",)) -> None:
+        stage = run.scratch / name.replace(" ", "-")
+        (stage / ".debug").mkdir(parents=True)
+        run.command(c_compiler(), "-shared", "-x", "c", "/dev/null", f"-Wl,-soname,{soname()}", *link,
+                    "-o", stage / "libimmuta.so")
+        (stage / ".debug" / "libimmuta.so.debug").touch()
+        refused(name, need("python3"), ROOT / "packaging" / "debian.py", run.scratch, "--stage", stage, "--version",
+                f"{of_version}-1", "--maintainer", "n <n@example.org>", "--architecture", architecture, said_by=said_by)
+
+    debian("packages for another processor", "-DIMMUTA_CARGO_TARGET=", architecture=processors[1])
+    debian("library without build id", "no build id", "--build-id=sha1", link=("-Wl,--build-id=none",))
+    other = run.scratch / "libother.so.1"
+    run.command(c_compiler(), "-shared", "-x", "c", "/dev/null", f"-Wl,-soname,{other.name}", "-o", other)
+    debian("library that needs more", other.name, "PACKAGES in packaging/debian.py",
+           link=("-Wl,--build-id=sha1", "-Wl,--no-as-needed", "-x", "none", str(other)))
+    debian("symbols from 1.0 on", "which release has added each function", of_version="1.0.0")
 
 
 STEPS = [

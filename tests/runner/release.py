@@ -57,16 +57,21 @@ def licences(run: Run) -> str:
     file = run.scratch / "licences.txt"
     run.command(script, file)
     text = file.read_text()
-    tree = run.command("cargo", "tree", "--locked", "--package", "immuta", "--edges", "normal,no-proc-macro",
-                       "--prefix", "none", "--format", "{p}")
-    linked = {" ".join(line.replace(" v", " ", 1).split()[:2]) for line in tree.splitlines() if line}
-    linked = {name for name in linked if not name.startswith("immuta ")}
+    linked = linked_crates(run)
     for title in [*linked, "Zstandard, the C library", "Rust's standard library", "addr2line"]:
         expect(re.search(rf"^{re.escape(title)}\b", text, re.M) is not None, f"the file has no {title}")
     for words in ("Copyright (c) Meta Platforms", "Permission is hereby granted", "Apache License"):
         expect(words in text, f"no text has: {words}")
     refuse_without_text(run, script)
     return f"{len(linked)} crates, {len(text) // 1024} KiB"
+
+
+def linked_crates(run: Run) -> set[str]:
+    """What cargo links into the library, as the files of licences name it: a crate and its version."""
+    tree = run.command("cargo", "tree", "--locked", "--package", "immuta", "--edges", "normal,no-proc-macro",
+                       "--prefix", "none", "--format", "{p}")
+    linked = {" ".join(line.replace(" v", " ", 1).split()[:2]) for line in tree.splitlines() if line}
+    return {name for name in linked if not name.startswith("immuta ")}
 
 
 def refuse_without_text(run: Run, script: Path) -> None:
