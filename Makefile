@@ -8,6 +8,7 @@
 #   make curves  how its figures change with the work (QUICK=1, BENCH_FLAGS)
 #   make pictures  docs/speed.svg and docs/curves.svg, from what bench, curves and the benchmark of peers found last
 #   make peers   libimmuta beside the Go original and other logs (QUICK=1; PEERS_FLAGS are passed on)
+#   make reference  the reference of the header as HTML, build/reference/html/index.html, by doxygen
 #   make cross   libraries for TARGET (aarch64-unknown-linux-gnu), to run with glibc 2.28 or later
 #   make install    (PREFIX=/usr/local DESTDIR= CMAKE_FLAGS=); make uninstall removes what was installed last
 #   make tools   install what the tests want beyond Rust, a C compiler and Python (Debian, Ubuntu)
@@ -37,8 +38,8 @@ ifneq ($(shell command -v $(CXX) 2>/dev/null),)
 EXAMPLES += $(patsubst examples-c/%.cpp,$(BUILD)/%-cpp,$(wildcard examples-c/*.cpp))
 endif
 
-.PHONY: run test install uninstall bench curves pair pictures peers cross tools clean lib examples print-lib-dir \
-	print-examples-dir
+.PHONY: run test install uninstall bench curves pair pictures peers reference cross tools clean lib examples \
+	print-lib-dir print-examples-dir
 
 run: $(BUILD)/quickstart
 	@$(BUILD)/quickstart $(call quote,$(DIRECTORY))
@@ -72,6 +73,9 @@ pair:
 
 peers:
 	@benches/peers/run $(if $(QUICK),--quick) $(PEERS_FLAGS)
+
+reference:
+	@python3 docs/reference/doxygen.py build/reference
 
 cross:
 	@packaging/cross.py $(TARGET)
