@@ -93,6 +93,7 @@ def read(path: Path = HEADER) -> Header:
                     sections(lines, begin, end, shown))
     for item in header.items():
         check(header, item)
+    check_names(header, lines)
     return header
 
 
@@ -103,7 +104,7 @@ def first_page(lines: list[str]) -> tuple[str, list, list[Topic], Lines, list[tu
     generated = next(number for number, line in enumerate(lines) if line.startswith("Generated from"))
     parts = split_at(lines[:generated], lambda line: line == STEPS or line == "Caveats:")
     title, *text = parts[0]
-    opening = text.index(next(line for line in text if re.match(r"\w[\w* ]* {2,}|\*_out", line)))
+    opening = next(number for number, line in enumerate(text) if re.match(r"\w+ {2,}", line))
     topics = []
     for topic in split_at(text[opening:], lambda line: not line.startswith(" ") and line != ""):
         if topic:
@@ -207,14 +208,15 @@ def check(header: Header, item: Item) -> None:
         expect(notes.count("Threads") == 1, "has no line Threads")
     for member in item.members:
         expect(bool(member.blocks), f"{member.name} is not described")
-    unknown = set(re.findall(r'(?<!")\bIMMUTA_[A-Z_]*[A-Z]\b(?!_?\*)', texts(item))) - header.names()
-    unknown -= {"IMMUTA_PARSER", "IMMUTA_MUST_USE"}
-    expect(not unknown, f"names {', '.join(sorted(unknown))}, which the header does not have")
 
 
-def texts(item: Item) -> str:
-    """Everything that is said about an item."""
-    return "\n".join(map(repr, [*item.blocks, *(member.blocks for member in item.members)]))
+def check_names(header: Header, lines: list[str]) -> None:
+    """No comment names a constant that does not exist. (Those in quotation marks are texts.)"""
+    known = header.names() | set(re.findall(r"(?:#define |defined\()(\w+)", "\n".join(lines)))
+    for number, line in enumerate(lines, 1):
+        named = re.findall(r'(?<!")\bIMMUTA_[A-Z_]*[A-Z]\b(?!_?\*)', line) if re.match(r"\s*(?:/[/*]|\*)", line) else []
+        for name in set(named) - known:
+            raise HeaderError(f"{header.path}:{number}: names {name}, which the header does not have")
 
 
 def first_sentence(text: str) -> str:
