@@ -51,7 +51,7 @@ class Page:
         return self.names.sub(lambda found: bold(found[0]), text)
 
     def begin_paragraph(self) -> None:
-        if not self.lines[-1].startswith((".SH", ".SS", ".RS")):
+        if not self.lines[-1].startswith((".SH", ".SS")):
             self.add(".PP")
 
     def paragraph(self, text: str) -> None:
