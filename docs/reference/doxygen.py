@@ -7,6 +7,7 @@ doxygen reads a copy of the header in its own notation, DIRECTORY/immuta.h. Its 
 """
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,6 +125,9 @@ def front_page(header: Header, notation: Notation) -> Iterator[str]:
 
 
 def main(directory: str, path: str = str(headers.HEADER)) -> int:
+    if shutil.which("doxygen") is None:
+        print("doxygen was not found: install it (Debian: apt-get install doxygen)", file=sys.stderr)
+        return 1
     folder = Path(directory).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     try:
