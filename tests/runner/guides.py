@@ -73,7 +73,7 @@ class Language:
 
 
 def check_function() -> str:
-    """The function `check` that docs/c.md shows, and what else its parts stand on."""
+    """The function `check` that docs/c.md shows. Its parts and those of docs/bindings.md call it."""
     program = pieces("docs/c.md")[0].code
     shown = re.search(r"^static void check\(.*?^}\n", program, re.M | re.S)
     expect(shown is not None, "the first program of docs/c.md has no function check")
@@ -139,8 +139,6 @@ def run_pieces(run: Run, path: str, language: Language, more: str = "") -> str:
         source.write_text(piece.code)
         program = language.build(run, source.stem, source)
         check_output(path, piece, run.command(program, run.scratch / f"log-of-{source.stem}"))
-    if not parts:
-        return f"{len(whole)} programs of {path}"
     source = run.scratch / f"{name}-parts.{language.name}"
     functions = [language.function.format(number=number, code=piece.code) for number, piece in enumerate(parts)]
     cases = "".join(f"case {number}: part{number}(argv[2]); break;\n" for number in range(len(parts)))
