@@ -8,6 +8,7 @@
 #   make curves  how its figures change with the work (QUICK=1, BENCH_FLAGS)
 #   make pictures  docs/speed.svg and docs/curves.svg, from what bench, curves and the benchmark of peers found last
 #   make peers   libimmuta beside the Go original and other logs (QUICK=1; PEERS_FLAGS are passed on)
+#   make reference  the reference of the header as HTML, build/reference/html/index.html, by doxygen
 #   make cross   libraries for TARGET (aarch64-unknown-linux-gnu), to run with glibc 2.28 or later
 #   make dist    the files of a release, with checksums, in build/dist: sources, archives, Debian packages
 #   make install    (PREFIX=/usr/local DESTDIR= CMAKE_FLAGS=); make uninstall removes what was installed last
@@ -38,7 +39,7 @@ ifneq ($(shell command -v $(CXX) 2>/dev/null),)
 EXAMPLES += $(patsubst examples-c/%.cpp,$(BUILD)/%-cpp,$(wildcard examples-c/*.cpp))
 endif
 
-.PHONY: run test install uninstall bench curves pair pictures peers cross dist tools clean lib examples \
+.PHONY: run test install uninstall bench curves pair pictures peers reference cross dist tools clean lib examples \
 	print-lib-dir print-examples-dir
 
 run: $(BUILD)/quickstart
@@ -73,6 +74,9 @@ pair:
 
 peers:
 	@benches/peers/run $(if $(QUICK),--quick) $(PEERS_FLAGS)
+
+reference:
+	@python3 docs/reference/doxygen.py build/reference
 
 cross:
 	@packaging/cross.py $(TARGET)

@@ -38,9 +38,9 @@
  * Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE). That is a help in finding
  *           mistakes, not a promise. Record and batch tokens are always checked, so a second done is caught.
  * Threads   Each function names its rule.
- *           any:    at any time, from any threads, also on the same object.
- *           one:    one thread at a time for each object. A second one gets IMMUTA_E_BUSY and changes nothing.
- *           signal: from a signal handler, too.
+ *             any      At any time, from any threads, also on the same object.
+ *             one      One thread at a time for each object. A second one gets IMMUTA_E_BUSY and changes nothing.
+ *             signal   From a signal handler, too.
  * Callbacks A callback runs on the calling thread, without a library lock held. It may call the library, also on the
  *           objects in use. It may even release the log, the options and the codecs of the call around it. An append
  *           whose log was closed in this way answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call
@@ -63,9 +63,20 @@
  *           and SIGBUS below for what can end it.) Descriptors are close-on-exec. A log has at most one thread of its
  *           own, which blocks all signals. A call takes at most 32 KiB of stack; opening (of a log or a namespace),
  *           closing and maintenance take at most 64 KiB.
+ * Variables No environment variable changes what the library does. One line is printed after all, on standard error:
+ *           where a bug was that was contained (IMMUTA_E_PANIC). RUST_BACKTRACE=1 adds the calls that led there.
  * Memory    If the system refuses memory, a call answers IMMUTA_E_NO_MEMORY; if it refuses a thread, IMMUTA_E_LIMIT.
  *           The call has changed nothing and lost nothing, and succeeds when there is memory again. Only a repair may
  *           have begun: run it again. If memory is refused for the message of another error, that message is shorter.
+ * Files     A namespace NAME consists of files in the directory of the log. Programs other than the library only read
+ *           them.
+ *             NAME.log         The records. The layout is public and never changes.
+ *             NAME.idx         Offset, time and checksum of each record. It is made again if it is lost.
+ *             NAME.live        One page through which the writer wakes readers. It is a hint, and made again.
+ *             NAME.wal         The journal of a durable writer, while the log is open and after a crash.
+ *             NAME.salvage-K   What recovery or a repair cut off, or put in quarantine.
+ *             NAME.idx.bad-K   An index file that gave way to a new one.
+ *             NAME.wal.bad-K   A journal that a repair has used, or one of another time.
  * Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats and
  *           immuta_report may grow at the end. For these two the caller passes sizeof. The library fills what fits and
  *           zeroes the rest, so that either side may be the newer one.
@@ -233,10 +244,12 @@ typedef struct immuta_error {
 /// Threads: any, signal.
 const char *immuta_version(void);
 
-/// The version as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
+/// The version as one number, to be compared with IMMUTA_VERSION_NUMBER.
 ///
 /// A library with the same major and minor number and the same or a later patch fits this header. For programs that
 /// check this, docs/c-api.md has the words.
+///
+/// Returns major << 16 | minor << 8 | patch.
 ///
 /// Threads: any, signal.
 uint32_t immuta_version_number(void);
@@ -519,7 +532,9 @@ typedef int32_t (*immuta_found_fn)(void *user, const char *name, immuta_status s
 ///             some
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
-/// Ownership: the log is the caller's until immuta_close. Threads: any.
+/// Ownership: the log is the caller's until immuta_close.
+///
+/// Threads: any.
 IMMUTA_MUST_USE
 immuta_status immuta_open(const char *directory,
                           const immuta_options *options,
@@ -1195,12 +1210,11 @@ immuta_status immuta_batch_done(immuta_batch *batch);
  * ================================================================================================================= */
 
 /// Gives the descriptor of a stream for poll, select, epoll, or any loop built on them. The descriptor has a meaning
-/// only after immuta_stream_poll_arm. Use it in this way:
+/// only after immuta_stream_poll_arm. Add it to the loop for reading. Then do this again and again:
 ///
-///   for each stream:   get the descriptor, add it to the loop for reading
-///   forever:           immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT
-///                      immuta_stream_poll_arm; IMMUTA_READY: back to next at once
-///                      wait in the loop until the descriptor is readable
+///   - Call immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT.
+///   - Call immuta_stream_poll_arm. If it answers IMMUTA_READY, call immuta_stream_next again at once.
+///   - Wait in the loop until the descriptor is readable.
 ///
 /// In a log that is open for writing, the thread that appends makes the descriptor readable. A read-only log starts one
 /// thread at the first call of this function. That thread blocks all signals, and waits for all streams of the log.
@@ -1302,7 +1316,9 @@ typedef struct immuta_codec_vtable {
 ///         IMMUTA_E_UNSUPPORTED: this library was built without this kind
 ///         IMMUTA_E_NO_MEMORY.
 ///
-/// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
+/// Ownership: the codec is the caller's until immuta_codec_free.
+///
+/// Threads: any.
 immuta_status immuta_codec_builtin(int32_t kind,
                                    int32_t level,
                                    immuta_codec **codec_out,
@@ -1343,7 +1359,9 @@ immuta_status immuta_codec_custom(const immuta_codec_vtable *vtable,
 ///         IMMUTA_E_ARGUMENT: the id or the name is out of bounds
 ///         IMMUTA_E_NO_MEMORY.
 ///
-/// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
+/// Ownership: the codec is the caller's until immuta_codec_free.
+///
+/// Threads: any.
 immuta_status immuta_codec_external(uint32_t id,
                                     const char *name,
                                     immuta_codec **codec_out,

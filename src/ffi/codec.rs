@@ -88,7 +88,9 @@ const _: () = assert!(size_of::<immuta_codec_vtable>() == 56);
 ///         IMMUTA_E_UNSUPPORTED: this library was built without this kind
 ///         IMMUTA_E_NO_MEMORY.
 ///
-/// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
+/// Ownership: the codec is the caller's until immuta_codec_free.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_codec_builtin(
     kind: i32,
@@ -163,7 +165,9 @@ pub unsafe extern "C" fn immuta_codec_custom(
 ///         IMMUTA_E_ARGUMENT: the id or the name is out of bounds
 ///         IMMUTA_E_NO_MEMORY.
 ///
-/// Ownership: the codec is the caller's until immuta_codec_free. Threads: any.
+/// Ownership: the codec is the caller's until immuta_codec_free.
+///
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_codec_external(
     id: u32,

@@ -23,10 +23,12 @@ pub extern "C" fn immuta_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// The version as one number, to be compared with IMMUTA_VERSION_NUMBER: major << 16 | minor << 8 | patch.
+/// The version as one number, to be compared with IMMUTA_VERSION_NUMBER.
 ///
 /// A library with the same major and minor number and the same or a later patch fits this header. For programs that
 /// check this, docs/c-api.md has the words.
+///
+/// Returns major << 16 | minor << 8 | patch.
 ///
 /// Threads: any, signal.
 #[unsafe(no_mangle)]

@@ -74,7 +74,9 @@ impl Opaque for immuta_log {
 ///             some
 ///         IMMUTA_E_BUSY: another thread is using the options.
 ///
-/// Ownership: the log is the caller's until immuta_close. Threads: any.
+/// Ownership: the log is the caller's until immuta_close.
+///
+/// Threads: any.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn immuta_open(

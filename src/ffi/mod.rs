@@ -38,9 +38,9 @@
 //! Misuse    A released object must not be used. The library often notices (IMMUTA_E_HANDLE). That is a help in finding
 //!           mistakes, not a promise. Record and batch tokens are always checked, so a second done is caught.
 //! Threads   Each function names its rule.
-//!           any:    at any time, from any threads, also on the same object.
-//!           one:    one thread at a time for each object. A second one gets IMMUTA_E_BUSY and changes nothing.
-//!           signal: from a signal handler, too.
+//!             any      At any time, from any threads, also on the same object.
+//!             one      One thread at a time for each object. A second one gets IMMUTA_E_BUSY and changes nothing.
+//!             signal   From a signal handler, too.
 //! Callbacks A callback runs on the calling thread, without a library lock held. It may call the library, also on the
 //!           objects in use. It may even release the log, the options and the codecs of the call around it. An append
 //!           whose log was closed in this way answers IMMUTA_E_CLOSED. A stream whose codec decodes is busy: every call
@@ -63,9 +63,20 @@
 //!           and SIGBUS below for what can end it.) Descriptors are close-on-exec. A log has at most one thread of its
 //!           own, which blocks all signals. A call takes at most 32 KiB of stack; opening (of a log or a namespace),
 //!           closing and maintenance take at most 64 KiB.
+//! Variables No environment variable changes what the library does. One line is printed after all, on standard error:
+//!           where a bug was that was contained (IMMUTA_E_PANIC). RUST_BACKTRACE=1 adds the calls that led there.
 //! Memory    If the system refuses memory, a call answers IMMUTA_E_NO_MEMORY; if it refuses a thread, IMMUTA_E_LIMIT.
 //!           The call has changed nothing and lost nothing, and succeeds when there is memory again. Only a repair may
 //!           have begun: run it again. If memory is refused for the message of another error, that message is shorter.
+//! Files     A namespace NAME consists of files in the directory of the log. Programs other than the library only read
+//!           them.
+//!             NAME.log         The records. The layout is public and never changes.
+//!             NAME.idx         Offset, time and checksum of each record. It is made again if it is lost.
+//!             NAME.live        One page through which the writer wakes readers. It is a hint, and made again.
+//!             NAME.wal         The journal of a durable writer, while the log is open and after a crash.
+//!             NAME.salvage-K   What recovery or a repair cut off, or put in quarantine.
+//!             NAME.idx.bad-K   An index file that gave way to a new one.
+//!             NAME.wal.bad-K   A journal that a repair has used, or one of another time.
 //! Structs   immuta_error, immuta_appended, immuta_slice, immuta_record and immuta_batch never change. immuta_stats and
 //!           immuta_report may grow at the end. For these two the caller passes sizeof. The library fills what fits and
 //!           zeroes the rest, so that either side may be the newer one.

@@ -9,12 +9,11 @@ use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 
 /// Gives the descriptor of a stream for poll, select, epoll, or any loop built on them. The descriptor has a meaning
-/// only after immuta_stream_poll_arm. Use it in this way:
+/// only after immuta_stream_poll_arm. Add it to the loop for reading. Then do this again and again:
 ///
-///   for each stream:   get the descriptor, add it to the loop for reading
-///   forever:           immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT
-///                      immuta_stream_poll_arm; IMMUTA_READY: back to next at once
-///                      wait in the loop until the descriptor is readable
+///   - Call immuta_stream_next with timeout 0, until it answers IMMUTA_TIMEOUT.
+///   - Call immuta_stream_poll_arm. If it answers IMMUTA_READY, call immuta_stream_next again at once.
+///   - Wait in the loop until the descriptor is readable.
 ///
 /// In a log that is open for writing, the thread that appends makes the descriptor readable. A read-only log starts one
 /// thread at the first call of this function. That thread blocks all signals, and waits for all streams of the log.

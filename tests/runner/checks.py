@@ -12,6 +12,7 @@ ANY_WIDTH = [
     "tests/mutations/*.patch",  # lines of the source, and a sign before each
     "benches/peers/go/go.sum",  # made by Go
     "tests/abi/*.abi",  # made by abidw
+    "man/*.3",  # made by docs/reference/man.py
 ]
 
 

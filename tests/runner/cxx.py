@@ -1,8 +1,7 @@
-"""The C++ interface: clean in every standard, misuse refused by compilers, the code of docs/cxx.md, mixed settings."""
+"""The C++ interface: clean in every standard, misuse refused by compilers, mixed settings. guides.py has its guide."""
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from .engine import LIBRARY, ROOT, Run, Skip, Step, expect
@@ -16,18 +15,6 @@ SETTINGS = ["-fno-exceptions", "-fno-rtti"]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion", "-Wold-style-cast",
             "-Wzero-as-null-pointer-constant", "-Werror"]
 INCLUDES = [f"-I{INCLUDE}", f"-I{TESTS}"]
-# What the parts of functions in docs/cxx.md and in the comments of the headers take for granted.
-PRELUDE = """#include <immuta.hpp>
-#include <poll.h>
-#include <chrono>
-#include <cstdio>
-#include <iostream>
-#include <sstream>
-#include <stdexcept>
-#include <string>
-#include <vector>
-using namespace std::chrono_literals;
-"""
 
 
 def compilers() -> list[str]:
@@ -147,59 +134,10 @@ def programs(run: Run) -> str:
     return f"suite: {', '.join(results)}; other versions; with and without exceptions"
 
 
-def blocks(text: str) -> Iterator[tuple[str, str]]:
-    """The pieces of C++ in a document, each with the output that follows it."""
-    for code, output in re.findall(r"^```cpp\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", text, re.M | re.S):
-        yield code, output
-
-
-def examples_of_headers() -> Iterator[str]:
-    for part in parts():
-        for code in re.findall(r"@code\{\.cpp\}\n(.*?)@endcode", part.read_text(), re.S):
-            yield re.sub(r"^\s*///(?: |$)", "", code.rpartition("\n")[0], flags=re.M) + "\n"
-
-
-def guide(run: Run) -> str:
-    """docs/cxx.md: each program compiles, runs and prints what the guide says; each part of a function does so in a
-    function of its own. The examples in the headers compile."""
-    compiler = compilers()[0]
-    pieces = list(blocks((ROOT / "docs" / "cxx.md").read_text()))
-    whole = [piece for piece in pieces if "int main" in piece[0]]
-    in_functions = [piece for piece in pieces if piece not in whole]
-    for number, (code, output) in enumerate(whole):
-        (run.scratch / f"program{number}.cpp").write_text(code)
-        program = build(run, f"program{number}", compiler, "-std=c++17", run.scratch / f"program{number}.cpp")
-        printed = run.command(program, run.scratch / f"log-of-program{number}")
-        expect(printed == output, f"docs/cxx.md: the program prints:\n{printed}and not:\n{output}")
-
-    source = PRELUDE
-    for number, (code, _) in enumerate(in_functions):
-        source += f"static void part{number}(const std::string &directory) {{\n"
-        source += 'immuta::options how_events;\nhow_events.namespaces = {"events"};\n'
-        source += "immuta::log log = immuta::log::open(directory, how_events).value();\n"
-        source += f"{{\n{code}}}\n}}\n"
-    for number, code in enumerate(examples_of_headers()):
-        source += f"void example{number}(const std::string &directory, immuta::log &log, immuta::stream &stream);\n"
-        source += f"void example{number}(const std::string &directory, immuta::log &log, immuta::stream &stream) {{\n"
-        source += f"(void)directory, (void)log, (void)stream;\n{{\n{code}}}\n}}\n"
-    source += "int main(int, char **argv) {\nswitch (std::stoi(argv[1])) {\n"
-    source += "".join(f"case {number}: part{number}(argv[2]); break;\n" for number in range(len(in_functions)))
-    source += "default: return 1;\n}\n}\n"
-    (run.scratch / "parts.cpp").write_text(source)
-    # The examples declare variables for the reader, and again the names that they are given here.
-    program = build(run, "parts", compiler, "-std=c++17", "-Wno-unused", "-Wno-shadow", "-Wno-old-style-cast",
-                    run.scratch / "parts.cpp")
-    for number, (code, output) in enumerate(in_functions):
-        printed = run.command(program, number, run.scratch / f"log-of-part{number}")
-        expect(printed == output, f"docs/cxx.md:\n{code}prints:\n{printed}and not:\n{output}")
-    return f"{len(pieces)} pieces of docs/cxx.md, {len(list(examples_of_headers()))} examples in the headers"
-
-
 STEPS = [
     Step("cxx-clean", "immuta.hpp in C++17 and 20, without exceptions, without RTTI, every warning an error", clean),
     Step("cxx-complete", "immuta.hpp has every function and every status of immuta.h", complete),
     Step("cxx-refused", "what must not compile in C++ does not", refused),
     Step("cxx-programs", "the C++ suite in C++23; another version of the library; settings mixed in one program",
          programs, LIBRARY),
-    Step("cxx-guide", "the code in docs/cxx.md runs and prints what the guide says", guide, LIBRARY),
 ]

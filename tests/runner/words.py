@@ -1,4 +1,4 @@
-"""A check of the language: short sentences in headers and README, and no turns that make readers stumble."""
+"""A check of the language: short sentences in headers, README and guides, and no turns that make readers stumble."""
 
 import re
 from collections.abc import Iterator
@@ -58,7 +58,8 @@ def sentences_of_statuses(text: str) -> Iterator[str]:
     return iter(re.findall(r'c"(.*?)"', function[0]))
 
 
-TEXTS = {"include/immuta.h": header, "README.md": markdown, "docs/cxx.md": markdown,
+TEXTS = {"include/immuta.h": header, "README.md": markdown,
+         **{f"docs/{guide}.md": markdown for guide in ("c", "cxx", "cmake", "bindings")},
          "src/error/kind.rs": sentences_of_statuses, "include/immuta.hpp": cxx_header,
          **{f"include/immuta/{path.name}": cxx_header for path in (ROOT / "include" / "immuta").glob("*.hpp")}}
 
@@ -92,5 +93,5 @@ def words(run: Run) -> str:
 
 
 STEPS = [
-    Step("words", f"no sentence of over {WORDS_MAX} words in headers and README; no hard turns", words),
+    Step("words", f"no sentence of over {WORDS_MAX} words in headers, README and guides; no hard turns", words),
 ]
