@@ -27,6 +27,14 @@ void copied(immuta::log &log, immuta::record &record) {
 
 void dangling(immuta::log &log) {
   static_cast<void>(log.open_stream(0).value().records(immuta::forever));  // refused: deleted
+  static_cast<void>((*log.open_stream(0)).records(immuta::forever));       // refused: deleted
+  static_cast<void>(log.open_stream(0)->records(immuta::forever));         // refused: deleted
+  static_cast<void>(log.open_stream(0)->batches(1, 1, immuta::forever));   // refused: deleted
+  const auto constant = [&log]() -> const immuta::result<immuta::stream> { return log.open_stream(0); };
+  static_cast<void>(constant()->position());                               // refused: deleted
+  static_cast<void>(log.open_stream(0).value().position());
+  auto stream = log.open_stream(0);
+  static_cast<void>(stream->records(immuta::forever));
 }
 
 void functions(immuta::log &log) {
