@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .engine import LIBRARY, ROOT, Run, Skip, Step, expect
-from .tools import library_dir
+from .tools import library_dir, need
 
 INCLUDE = ROOT / "include"
 TESTS = ROOT / "c-tests"
@@ -127,15 +127,34 @@ def last_line(output: str) -> str:
     return output.splitlines()[-1]
 
 
+def libraries(run: Run, compiler: str) -> None:
+    """A program and two shared libraries that hide what they can. Then the same, kept apart by a version script."""
+    flags = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-fvisibility-inlines-hidden"]
+    objects = {name: run.scratch / f"{name}.o" for name in ("one", "two", "program")}
+    for name, compiled in objects.items():
+        source = PROGRAMS / ("libraries.cpp" if name == "program" else "library.cpp")
+        run.command(compiler, *flags, *warnings(compiler), *INCLUDES, f"-DLIBRARY={name}", "-c", source, "-o", compiled)
+    script = run.scratch / "apart.map"
+    script.write_text('{ global: extern "C++" { one::*; two::*; }; local: *; };\n')
+    for name, linked in (("together", []), ("apart", [f"-Wl,--version-script={script}"])):
+        made = [build(run, f"{name}-{library}.so", compiler, "-shared", *linked, objects[library])
+                for library in ("one", "two")]
+        run.command(build(run, name, compiler, objects["program"], *made), name)
+    # libstdc++ also catches by the name of a type, other libraries only by this symbol.
+    shared = run.command(need("nm"), "-D", "--demangle", "--defined-only", run.scratch / "together-one.so")
+    expect(re.search(r"typeinfo for immuta::\w+::error$", shared, re.M) is not None, "immuta::error is hidden")
+
+
 def programs(run: Run) -> str:
     """The suite as the newest standard, with the warnings that optimisation adds; answers that are hard to get from the
-    library; files with exceptions beside files without them."""
+    library; codecs that throw in another shared library; files with exceptions beside files without them."""
     results = []
     for compiler, flags in (("g++", ["-std=c++2b", "-O2"]), ("clang++", ["-std=c++2b", "-O0"])):
         if compiler in compilers():
             results.append(last_line(run.command(build(run, f"suite-{compiler}", compiler, *flags, SUITE))))
     compiler = compilers()[0]
     run.command(build(run, "replaced", compiler, "-std=c++17", PROGRAMS / "replaced.cpp", "-ldl"))
+    libraries(run, compiler)
     objects = []
     for name, flags in (("settings", []), ("settings_off", SETTINGS)):
         objects.append(run.scratch / f"{name}.o")
