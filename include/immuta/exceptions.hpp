@@ -2,8 +2,9 @@
  *
  * Everything is in `immuta`, in an inline namespace. The name of the latter has the version of the header, and two
  * settings of the compiler: exceptions, and run-time type information. Code for different settings therefore has
- * different names, and a program may link files that were compiled with different settings. An object of the one cannot
- * be passed to the other; the linker reports it. Pass the C object instead: see `get` and `release` of each class. */
+ * different names, and a program may link files that were compiled with different settings. An object of the one must
+ * not be passed to the other. The linker reports it where the object is a parameter, and only there: see docs/cxx.md.
+ * Pass the C object instead: see `get` and `release` of each class. */
 #ifndef IMMUTA_EXCEPTIONS_HPP
 #define IMMUTA_EXCEPTIONS_HPP
 
@@ -26,6 +27,7 @@
 #else
 #define IMMUTA_CXX_TYPES _no_rtti
 #endif
+/* Also for types of the caller's that have such objects as members. */
 #define IMMUTA_CXX_NAMESPACE \
   IMMUTA_CXX_NAME(IMMUTA_VERSION_MAJOR, IMMUTA_VERSION_MINOR, IMMUTA_CXX_EXCEPTIONS, IMMUTA_CXX_TYPES)
 

@@ -12,6 +12,18 @@ INCLUDE = ROOT / "include"
 TESTS = ROOT / "c-tests"
 SUITE = TESTS / "suites" / "cxx.cpp"
 PROGRAMS = TESTS / "cxx" / "programs"
+# Two files of a program, and what both begin with.
+PARAMETERS = """#include <immuta.hpp>
+inline namespace IMMUTA_CXX_NAMESPACE {
+struct own {
+  immuta::log log;
+};
+}
+void f(immuta::log &log);
+void g(own &has);
+"""
+TAKES = "void f(immuta::log &) {}\nvoid g(own &) {}\n"
+GIVES = "int main() {\n  own has;\n  f(has.log);\n  g(has);\n}\n"
 SETTINGS = ["-fno-exceptions", "-fno-rtti"]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion", "-Wold-style-cast",
             "-Wzero-as-null-pointer-constant", "-Werror"]
@@ -74,6 +86,11 @@ def complete(run: Run) -> str:
     return f"{len(functions)} functions, {len(statuses)} statuses"
 
 
+def all_output(run: Run, *words) -> tuple[str, int | None]:
+    """What a program prints, errors included, and its exit status."""
+    return run.outcome("sh", "-c", 'exec "$@" 2>&1', "sh", *words)
+
+
 def refused(run: Run) -> str:
     """The compiler says something about each marked line of refused.cpp, with the words of the mark, and about no other
     line."""
@@ -82,9 +99,8 @@ def refused(run: Run) -> str:
              if (mark := re.search(r"// refused: (.*)$", line))}
     for compiler in compilers():
         every = "-ferror-limit=0" if compiler == "clang++" else "-fmax-errors=0"
-        said, status = run.outcome("sh", "-c", 'exec "$@" 2>&1', "sh", compiler, "-std=c++17", "-Wall", every,
-                                   "-Wno-unused-variable", "-Wno-unused-but-set-variable", *INCLUDES, "-fsyntax-only",
-                                   source)
+        said, status = all_output(run, compiler, "-std=c++17", "-Wall", every, "-Wno-unused-variable",
+                                  "-Wno-unused-but-set-variable", *INCLUDES, "-fsyntax-only", source)
         expect(status != 0, f"{compiler} compiles refused.cpp")
         about = diagnostics(said, source.name)
         expect(about.keys() == marks.keys(), f"{compiler}: lines {sorted(about.keys() ^ marks.keys())}")
@@ -145,6 +161,20 @@ def libraries(run: Run, compiler: str) -> None:
     expect(re.search(r"typeinfo for immuta::\w+::error$", shared, re.M) is not None, "immuta::error is hidden")
 
 
+def unlike_parameters(run: Run, compiler: str) -> None:
+    """The linker refuses parameters of other settings: objects of the header, and types that use its namespace."""
+    objects = []
+    for name, text, flags in (("takes", TAKES, []), ("gives", GIVES, ["-fno-exceptions"])):
+        (run.scratch / f"{name}.cpp").write_text(PARAMETERS + text)
+        objects.append(run.scratch / f"{name}.o")
+        run.command(compiler, "-std=c++17", *flags, *INCLUDES, "-c", run.scratch / f"{name}.cpp", "-o", objects[-1])
+    linked = (*objects, f"-L{library_dir(run)}", "-limmuta", "-o", run.scratch / "unlike")
+    said, status = all_output(run, compiler, *linked)
+    log, own = (re.search(rf"\b{function}", said) for function in (r"f\(immuta::\w+::log ?&\)", r"g\(\w+::own ?&\)"))
+    expect(status != 0 and log is not None and own is not None, f"the linker does not name the parameters:\n{said}")
+    expect(f"`{log[0]}`" in (ROOT / "docs" / "cxx.md").read_text(), f"docs/cxx.md does not have {log[0]}")
+
+
 def programs(run: Run) -> str:
     """The suite as the newest standard, with the warnings that optimisation adds; answers that are hard to get from the
     library; codecs that throw in another shared library; files with exceptions beside files without them."""
@@ -155,6 +185,7 @@ def programs(run: Run) -> str:
     compiler = compilers()[0]
     run.command(build(run, "replaced", compiler, "-std=c++17", PROGRAMS / "replaced.cpp", "-ldl"))
     libraries(run, compiler)
+    unlike_parameters(run, compiler)
     objects = []
     for name, flags in (("settings", []), ("settings_off", SETTINGS)):
         objects.append(run.scratch / f"{name}.o")
