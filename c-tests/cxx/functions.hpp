@@ -110,6 +110,22 @@ CASE(a_codec_may_not_use_the_stream_that_reads) {
   CHECK_CODE(interrupted, stream.next(0s));
 }
 
+CASE(a_codec_may_not_use_the_transaction_that_is_committed) {
+  immuta::transaction staged;
+  const auto pass = [](bytes data, sink &out) { out.write(data); };
+  const auto intrude = [&](bytes data, sink &out) {
+    CHECK_CODE(handle, staged.append("late"));
+    CHECK_CODE(handle, staged.commit());
+    staged.rollback();
+    out.write(data);
+  };
+  immuta::log log = open(codec::custom(0x10000, "intruding", intrude, pass).value());
+  staged = log.begin_transaction(0).value();
+  CHECK_CODE(ok, staged.append("appended all the same"));
+  CHECK(staged.commit().value().count == 1);
+  CHECK(!staged && check::contents(log) == "appended all the same,");
+}
+
 CASE(a_sink_refuses_what_is_too_large) {
   status seen = status::ok;
   const auto swell = [&](bytes data, sink &out) {

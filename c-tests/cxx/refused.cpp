@@ -2,7 +2,9 @@
  * lines have none. tests/runner/cxx.py reads the marks. */
 #include <immuta.hpp>
 
+#include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 void dropped(immuta::log &log, immuta::stream &stream) {
@@ -27,6 +29,14 @@ void copied(immuta::log &log, immuta::record &record) {
 
 void dangling(immuta::log &log) {
   static_cast<void>(log.open_stream(0).value().records(immuta::forever));  // refused: deleted
+  static_cast<void>((*log.open_stream(0)).records(immuta::forever));       // refused: deleted
+  static_cast<void>(log.open_stream(0)->records(immuta::forever));         // refused: deleted
+  static_cast<void>(log.open_stream(0)->batches(1, 1, immuta::forever));   // refused: deleted
+  const auto constant = [&log]() -> const immuta::result<immuta::stream> { return log.open_stream(0); };
+  static_cast<void>(constant()->position());                               // refused: deleted
+  static_cast<void>(log.open_stream(0).value().position());
+  auto stream = log.open_stream(0);
+  static_cast<void>(stream->records(immuta::forever));
 }
 
 void functions(immuta::log &log) {
@@ -48,6 +58,15 @@ void values(immuta::log &log) {
   static_cast<void>(log.append(0, nullptr));            // refused: nullptr
   static_cast<void>(log.append_batch(0, "one"));        // refused: bytes_list
   static_cast<void>(immuta::bytes::of(&numbers));       // refused: pointer
+  const std::string_view text = "text";
+  const std::wstring_view wide = L"text";
+  const immuta::bytes view = text;
+  static_cast<void>(immuta::bytes::of(text));           // refused: the bytes of a view
+  static_cast<void>(immuta::bytes::of(wide));           // refused: the bytes of a view
+  static_cast<void>(immuta::bytes::of(view));           // refused: the bytes of a view
+  static_cast<void>(immuta::bytes::of(immuta::record_view()));  // refused: the bytes of a view
+  const std::array<int, 2> array = {1, 2};
+  static_cast<void>(log.append(0, immuta::bytes::of(array)));
   static_cast<void>(log.append(0, immuta::bytes::of(numbers[0])));
   const bool open = log;                                // refused: bool
 }

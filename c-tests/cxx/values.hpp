@@ -147,6 +147,8 @@ CASE(bytes_are_made_of_texts_and_containers) {
   CHECK(bytes().empty() && bytes(static_cast<const char *>(nullptr)).empty() && bytes(std::string()).empty());
   const std::uint32_t number = 0x01020304;
   CHECK(bytes::of(number).size() == 4 && bytes::of(number)[0] == std::byte{4});
+  const std::array<std::uint16_t, 2> numbers = {1, 2};
+  CHECK(bytes::of(numbers).size() == 4 && bytes::of(plain).size() == 2 && bytes::of(array) == bytes(array));
   CHECK(bytes("same") == bytes(std::string("same")) && bytes("same") != bytes("some") && bytes() == bytes(""));
   CHECK(static_cast<std::string_view>(bytes("text")) == "text");
   static_assert(!std::is_convertible_v<std::vector<int>, bytes>, "the order of bytes in an int is not said");

@@ -4,6 +4,7 @@
 
 #include <immuta/exceptions.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <initializer_list>
@@ -36,6 +37,19 @@ struct is_bytes<Container, std::void_t<element_of<Container>, decltype(std::size
                          (!std::is_array_v<Container> || std::is_same_v<element_of<Container>, std::byte> ||
                           std::is_same_v<element_of<Container>, unsigned char> ||
                           std::is_same_v<element_of<Container>, signed char>)> {};
+
+/* Arrays, whose elements are part of the object. */
+template <class T>
+inline constexpr bool is_array = std::is_array_v<T>;
+template <class T, std::size_t Size>
+inline constexpr bool is_array<std::array<T, Size>> = true;
+
+/* Other types with elements, such as std::string_view and std::span, whatever the type of the elements is. */
+template <class T, class = void>
+struct is_view : std::false_type {};
+template <class T>
+struct is_view<T, std::void_t<element_of<T>, decltype(std::size(std::declval<const T &>()))>>
+    : std::bool_constant<!is_array<T>> {};
 
 }  // namespace detail
 
@@ -83,11 +97,14 @@ class bytes {
 
   /// The bytes of an object in memory, with its byte order and its padding.
   ///
-  /// @param object  of a type that can be copied byte by byte.
+  /// @param object  of a type that can be copied byte by byte, and that is no view of bytes elsewhere. The compiler
+  ///                refuses views, but cannot see a pointer that is a member.
   template <class T>
   [[nodiscard]] static bytes of(const T &object) noexcept {
     static_assert(std::is_trivially_copyable_v<T>, "only objects that memcpy can copy can be stored as bytes");
     static_assert(!std::is_pointer_v<T>, "a pointer has no meaning in a log; pass what it points to");
+    static_assert(!detail::is_view<T>::value,
+                  "the bytes of a view are a pointer; pass the view itself, or immuta::bytes(data, size in bytes)");
     return bytes(std::addressof(object), sizeof object);
   }
 

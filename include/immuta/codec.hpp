@@ -121,8 +121,8 @@ class codec {
   /// They may also throw. Then the call in which the library ran the function throws the exception again: log::append
   /// and its like, transaction::commit, stream::next, stream::next_batch, or immuta::import_file. That call is on the
   /// same thread, and nothing was appended or lent. Two cases differ. If sink::write was refused before, the call has
-  /// the error of that refusal. If the call around the function is one of the C interface, or of code without
-  /// exceptions, it answers IMMUTA_E_CODEC_FAILED.
+  /// the error of that refusal. If the call around the function is one of the C interface, of code without exceptions,
+  /// or of a shared library that is kept apart (see docs/cxx.md), it answers IMMUTA_E_CODEC_FAILED.
   ///
   /// @code{.cpp}
   /// const auto flip = [](immuta::bytes data, immuta::sink &out) {

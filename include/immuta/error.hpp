@@ -22,7 +22,10 @@ inline namespace IMMUTA_CXX_NAMESPACE {
 /// @endcode
 ///
 /// Threads: as any value.
-class error : public std::exception {
+///
+/// It can be caught in another shared library than the one that threw it, whatever the compiler's flags for visibility
+/// are. See docs/cxx.md for libraries that are kept apart.
+class [[gnu::visibility("default")]] error : public std::exception {
  public:
   /// Takes over what a C function wrote.
   ///

@@ -2,8 +2,9 @@
  *
  * Everything is in `immuta`, in an inline namespace. The name of the latter has the version of the header, and two
  * settings of the compiler: exceptions, and run-time type information. Code for different settings therefore has
- * different names, and a program may link files that were compiled with different settings. An object of the one cannot
- * be passed to the other; the linker reports it. Pass the C object instead: see `get` and `release` of each class. */
+ * different names, and a program may link files that were compiled with different settings. An object of the one must
+ * not be passed to the other. The linker reports it where the object is a parameter, and only there: see docs/cxx.md.
+ * Pass the C object instead: see `get` and `release` of each class. */
 #ifndef IMMUTA_EXCEPTIONS_HPP
 #define IMMUTA_EXCEPTIONS_HPP
 
@@ -26,6 +27,7 @@
 #else
 #define IMMUTA_CXX_TYPES _no_rtti
 #endif
+/* Also for types of the caller's that have such objects as members. */
 #define IMMUTA_CXX_NAMESPACE \
   IMMUTA_CXX_NAME(IMMUTA_VERSION_MAJOR, IMMUTA_VERSION_MINOR, IMMUTA_CXX_EXCEPTIONS, IMMUTA_CXX_TYPES)
 
@@ -75,8 +77,13 @@ inline void rethrow(std::exception_ptr &) noexcept {}
 
 /* An exception that left a codec's function. The library runs such a function inside a call on the same thread (an
  * append, a commit, `next`), which then answers IMMUTA_E_CODEC_FAILED with the function's value as os_error. The value
- * is a mark here, so that the call finds its own exception, and never that of an earlier call. */
-class codec_exception {
+ * is a mark here, so that the call finds its own exception, and never that of an earlier call.
+ *
+ * The codec and the call may be code of two shared libraries. So the slot is visible whatever the compiler's flags are,
+ * and both libraries use the same one. As they may have been compiled with headers of two patches, the class stays as
+ * it is within a minor version. Libraries that are kept apart, for example by a version script, have a slot each. These
+ * begin with different marks: a call then has status::codec_failed, and not an exception that another call left. */
+class [[gnu::visibility("default")]] codec_exception {
  public:
   static codec_exception &of_this_thread() {
     thread_local codec_exception slot;
@@ -99,8 +106,13 @@ class codec_exception {
   static constexpr std::int32_t first_mark = std::numeric_limits<std::int32_t>::min() + 1;
   static constexpr std::int32_t last_mark = first_mark / 2;
 
+  /* By where the slot is: the product's upper bits differ for addresses that are close to each other. */
+  codec_exception() noexcept
+      : mark_(first_mark +
+              static_cast<std::int32_t>(reinterpret_cast<std::uintptr_t>(this) * 0x9e3779b97f4a7c15u >> 34)) {}
+
   std::exception_ptr caught_;
-  std::int32_t mark_ = first_mark;
+  std::int32_t mark_;
 };
 
 }  // namespace detail

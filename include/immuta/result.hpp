@@ -98,8 +98,12 @@ class [[nodiscard]] result {
   [[nodiscard]] T &operator*() & { return value(); }
   [[nodiscard]] const T &operator*() const & { return value(); }
   [[nodiscard]] T operator*() && { return std::move(*this).value(); }
-  [[nodiscard]] T *operator->() { return &value(); }
-  [[nodiscard]] const T *operator->() const { return &value(); }
+  [[nodiscard]] T *operator->() & { return &value(); }
+  [[nodiscard]] const T *operator->() const & { return &value(); }
+  /// Deleted for a temporary result: through `->` a member would take a temporary value for one that lasts. Write
+  /// `value().member()`. There stream::records, for one, is refused for a stream that is a temporary.
+  T *operator->() && = delete;
+  const T *operator->() const && = delete;
 
   /// The value, or `other` if there is none.
   ///

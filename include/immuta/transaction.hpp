@@ -32,7 +32,8 @@ struct rollback_txn {
 /// transfer.commit().value();          // both records, or neither
 /// @endcode
 ///
-/// Ownership: the object holds the transaction; it can be moved, not copied. The destructor rolls back.
+/// Ownership: the object holds the transaction; it can be moved, not copied. The destructor rolls back. A codec's
+/// function that commit runs must not move the object, assign to it or destroy it.
 /// Threads: one at a time, else status::busy.
 class transaction {
  public:
@@ -67,12 +68,16 @@ class transaction {
   /// Whatever the answer, the transaction is over and this object is empty, unless the answer is status::busy.
   ///
   /// @return what was appended; status::closed: the log was closed meanwhile; status::busy: another thread is using the
-  ///         transaction, and nothing changed; status::handle; else as log::append.
+  ///         transaction, and nothing changed; status::handle, also in a codec's function that a commit of the same
+  ///         transaction runs; else as log::append.
+  ///
+  /// Threads: one. Another one may be inside a call when this one begins: that is status::busy. But if this one goes
+  /// through, no other thread may use the object any more.
   [[nodiscard]] result<appended> commit() {
     return detail::call<appended>(empty(), [&](appended *out, immuta_error *why) {
-      immuta_txn *committed = txn_.release();
-      const immuta_status answer = immuta_txn_commit(committed, out, why);
-      if (answer == IMMUTA_E_BUSY) txn_.reset(committed);
+      const immuta_status answer = immuta_txn_commit(get(), out, why);
+      // Not before the call: a thread that makes the transaction busy reads the pointer.
+      if (answer != IMMUTA_E_BUSY) static_cast<void>(txn_.release());
       return answer;
     });
   }

@@ -5,12 +5,24 @@ import shutil
 from pathlib import Path
 
 from .engine import LIBRARY, ROOT, Run, Skip, Step, expect
-from .tools import library_dir
+from .tools import library_dir, need
 
 INCLUDE = ROOT / "include"
 TESTS = ROOT / "c-tests"
 SUITE = TESTS / "suites" / "cxx.cpp"
 PROGRAMS = TESTS / "cxx" / "programs"
+# Two files of a program, and what both begin with.
+PARAMETERS = """#include <immuta.hpp>
+inline namespace IMMUTA_CXX_NAMESPACE {
+struct own {
+  immuta::log log;
+};
+}
+void f(immuta::log &log);
+void g(own &has);
+"""
+TAKES = "void f(immuta::log &) {}\nvoid g(own &) {}\n"
+GIVES = "int main() {\n  own has;\n  f(has.log);\n  g(has);\n}\n"
 SETTINGS = ["-fno-exceptions", "-fno-rtti"]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion", "-Wold-style-cast",
             "-Wzero-as-null-pointer-constant", "-Werror"]
@@ -61,6 +73,11 @@ def complete(run: Run) -> str:
     return f"{len(functions)} functions, {len(statuses)} statuses"
 
 
+def all_output(run: Run, *words) -> tuple[str, int | None]:
+    """What a program prints, errors included, and its exit status."""
+    return run.outcome("sh", "-c", 'exec "$@" 2>&1', "sh", *words)
+
+
 def refused(run: Run) -> str:
     """The compiler says something about each marked line of refused.cpp, with the words of the mark, and about no other
     line."""
@@ -69,9 +86,8 @@ def refused(run: Run) -> str:
              if (mark := re.search(r"// refused: (.*)$", line))}
     for compiler in compilers():
         every = "-ferror-limit=0" if compiler == "clang++" else "-fmax-errors=0"
-        said, status = run.outcome("sh", "-c", 'exec "$@" 2>&1', "sh", compiler, "-std=c++17", "-Wall", every,
-                                   "-Wno-unused-variable", "-Wno-unused-but-set-variable", *INCLUDES, "-fsyntax-only",
-                                   source)
+        said, status = all_output(run, compiler, "-std=c++17", "-Wall", every, "-Wno-unused-variable",
+                                  "-Wno-unused-but-set-variable", *INCLUDES, "-fsyntax-only", source)
         expect(status != 0, f"{compiler} compiles refused.cpp")
         about = diagnostics(said, source.name)
         expect(about.keys() == marks.keys(), f"{compiler}: lines {sorted(about.keys() ^ marks.keys())}")
@@ -114,15 +130,49 @@ def last_line(output: str) -> str:
     return output.splitlines()[-1]
 
 
+def libraries(run: Run, compiler: str) -> None:
+    """A program and two shared libraries that hide what they can. Then the same, kept apart by a version script."""
+    flags = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-fvisibility-inlines-hidden"]
+    objects = {name: run.scratch / f"{name}.o" for name in ("one", "two", "program")}
+    for name, compiled in objects.items():
+        source = PROGRAMS / ("libraries.cpp" if name == "program" else "library.cpp")
+        run.command(compiler, *flags, *warnings(compiler), *INCLUDES, f"-DLIBRARY={name}", "-c", source, "-o", compiled)
+    script = run.scratch / "apart.map"
+    script.write_text('{ global: extern "C++" { one::*; two::*; }; local: *; };\n')
+    for name, linked in (("together", []), ("apart", [f"-Wl,--version-script={script}"])):
+        made = [build(run, f"{name}-{library}.so", compiler, "-shared", *linked, objects[library])
+                for library in ("one", "two")]
+        run.command(build(run, name, compiler, objects["program"], *made), name)
+    # libstdc++ also catches by the name of a type, other libraries only by this symbol.
+    shared = run.command(need("nm"), "-D", "--demangle", "--defined-only", run.scratch / "together-one.so")
+    expect(re.search(r"typeinfo for immuta::\w+::error$", shared, re.M) is not None, "immuta::error is hidden")
+
+
+def unlike_parameters(run: Run, compiler: str) -> None:
+    """The linker refuses parameters of other settings: objects of the header, and types that use its namespace."""
+    objects = []
+    for name, text, flags in (("takes", TAKES, []), ("gives", GIVES, ["-fno-exceptions"])):
+        (run.scratch / f"{name}.cpp").write_text(PARAMETERS + text)
+        objects.append(run.scratch / f"{name}.o")
+        run.command(compiler, "-std=c++17", *flags, *INCLUDES, "-c", run.scratch / f"{name}.cpp", "-o", objects[-1])
+    linked = (*objects, f"-L{library_dir(run)}", "-limmuta", "-o", run.scratch / "unlike")
+    said, status = all_output(run, compiler, *linked)
+    log, own = (re.search(rf"\b{function}", said) for function in (r"f\(immuta::\w+::log ?&\)", r"g\(\w+::own ?&\)"))
+    expect(status != 0 and log is not None and own is not None, f"the linker does not name the parameters:\n{said}")
+    expect(f"`{log[0]}`" in (ROOT / "docs" / "cxx.md").read_text(), f"docs/cxx.md does not have {log[0]}")
+
+
 def programs(run: Run) -> str:
     """The suite as the newest standard, with the warnings that optimisation adds; answers that are hard to get from the
-    library; files with exceptions beside files without them."""
+    library; codecs that throw in another shared library; files with exceptions beside files without them."""
     results = []
     for compiler, flags in (("g++", ["-std=c++2b", "-O2"]), ("clang++", ["-std=c++2b", "-O0"])):
         if compiler in compilers():
             results.append(last_line(run.command(build(run, f"suite-{compiler}", compiler, *flags, SUITE))))
     compiler = compilers()[0]
     run.command(build(run, "replaced", compiler, "-std=c++17", PROGRAMS / "replaced.cpp", "-ldl"))
+    libraries(run, compiler)
+    unlike_parameters(run, compiler)
     objects = []
     for name, flags in (("settings", []), ("settings_off", SETTINGS)):
         objects.append(run.scratch / f"{name}.o")

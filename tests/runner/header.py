@@ -123,11 +123,11 @@ def header_targets(run: Run) -> str:
     return ", ".join(TARGETS)
 
 
-def header_cdef(run: Run) -> str:
-    """immuta.cdef is what the preprocessor makes of the header, token by token."""
+def for_parsers(run: Run, header: Path) -> str:
+    """What the preprocessor makes of a header's own lines for a tool that knows no attributes."""
     source = run.scratch / "parser.c"
-    source.write_text("#include <immuta.h>\n")
-    output = run.command(c_compiler(), "-std=c99", "-E", "-DIMMUTA_PARSER", f"-I{HEADER.parent}", source)
+    source.write_text(f"#include <{HEADER.name}>\n")
+    output = run.command(c_compiler(), "-std=c99", "-E", "-DIMMUTA_PARSER", f"-I{header.parent}", source)
     own, inside = [], False
     for line in output.splitlines():
         marker = re.match(r'# \d+ "(.*?)"', line)
@@ -135,7 +135,13 @@ def header_cdef(run: Run) -> str:
             inside = Path(marker[1]).name == HEADER.name
         elif inside:
             own.append(line)
-    preprocessed, written = (re.findall(r"\w+|[^\w\s]", text) for text in ("\n".join(own), CDEF.read_text()))
+    return "\n".join(own)
+
+
+def header_cdef(run: Run) -> str:
+    """immuta.cdef is what the preprocessor makes of the header, token by token."""
+    texts = (for_parsers(run, HEADER), CDEF.read_text())
+    preprocessed, written = (re.findall(r"\w+|[^\w\s]", text) for text in texts)
     same = sum(1 for _ in os.path.commonprefix([preprocessed, written]))
     expect(preprocessed == written, f"after {' '.join(written[max(0, same - 8):same])}: the header goes on with "
                                     f"{' '.join(preprocessed[same:same + 8])}, the cdef with "
