@@ -1,5 +1,5 @@
 /* A host in C++ whose callbacks throw: the process ends by abort(), whatever handlers stand around the call, and what
- * was acknowledged before is there. */
+ * was acknowledged before is there. Standard error has the reason. */
 #include <immuta.h>
 
 #include <csignal>
@@ -88,9 +88,12 @@ constexpr int CALLS = 5;
 
 void expect_abort(int which) {
   std::fflush(stdout);
+  int ends[2];
+  CHECK(pipe(ends) == 0);
   pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
     try {
       call(which);
     } catch (...) {
@@ -100,6 +103,12 @@ void expect_abort(int which) {
   }
   int status = 0;
   CHECK(waitpid(child, &status, 0) == child);
+  char said[1024] = "";
+  CHECK(close(ends[1]) == 0);
+  CHECK(read(ends[0], said, sizeof said - 1) >= 0);
+  CHECK(close(ends[0]) == 0);
+  CHECK(std::string(said).find("left a callback") != std::string::npos);
+  CHECK(std::string(said).find("catch it in the callback") != std::string::npos);
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGABRT);
 }

@@ -7,12 +7,18 @@
 use crate::storage::fork;
 use crate::util::cancel;
 use crate::{Error, ErrorKind, Result};
+use std::io::Write;
+
+const UNWOUND: &[u8] = b"libimmuta: an exception, pthread_exit or a cancellation left a callback that the library had \
+called, and the process ends; catch it in the callback, and return a failure\n";
 
 /// Ends the process when something unwinds through it.
 struct Unwound;
 
 impl Drop for Unwound {
     fn drop(&mut self) {
+        // If standard error is closed, nobody can be told.
+        drop(std::io::stderr().write_all(UNWOUND));
         std::process::abort();
     }
 }
