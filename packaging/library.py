@@ -86,7 +86,8 @@ def environment(options: argparse.Namespace, places: dict[str, str]) -> tuple[di
 
     # Distributors set -flto, which leaves code that neither rustc's linker nor `ld -r` can read. Warnings are for who
     # wrote the code. The hooks for tracing would be those of another Zstandard library in the program.
-    c_flags = ["-fno-lto", "-w", "-DZSTD_TRACE=0", *(f"-ffile-prefix-map={place}={shown}" for place, shown in places.items())]
+    c_flags = ["-fno-lto", "-w", "-DZSTD_TRACE=0",
+               *(f"-ffile-prefix-map={place}={shown}" for place, shown in places.items())]
     if any(shlex.quote(flag) != flag for flag in c_flags):
         env["CC_SHELL_ESCAPED_FLAGS"] = "1"
         c_flags = [shlex.quote(flag) for flag in c_flags]

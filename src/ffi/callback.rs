@@ -17,7 +17,7 @@ struct Unwound;
 
 impl Drop for Unwound {
     fn drop(&mut self) {
-        // If standard error is closed, nobody can be told.
+        // Standard error may be closed.
         drop(std::io::stderr().write_all(UNWOUND));
         std::process::abort();
     }
