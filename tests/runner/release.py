@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 from .crate import UNOPTIMISED
-from .engine import ROOT, Run, Skip, Step, expect
+from .engine import ROOT, TARGET_DIR, Run, Skip, Step, expect
+from .header import declarations
+from .library import HEADER, PROGRAMS, private_libraries, visible_symbols
 from .suites import c_tests, summary
 from .tools import need, need_cargo_command, need_std_source
 
@@ -15,6 +17,7 @@ EMULATED_SUITES = ["layout", "append", "stream", "durable", "maintenance", "code
                    "cancel", "import", "repair", "damage", "index_file", "killed", "golden"]
 # What depends on how the library is linked: exceptions and cancelled threads cross its frames.
 LINKAGE_SUITES = ["about", "layout", "exceptions", "cancel"]
+EMULATOR = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]
 EMULATOR_HINT = "apt-get install qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 
 
@@ -44,10 +47,24 @@ def cross(run: Run) -> str:
     run.command("cargo", "test", "--locked", "--package", "immuta", "--lib", "--target", AARCH64, "--",
                 "format::", "ffi::tests::",
                 env={**UNOPTIMISED, f"{as_linker}_LINKER": compiler,
-                     f"{as_linker}_RUNNER": "qemu-aarch64 -L /usr/aarch64-linux-gnu"})
+                     f"{as_linker}_RUNNER": " ".join(EMULATOR)})
+    aarch64_archive(run, compiler)
     remarks = [summary(c_tests(run, "suites", f"--target={target}", *suites))
                for target, suites in ((AARCH64, EMULATED_SUITES), (X86_64, LINKAGE_SUITES))]
     return "\n" + "\n".join([built.strip(), *remarks])
+
+
+def aarch64_archive(run: Run, compiler: str) -> None:
+    """The static archive shows the interface and nothing else, and programs with it work."""
+    archive = TARGET_DIR / AARCH64 / "stage" / "libimmuta.a"
+    _, _, defined = visible_symbols(run, archive)
+    expect(defined == set(declarations()), f"not only the interface: {sorted(defined ^ set(declarations()))}")
+    for name, link in (("static", ["-static", archive]),
+                       ("whole", ["-Wl,--whole-archive", archive, "-Wl,--no-whole-archive"])):
+        program = run.scratch / name
+        run.command(compiler, PROGRAMS / "host.c", f"-I{HEADER.parent}", "-o", program, *link, *private_libraries())
+        printed = run.command(*EMULATOR, program, run.scratch / f"log-of-{name}")
+        expect(printed == "immuta\n", f"{name}: printed {printed!r}")
 
 
 def licences(run: Run) -> str:
