@@ -11,12 +11,12 @@ from .engine import ROOT, Run, Step, expect
 from .library import version
 from .package import CONSUMER, cmake, copy_consumer, files_below, install, run_consumers
 from .packages import RUNTIME, check_lintian
-from .release import AARCH64, EMULATOR_HINT, X86_64, need_target
+from .release import AARCH64, EMULATOR, EMULATOR_HINT, X86_64, need_target
 from .tools import need, need_std_source, need_wheel
 
 # Processors as archives and as Debian name them; what compiles for them, and what runs their programs here.
 PROCESSORS = {"x86_64": ("amd64", "gcc", []),
-              "aarch64": ("arm64", "aarch64-linux-gnu-gcc", ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"])}
+              "aarch64": ("arm64", "aarch64-linux-gnu-gcc", EMULATOR)}
 SOURCES = f"libimmuta-{version()}"
 
 
