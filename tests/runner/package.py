@@ -206,7 +206,7 @@ def cmake_configure(run: Run) -> str:
     expect(f"IMMUTA_CARGO:FILEPATH={first}/cargo\n" in (build / "CMakeCache.txt").read_text(),
            "cargo is not the first on PATH")
     expect("Cargo.toml" in (build / "build.ninja").read_text(), "another version does not configure again")
-    flags = run.command(need("pkg-config"), "--cflags", "--libs", "immuta", env={"PKG_CONFIG_PATH": str(build)})
+    flags = run.command(need("pkg-config"), "--cflags", "--libs", "immuta", env={"PKG_CONFIG_PATH": str(build / "dev")})
     expect(flags.split() == ["-limmuta"], f"in /usr pkg-config gives {flags!r}")
     return "the first cargo on PATH, Cargo.toml as a dependency, no flags for /usr"
 
