@@ -110,13 +110,6 @@ pub const MUTATIONS: &[Mutation] = &[
         caught_by: &["sleep-publish-outside"],
     },
     Mutation {
-        name: "notifier_without_fence",
-        file: "namespace/wait/mod.rs",
-        from: "    pub fn wake_sleepers(&self) {\n        fence(Ordering::SeqCst);",
-        to: "    pub fn wake_sleepers(&self) {",
-        caught_by: &["arm-close"],
-    },
-    Mutation {
         name: "lobby_not_told",
         file: "namespace/wait/mod.rs",
         from: "self.wake_local(if changed { u32::MAX } else { 1 });",
@@ -126,8 +119,8 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "lobby_entered_unseen",
         file: "namespace/wait/mod.rs",
-        from: "if word.load(Ordering::Acquire) == seen {\n                futex::wait(&self.local",
-        to: "{\n                futex::wait(&self.local",
+        from: "if word.load(Ordering::Acquire) == seen {\n                self.sleep_on_local",
+        to: "{\n                self.sleep_on_local",
         caught_by: &["sleep-hand-over"],
     },
     Mutation {
@@ -136,6 +129,27 @@ pub const MUTATIONS: &[Mutation] = &[
         from: "        self.local.fetch_add(1, Ordering::AcqRel);\n",
         to: "",
         caught_by: &["sleep-publish-outside", "sleep-hand-over", "sleep-close-outside"],
+    },
+    Mutation {
+        name: "lobby_not_counted",
+        file: "namespace/wait/mod.rs",
+        from: "        self.local_sleepers.fetch_add(1, Ordering::Relaxed);\n",
+        to: "",
+        caught_by: &["sleep-hand-over"],
+    },
+    Mutation {
+        name: "lobby_entered_without_fence",
+        file: "namespace/wait/mod.rs",
+        from: "        fence(Ordering::SeqCst);\n        futex::wait(&self.local",
+        to: "        futex::wait(&self.local",
+        caught_by: &["sleep-hand-over"],
+    },
+    Mutation {
+        name: "lobby_woken_without_fence",
+        file: "namespace/wait/mod.rs",
+        from: "        fence(Ordering::SeqCst);\n        if self.local_sleepers",
+        to: "        if self.local_sleepers",
+        caught_by: &["sleep-hand-over", "arm-close"],
     },
     Mutation {
         name: "armed_without_fence",

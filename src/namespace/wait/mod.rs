@@ -146,6 +146,8 @@ pub struct EventCount {
     /// Whether the writer is in this process, so that no sleep needs a limit.
     writer_here: bool,
     local: AtomicU32,
+    /// How many threads sleep on `local`, or are about to.
+    local_sleepers: AtomicU32,
     page_is_watched: AtomicBool,
     /// Whether the last look found a writer that wakes no sleeper through the page.
     is_unannounced: AtomicBool,
@@ -155,7 +157,7 @@ pub struct EventCount {
 impl EventCount {
     /// `page`: the words shared with other processes, if there are any.
     pub fn new(page: Option<Arc<SharedPage>>, writer_here: bool) -> EventCount {
-        let (local, page_is_watched) = (AtomicU32::new(0), AtomicBool::new(false));
+        let (local, local_sleepers, page_is_watched) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
         let is_unannounced = AtomicBool::new(false);
         let (page, outside) = if writer_here { (None, page) } else { (page, None) };
         let (words, outside) = (WakeWords::new(page), outside.map(|page| WakeWords::new(Some(page))));
@@ -164,6 +166,7 @@ impl EventCount {
             outside,
             writer_here,
             local,
+            local_sleepers,
             page_is_watched,
             is_unannounced,
             poll_events: PollEvents::new(),
@@ -197,8 +200,8 @@ impl EventCount {
     /// Wakes the threads of this process that sleep, after the caller made its condition true: interrupt.
     /// Async-signal-safe.
     pub fn wake_sleepers(&self) {
-        fence(Ordering::SeqCst);
         self.words().wake_all();
+        // Its fence also lies between the caller's condition and the look for armed eventfds.
         self.wake_local(u32::MAX);
     }
 
@@ -290,7 +293,7 @@ impl EventCount {
             // The thread that watches the page is woken by what comes after its own look. This thread has to see for
             // itself what came between its look and that one.
             if word.load(Ordering::Acquire) == seen {
-                futex::wait(&self.local, seen_local, left, futex::Scope::Private);
+                self.sleep_on_local(seen_local, left);
             }
             return Woken::Perhaps;
         }
@@ -333,9 +336,21 @@ impl EventCount {
         words
     }
 
+    fn sleep_on_local(&self, seen: u32, timeout: Option<Duration>) {
+        self.local_sleepers.fetch_add(1, Ordering::Relaxed);
+        // Between the count and the kernel's look at the word. The other fence is in `wake_local`.
+        fence(Ordering::SeqCst);
+        futex::wait(&self.local, seen, timeout, futex::Scope::Private);
+        self.local_sleepers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A stream that is alone makes no system call here.
     fn wake_local(&self, most: u32) {
         self.local.fetch_add(1, Ordering::AcqRel);
-        futex::wake(&self.local, most, futex::Scope::Private);
+        fence(Ordering::SeqCst);
+        if self.local_sleepers.load(Ordering::Relaxed) != 0 {
+            futex::wake(&self.local, most, futex::Scope::Private);
+        }
     }
 }
 
