@@ -22,6 +22,10 @@ TARGET ?= aarch64-unknown-linux-gnu
 CFLAGS ?= -O2
 PREFIX ?= /usr/local
 CMAKE_FLAGS ?=
+# The same on all systems, but where the system has a rule of its own.
+ifeq ($(or $(filter /usr,$(PREFIX)),$(findstring CMAKE_INSTALL_LIBDIR,$(CMAKE_FLAGS))),)
+INSTALL_LIBDIR := -DCMAKE_INSTALL_LIBDIR=lib
+endif
 CXXFLAGS ?= -O2
 EVERY_WARNING := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 WARNINGS := -std=c11 $(EVERY_WARNING) -Wstrict-prototypes
@@ -47,7 +51,8 @@ run: $(BUILD)/quickstart
 
 install:
 	@CARGO_TARGET_DIR=$(call quote,$(TARGET_DIR)) cmake -S . -B $(BUILD)/install -DCMAKE_BUILD_TYPE=Release \
-		-DCMAKE_INSTALL_PREFIX=$(call quote,$(PREFIX)) -DIMMUTA_BUILD_EXAMPLES=OFF $(CMAKE_FLAGS)
+		-DCMAKE_INSTALL_PREFIX=$(call quote,$(PREFIX)) -DIMMUTA_BUILD_EXAMPLES=OFF $(INSTALL_LIBDIR) \
+		$(CMAKE_FLAGS)
 	@cmake --build $(BUILD)/install
 	@cmake --install $(BUILD)/install
 

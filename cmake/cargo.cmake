@@ -24,16 +24,27 @@ if(NOT IMMUTA_PYTHON)
   message(FATAL_ERROR "libimmuta is built and packed by Python programs, and python3 was not found. Install Python 3, "
     "or set -DIMMUTA_PYTHON=/path/to/python3.")
 endif()
-execute_process(COMMAND "${IMMUTA_PYTHON}" -c "import sys; sys.exit(sys.version_info < (3, 8))"
+execute_process(COMMAND "${IMMUTA_PYTHON}" -c "import sys; sys.exit(sys.version_info < (3, 9))"
   RESULT_VARIABLE python_is_old OUTPUT_QUIET ERROR_QUIET)
 if(python_is_old)
-  message(FATAL_ERROR "libimmuta is built by programs for Python 3.8 or later, and ${IMMUTA_PYTHON} is older, or does "
+  message(FATAL_ERROR "libimmuta is built by programs for Python 3.9 or later, and ${IMMUTA_PYTHON} is older, or does "
     "not run. Install a later one, or set -DIMMUTA_PYTHON=/path/to/python3.")
 endif()
 if(IMMUTA_PREBUILT)
   if(NOT EXISTS "${IMMUTA_RELEASE_DIR}/${IMMUTA_LIBRARY}")
     message(FATAL_ERROR "libimmuta: IMMUTA_PREBUILT is ${IMMUTA_PREBUILT}, where there is no ${IMMUTA_LIBRARY}. "
       "Set it to a directory that packaging/library.py or packaging/cross.py of this version has filled.")
+  endif()
+  execute_process(COMMAND "${IMMUTA_PYTHON}" -c
+      "import binutils, pathlib, sys; print(binutils.machine_of(pathlib.Path(sys.argv[1])))"
+      "${IMMUTA_RELEASE_DIR}/${IMMUTA_LIBRARY}"
+    WORKING_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/packaging" OUTPUT_VARIABLE machine
+    OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX REPLACE "^ppc" "powerpc" here "${CMAKE_SYSTEM_PROCESSOR}")
+  if(NOT IMMUTA_CARGO_TARGET AND NOT "${machine}" STREQUAL "${here}")
+    message(FATAL_ERROR "libimmuta: what is in ${IMMUTA_PREBUILT} is for ${machine}, and this build is for "
+      "${CMAKE_SYSTEM_PROCESSOR}. Set Rust's name of its target, for example "
+      "-DIMMUTA_CARGO_TARGET=${machine}-unknown-linux-gnu.")
   endif()
   add_custom_target(immuta_cargo)
   return()

@@ -39,4 +39,6 @@ set(CPACK_PACKAGE_FILE_NAME libimmuta-${PROJECT_VERSION}-${processor}-linux-gnu)
 # Of directories, whatever the umask is.
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+# cpack would install such files into this system, and not pack them.
+set(CPACK_ERROR_ON_ABSOLUTE_INSTALL_DESTINATION ON)
 include(CPack)

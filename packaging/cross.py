@@ -7,6 +7,8 @@ The files of library.py go to TARGET/stage in cargo's target directory. The comp
 Zig's, which knows the symbols of each version of glibc (packaging/requirements.txt).
 """
 
+from __future__ import annotations
+
 import os
 import re
 import shutil

@@ -38,13 +38,14 @@ def main() -> None:
     parser.add_argument("--stage", type=Path, required=True, help="what packaging/library.py has made")
     parser.add_argument("--architecture", required=True, choices=MACHINES)
     parser.add_argument("--version", required=True, help="of the packages")
+    parser.add_argument("--binutils", metavar="PREFIX", help="as for packaging/library.py")
     parser.add_argument("--maintainer", required=True, help="NAME <ADDRESS>")
     options = parser.parse_args()
     for name in [*COMPONENTS, "control"]:
         shutil.rmtree(options.output / name, ignore_errors=True)
 
     library = options.stage / "libimmuta.so"
-    tools = binutils.find(library, None)
+    tools = binutils.find(library, options.binutils)
     machine = MACHINES[options.architecture]
     if machine != binutils.machine_of(library):
         sys.exit(f"{library} is for {binutils.machine_of(library)}, and the packages are for {machine}; "

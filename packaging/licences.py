@@ -5,17 +5,23 @@ compile, and Rust's standard library.
     packaging/licences.py OUTPUT [--target TARGET] [--manifest-path Cargo.toml]
 
 It fails, with the name, if the text of a licence is not found. Crates that only build or test the library are left out.
+The environment may have CARGO and RUSTC.
 """
+
+from __future__ import annotations
 
 import argparse
 import html.parser
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from library import cargo, rustc_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT_NAME = re.compile(r"(licen[cs]e|copying|copyright|notice|unlicense)([.\-_].*)?", re.I)
@@ -23,6 +29,8 @@ TEXT_NAME = re.compile(r"(licen[cs]e|copying|copyright|notice|unlicense)([.\-_].
 C_CODE = {"zstd-sys": ("zstd", "Zstandard, the C library", "BSD-3-Clause OR GPL-2.0-only",
                        "https://github.com/facebook/zstd")}
 RULE = "=" * 79
+# The packages of all these have the same file, because they may be installed beside each other.
+RELEASE_TARGETS = {"x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,9 @@ def main() -> None:
     parser.add_argument("--target", default=host(), help="the target of the library (this machine's)")
     parser.add_argument("--manifest-path", type=Path, default=ROOT / "Cargo.toml", help="of the package (this one's)")
     options = parser.parse_args()
-    found = [*crates(options.manifest_path.absolute(), options.target), *standard_library(options.target)]
+    linked = {one for target in RELEASE_TARGETS | {options.target}
+              for one in crates(options.manifest_path.absolute(), target)}
+    found = [*sorted(linked, key=lambda one: one.title), *standard_library(options.target)]
     # Once each: the library and the standard library may link the same version of a crate.
     options.output.write_text(document(list(dict.fromkeys(found))))
 
@@ -53,11 +63,11 @@ def crates(manifest: Path, target: str) -> list[Component]:
     """The crates that the package links, without the package itself."""
     asked = ["metadata", "--format-version", "1", "--locked", "--filter-platform", target, "--manifest-path", manifest]
     # Where cargo finds the configuration of the package.
-    metadata = json.loads(output("cargo", *asked, cwd=manifest.parent))
+    metadata = json.loads(output(cargo(), *asked, cwd=manifest.parent))
     packages = {package["id"]: package for package in metadata["packages"]}
     root = metadata["resolve"]["root"]
     found = []
-    for identity in linked(metadata["resolve"]["nodes"], packages, root) - {root}:
+    for identity in reached(metadata["resolve"]["nodes"], packages, root) - {root}:
         package = packages[identity]
         directory = Path(package["manifest_path"]).parent
         found.append(component(package["name"], package["version"], package["license"], directory))
@@ -68,10 +78,10 @@ def crates(manifest: Path, target: str) -> list[Component]:
             found.append(component(name, version, licence, directory / below, home))
         elif compiles_c:
             sys.exit(f"{package['name']} compiles C code whose licence C_CODE of packaging/licences.py does not name")
-    return sorted(found, key=lambda one: one.title)
+    return found
 
 
-def linked(nodes: list[dict], packages: dict[str, dict], root: str) -> set[str]:
+def reached(nodes: list[dict], packages: dict[str, dict], root: str) -> set[str]:
     """What is reached from `root` by normal dependencies. A procedural macro runs in the compiler only."""
     dependencies = {node["id"]: node["deps"] for node in nodes}
     found, left = set(), [root]
@@ -87,12 +97,12 @@ def linked(nodes: list[dict], packages: dict[str, dict], root: str) -> set[str]:
 
 def standard_library(target: str) -> list[Component]:
     """Rust's standard library, and the crates that it links."""
-    sysroot = Path(output("rustc", "--print", "sysroot").strip())
+    sysroot = Path(output(rustc(), "--print", "sysroot").strip())
     source = sysroot / "lib" / "rustlib" / "src" / "rust" / "library"
     if not (source / "Cargo.lock").exists():
         sys.exit("the source of Rust's standard library is not installed; rustup component add rust-src")
     locked = locked_packages((source / "Cargo.lock").read_text())
-    libraries = Path(output("rustc", "--print", "target-libdir", "--target", target).strip())
+    libraries = Path(output(rustc(), "--print", "target-libdir", "--target", target).strip())
     compiled = {path.name.removeprefix("lib").rpartition("-")[0] for path in libraries.glob("lib*.rlib")}
     if not compiled:
         sys.exit(f"the standard library for {target} is not installed; rustup target add {target}")
@@ -154,7 +164,7 @@ def registry_source(name: str, version: str, library: Path, target: str) -> Path
     for _ in range(2):
         for directory in registry.glob(f"*/{name}-{version}"):
             return directory
-        output("cargo", "fetch", "--locked", "--target", target, "--manifest-path", library / "Cargo.toml",
+        output(cargo(), "fetch", "--locked", "--target", target, "--manifest-path", library / "Cargo.toml",
                env={**os.environ, "RUSTC_BOOTSTRAP": "1"}, cwd=library)
     sys.exit(f"{name} {version} of Rust's standard library is not in {registry}")
 
@@ -202,8 +212,12 @@ def text_of_page(page: str) -> str:
     return re.sub(r"\n\s*\n+", "\n", "".join(texts.found)).strip()
 
 
+def rustc() -> str:
+    return rustc_of(shutil.which(cargo()) or cargo())
+
+
 def host() -> str:
-    return re.search(r"^host: (.*)$", output("rustc", "--version", "--verbose"), re.M)[1]
+    return re.search(r"^host: (.*)$", output(rustc(), "--version", "--verbose"), re.M)[1]
 
 
 def output(*words: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:

@@ -7,17 +7,22 @@ It is SOURCE_DATE_EPOCH of the environment, or the date of the commit, or, in th
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def source_date() -> int:
-    if "SOURCE_DATE_EPOCH" in os.environ:
-        return int(os.environ["SOURCE_DATE_EPOCH"])
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given:
+        return int(given) if given.isdecimal() else sys.exit(f"SOURCE_DATE_EPOCH is {given!r}; set it to seconds")
     if (ROOT / ".git").exists():
         asked = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
-        return int(subprocess.run(asked, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        try:
+            return int(subprocess.run(asked, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"git does not tell the date of the sources ({error}); set SOURCE_DATE_EPOCH, in seconds")
     return int((ROOT / "Cargo.toml").stat().st_mtime)
 
 

@@ -64,8 +64,9 @@
 //!           and SIGBUS below for what can end it.) Descriptors are close-on-exec. A log has at most one thread of its
 //!           own, which blocks all signals. A call takes at most 32 KiB of stack; opening (of a log or a namespace),
 //!           closing and maintenance take at most 64 KiB.
-//! Variables No environment variable changes what the library does. One line is printed after all, on standard error:
-//!           where a bug was that was contained (IMMUTA_E_PANIC). RUST_BACKTRACE=1 adds the calls that led there.
+//! Variables No environment variable changes what the library does. Two lines may be printed after all, on standard
+//!           error: why a callback ends the process, and where a bug was that was contained (IMMUTA_E_PANIC).
+//!           RUST_BACKTRACE=1 adds the calls that led to the bug.
 //! Memory    If the system refuses memory, a call answers IMMUTA_E_NO_MEMORY; if it refuses a thread, IMMUTA_E_LIMIT.
 //!           The call has changed nothing and lost nothing, and succeeds when there is memory again. Only a repair may
 //!           have begun: run it again. If memory is refused for the message of another error, that message is shorter.

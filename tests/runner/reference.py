@@ -53,7 +53,7 @@ def said_by(run: Run, *words) -> tuple[str, int | None]:
 
 def man_drift(run: Run) -> str:
     """The pages in man/ are those that the header makes. IMMUTA_BLESS=1 writes them."""
-    if "IMMUTA_BLESS" in os.environ:
+    if os.environ.get("IMMUTA_BLESS") == "1":
         run.command(sys.executable, SOURCES / "man.py", MAN)
     made = Path(shutil.copytree(MAN, run.scratch / "man"))
     run.command(sys.executable, SOURCES / "man.py", made)

@@ -56,13 +56,14 @@ def refusals(run: Run) -> str:
     old.write_text("#!/bin/sh\nexit 1\n")  # what it answers to the question for its version
     old.chmod(0o755)
     refused("old Python", *configure(ROOT, run.scratch / "old", f"-DIMMUTA_PYTHON={old}"),
-            said_by=("Python 3.8 or later", str(old), "-DIMMUTA_PYTHON="))
+            said_by=("Python 3.9 or later", str(old), "-DIMMUTA_PYTHON="))
     refused("prebuilt elsewhere", *configure(ROOT, run.scratch / "prebuilt", f"-DIMMUTA_PREBUILT={run.scratch}"),
             said_by=(f"libimmuta.so.{version()}", "packaging/cross.py"))
     run.command(*configure(ROOT, run.scratch / "unbuilt", "-DIMMUTA_BUILD_EXAMPLES=OFF"))
     refused("packed before built", Path(need_wheel("cmake")).with_name("cpack"), "-G", "DEB", "-B", run.scratch,
             "--config", run.scratch / "unbuilt" / "CPackConfig.cmake", said_by=("to pack", "cmake --build"))
     packages(run, refused)
+    archives(run, refused)
 
     few = run.scratch / "few-programs"
     few.mkdir()
@@ -102,6 +103,31 @@ def packages(run: Run, refused: Callable[..., None]) -> None:
     debian("library that needs more", other.name, "PACKAGES in packaging/debian.py",
            link=("-Wl,--build-id=sha1", "-Wl,--no-as-needed", "-x", "none", str(other)))
     debian("symbols from 1.0 on", "which release has added each function", of_version="1.0.0")
+
+
+def archives(run: Run, refused: Callable[..., None]) -> None:
+    """Builds that cpack makes no archive of."""
+    def pack(name: str, *definitions: str, said_by: tuple[str, ...]) -> None:
+        build = run.scratch / name.replace(" ", "-")
+        run.command(*configure(ROOT, build, f"-DIMMUTA_PREBUILT={library_dir(run)}", "-DIMMUTA_BUILD_EXAMPLES=OFF",
+                               *definitions))
+        refused(name, Path(need_wheel("cmake")).with_name("cpack"), "-G", "TGZ", "-B", run.scratch / "packed",
+                "--config", build / "CPackConfig.cmake", said_by=said_by)
+
+    pack("archive of a build for /usr", "-DCMAKE_INSTALL_PREFIX=/usr", said_by=("cpack -G DEB",))
+    absolute = run.scratch / "absolute"
+    pack("archive of an absolute directory", f"-DCMAKE_INSTALL_LIBDIR={absolute}",
+         said_by=("ABSOLUTE", str(absolute)))
+    expect(not absolute.exists(), "cpack has installed what it was to pack")
+
+    other = {"x86_64": ("aarch64", 183), "aarch64": ("x86_64", 62)}[platform.machine()]
+    stage = run.scratch / "of-another-processor"
+    stage.mkdir()
+    (stage / f"libimmuta.so.{version()}").write_bytes(bytes(18) + other[1].to_bytes(2, "little"))
+    refused("prebuilt for another processor", *configure(ROOT, run.scratch / "other", f"-DIMMUTA_PREBUILT={stage}"),
+            said_by=(f"is for {other[0]}", f"-DIMMUTA_CARGO_TARGET={other[0]}-unknown-linux-gnu"))
+    refused("no date", need("python3"), ROOT / "packaging" / "source_date.py", env={"SOURCE_DATE_EPOCH": "today"},
+            said_by=("SOURCE_DATE_EPOCH is 'today'", "seconds"))
 
 
 STEPS = [

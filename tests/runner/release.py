@@ -79,6 +79,10 @@ def licences(run: Run) -> str:
         expect(re.search(rf"^{re.escape(title)}\b", text, re.M) is not None, f"the file has no {title}")
     for words in ("Copyright (c) Meta Platforms", "Permission is hereby granted", "Apache License"):
         expect(words in text, f"no text has: {words}")
+    for target in (AARCH64, X86_64):
+        need_target(run, target)
+        run.command(script, run.scratch / target, "--target", target)
+        expect((run.scratch / target).read_text() == text, f"the licences for {target} are others")
     refuse_without_text(run, script)
     return f"{len(linked)} crates, {len(text) // 1024} KiB"
 
