@@ -56,7 +56,7 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c_of_many(bytes)
 }
 
-/// As [`crc32c`]: `crc_fast`, where it can fold 64 bytes at a time, else the processor's instruction in three streams.
+/// As [`crc32c()`]: `crc_fast` where it can fold 64 bytes at a time, else the processor's instruction in three streams.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 fn crc32c_of_many(bytes: &[u8]) -> u32 {
