@@ -22,7 +22,7 @@ TARGET ?= aarch64-unknown-linux-gnu
 CFLAGS ?= -O2
 PREFIX ?= /usr/local
 CMAKE_FLAGS ?=
-# The same on all systems, but where the system has a rule of its own.
+# On every system the same directory, unless PREFIX is /usr or CMAKE_FLAGS names another one.
 ifeq ($(or $(filter /usr,$(PREFIX)),$(findstring CMAKE_INSTALL_LIBDIR,$(CMAKE_FLAGS))),)
 INSTALL_LIBDIR := -DCMAKE_INSTALL_LIBDIR=lib
 endif

@@ -5,7 +5,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# Where cpack has the files made that only packages have (packages.cmake).
+# For the files that only packages have. cpack makes them (packages.cmake).
 set(IMMUTA_PACKAGES_DIR "${CMAKE_CURRENT_BINARY_DIR}/packages")
 
 # immuta_install(<runtime> <dev>        the components
@@ -33,7 +33,7 @@ function(immuta_install runtime dev)
   if(arg_PREFIX)
     set(pc_prefix "${arg_PREFIX}")
   elseif(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR CMAKE_INSTALL_PREFIX STREQUAL "/usr")
-    # One in /usr stays there: pkg-config leaves out -I/usr/include and -L/usr/lib if they are written like that.
+    # A tree in /usr stays there. pkg-config leaves out -I/usr/include and -L/usr/lib, but only if they are written so.
     set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
   else()
     string(REGEX REPLACE "[^/]+" ".." prefix_from_pkgconfig "${pkgconfig_directory}")
@@ -82,7 +82,7 @@ if(NOT PROJECT_IS_TOP_LEVEL)
   set(doc_directory "${CMAKE_INSTALL_DATAROOTDIR}/doc/immuta")
 endif()
 install(FILES LICENSE DESTINATION "${doc_directory}" COMPONENT runtime)
-# Of what is linked into the libraries. Making the file takes the sources of all of it.
+# The licences of what is linked into the libraries. cpack makes the file, from the sources of all that.
 install(FILES "${IMMUTA_PACKAGES_DIR}/THIRD-PARTY-LICENSES" DESTINATION "${doc_directory}"
   COMPONENT runtime OPTIONAL)
 file(GLOB manual_pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/man/*.3")

@@ -4,7 +4,8 @@
 #   cpack -G DEB   libimmuta0.2, libimmuta-dev and libimmuta0.2-dbgsym, where Debian has such files. They are the
 #                  components debian_runtime, debian_dev and debian_debug
 #
-# packages.cpack.cmake.in says more of them; cpack runs it. packaging/debian.py makes the files that only Debian has.
+# cpack runs packages.cpack.cmake.in, which describes the packages. packaging/debian.py makes the files that only Debian
+# has.
 set(IMMUTA_MAINTAINER "libimmuta authors <libimmuta@example.org>" CACHE STRING
   "Who answers for the packages that cpack makes: NAME <ADDRESS>")
 
@@ -17,7 +18,7 @@ set(debian_of_aarch64 arm64)
 set(architecture "${debian_of_${processor}}")
 string(REPLACE ".so." "" debian_runtime "${IMMUTA_SONAME}")
 
-# As a function, because it sets what CMake's users set.
+# A function, so that what it sets does not replace what the user has set.
 function(immuta_install_for_debian)
   set(CMAKE_INSTALL_PREFIX /usr)
   set(CMAKE_INSTALL_LIBDIR lib/${processor}-linux-gnu)
@@ -36,9 +37,9 @@ set(CPACK_GENERATOR TGZ DEB)
 set(CPACK_PACKAGE_NAME libimmuta)
 set(CPACK_PACKAGE_VENDOR "libimmuta authors")
 set(CPACK_PACKAGE_FILE_NAME libimmuta-${PROJECT_VERSION}-${processor}-linux-gnu)
-# Of directories, whatever the umask is.
+# Directories have these permissions whatever the umask is.
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
-# cpack would install such files into this system, and not pack them.
+# cpack would install files with an absolute destination into this system, and not pack them.
 set(CPACK_ERROR_ON_ABSOLUTE_INSTALL_DESTINATION ON)
 include(CPack)

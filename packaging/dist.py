@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes what the page of a release has, in one directory, of what is committed:
 
-    libimmuta-VERSION.tar.xz                         the sources, with those of all crates: they build without a network
+    libimmuta-VERSION.tar.xz                         the sources of libimmuta and of all crates
     libimmuta-VERSION-PROCESSOR-linux-gnu.tar.gz     what cmake --install installs, to be unpacked anywhere
     libimmuta0.MINOR_*.deb, libimmuta-dev_*.deb,     the packages for Debian and its relatives
     libimmuta0.MINOR-dbgsym_*.deb
@@ -9,8 +9,8 @@
 
     packaging/dist.py [DIRECTORY]    a new or empty directory; default: build/dist, which is emptied first
 
-The libraries are those of packaging/cross.py, which run with glibc 2.28 or later. The same source gives the same files,
-bit for bit, by the same tools.
+The sources build without a network. The libraries are those of packaging/cross.py, which run with glibc 2.28 or later.
+The same source gives the same files, bit for bit, by the same tools.
 """
 
 import argparse

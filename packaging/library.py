@@ -84,8 +84,9 @@ def environment(options: argparse.Namespace, places: dict[str, str]) -> tuple[di
         # Not in the environment, which would replace the flags of cargo's configuration files.
         arguments = ["--config", f"build.rustflags={json.dumps(rust_flags, ensure_ascii=False)}"]
 
-    # Distributors set -flto, which leaves code that neither rustc's linker nor `ld -r` can read. Warnings are for who
-    # wrote the code. The hooks for tracing would be those of another Zstandard library in the program.
+    # Distributors set -flto, which leaves code that neither rustc's linker nor `ld -r` can read. Warnings help
+    # only the authors of that code. With tracing, our Zstandard library would call the hooks of another one in the
+    # program.
     c_flags = ["-fno-lto", "-w", "-DZSTD_TRACE=0",
                *(f"-ffile-prefix-map={place}={shown}" for place, shown in places.items())]
     if any(shlex.quote(flag) != flag for flag in c_flags):
@@ -103,7 +104,7 @@ def environment(options: argparse.Namespace, places: dict[str, str]) -> tuple[di
 
 
 def compiler_of(command: str) -> str:
-    """The compiler in a command, which may name a wrapper before it and flags behind it."""
+    """The compiler in a command. A wrapper may stand before the compiler, and flags after it."""
     if shutil.which(command):
         return command
     words = shlex.split(command)

@@ -12,7 +12,7 @@ from comments import HeaderError, Lines, Note, Paragraph, Parameters, Returns, b
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = ROOT / "include" / "immuta.h"
-# What the first page shows line by line, as it is; all else there is prose.
+# The part of the first page whose line breaks are kept. The rest of the page is prose.
 STEPS = "How the main objects are used:"
 MARGIN = 10  # characters before the text of a topic of the first page, in which its name is
 

@@ -106,7 +106,8 @@ class [[gnu::visibility("default")]] codec_exception {
   static constexpr std::int32_t first_mark = std::numeric_limits<std::int32_t>::min() + 1;
   static constexpr std::int32_t last_mark = first_mark / 2;
 
-  /* By where the slot is: the product's upper bits differ for addresses that are close to each other. */
+  /* The first mark comes from the slot's address: the product's upper bits differ for addresses that are close to each
+   * other. */
   codec_exception() noexcept
       : mark_(first_mark +
               static_cast<std::int32_t>(reinterpret_cast<std::uintptr_t>(this) * 0x9e3779b97f4a7c15u >> 34)) {}
