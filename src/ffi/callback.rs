@@ -5,9 +5,8 @@
 //! ends here, before any frame of the library is unwound.
 
 use crate::storage::fork;
-use crate::util::cancel;
+use crate::util::{abort, cancel};
 use crate::{Error, ErrorKind, Result};
-use std::io::Write;
 
 const UNWOUND: &[u8] = b"libimmuta: an exception, pthread_exit or a cancellation left a callback that the library had \
 called, and the process ends; catch it in the callback, and return a failure\n";
@@ -17,9 +16,7 @@ struct Unwound;
 
 impl Drop for Unwound {
     fn drop(&mut self) {
-        // Standard error may be closed.
-        drop(std::io::stderr().write_all(UNWOUND));
-        std::process::abort();
+        abort::with_message(UNWOUND);
     }
 }
 
