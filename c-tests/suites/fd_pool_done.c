@@ -94,21 +94,34 @@ static void many_threads_race_to_give_one_record_back_and_one_wins(void) {
 
 typedef struct waiter {
   immuta_stream *stream;
+  int64_t timeout_ns;
   check_gate started;
   pid_t tid;
   immuta_status status;
   immuta_record record;
+  _Atomic int has_ended;
 } waiter;
 
 static void *wait_for_reader(void *argument) {
   waiter *self = argument;
   self->tid = gettid();
   check_gate_open(self->started);
-  self->status = immuta_stream_next(self->stream, -1, &self->record, NULL);
+  self->status = immuta_stream_next(self->stream, self->timeout_ns, &self->record, NULL);
+  atomic_store(&self->has_ended, 1);
   return NULL;
 }
 
-/* Holds the whole pool, with one thread waiting for a descriptor. */
+static void *wait_for_reader_of_batch(void *argument) {
+  waiter *self = argument;
+  immuta_batch batch;
+  self->tid = gettid();
+  check_gate_open(self->started);
+  self->status = immuta_stream_next_batch(self->stream, 10, 1000, self->timeout_ns, &batch, NULL);
+  atomic_store(&self->has_ended, 1);
+  return NULL;
+}
+
+/* Holds the whole pool, with one thread that waits for a descriptor in `wait`. */
 typedef struct full_pool {
   immuta_log *log;
   immuta_stream *stream;
@@ -117,16 +130,20 @@ typedef struct full_pool {
   pthread_t thread;
 } full_pool;
 
-static void fill_pool(full_pool *pool) {
+static void fill_pool_while(void *(*wait)(void *), int64_t timeout_ns, full_pool *pool) {
   pool->log = open_filled();
   pool->stream = check_stream(pool->log, 0, 0);
   hold(pool->stream, pool->held, READERS);
   pool->waiter.stream = check_stream(pool->log, 0, 7);
+  pool->waiter.timeout_ns = timeout_ns;
+  pool->waiter.has_ended = 0;
   pool->waiter.started = check_gate_new();
-  pool->thread = check_start(wait_for_reader, &pool->waiter);
+  pool->thread = check_start(wait, &pool->waiter);
   check_gate_wait(pool->waiter.started);
   check_until_asleep(pool->waiter.tid);
 }
+
+static void fill_pool(full_pool *pool) { fill_pool_while(wait_for_reader, -1, pool); }
 
 static void empty_pool(full_pool *pool) {
   for (int i = 0; i < READERS; i++) CHECK_OK(immuta_record_done(&pool->held[i]));
@@ -156,11 +173,28 @@ static void done_in_another_thread_lets_the_waiting_one_through(void) {
 }
 
 static void an_interrupt_ends_the_wait_for_a_descriptor(void) {
+  void *(*const waits[])(void *) = {wait_for_reader, wait_for_reader_of_batch};
+  for (size_t i = 0; i < CHECK_COUNT(waits); i++) {
+    full_pool pool;
+    fill_pool_while(waits[i], -1, &pool);
+    CHECK_OK(immuta_stream_interrupt(pool.waiter.stream));
+    check_join(pool.thread);
+    CHECK_EQ(pool.waiter.status, IMMUTA_INTERRUPTED);
+    empty_pool(&pool);
+    CHECK_OK(immuta_close(pool.log, ERR));
+  }
+}
+
+/* The wait looks for an interrupt once a second. One that ends before has another answer. */
+static void an_interrupt_too_late_for_a_wait_for_a_descriptor_is_for_the_next_call(void) {
   full_pool pool;
-  fill_pool(&pool);
+  fill_pool_while(wait_for_reader, 300 * INT64_C(1000000), &pool);
+  while (check_stats(pool.log, 0).waiters == 0 && !atomic_load(&pool.waiter.has_ended)) sched_yield();
   CHECK_OK(immuta_stream_interrupt(pool.waiter.stream));
   check_join(pool.thread);
-  CHECK_EQ(pool.waiter.status, IMMUTA_INTERRUPTED);
+  CHECK_EQ(pool.waiter.status, IMMUTA_E_POOL);
+  CHECK_STATUS(IMMUTA_INTERRUPTED, immuta_stream_next(pool.waiter.stream, 0, &pool.waiter.record, ERR));
+  CHECK_STATUS(IMMUTA_E_POOL, immuta_stream_next(pool.waiter.stream, 0, &pool.waiter.record, ERR));
   empty_pool(&pool);
   CHECK_OK(immuta_close(pool.log, ERR));
 }
@@ -199,6 +233,7 @@ static const check_case cases[] = {
     CASE(many_threads_race_to_give_one_record_back_and_one_wins),
     CASE(done_in_another_thread_lets_the_waiting_one_through),
     CASE(an_interrupt_ends_the_wait_for_a_descriptor),
+    CASE(an_interrupt_too_late_for_a_wait_for_a_descriptor_is_for_the_next_call),
     CASE(shutdown_ends_the_wait_for_a_descriptor),
     CASE(close_frees_all_but_what_records_hold_and_done_frees_that),
 };

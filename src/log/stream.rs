@@ -161,7 +161,8 @@ impl Stream {
     }
 
     /// Waits for the next record, then for a descriptor, both before the same deadline. `timeout`: `None` waits without
-    /// limit, [`Duration::ZERO`] tries once.
+    /// limit, [`Duration::ZERO`] tries once. While the call waits for a descriptor, it looks for an interrupt once a
+    /// second only.
     ///
     /// # Errors
     /// - [`ErrorKind::Closed`]: the log was shut down.
