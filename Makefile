@@ -8,7 +8,7 @@
 #   make curves  how its figures change with the work (QUICK=1, BENCH_FLAGS)
 #   make pictures  docs/speed.svg and docs/curves.svg, from what bench, curves and the benchmark of peers found last
 #   make peers   libimmuta beside the Go original and other logs (QUICK=1; PEERS_FLAGS are passed on)
-#   make reference  the reference of the header as HTML, build/reference/html/index.html, by doxygen
+#   make reference  the reference of the headers as HTML, build/reference/html/index.html, by doxygen
 #   make cross   libraries for TARGET (aarch64-unknown-linux-gnu), to run with glibc 2.28 or later
 #   make dist    the files of a release, with checksums, in build/dist: sources, archives, Debian packages
 #   make install    (PREFIX=/usr/local DESTDIR= CMAKE_FLAGS=); make uninstall removes what was installed last
@@ -88,6 +88,7 @@ cross:
 
 dist:
 	@packaging/dist.py
+	@echo "The Debian packages name a placeholder as their maintainer: see IMMUTA_MAINTAINER in docs/packaging.md." >&2
 
 tools:
 	@.ci/tools
