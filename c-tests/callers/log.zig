@@ -1,6 +1,9 @@
 //! Appends a record and reads it back, with the declarations that `zig translate-c` made of immuta.h.
 //!
 //!     log DIRECTORY
+//!
+//! It shows that Zig takes the header, and is linked with the shared library. packaging/test/consumer.zig is about the
+//! static archive, and declares what it calls by hand: what breaks the translation does not break that test.
 
 const std = @import("std");
 const immuta = @import("immuta.zig");

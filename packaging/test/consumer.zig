@@ -1,6 +1,10 @@
 //! A program in Zig, linked with libimmuta.a: appends one record, reads it back, prints it with the library's version.
 //!
 //!   consumer DIRECTORY
+//!
+//! It shows that Zig's linker takes the static archive, without libgcc. The declarations are written by hand, so that
+//! this test is about the archive alone, whatever translate-c makes of the header. c-tests/callers/log.zig is about the
+//! header, and is linked with the shared library.
 
 const Options = opaque {};
 const Log = opaque {};
