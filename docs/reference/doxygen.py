@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the reference of include/immuta.h as HTML: `make reference`.
+"""Writes the reference of include/immuta.h and of the headers of C++ as HTML: `make reference`.
 
-    doxygen.py DIRECTORY [HEADER]
+    doxygen.py DIRECTORY [INCLUDE]
 
-doxygen reads a copy of the header in its own notation, DIRECTORY/immuta.h. Its warnings are errors.
+doxygen reads copies of the headers in its own notation: DIRECTORY/immuta.h, of which this file makes the notation, and
+those of C++ beside it, of which cxx.py does. Its warnings are errors. INCLUDE is where the headers are.
 """
 
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import cxx  # noqa: E402
 import header as headers  # noqa: E402
 from comments import Bullets, Lines, Note, Paragraph, Parameters, Returns, Table  # noqa: E402
 from header import Header, Item, Section  # noqa: E402
@@ -113,6 +115,8 @@ def front_page(header: Header, notation: Notation) -> Iterator[str]:
     yield "@section groups Groups"
     for section in header.sections:
         yield f"- @ref {group_name(section)} : {notation.text(section.sentence)}"
+    yield "@section cxx C++"
+    yield "The interface for C++17 is the namespace immuta of immuta.hpp."
     yield "@section use How the main objects are used"
     yield from notation.blocks([header.steps])
     yield "@section conventions Conventions"
@@ -124,20 +128,24 @@ def front_page(header: Header, notation: Notation) -> Iterator[str]:
     yield "*/"
 
 
-def main(directory: str, path: str = str(headers.HEADER)) -> int:
+def main(directory: str, include: str = str(headers.HEADER.parent)) -> int:
     if shutil.which("doxygen") is None:
         print("doxygen was not found: install it (Debian: apt-get install doxygen)", file=sys.stderr)
         return 1
-    folder = Path(directory).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, sources = Path(directory).absolute(), Path(include).absolute()
+    shutil.rmtree(folder / "immuta", ignore_errors=True)
+    (folder / "immuta").mkdir(parents=True)
     try:
-        header = headers.read(Path(path).absolute())
+        header = headers.read(sources / "immuta.h")
     except headers.HeaderError as error:
         print(error, file=sys.stderr)
         return 1
     (folder / "immuta.h").write_text(notated(header))
+    for path in cxx.files(sources):
+        (folder / path.relative_to(sources)).write_text(cxx.notated(path))
     settings = (Path(__file__).parent / "Doxyfile").read_text()
-    settings += f'INPUT = "{folder}/immuta.h"\nOUTPUT_DIRECTORY = "{folder}"\nPROJECT_NUMBER = {header.version}\n'
+    settings += (f'INPUT = "{folder}/immuta.h" "{folder}/immuta.hpp" "{folder}/immuta"\n'
+                 f'STRIP_FROM_PATH = "{folder}"\nOUTPUT_DIRECTORY = "{folder}"\nPROJECT_NUMBER = {header.version}\n')
     return subprocess.run(["doxygen", "-"], input=settings.encode(), cwd=folder).returncode
 
 

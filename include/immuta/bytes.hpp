@@ -69,28 +69,36 @@ struct is_view<T, std::void_t<element_of<T>, decltype(std::size(std::declval<con
 /// Threads: as a pointer.
 class bytes {
  public:
-  using value_type = std::byte;
-  using iterator = const std::byte *;
-  using const_iterator = const std::byte *;
+  using value_type = std::byte;              ///< One byte.
+  using iterator = const std::byte *;        ///< A pointer: the bytes lie in one piece.
+  using const_iterator = const std::byte *;  ///< The same: the bytes are read-only.
 
   /// No bytes.
   constexpr bytes() noexcept = default;
 
+  /// Takes a pointer and a size.
+  ///
   /// @param data  the first byte; may be null when size is 0.
   /// @param size  in bytes.
   constexpr bytes(const void *data, std::size_t size) noexcept : slice_{data, size} {}
 
+  /// Takes text by its pointer.
+  ///
   /// @param text  `const char *` to text up to its first zero; null is no bytes.
   template <class Pointer, std::enable_if_t<std::is_same_v<Pointer, const char *> || std::is_same_v<Pointer, char *>,
                                             int> = 0>
   bytes(const Pointer &text) noexcept : slice_{text, text == nullptr ? 0 : std::strlen(text)} {}
 
+  /// Takes text by its array.
+  ///
   /// @param text  a literal, or another array of characters: up to its first zero, or whole if there is none.
   template <std::size_t Size>
   bytes(const char (&text)[Size]) noexcept : slice_{text, std::string_view(text, Size).find('\0')} {
     if (slice_.size == std::string_view::npos) slice_.size = Size;
   }
 
+  /// Takes a container of bytes.
+  ///
   /// @param container  one-byte elements in one piece: std::string, std::vector, std::array, std::span, ...
   template <class Container, std::enable_if_t<detail::is_bytes<Container>::value, int> = 0>
   constexpr bytes(const Container &container) noexcept : slice_{std::data(container), std::size(container)} {}
@@ -99,6 +107,7 @@ class bytes {
   ///
   /// @param object  of a type that can be copied byte by byte, and that is no view of bytes elsewhere. The compiler
   ///                refuses views, but cannot see a pointer that is a member.
+  /// @return its bytes, valid as long as the object is there.
   template <class T>
   [[nodiscard]] static bytes of(const T &object) noexcept {
     static_assert(std::is_trivially_copyable_v<T>, "only objects that memcpy can copy can be stored as bytes");
@@ -108,27 +117,37 @@ class bytes {
     return bytes(std::addressof(object), sizeof object);
   }
 
-  /// The first byte; null if there are none, or any pointer.
+  /// @return the first byte. If there are no bytes, null or any other pointer, not to be read from.
   [[nodiscard]] const std::byte *data() const noexcept { return static_cast<const std::byte *>(slice_.data); }
 
-  /// In bytes.
+  /// @return the size in bytes.
   [[nodiscard]] constexpr std::size_t size() const noexcept { return slice_.size; }
+  /// @return whether there are no bytes.
   [[nodiscard]] constexpr bool empty() const noexcept { return slice_.size == 0; }
 
+  /// @return an iterator at the first byte.
   [[nodiscard]] const std::byte *begin() const noexcept { return data(); }
+  /// @return an iterator after the last byte.
   [[nodiscard]] const std::byte *end() const noexcept { return data() + slice_.size; }
 
-  /// @param index  less than size().
+  /// @param index  less than size(), which is not checked.
+  /// @return the byte.
   [[nodiscard]] const std::byte &operator[](std::size_t index) const noexcept { return data()[index]; }
 
-  /// The same bytes as text.
+  /// @return the same bytes as text.
   [[nodiscard]] std::string_view text() const noexcept {
     return std::string_view(static_cast<const char *>(slice_.data), slice_.size);
   }
+  /// @return the same bytes as text.
   [[nodiscard]] explicit operator std::string_view() const noexcept { return text(); }
 
-  /// Whether both have the same bytes.
+  /// @param left   bytes.
+  /// @param right  bytes.
+  /// @return whether both have the same size and the same bytes.
   friend bool operator==(const bytes &left, const bytes &right) noexcept { return left.text() == right.text(); }
+  /// @param left   bytes.
+  /// @param right  bytes.
+  /// @return whether sizes or bytes differ.
   friend bool operator!=(const bytes &left, const bytes &right) noexcept { return !(left == right); }
 
  private:
@@ -177,10 +196,14 @@ class bytes_list {
   /// No payloads.
   bytes_list() noexcept = default;
 
-  /// @param list  such as {"one", buffer}.
+  /// Takes payloads in braces.
+  ///
+  /// @param list  such as `{"one", buffer}`.
   bytes_list(std::initializer_list<bytes> list) noexcept : data_(std::data(list)), size_(list.size()) {}
 
-  /// @param range  a container of what converts to immuta::bytes.
+  /// Takes a container of payloads.
+  ///
+  /// @param range  its elements convert to immuta::bytes.
   template <class Range, std::enable_if_t<detail::is_bytes_range<Range>::value, int> = 0>
   bytes_list(const Range &range) {
     if constexpr (detail::is_bytes_array<Range>::value) {
@@ -196,10 +219,10 @@ class bytes_list {
   bytes_list(const bytes_list &) = delete;
   bytes_list &operator=(const bytes_list &) = delete;
 
-  /// For the C functions.
+  /// @return the payloads, as the C functions take them.
   [[nodiscard]] const immuta_slice *data() const noexcept { return reinterpret_cast<const immuta_slice *>(data_); }
 
-  /// How many payloads.
+  /// @return how many payloads there are.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:

@@ -15,6 +15,9 @@ inline namespace IMMUTA_CXX_NAMESPACE {
 /// Ownership: lent. Threads: the one of the codec's function.
 class sink {
  public:
+  /// Takes the sink of a function of the C interface.
+  ///
+  /// @param lent  what the library gave to that function.
   explicit sink(immuta_sink *lent) noexcept : sink_(lent) {}
 
   sink(const sink &) = delete;
@@ -31,7 +34,7 @@ class sink {
     return static_cast<status>(immuta_sink_write(sink_, data.data(), data.size()));
   }
 
-  /// The C object.
+  /// @return the C object.
   [[nodiscard]] immuta_sink *get() const noexcept { return sink_; }
 
  private:
@@ -87,6 +90,8 @@ class codec {
   codec() noexcept = default;
 
   /// Takes over a codec made by the C functions.
+  ///
+  /// @param taken  released by this object from now on.
   explicit codec(immuta_codec *taken) : codec_(taken, detail::free_codec()) {}
 
   /// Raw DEFLATE (RFC 1951).
@@ -178,10 +183,10 @@ class codec {
     });
   }
 
-  /// Whether there is a codec.
+  /// @return whether there is a codec.
   [[nodiscard]] explicit operator bool() const noexcept { return codec_ != nullptr; }
 
-  /// The C object; null if there is none. It remains this object's.
+  /// @return the C object; null if there is none. It remains this object's.
   [[nodiscard]] immuta_codec *get() const noexcept { return codec_.get(); }
 
  private:

@@ -35,8 +35,12 @@ class [[gnu::visibility("default")]] error : public std::exception {
   /// An error that did not come from the library, for example from a function in result::and_then.
   ///
   /// @param code  what it is.
-  /// @param text  for people, UTF-8, in one piece or in several; what is beyond 479 bytes is cut off.
+  /// @param text  for people, UTF-8; what is beyond 479 bytes is cut off.
   error(immuta::status code, std::string_view text) noexcept : error(code, {text}) {}
+  /// The same for a text in pieces, which are joined.
+  ///
+  /// @param code  what it is.
+  /// @param text  for people, UTF-8; what is beyond 479 bytes is cut off.
   error(immuta::status code, std::initializer_list<std::string_view> text) noexcept : raw_() {
     raw_.code = static_cast<immuta_status>(code);
     std::size_t used = 0;
@@ -45,28 +49,30 @@ class [[gnu::visibility("default")]] error : public std::exception {
     }
   }
 
-  /// The status. Never status::ok in the error of a failed call.
+  /// @return the status; never status::ok in the error of a failed call.
   [[nodiscard]] immuta::status code() const noexcept { return static_cast<immuta::status>(raw_.code); }
 
-  /// errno of the system call that failed, or the value of the function that failed; 0 if neither.
+  /// @return errno of the system call that failed, or the value of the function that failed; 0 if neither.
   [[nodiscard]] int os_error() const noexcept { return raw_.os_error; }
 
-  /// The number of the namespace concerned; 0 where there is none.
+  /// @return the number of the namespace concerned; 0 where there is none.
   [[nodiscard]] std::uint32_t ns() const noexcept { return raw_.ns; }
 
-  /// The number of the record concerned; 0 where there is none. With status::conflict: the number of the next record.
+  /// @return the number of the record concerned; 0 where there is none. With status::conflict: the number of the next
+  ///         record.
   [[nodiscard]] std::uint64_t number() const noexcept { return raw_.number; }
 
-  /// The byte offset concerned, in the file that the message names; 0 where there is none.
+  /// @return the byte offset concerned, in the file that the message names; 0 where there is none.
   [[nodiscard]] std::uint64_t offset() const noexcept { return raw_.offset; }
 
-  /// One line of UTF-8: the path of the file, what was found, and what to do next. It lives as long as this object.
+  /// @return one line of UTF-8: the path of the file, what was found, and what to do next. It lives as long as this
+  ///         object.
   [[nodiscard]] const char *message() const noexcept { return raw_.message; }
 
-  /// The message, as std::exception has it.
+  /// @return the message, by the name that std::exception has for it.
   [[nodiscard]] const char *what() const noexcept override { return raw_.message; }
 
-  /// The C struct.
+  /// @return the C struct.
   [[nodiscard]] const immuta_error &get() const noexcept { return raw_; }
 
   /// Writes the name of the status and the message to standard error, in one line.

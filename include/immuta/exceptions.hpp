@@ -27,7 +27,8 @@
 #else
 #define IMMUTA_CXX_TYPES _no_rtti
 #endif
-/* Also for types of the caller's that have such objects as members. */
+/// The inline namespace of the C++ interface. A type of yours that has objects of this interface as members may be in
+/// `inline namespace IMMUTA_CXX_NAMESPACE`, too: see "Without exceptions" in docs/cxx.md.
 #define IMMUTA_CXX_NAMESPACE \
   IMMUTA_CXX_NAME(IMMUTA_VERSION_MAJOR, IMMUTA_VERSION_MINOR, IMMUTA_CXX_EXCEPTIONS, IMMUTA_CXX_TYPES)
 

@@ -44,6 +44,10 @@ class function_ref<Answer(Arguments...)> {
   /// No function.
   function_ref() noexcept = default;
 
+  /// Refers to a function.
+  ///
+  /// @param function  a function, a lambda, or another object that can be called. It must exist as long as this object
+  ///                  is used.
   template <class Function, std::enable_if_t<!std::is_same_v<std::decay_t<Function>, function_ref> &&
                                                  std::is_invocable_v<Function &, Arguments...>,
                                              int> = 0>
@@ -67,9 +71,13 @@ class function_ref<Answer(Arguments...)> {
     }
   }
 
-  /// Whether there is a function.
+  /// @return whether there is a function.
   [[nodiscard]] explicit operator bool() const noexcept { return call_ != nullptr; }
 
+  /// Calls the function, which must be there.
+  ///
+  /// @param arguments  of the function.
+  /// @return what it returns, as `Answer`.
   Answer operator()(Arguments... arguments) const { return call_(target_, arguments...); }
 
  private:

@@ -48,6 +48,8 @@ class log {
   log() noexcept = default;
 
   /// Takes over a log of the C functions.
+  ///
+  /// @param taken  released by this object from now on.
   explicit log(immuta_log *taken) noexcept : log_(taken) {}
 
   /// Opens a log: all namespaces of the options, or none. A writer creates what is missing, and mends what a crash
@@ -221,7 +223,7 @@ class log {
     });
   }
 
-  /// How many namespaces are open: their numbers are 0 to this count minus 1. 0 if there is no log.
+  /// @return how many namespaces are open: their numbers are 0 to this count minus 1. 0 if there is no log.
   [[nodiscard]] std::uint32_t namespace_count() const noexcept { return immuta_namespace_count(get()); }
 
   /// The name of a namespace.
@@ -297,13 +299,15 @@ class log {
     });
   }
 
-  /// Whether there is a log: it was opened, and neither closed nor moved from.
+  /// @return whether there is a log: it was opened, and neither closed nor moved from.
   [[nodiscard]] explicit operator bool() const noexcept { return log_ != nullptr; }
 
-  /// The C object; null if there is none. It remains this object's.
+  /// @return the C object; null if there is none. It remains this object's.
   [[nodiscard]] immuta_log *get() const noexcept { return log_.get(); }
 
-  /// The C object, which the caller releases by immuta_close from now on.
+  /// Gives the log away; this object is empty then.
+  ///
+  /// @return the C object, which the caller releases by immuta_close from now on; null if there is none.
   [[nodiscard]] immuta_log *release() noexcept { return log_.release(); }
 
  private:

@@ -22,43 +22,45 @@ class record_view {
   /// No record: no bytes, and 0 everywhere.
   constexpr record_view() noexcept = default;
 
-  /// @param lent  a record that the library lends.
+  /// Describes a record of the C functions.
+  ///
+  /// @param lent  a record that the library lends, to the caller.
   explicit constexpr record_view(const immuta_record &lent) noexcept : raw_(lent) {}
 
-  /// The payload, read-only. Not aligned: copy it by memcpy into an object of another type.
+  /// @return the payload, read-only. It is not aligned: copy it by memcpy into an object of another type.
   [[nodiscard]] immuta::bytes data() const noexcept { return immuta::bytes(raw_.data, raw_.size); }
 
-  /// The payload as text.
+  /// @return the payload as text.
   [[nodiscard]] std::string_view text() const noexcept { return data().text(); }
 
-  /// Size of the payload, in bytes.
+  /// @return the size of the payload, in bytes.
   [[nodiscard]] std::size_t size() const noexcept { return raw_.size; }
 
-  /// The stored size of the payload, in bytes; the same as size in a log without codecs.
+  /// @return the stored size of the payload, in bytes; the same as size() in a log without codecs.
   [[nodiscard]] std::uint64_t stored_size() const noexcept { return raw_.stored_size; }
 
-  /// The number of the record, counted from 0.
+  /// @return the number of the record, counted from 0.
   [[nodiscard]] std::uint64_t number() const noexcept { return raw_.number; }
 
-  /// Offset of the record's size word in NAME.log, in bytes.
+  /// @return the offset of the record's size word in NAME.log, in bytes.
   [[nodiscard]] std::uint64_t offset() const noexcept { return raw_.offset; }
 
-  /// When the record was appended; never decreasing from record to record. Nothing if that is unknown.
+  /// @return when the record was appended; never decreasing from record to record. Nothing if that is unknown.
   [[nodiscard]] std::optional<time_point> time() const noexcept {
     if (raw_.time_ns == 0) return std::nullopt;
     return time_point(std::chrono::nanoseconds(raw_.time_ns));
   }
 
-  /// Whether it is the last record of its batch. A record appended alone is a batch of one.
+  /// @return whether it is the last record of its batch. A record appended alone is a batch of one.
   [[nodiscard]] bool ends_batch() const noexcept { return has(IMMUTA_RECORD_BATCH_END); }
 
-  /// Whether it was indexed later, so that there is no checksum from the time of writing.
+  /// @return whether it was indexed later, so that there is no checksum from the time of writing.
   [[nodiscard]] bool is_adopted() const noexcept { return has(IMMUTA_RECORD_ADOPTED); }
 
-  /// Whether its checksum was not checked, as options::verify_reads asked.
+  /// @return whether its checksum was not checked, as options::verify_reads asked.
   [[nodiscard]] bool is_unverified() const noexcept { return has(IMMUTA_RECORD_UNVERIFIED); }
 
-  /// The C struct. Do not give it back: the record or the batch that holds it does.
+  /// @return the C struct. Do not give it back: the record or the batch that holds it does.
   [[nodiscard]] const immuta_record &get() const noexcept { return raw_; }
 
  private:
@@ -89,7 +91,14 @@ class record : public record_view {
   /// @param lent  not given back by anybody else.
   explicit record(const immuta_record &lent) noexcept : record_view(lent) {}
 
+  /// Takes the record over.
+  ///
+  /// @param other  has no record afterwards.
   record(record &&other) noexcept : record_view(other) { other.raw_ = immuta_record{}; }
+  /// Gives the own record back, and takes the other one over.
+  ///
+  /// @param other  has no record afterwards.
+  /// @return this object.
   record &operator=(record &&other) noexcept {
     if (this != &other) {
       close();
@@ -97,6 +106,7 @@ class record : public record_view {
     }
     return *this;
   }
+  /// Gives the record back.
   ~record() { close(); }
 
   /// Gives the record back, before the destructor does.
@@ -105,7 +115,9 @@ class record : public record_view {
   ///         already, which is a mistake in the program.
   status close() noexcept { return static_cast<status>(immuta_record_done(&raw_)); }
 
-  /// The C struct, which the caller gives back by immuta_record_done from now on.
+  /// Gives the record away; this object has none then.
+  ///
+  /// @return the C struct, which the caller gives back by immuta_record_done from now on.
   [[nodiscard]] immuta_record release() noexcept { return std::exchange(raw_, immuta_record{}); }
 };
 
@@ -121,9 +133,9 @@ class record : public record_view {
 /// Threads: many threads may read it. One may close it, while no other reads.
 class batch {
  public:
-  using value_type = record_view;
-  using iterator = const record_view *;
-  using const_iterator = const record_view *;
+  using value_type = record_view;              ///< One record.
+  using iterator = const record_view *;        ///< A pointer: the descriptions lie one after the other.
+  using const_iterator = const record_view *;  ///< The same: they are read-only.
 
   /// No records.
   batch() noexcept = default;
@@ -133,7 +145,14 @@ class batch {
   /// @param lent  not given back by anybody else.
   explicit batch(const immuta_batch &lent) noexcept : raw_(lent) {}
 
+  /// Takes the records over.
+  ///
+  /// @param other  has no records afterwards.
   batch(batch &&other) noexcept : raw_(other.release()) {}
+  /// Gives the own records back, and takes the others over.
+  ///
+  /// @param other  has no records afterwards.
+  /// @return this object.
   batch &operator=(batch &&other) noexcept {
     if (this != &other) {
       close();
@@ -141,21 +160,26 @@ class batch {
     }
     return *this;
   }
+  /// Gives the records back.
   ~batch() { close(); }
 
-  /// The first record; they lie one after the other.
+  /// @return the first record; they lie one after the other.
   [[nodiscard]] const record_view *data() const noexcept {
     return reinterpret_cast<const record_view *>(raw_.records);
   }
 
-  /// How many records: at least 1, or 0 after the batch was closed or moved from.
+  /// @return how many records there are: at least 1, or 0 after the batch was closed or moved from.
   [[nodiscard]] std::size_t size() const noexcept { return raw_.count; }
+  /// @return whether there are no records.
   [[nodiscard]] bool empty() const noexcept { return raw_.count == 0; }
 
+  /// @return an iterator at the first record.
   [[nodiscard]] const record_view *begin() const noexcept { return data(); }
+  /// @return an iterator after the last record.
   [[nodiscard]] const record_view *end() const noexcept { return data() + raw_.count; }
 
-  /// @param index  less than size().
+  /// @param index  less than size(), which is not checked.
+  /// @return the record, valid until the batch is closed.
   [[nodiscard]] const record_view &operator[](std::size_t index) const noexcept { return data()[index]; }
 
   /// Gives the batch back with all its records, before the destructor does.
@@ -163,10 +187,12 @@ class batch {
   /// @return as record::close.
   status close() noexcept { return static_cast<status>(immuta_batch_done(&raw_)); }
 
-  /// The C struct. It remains this object's.
+  /// @return the C struct. It remains this object's.
   [[nodiscard]] const immuta_batch &get() const noexcept { return raw_; }
 
-  /// The C struct, which the caller gives back by immuta_batch_done from now on.
+  /// Gives the records away; this object has none then.
+  ///
+  /// @return the C struct, which the caller gives back by immuta_batch_done from now on.
   [[nodiscard]] immuta_batch release() noexcept { return std::exchange(raw_, immuta_batch{}); }
 
  private:

@@ -24,6 +24,9 @@ enum class outcome : std::int32_t {
 
 /// What opening, verifying, repairing or importing a namespace found. See immuta_report for each field in detail.
 struct report {
+  /// Copies a report of the C functions.
+  ///
+  /// @param from  whole, as a library of this version fills it.
   explicit report(const immuta_report &from)
       : outcome(static_cast<immuta::outcome>(from.outcome)),
         finding(static_cast<status>(from.finding)),
@@ -56,6 +59,9 @@ struct report {
 
 /// The figures of one namespace. Counts of events begin when the namespace is opened. See immuta_stats.
 struct stats {
+  /// Copies figures of the C functions.
+  ///
+  /// @param from  whole, as a library of this version fills it.
   explicit stats(const immuta_stats &from)
       : count(from.count),
         durable_count(from.durable_count),

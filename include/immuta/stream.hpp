@@ -19,19 +19,25 @@ inline namespace IMMUTA_CXX_NAMESPACE {
 class start {
  public:
   /// At the first record of the namespace.
+  ///
+  /// @return this place.
   [[nodiscard]] static constexpr start beginning() noexcept { return start(at::number, 0); }
 
   /// At what is appended after the stream was opened.
+  ///
+  /// @return this place.
   [[nodiscard]] static constexpr start now() noexcept { return start(at::now, 0); }
 
   /// At a record.
   ///
   /// @param number  of the record, counted from 0, up to 2^63 - 1. If it does not exist yet, the stream waits for it.
+  /// @return this place.
   [[nodiscard]] static constexpr start number(std::uint64_t number) noexcept { return start(at::number, number); }
 
   /// At the first record appended at this time or later.
   ///
   /// @param time  if there is no such record, the stream waits for the next one.
+  /// @return this place.
   [[nodiscard]] static constexpr start time(time_point time) noexcept {
     return start(at::time, static_cast<std::uint64_t>(time.time_since_epoch().count()));
   }
@@ -70,30 +76,47 @@ struct done_stream {
 template <class Next>
 class lent_range {
  public:
-  using value_type = std::invoke_result_t<Next &>;
+  using value_type = std::invoke_result_t<Next &>;  ///< A result with a record or a batch.
 
+  /// For stream::records and stream::batches.
+  ///
+  /// @param next  called for each element.
   explicit lent_range(Next next) : next_(std::move(next)) {}
 
+  /// The end of the range.
   struct sentinel {};
 
+  /// An input iterator: one pass, one element at a time.
   class iterator {
    public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = lent_range::value_type;
-    using difference_type = std::ptrdiff_t;
-    using pointer = value_type *;
-    using reference = value_type &;
+    using iterator_category = std::input_iterator_tag;  ///< One pass.
+    using value_type = lent_range::value_type;          ///< A result with a record or a batch.
+    using difference_type = std::ptrdiff_t;             ///< As the standard library asks for.
+    using pointer = value_type *;                       ///< To an element.
+    using reference = value_type &;                     ///< To an element, from which the record may be moved out.
 
+    /// For begin().
+    ///
+    /// @param range  that the elements come from.
     explicit iterator(lent_range *range) noexcept : range_(range) {}
 
+    /// @return the element.
     reference operator*() const noexcept { return *range_->current_; }
+    /// @return the element.
     pointer operator->() const noexcept { return &*range_->current_; }
+    /// Gives back the record of this step, and fetches the next one.
+    ///
+    /// @return this iterator.
     iterator &operator++() {
       range_->advance();
       return *this;
     }
+    /// The same.
     void operator++(int) { range_->advance(); }
+    /// @return whether there are no more elements.
     bool operator==(sentinel) const noexcept { return !range_->current_.has_value(); }
+    /// @param end  the end.
+    /// @return whether there is an element.
     bool operator!=(sentinel end) const noexcept { return !(*this == end); }
 
    private:
@@ -101,11 +124,14 @@ class lent_range {
   };
 
   /// Fetches the first element. A second loop goes on where the first one ended.
+  ///
+  /// @return an iterator at this element.
   [[nodiscard]] iterator begin() {
     current_.reset();
     advance();
     return iterator(this);
   }
+  /// @return the end.
   [[nodiscard]] sentinel end() const noexcept { return {}; }
 
  private:
@@ -141,11 +167,14 @@ class stream {
   stream() noexcept = default;
 
   /// Takes over a stream of the C functions.
+  ///
+  /// @param taken  released by this object from now on.
   explicit stream(immuta_stream *taken) noexcept : stream_(taken) {}
 
   /// Waits for the next record and lends it. On an error the position stays; seek passes over a bad record.
   ///
-  /// A thread that holds all readers of the namespace and waits here without a limit waits for itself for ever.
+  /// A thread that holds all readers of the namespace and waits here without a limit waits for itself for ever. While
+  /// the call waits for a reader, it looks for an interrupt once a second only.
   ///
   /// @param wait  how long: a duration (0 tries once), or immuta::forever.
   /// @return the record. Without one: status::timeout; status::interrupted; status::pool: there is a record, but every
@@ -159,6 +188,7 @@ class stream {
   }
 
   /// Waits for the next records and lends as many as there are within the limits. It does not wait for more than one.
+  /// While it waits for a reader, it looks for an interrupt once a second only.
   ///
   /// @param max_records  1 or more.
   /// @param max_bytes    of payloads together, 1 or more. The first record is lent even if it alone is larger.
@@ -173,7 +203,7 @@ class stream {
   /// The records from the position on, for a loop. See lent_range.
   ///
   /// @param wait  for each record: 0 ends the loop where the log ends now, immuta::forever follows the log.
-  /// @return a range of result<record>.
+  /// @return a range of `result<record>`.
   [[nodiscard]] auto records(timeout wait) & {
     return lent_range([this, wait] { return next(wait); });
   }
@@ -184,7 +214,7 @@ class stream {
   /// @param max_records  1 or more.
   /// @param max_bytes    of payloads together, 1 or more.
   /// @param wait         for each batch.
-  /// @return a range of result<batch>.
+  /// @return a range of `result<batch>`.
   [[nodiscard]] auto batches(std::size_t max_records, std::size_t max_bytes, timeout wait) & {
     return lent_range([this, max_records, max_bytes, wait] { return next_batch(max_records, max_bytes, wait); });
   }
@@ -207,8 +237,9 @@ class stream {
     });
   }
 
-  /// Ends a wait: a `next` that waits now, or else the next one, has status::interrupted. The stream goes on from where
-  /// it is.
+  /// Ends a wait: a `next` or `next_batch` that waits for a record now, or else the next one called, has
+  /// status::interrupted. The stream goes on from where it is. A call that waits for a reader notices it up to a second
+  /// later. If that call ends before, it has another answer, and the interrupt is for the next call.
   ///
   /// @return status::ok; status::argument if there is no stream.
   ///
@@ -255,13 +286,15 @@ class stream {
   /// Threads: no other may be using the stream. To end its wait, call interrupt, then wait for the thread.
   void close() noexcept { stream_.reset(); }
 
-  /// Whether there is a stream: it was opened, and neither closed nor moved from.
+  /// @return whether there is a stream: it was opened, and neither closed nor moved from.
   [[nodiscard]] explicit operator bool() const noexcept { return stream_ != nullptr; }
 
-  /// The C object; null if there is none. It remains this object's.
+  /// @return the C object; null if there is none. It remains this object's.
   [[nodiscard]] immuta_stream *get() const noexcept { return stream_.get(); }
 
-  /// The C object, which the caller releases by immuta_stream_done from now on.
+  /// Gives the stream away; this object is empty then.
+  ///
+  /// @return the C object, which the caller releases by immuta_stream_done from now on; null if there is none.
   [[nodiscard]] immuta_stream *release() noexcept { return stream_.release(); }
 
  private:

@@ -24,15 +24,17 @@ using time_point = std::chrono::time_point<std::chrono::system_clock, std::chron
 /// @endcode
 class timeout {
  public:
+  /// Takes a duration.
+  ///
   /// @param wait  0 and less tries once, so a deadline that has passed does not wait. What is less than a nanosecond is
   ///              rounded up; what is longer than 292 years waits for ever.
   template <class Rep, class Period>
   constexpr timeout(std::chrono::duration<Rep, Period> wait) noexcept : ns_(in_ns(wait)) {}
 
-  /// Waits without limit.
+  /// @return a timeout that is never reached, as immuta::forever is.
   [[nodiscard]] static constexpr timeout without_limit() noexcept { return timeout(); }
 
-  /// As the C functions take it: nanoseconds, 0 to try once, negative without limit.
+  /// @return the timeout as the C functions take it: nanoseconds, 0 to try once, negative without limit.
   [[nodiscard]] constexpr std::int64_t ns() const noexcept { return ns_; }
 
  private:

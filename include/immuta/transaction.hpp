@@ -41,6 +41,8 @@ class transaction {
   transaction() noexcept = default;
 
   /// Takes over a transaction of the C functions.
+  ///
+  /// @param taken  committed or rolled back by this object from now on.
   explicit transaction(immuta_txn *taken) noexcept : txn_(taken) {}
 
   /// Stages one record. On any error it is not staged, and the transaction goes on with those before it.
@@ -85,13 +87,15 @@ class transaction {
   /// Drops the staged records: none was appended, and none will be. Without a transaction there is nothing to do.
   void rollback() noexcept { txn_.reset(); }
 
-  /// Whether there is a transaction: it was begun, and neither ended nor moved from.
+  /// @return whether there is a transaction: it was begun, and neither ended nor moved from.
   [[nodiscard]] explicit operator bool() const noexcept { return txn_ != nullptr; }
 
-  /// The C object; null if there is none. It remains this object's.
+  /// @return the C object; null if there is none. It remains this object's.
   [[nodiscard]] immuta_txn *get() const noexcept { return txn_.get(); }
 
-  /// The C object, which the caller commits or rolls back from now on.
+  /// Gives the transaction away; this object is empty then.
+  ///
+  /// @return the C object, which the caller commits or rolls back from now on; null if there is none.
   [[nodiscard]] immuta_txn *release() noexcept { return txn_.release(); }
 
  private:
