@@ -137,12 +137,12 @@ def main(directory: str, include: str = str(headers.HEADER.parent)) -> int:
     (folder / "immuta").mkdir(parents=True)
     try:
         header = headers.read(sources / "immuta.h")
+        (folder / "immuta.h").write_text(notated(header))
+        for path in cxx.files(sources):
+            (folder / path.relative_to(sources)).write_text(cxx.notated(path))
     except headers.HeaderError as error:
         print(error, file=sys.stderr)
         return 1
-    (folder / "immuta.h").write_text(notated(header))
-    for path in cxx.files(sources):
-        (folder / path.relative_to(sources)).write_text(cxx.notated(path))
     settings = (Path(__file__).parent / "Doxyfile").read_text()
     settings += (f'INPUT = "{folder}/immuta.h" "{folder}/immuta.hpp" "{folder}/immuta"\n'
                  f'STRIP_FROM_PATH = "{folder}"\nOUTPUT_DIRECTORY = "{folder}"\nPROJECT_NUMBER = {header.version}\n')

@@ -29,23 +29,26 @@ class counter {
 '''
 # Parts of it, without each of which doxygen has one warning.
 PARTS_OF_WHOLE = ["@param second  Another one.\n", "@return their sum.", "/// A class.\n", "  ///< How often."]
-# Changes that leave something of immuta.h without a description; what is said of them.
-GAPS = {
-    "/// stream_out: the stream, for immuta_stream_done.\n": ("", "immuta_stream_open: the parameters"),
-    "/// Threads: any; appends happen one after the other.\n": ("", "immuta_append: has no line Threads"),
-    "IMMUTA_E_READ_ONLY: the log was opened read-only": ("IMMUTA_E_READONLY: so it is", "names IMMUTA_E_READONLY"),
-    "    /// Records appended.\n": ("", "immuta_appended: count is not described"),
-    "/// Returns major << 16 | minor << 8 | patch.\n": ("", "immuta_version_number: does not say what it returns"),
-}
-
-
-# Changes of the headers of C++ that leave a gap. doxygen finds all of them in one run.
-CXX_GAPS = [
-    ("log.hpp", "  /// @param ns    number of the namespace.\n  /// @param data  the payload, copied",
-     "  /// @param data  the payload, copied", "parameter 'ns'"),
-    ("record.hpp", "@return the payload as text", "The payload as text", "member immuta::record_view::text"),
-    ("options.hpp", "  ///< Mappings where the file system allows it, else system calls.", "", "automatic"),
-    ("stream.hpp", "  /// The end of the range.\n", "", "sentinel"),
+# Changes that leave something of a header without a description: file, part, what replaces it, what is said. These are
+# found when the header is read, before doxygen runs.
+GAPS = [
+    ("immuta.h", "/// stream_out: the stream, for immuta_stream_done.\n", "", "immuta_stream_open: the parameters"),
+    ("immuta.h", "/// Threads: any; appends happen one after the other.\n", "", "immuta_append: has no line Threads"),
+    ("immuta.h", "IMMUTA_E_READ_ONLY: the log was opened read-only", "IMMUTA_E_READONLY: so it is",
+     "names IMMUTA_E_READONLY"),
+    ("immuta.h", "    /// Records appended.\n", "", "immuta_appended: count is not described"),
+    ("immuta.h", "/// Returns major << 16 | minor << 8 | patch.\n", "",
+     "immuta_version_number: does not say what it returns"),
+    ("immuta/options.hpp", "  ///< Mappings where the file system allows it, else system calls.", "",
+     "io: no description"),
+]
+# The same, found by doxygen, all in one run.
+DOXYGEN_GAPS = [
+    ("immuta/log.hpp", "  /// @param ns    number of the namespace.\n", "", "parameter 'ns'"),
+    ("immuta/record.hpp", "@return the payload as text", "The payload as text", "member immuta::record_view::text"),
+    ("immuta/stream.hpp", "  /// An input iterator: one pass, one element at a time.\n", "",
+     "immuta::lent_range::iterator is not"),
+    ("immuta/report.hpp", "  ///< Records in the log.", "", "struct immuta::report is not"),
 ]
 
 
@@ -62,7 +65,7 @@ def reference(run: Run) -> str:
     missing = [name for name in classes if not list(html.glob(f"*immuta_1_1{name.replace('_', '__')}.html"))]
     expect(len(classes) > 20 and not missing, f"of {len(classes)} classes, not in the reference: {', '.join(missing)}")
     expect_gaps_are_errors(run)
-    gaps = len(GAPS) + len(CXX_GAPS)
+    gaps = len(GAPS) + len(DOXYGEN_GAPS)
     return f"{len(declarations())} functions of C, {len(classes)} classes of C++; {gaps} gaps are errors"
 
 
@@ -80,7 +83,7 @@ def expect_one_warning_for_one_gap(run: Run) -> None:
     def warned(text: str) -> tuple[list[str], int | None]:
         (run.scratch / "small.hpp").write_text(text)
         output, status = said_by(run, "doxygen", "Doxyfile", cwd=run.scratch)
-        return re.findall(r"^.*small\.hpp:\d+: .*", output, re.M), status
+        return re.findall(r"^.*: (?:warning|error): .*", output, re.M), status
 
     found, status = warned(WHOLE)
     expect(not found and status == 0, f"a header without a gap: status {status}, {found}")
@@ -101,15 +104,15 @@ def expect_gaps_are_errors(run: Run) -> None:
         return said_by(run, sys.executable, SOURCES / "doxygen.py", run.scratch / "gap", copy)
 
     copy = Path(shutil.copytree(INCLUDE, run.scratch / "include"))
-    for part, (other, said) in GAPS.items():
-        changed("immuta.h", part, other)
+    for name, part, other, said in GAPS:
+        changed(name, part, other)
         output, status = made()
         expect(status == 1 and said in output, f"without {part!r}: status {status}, {output}")
-    shutil.copy(INCLUDE / "immuta.h", copy)
-    for name, part, other, _ in CXX_GAPS:
-        changed(f"immuta/{name}", part, other)
+        shutil.copy(INCLUDE / name, copy / name)
+    for name, part, other, _ in DOXYGEN_GAPS:
+        changed(name, part, other)
     output, status = made()
-    unsaid = [f"{name}: {said}" for name, _, _, said in CXX_GAPS if said not in output]
+    unsaid = [f"{name}: {said}" for name, _, _, said in DOXYGEN_GAPS if said not in output]
     expect(status not in (0, None) and not unsaid, f"status {status}, and nothing is said of {unsaid}: {output}")
 
 
