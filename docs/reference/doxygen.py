@@ -116,7 +116,7 @@ def front_page(header: Header, notation: Notation) -> Iterator[str]:
     for section in header.sections:
         yield f"- @ref {group_name(section)} : {notation.text(section.sentence)}"
     yield "@section cxx C++"
-    yield "The interface for C++17 is the namespace immuta of immuta.hpp."
+    yield 'The interface for C++17 is the @ref immuta "namespace immuta" of immuta.hpp.'
     yield "@section use How the main objects are used"
     yield from notation.blocks([header.steps])
     yield "@section conventions Conventions"
