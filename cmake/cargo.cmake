@@ -1,6 +1,6 @@
 # Has packaging/library.py build the library, into IMMUTA_RELEASE_DIR or IMMUTA_DEBUG_DIR, under the names it is
-# installed with: libimmuta.so -> IMMUTA_SONAME -> IMMUTA_LIBRARY, and libimmuta.a. The target is immuta_cargo. What is
-# in IMMUTA_PREBUILT was built by that program before.
+# installed with: libimmuta.so -> IMMUTA_SONAME -> IMMUTA_LIBRARY, and libimmuta.a; and the licences of what is in them,
+# if libimmuta is installed. The target is immuta_cargo. What is in IMMUTA_PREBUILT was built by that program before.
 
 # The same rule as in build.rs.
 if(PROJECT_VERSION_MAJOR EQUAL 0)
@@ -35,6 +35,10 @@ if(IMMUTA_PREBUILT)
     message(FATAL_ERROR "libimmuta: IMMUTA_PREBUILT is ${IMMUTA_PREBUILT}, where there is no ${IMMUTA_LIBRARY}. "
       "Set it to a directory that packaging/library.py or packaging/cross.py of this version has filled.")
   endif()
+  if(IMMUTA_INSTALL AND NOT EXISTS "${IMMUTA_RELEASE_DIR}/THIRD-PARTY-LICENSES")
+    message(FATAL_ERROR "libimmuta: IMMUTA_PREBUILT is ${IMMUTA_PREBUILT}, where there is no THIRD-PARTY-LICENSES to "
+      "install. Fill the directory with packaging/library.py --licences, or with packaging/cross.py.")
+  endif()
   execute_process(COMMAND "${IMMUTA_PYTHON}" -c
       "import binutils, pathlib, sys; print(binutils.machine_of(pathlib.Path(sys.argv[1])))"
       "${IMMUTA_RELEASE_DIR}/${IMMUTA_LIBRARY}"
@@ -66,7 +70,7 @@ if(DEFINED ENV{CARGO_TARGET_DIR})
 endif()
 # A compiler that is called by a wrapper, such as ccache, is the wrapper's first argument.
 set(compiler "${CMAKE_C_COMPILER}${CMAKE_C_COMPILER_ARG1}")
-set(arguments --target-dir "${cargo_directory}" $<$<CONFIG:Debug>:--debug>)
+set(arguments --target-dir "${cargo_directory}" $<$<CONFIG:Debug>:--debug> $<$<BOOL:${IMMUTA_INSTALL}>:--licences>)
 set(c_flags "${CMAKE_C_FLAGS}")
 set(compiler_options "")
 if(CMAKE_SYSROOT)

@@ -1,12 +1,9 @@
-# What is installed, and where. Components:
-#   runtime   what a program needs to run
-#   dev       what it needs to be built, and the manual pages
-#   debug     the debug information of both libraries, in LIBDIR/.debug; only when it is asked for by its name
+# What is installed, and where. The components have names that no component of a parent project has:
+#   immuta_runtime   what a program needs to run, and the licences
+#   immuta_dev       what it needs to be built, and the manual pages
+#   immuta_debug     the debug information of both libraries, in LIBDIR/.debug; only when it is asked for by its name
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
-
-# For the files that only packages have. cpack makes them (packages.cmake).
-set(IMMUTA_PACKAGES_DIR "${CMAKE_CURRENT_BINARY_DIR}/packages")
 
 # immuta_install(<runtime> <dev>        the components
 #   [PREFIX <path>]                     that the .pc file names; else it finds the prefix, so that the tree may be moved
@@ -75,18 +72,15 @@ function(immuta_install runtime dev)
     DESTINATION "${config_directory}" ${for_dev})
 endfunction()
 
-immuta_install(runtime dev)
+immuta_install(immuta_runtime immuta_dev)
 # CMAKE_INSTALL_DOCDIR belongs to the top project.
 set(doc_directory "${CMAKE_INSTALL_DOCDIR}")
 if(NOT PROJECT_IS_TOP_LEVEL)
   set(doc_directory "${CMAKE_INSTALL_DATAROOTDIR}/doc/immuta")
 endif()
-install(FILES LICENSE DESTINATION "${doc_directory}" COMPONENT runtime)
-# The licences of what is linked into the libraries. cpack makes the file, from the sources of all that.
-install(FILES "${IMMUTA_PACKAGES_DIR}/THIRD-PARTY-LICENSES" DESTINATION "${doc_directory}"
-  COMPONENT runtime OPTIONAL)
+install(FILES LICENSE "${IMMUTA_STAGE}/THIRD-PARTY-LICENSES" DESTINATION "${doc_directory}" COMPONENT immuta_runtime)
 file(GLOB manual_pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/man/*.3")
-install(FILES ${manual_pages} DESTINATION "${CMAKE_INSTALL_MANDIR}/man3" COMPONENT dev)
+install(FILES ${manual_pages} DESTINATION "${CMAKE_INSTALL_MANDIR}/man3" COMPONENT immuta_dev)
 
 install(FILES "${IMMUTA_STAGE}/.debug/${IMMUTA_LIBRARY}.debug" "${IMMUTA_STAGE}/.debug/libimmuta.a"
-  DESTINATION "${CMAKE_INSTALL_LIBDIR}/.debug" COMPONENT debug EXCLUDE_FROM_ALL)
+  DESTINATION "${CMAKE_INSTALL_LIBDIR}/.debug" COMPONENT immuta_debug EXCLUDE_FROM_ALL)

@@ -1,11 +1,13 @@
 # What cpack packs:
 #
-#   cpack -G TGZ   one archive of the components runtime and dev, which may be unpacked anywhere
+#   cpack -G TGZ   one archive of the components immuta_runtime and immuta_dev, which may be unpacked anywhere
 #   cpack -G DEB   libimmuta0.2, libimmuta-dev and libimmuta0.2-dbgsym, where Debian has such files. They are the
 #                  components debian_runtime, debian_dev and debian_debug
 #
 # cpack runs packages.cpack.cmake.in, which describes the packages. packaging/debian.py makes the files that only Debian
 # has.
+# For the files that only packages have. cpack makes them.
+set(IMMUTA_PACKAGES_DIR "${CMAKE_CURRENT_BINARY_DIR}/packages")
 set(IMMUTA_MAINTAINER "libimmuta authors <libimmuta@example.org>" CACHE STRING
   "Who answers for the packages that cpack makes: NAME <ADDRESS>")
 

@@ -6,9 +6,10 @@ Not the linkers of LLVM: they refuse `-r --gc-sections`, by which archive.py mak
 from __future__ import annotations
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from programs import Failure, run
 
 # What GNU tools call a machine in their names, and what GNU ld calls it.
 MACHINES = {"x86_64": "elf_x86_64", "aarch64": "aarch64linux", "riscv64": "elf64lriscv", "powerpc64le": "elf64lppc",
@@ -16,24 +17,6 @@ MACHINES = {"x86_64": "elf_x86_64", "aarch64": "aarch64linux", "riscv64": "elf64
 # e_machine of ELF: where it is, and its values.
 E_MACHINE = slice(18, 20)
 E_MACHINES = {62: "x86_64", 183: "aarch64", 243: "riscv64", 21: "powerpc64le", 258: "loongarch64"}
-# Where programs run: there cargo and rustc find their configuration.
-SOURCE = Path(__file__).resolve().parents[1]
-
-
-class Failure(Exception):
-    """Why the library cannot be built, and what to do about it."""
-
-
-def run(*words, env: dict[str, str] | None = None) -> str:
-    """Runs a program to its end. Returns its standard output; standard error goes where ours does."""
-    words = [str(word) for word in words]
-    try:
-        return subprocess.run(words, cwd=SOURCE, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
-    except FileNotFoundError:
-        advice = "install Rust (https://rustup.rs)" if Path(words[0]).name in ("cargo", "rustc") else "install it"
-        raise Failure(f"{words[0]}: there is no such program; {advice}, or put it on PATH")
-    except subprocess.CalledProcessError as error:
-        raise Failure(f"{words[0]} ended with {error.returncode}; it was run as: {' '.join(words)}")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from library import SEPARATOR
+from library import SEPARATOR, SHOWN_SOURCE
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "packaging"
@@ -64,9 +64,14 @@ def build(target: str, tools: Path) -> Path:
     environment = {
         **os.environ,
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        # Zig compiles parts of the C library, which are linked in with their debug information. Its compiler takes no
+        # flags for them but these, of clang. A cache of other builds would have them with other directories.
+        "CCC_OVERRIDE_OPTIONS": f"# +-ffile-prefix-map={ROOT}={SHOWN_SOURCE}",
+        "ZIG_GLOBAL_CACHE_DIR": str(BUILD / "zig"),
+        "ZIG_LOCAL_CACHE_DIR": str(BUILD / "zig"),
         "CARGO_ENCODED_RUSTFLAGS": SEPARATOR.join([*os.environ.get("RUSTFLAGS", "").split(), *linking]),
     }
-    run(sys.executable, HERE / "library.py", "--zig", "--target", f"{target}.{dotted(GLIBC_MIN)}",
+    run(sys.executable, HERE / "library.py", "--zig", "--licences", "--target", f"{target}.{dotted(GLIBC_MIN)}",
         "--target-dir", target_dir, stage, env=environment)
     return stage / "libimmuta.so"
 

@@ -5,7 +5,7 @@
     debian_debug/                   the debug information of the shared library, named by its build id
     control/                        shlibs and symbols, by which programs get their dependencies; triggers for ldconfig
 
-Prints what the shared library depends on, and its build id. THIRD-PARTY-LICENSES has to be in the directory already.
+Prints what the shared library depends on, and its build id.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import sys
 from pathlib import Path
 
 import binutils
-from binutils import SOURCE, Failure
 from cross import GLIBC_MIN, dotted, glibc_needed
+from library import LICENCES
+from programs import SOURCE, Failure
 from source_date import source_date
 
 COMPONENTS = ["debian_runtime", "debian_dev", "debian_debug"]
@@ -35,7 +36,7 @@ PACKAGES = {**dict.fromkeys(GLIBC, "libc6 (>= {glibc})"), "libgcc_s.so.1": "libg
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("output", type=Path, help="the directory")
-    parser.add_argument("--stage", type=Path, required=True, help="what packaging/library.py has made")
+    parser.add_argument("--stage", type=Path, required=True, help="what packaging/library.py --licences has made")
     parser.add_argument("--architecture", required=True, choices=MACHINES)
     parser.add_argument("--version", required=True, help="of the packages")
     parser.add_argument("--binutils", metavar="PREFIX", help="as for packaging/library.py")
@@ -72,8 +73,8 @@ def documents(options: argparse.Namespace, component: str, package: str) -> None
     """Copyright, the change log of the release, that of its packages, and what lintian is not to report."""
     directory = options.output / component / "share" / "doc" / package
     directory.mkdir(parents=True)
-    licence, others = (SOURCE / "LICENSE").read_text(), (options.output / "THIRD-PARTY-LICENSES").read_text()
-    (directory / "copyright").write_text(f"libimmuta\n\n{licence}\n\n{others}")
+    licence, others = (SOURCE / "LICENSE").read_text(), (options.stage / LICENCES).read_text(encoding="utf-8")
+    (directory / "copyright").write_text(f"libimmuta\n\n{licence}\n\n{others}", encoding="utf-8")
     compress(directory / "changelog.gz", (SOURCE / "CHANGELOG.md").read_bytes())
     date = email.utils.format_datetime(datetime.datetime.fromtimestamp(source_date(), datetime.timezone.utc))
     compress(directory / "changelog.Debian.gz", (

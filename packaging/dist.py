@@ -26,6 +26,7 @@ from pathlib import Path
 import binutils
 from cross import ROOT, run
 from library import version
+from programs import Failure
 from source_date import source_date
 
 TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
@@ -112,5 +113,5 @@ def repack(packed: Path, archive: Path) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except binutils.Failure as failure:
+    except Failure as failure:
         sys.exit(f"packaging/dist.py: {failure}")

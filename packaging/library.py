@@ -6,6 +6,7 @@
     libimmuta.a             the static archive, linked to one object (archive.py)
     .debug/                 the debug information of the shared library, where debuggers look for it;
                             and the archive with its debug information, to link a program that is to be debugged
+    THIRD-PARTY-LICENSES    with --licences: the licences of what is linked in (licences.py)
 
 in one directory. The files do not depend on where anything lies: two builds of one source by the same compilers are
 the same, bit for bit.
@@ -28,12 +29,15 @@ from pathlib import Path
 
 import archive
 import binutils
-from binutils import SOURCE, Binutils, Failure, run
+import licences
+from binutils import Binutils
+from programs import SOURCE, Failure, cargo, run, rustc_of
 
 # Where debuggers are told that the sources are.
 SHOWN_SOURCE, SHOWN_CARGO_HOME = "/usr/src/immuta", "/usr/src/cargo"
 SEPARATOR = "\x1f"  # of CARGO_ENCODED_RUSTFLAGS
 STAMP = ".made-of"
+LICENCES = "THIRD-PARTY-LICENSES"
 WRAPPERS = {"ccache", "distcc", "icecc", "sccache"}
 # Flags whose code needs a library that rustc does not link.
 PROFILING = re.compile(r"--coverage$|-f(profile|test-coverage|coverage|cs-profile)")
@@ -41,10 +45,6 @@ PROFILING = re.compile(r"--coverage$|-f(profile|test-coverage|coverage|cs-profil
 
 def version() -> str:
     return re.search(r'^version = "(.*)"', (SOURCE / "Cargo.toml").read_text(), re.M)[1]
-
-
-def cargo() -> str:
-    return os.environ.get("CARGO", "cargo")
 
 
 def shown_places(cargo_home: Path, target_dir: Path) -> dict[str, str]:
@@ -64,12 +64,6 @@ def shown_places(cargo_home: Path, target_dir: Path) -> dict[str, str]:
     # One may lie in another. Of several that fit, compilers take the last.
     named = {name: shown for place, shown in places.items() for name in (str(place), str(place.resolve()))}
     return dict(sorted(named.items(), key=lambda item: len(item[0])))
-
-
-def rustc_of(cargo_path: str) -> str:
-    """The compiler that this cargo calls. A toolchain has both in one directory."""
-    beside = Path(cargo_path).with_name("rustc")
-    return os.environ.get("RUSTC") or (str(beside) if beside.exists() else "rustc")
 
 
 def environment(options: argparse.Namespace, places: dict[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -116,8 +110,8 @@ def is_usual_compiler(name: str | None) -> bool:
     return None not in (found, usual) and os.path.samefile(found, usual)
 
 
-def cargo_build(options: argparse.Namespace) -> dict[str, Path]:
-    """Has cargo compile the library. Returns its files by their names."""
+def cargo_build(options: argparse.Namespace) -> tuple[dict[str, Path], list[str]]:
+    """Has cargo compile the library. Returns its files by their names, and its features."""
     cargo_home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo").absolute()
     env, arguments = environment(options, shown_places(cargo_home, options.target_dir))
     messages = run(
@@ -125,12 +119,11 @@ def cargo_build(options: argparse.Namespace) -> dict[str, Path]:
         "--profile", "dev" if options.debug else "release", *(["--target", options.target] if options.target else []),
         "--target-dir", options.target_dir, "--message-format", "json-render-diagnostics", *options.more, env=env)
     built = [json.loads(line) for line in messages.splitlines() if line.startswith("{")]
-    files = [Path(name) for message in built if message.get("target", {}).get("name") == "immuta"
-             for name in message.get("filenames", [])]
-    by_name = {path.name: path for path in files}
+    ours = [message for message in built if message.get("target", {}).get("name") == "immuta"]
+    by_name = {Path(name).name: Path(name) for message in ours for name in message.get("filenames", [])}
     if not {"libimmuta.so", "libimmuta.a"} <= by_name.keys():
         raise Failure(f"cargo made only {', '.join(sorted(by_name))}: the target has no shared libraries")
-    return by_name
+    return by_name, next(message["features"] for message in ours if "features" in message)
 
 
 def split_shared(tools: Binutils, cargo_library: Path, work: Path, name: str) -> tuple[Path, Path]:
@@ -171,6 +164,16 @@ def identity(options: argparse.Namespace, built: dict[str, Path]) -> str:
     return "".join(f"{path} {status.st_ino} {status.st_size} {status.st_mtime_ns}\n" for path, status in statuses)
 
 
+def write_licences(options: argparse.Namespace, features: list[str]) -> None:
+    """Each time, so that a toolchain that lacked a text may have it now. A text that is missing is no failure: the
+    library is complete, and a distributor may have the texts from elsewhere."""
+    target = options.target or licences.host()
+    if options.zig:
+        target = re.sub(r"\.[\d.]+$", "", target)
+    for one in licences.write(options.output / LICENCES, SOURCE / "Cargo.toml", target, features):
+        print(f"packaging/library.py: {LICENCES} has no text of {one}", file=sys.stderr)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, help="the directory")
@@ -182,17 +185,25 @@ def main() -> None:
     parser.add_argument("--binutils", metavar="PREFIX", help="what the names of GNU ld and objcopy begin with, if they "
                         "are not found by themselves: /opt/bin/aarch64-linux-gnu-")
     parser.add_argument("--link-arg", action="append", default=[], help="of the linker of the shared library")
+    parser.add_argument("--licences", action="store_true", help=f"write {LICENCES}, too")
     parser.add_argument("more", nargs="*", help="more arguments for cargo build, after --")
     options = parser.parse_args()
     options.target_dir, options.output = options.target_dir.absolute(), options.output.absolute()
 
+    if {"--offline", "--frozen"} & set(options.more):
+        os.environ["CARGO_NET_OFFLINE"] = "true"  # for every cargo that runs here
+
     try:
-        built = cargo_build(options)
+        built, features = cargo_build(options)
         stamp = options.output / STAMP
         if not stamp.exists() or stamp.read_text() != identity(options, built):
             stamp.unlink(missing_ok=True)
             package(options, built)
             stamp.write_text(identity(options, built))
+        if options.licences:
+            write_licences(options, features)
+        else:
+            (options.output / LICENCES).unlink(missing_ok=True)
     except Failure as failure:
         sys.exit(f"packaging/library.py: {failure}")
 

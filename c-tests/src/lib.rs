@@ -258,9 +258,10 @@ fn valgrind(program: &Path) -> Command {
 fn build_shared(project: &Path, target_dir: &Path, without_zstd: bool) -> Result<Vec<OsString>, String> {
     let library_dir = target_dir.join("stage");
     let mut build = Command::new("python3");
-    build.arg(project.join("packaging/library.py")).arg("--target-dir").arg(target_dir).arg(&library_dir);
+    build.arg(project.join("packaging/library.py")).args(without_zstd.then_some("--licences"));
+    build.arg("--target-dir").arg(target_dir).arg(&library_dir);
     if without_zstd {
-        // This build is for its answers, not for its speed.
+        // This build is for its answers and its list of licences, not for its speed.
         build.args(["--", "--no-default-features"]).envs([
             ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
             ("CARGO_PROFILE_RELEASE_DEBUG", "0"),

@@ -4,6 +4,7 @@ programs in which the static archive is not alone."""
 import os
 import re
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from .crate import UNOPTIMISED
@@ -13,7 +14,10 @@ from .tools import c_compiler, library_dir, need, need_module
 
 HEADER = ROOT / "include" / "immuta.h"
 PROGRAMS = ROOT / "packaging" / "test"
-SYSTEM_LIBRARIES = {"libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
+# Before glibc 2.34 libdl and libpthread have functions of their own.
+SYSTEM_LIBRARIES = {"libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0",
+                    "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
+LICENCES = "THIRD-PARTY-LICENSES"
 ARCHIVE_SIZE_MAX = 6_000_000  # bytes; it has about 4.7 million
 
 
@@ -31,10 +35,25 @@ def private_libraries() -> list[str]:
     return re.search(r"^Libs\.private: (.*)$", (ROOT / "cmake" / "immuta.pc.in").read_text(), re.M)[1].split()
 
 
-def symbols(run: Run) -> str:
+def of_this_machine(check: Callable[..., str]) -> Callable[[Run], str]:
+    """The step that makes a check of the libraries for this machine."""
+    return lambda run: check(run, library_dir(run))
+
+
+def check_stage(run: Run, directory: Path, objcopy: str) -> None:
+    """What must hold for the libraries in a directory, whatever machine they are for. `objcopy` knows that machine."""
+    for check in (symbols, hardened, debug_information):
+        check(run, directory)
+    path_independent(run, directory, objcopy)
+    _, _, defined = visible_symbols(run, directory / "libimmuta.a")
+    expect(defined == set(declarations()), f"{directory / 'libimmuta.a'} shows not only the interface, or not all: "
+                                           f"{sorted(defined ^ set(declarations()))}")
+
+
+def symbols(run: Run, directory: Path) -> str:
     need("nm")
     need("readelf")
-    library = library_dir(run) / "libimmuta.so"
+    library = directory / "libimmuta.so"
     exported = {line.split()[-1] for line in run.command("nm", "-D", "--defined-only", library).splitlines()}
     declared = set(declarations())
     expect(exported == declared, f"exported, not in the header: {sorted(exported - declared)}; "
@@ -48,10 +67,10 @@ def symbols(run: Run) -> str:
     return f"{len(exported)} functions, {found[1]}"
 
 
-def hardened(run: Run) -> str:
+def hardened(run: Run, directory: Path) -> str:
     """What the loader makes read-only, and that nothing is writable and executable."""
     need("readelf")
-    library = library_dir(run) / "libimmuta.so"
+    library = directory / "libimmuta.so"
     dynamic = run.command("readelf", "--dynamic", "--wide", library)
     segments = run.command("readelf", "--segments", "--wide", library)
     expect("GNU_RELRO" in segments, "no RELRO")
@@ -62,19 +81,18 @@ def hardened(run: Run) -> str:
     return "full RELRO, BIND_NOW, no executable stack, no text relocations"
 
 
-def debug_information(run: Run) -> str:
+def debug_information(run: Run, directory: Path) -> str:
     """It is in files of its own, which debuggers find, and it is complete: it has types, not only lines."""
-    need("objcopy")
     need("readelf")
-    directory = library_dir(run)
     library = (directory / "libimmuta.so").resolve()
     for path in (library, directory / "libimmuta.a"):
         sections = run.command("readelf", "--sections", "--wide", path)
         inside = re.findall(r" (\.z?debug\w*|\.llvm\w+) ", sections)
         expect(not inside, f"{path.name} has {', '.join(inside)}")
-    run.command("objcopy", "--dump-section", f".gnu_debuglink={run.scratch / 'link'}", library, run.scratch / "copy")
-    link = (run.scratch / "link").read_bytes()
-    name, checksum = link[:link.index(0)].decode(), int.from_bytes(link[-4:], "little")
+    links = run.command("readelf", "--debug-dump=links", library)
+    link = re.search(r"Separate debug info file: (\S+)\s+CRC value: (0x[0-9a-f]+)", links)
+    expect(link is not None, f"{library.name} names no file with its debug information")
+    name, checksum = link[1], int(link[2], 16)
     debug = directory / ".debug" / name
     expect(debug.is_file(), f".gnu_debuglink names {name}, which is not in .debug")
     expect(zlib.crc32(debug.read_bytes()) == checksum, f"{name} is not the debug information of {library.name}")
@@ -84,21 +102,23 @@ def debug_information(run: Run) -> str:
 
 
 def places_of_machine(run: Run) -> set[str]:
-    """Directories of this machine that compilers see."""
+    """Directories of this machine that compilers see. Tests build in directories of their own, too."""
     sysroot = run.command("rustc", "--print", "sysroot").strip()
-    return {str(ROOT), str(TARGET_DIR), sysroot, os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")}
+    return {str(ROOT), str(TARGET_DIR), str(run.scratch), sysroot,
+            os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")}
 
 
-def path_independent(run: Run) -> str:
+def path_independent(run: Run, directory: Path, objcopy: str = "objcopy") -> str:
     """No directory of this machine is written into the files, or they would differ between machines."""
-    need("objcopy")
-    places, directory = places_of_machine(run), library_dir(run)
+    need(objcopy)
+    places = places_of_machine(run)
     files = [path for path in directory.rglob("libimmuta*") if path.is_file() and not path.is_symlink()]
     expect(len(files) == 4, f"these files are there: {sorted(path.name for path in files)}")
+    plain = run.scratch / "decompressed"
     for path in files:
-        plain = run.scratch / path.name
-        run.command("objcopy", "--decompress-debug-sections", path, plain)
+        run.command(objcopy, "--decompress-debug-sections", path, plain)
         content = plain.read_bytes()
+        plain.unlink()
         found = sorted(place for place in places if place.encode() in content)
         expect(not found, f"{path.relative_to(directory)} has {', '.join(found)}")
         if path.parent.name == ".debug":
@@ -226,6 +246,9 @@ def without_zstd(run: Run) -> str:
     names = run.command("nm", "--format=just-symbols", TARGET_DIR / "without-zstd" / "stage" / "libimmuta.a").split()
     found = sorted(name for name in names if name.startswith("ZSTD_"))
     expect("immuta_open" in names and not found, f"it has {found}")
+    listed = re.findall(r"^(\S.*)\n  licence: ", (TARGET_DIR / "without-zstd" / "stage" / LICENCES).read_text(), re.M)
+    zstd = [title for title in listed if "zstd" in title.lower() or "Zstandard" in title]
+    expect(any(title.startswith("lz4_flex ") for title in listed) and not zstd, f"its licences are of {listed}")
     run.command("cargo", "test", "--locked", "--package", "immuta", "--lib", "--no-default-features", "codec",
                 env=UNOPTIMISED)
     return f"{', '.join(suites)} pass"
@@ -247,11 +270,13 @@ def static_libraries(run: Run) -> str:
 
 
 STEPS = [
-    Step("symbols", "exported symbols, SONAME, nodelete, needed libraries", symbols, LIBRARY),
-    Step("hardened", "the shared library: RELRO, BIND_NOW, no executable stack, no text relocations", hardened,
+    Step("symbols", "exported symbols, SONAME, nodelete, needed libraries", of_this_machine(symbols), LIBRARY),
+    Step("hardened", "the shared library: RELRO, BIND_NOW, no executable stack, no text relocations",
+         of_this_machine(hardened), LIBRARY),
+    Step("debug-information", "it is in files of its own, and debuggers find them", of_this_machine(debug_information),
          LIBRARY),
-    Step("debug-information", "it is in files of its own, and debuggers find them", debug_information, LIBRARY),
-    Step("path-independent", "no directory of this machine is in the files", path_independent, LIBRARY),
+    Step("path-independent", "no directory of this machine is in the files", of_this_machine(path_independent),
+         LIBRARY),
     Step("archive", "what of the static archive linkers see, and its size", archive, LIBRARY),
     Step("archive-hosts", "the static archive beside other Zstandard and Rust libraries, whole, in static programs",
          archive_hosts, LIBRARY),

@@ -59,9 +59,11 @@ def machines(run: Run) -> str:
     return "\n" + "\n".join(lines)
 
 
-def build_root(run: Run, root: Path, release: str, packages: str) -> None:
+def build_root(run: Run, root: Path, release: str, packages: str, mirror: str | None = None) -> None:
+    """A minimal system with these packages, from debootstrap's own mirror of Debian or another one."""
     root.parent.mkdir(exist_ok=True)
-    run.command("debootstrap", "--variant=minbase", f"--include={packages}", release, root)
+    run.command("debootstrap", "--variant=minbase", f"--include={packages}", release, root,
+                *([mirror] if mirror else []))
     run.command("chroot", root, "useradd", "--create-home", USER)
 
 

@@ -2,17 +2,20 @@
 sources as a part of another project."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from .crate import UNOPTIMISED
 from .engine import LIBRARY, ROOT, TARGET_DIR, Run, Step, expect
-from .library import soname, version
+from .library import LICENCES, soname, version
+from .release import check_licences, linked_crates
 from .tools import c_compiler, need, need_wheel
 
 STAGED = tempfile.TemporaryDirectory(prefix="immuta-package-")  # removed when the runner ends
 CONSUMER = ROOT / "cmake" / "test"
+DOCUMENTS = "share/doc/immuta"
 
 
 def configure(source: Path, build: Path, *definitions: str, generator: str = "Ninja") -> list:
@@ -54,16 +57,21 @@ def files_below(prefix: Path) -> dict[str, bytes]:
             for path in prefix.rglob("*") if path.is_symlink() or path.is_file()}
 
 
-def check_contents(prefix: Path) -> None:
-    """The three names of the shared library, every public header, and no trace of where it was first installed."""
+def check_contents(run: Run, prefix: Path) -> None:
+    """The whole list of files, and no trace of where they were first installed."""
     libraries, names = library_directory(prefix), files_below(prefix)
     expect((libraries / "libimmuta.so").resolve().name == f"libimmuta.so.{version()}", "libimmuta.so leads elsewhere")
     expect((libraries / "libimmuta.so").readlink() == Path(soname()), f"libimmuta.so is no link to {soname()}")
-    for path in (ROOT / "include").rglob("*"):
-        expect(path.is_dir() or str(path.relative_to(ROOT)) in names, f"{path.name} is not installed")
-    expect(not [name for name in names if "debug" in name], "debug information is installed without being asked for")
+    of_libraries = {"libimmuta.a", "libimmuta.so", soname(), f"libimmuta.so.{version()}", "pkgconfig/immuta.pc",
+                    *(f"cmake/immuta/immuta{name}.cmake" for name in ("Config", "ConfigVersion", "Targets"))}
+    expected = {*(f"{libraries.relative_to(prefix)}/{name}" for name in of_libraries),
+                *(str(path.relative_to(ROOT)) for path in (ROOT / "include").rglob("*") if path.is_file()),
+                *(f"share/man/man3/{path.name}" for path in (ROOT / "man").glob("*.3")),
+                f"{DOCUMENTS}/LICENSE", f"{DOCUMENTS}/{LICENCES}"}
+    expect(names.keys() == expected, f"installed are more or less than expected: {sorted(names.keys() ^ expected)}")
+    check_licences(names[f"{DOCUMENTS}/{LICENCES}"].decode(), linked_crates(run))
     for path in prefix.rglob("*"):
-        if path.suffix in (".cmake", ".pc", ".h", ".hpp"):
+        if path.suffix in (".cmake", ".pc", ".h", ".hpp") or path.name == LICENCES:
             expect(STAGED.name not in path.read_text(), f"{path.name} names the directory it was built in")
 
 
@@ -104,7 +112,7 @@ def needs_shared(run: Run, program: Path) -> bool:
 
 def cmake_package(run: Run) -> str:
     prefix = moved_prefix(run)
-    check_contents(prefix)
+    check_contents(run, prefix)
     consumer, found = copy_consumer(run), f"-DCMAKE_PREFIX_PATH={prefix}"
     asked = f"-DIMMUTA_VERSION={version().rpartition('.')[0]}"
     build = run.scratch / "build"
@@ -136,10 +144,10 @@ def cmake_install(run: Run) -> str:
                 (library_directory(moved_prefix(run)) / "libimmuta.so", stripped)]
     expect([" .symtab " in text for text in sections] == [True, False], "--strip does not strip the library, or always")
 
-    debug = files_below(install(run, build, run.scratch / "debug", "--component", "debug"))
+    debug = files_below(install(run, build, run.scratch / "debug", "--component", "immuta_debug"))
     names = sorted(Path(name).name for name in debug)
     expect(names == ["libimmuta.a", f"libimmuta.so.{version()}.debug"] and all("/.debug/" in name for name in debug),
-           f"the component debug has {sorted(debug)}")
+           f"the component immuta_debug has {sorted(debug)}")
 
     prefix, absolute = run.scratch / "prefix", run.scratch / "libraries" / "of-a-machine"
     cmake(run, ROOT, run.scratch / "build", f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DCMAKE_INSTALL_LIBDIR={absolute}",
@@ -156,7 +164,7 @@ def cmake_install(run: Run) -> str:
     consumer = run.scratch / "consumer-of-absolute"
     cmake(run, CONSUMER, consumer, f"-Dimmuta_DIR={absolute}/cmake/immuta")
     run_consumers(run, consumer)
-    return "make install and uninstall with DESTDIR, --strip, the component debug, an absolute CMAKE_INSTALL_LIBDIR"
+    return "make install and uninstall with DESTDIR, --strip, immuta_debug, an absolute CMAKE_INSTALL_LIBDIR"
 
 
 def cmake_subproject(run: Run) -> str:
@@ -170,7 +178,13 @@ def cmake_subproject(run: Run) -> str:
         names = files_below(install(run, build, run.scratch / f"installed-by-{build.name}"))
         with_it = "include/immuta.h" in names
         expect(with_it == ("-DIMMUTA_INSTALL=ON" in definitions), f"installed with its parent: {sorted(names)}")
-        expect(("share/doc/immuta/LICENSE" in names) == with_it, f"its licence is not with its name: {sorted(names)}")
+        of_licences = {name for name in names if name.startswith("share/doc/")}
+        expect(of_licences == ({f"{DOCUMENTS}/LICENSE", f"{DOCUMENTS}/{LICENCES}"} if with_it else set()),
+               f"its licences are {of_licences}")
+        # The project packs all components but immuta_debug.
+        listed = re.search(r'CPACK_COMPONENTS_ALL "(.*)"', (build / "CPackConfig.cmake").read_text())[1].split(";")
+        expect(set(listed) == {"shipped", *(("immuta_runtime", "immuta_dev") if with_it else ())},
+               f"the components to pack are {listed}")
     return "FetchContent with Ninja, add_subdirectory with Makefiles; installed with its parent when asked to"
 
 
@@ -206,7 +220,8 @@ def cmake_configure(run: Run) -> str:
     expect(f"IMMUTA_CARGO:FILEPATH={first}/cargo\n" in (build / "CMakeCache.txt").read_text(),
            "cargo is not the first on PATH")
     expect("Cargo.toml" in (build / "build.ninja").read_text(), "another version does not configure again")
-    flags = run.command(need("pkg-config"), "--cflags", "--libs", "immuta", env={"PKG_CONFIG_PATH": str(build / "dev")})
+    environment = {"PKG_CONFIG_PATH": str(build / "immuta_dev")}
+    flags = run.command(need("pkg-config"), "--cflags", "--libs", "immuta", env=environment)
     expect(flags.split() == ["-limmuta"], f"in /usr pkg-config gives {flags!r}")
     return "the first cargo on PATH, Cargo.toml as a dependency, no flags for /usr"
 

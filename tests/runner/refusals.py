@@ -6,21 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .engine import LIBRARY, ROOT, TARGET_DIR, Run, Step, expect
-from .library import soname, version
+from .library import LICENCES, soname, version
 from .package import configure, library_directory, moved_prefix
-from .tools import c_compiler, library_dir, need, need_wheel
+from .tools import c_compiler, library_dir, must_refuse, need, need_wheel
 
 
 def refusals(run: Run) -> str:
     """What is missing is named, with the way to get it."""
-    prefix, said = moved_prefix(run), []
+    prefix, said, cpack = moved_prefix(run), [], Path(need_wheel("cmake")).with_name("cpack")
 
     def refused(name: str, *words, said_by: tuple[str, ...], env: dict[str, str] | None = None) -> None:
-        output, status = run.outcome("/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *words, env=env)
-        text = " ".join(output.split())
-        missing = [part for part in said_by if part not in text]
-        expect(status not in (0, None), f"{name}: not refused")
-        expect(not missing, f"{name}: does not say {missing}: {output}")
+        must_refuse(run, name, *words, said_by=said_by, env=env)
         said.append(name)
 
     def find(name: str, asked: str, *said_by: str, without: str | None = None) -> None:
@@ -38,9 +34,9 @@ def refusals(run: Run) -> str:
     major, minor, _ = map(int, version().split("."))
     find("version too new", f"{major}.{minor + 1} CONFIG REQUIRED", f"version: {version()}", f'"{major}.{minor + 1}"')
     find("component not installed", "CONFIG REQUIRED COMPONENTS static", "no component static", "libimmuta.a",
-         "dev has the static one", without="libimmuta.a")
+         "immuta_dev has the static one", without="libimmuta.a")
     find("runtime not installed", "CONFIG REQUIRED COMPONENTS cxx shared", "no component shared",
-         f"libimmuta.so.{version()}", "runtime has the shared library", without=f"libimmuta.so.{version()}")
+         f"libimmuta.so.{version()}", "immuta_runtime has the shared library", without=f"libimmuta.so.{version()}")
     find("no such component", "CONFIG REQUIRED COMPONENTS statik", "no component statik", "Its components are shared")
 
     refused("missing .pc", need("pkg-config"), "--libs", "immuta", env={"PKG_CONFIG_PATH": str(run.scratch)},
@@ -59,9 +55,17 @@ def refusals(run: Run) -> str:
             said_by=("Python 3.9 or later", str(old), "-DIMMUTA_PYTHON="))
     refused("prebuilt elsewhere", *configure(ROOT, run.scratch / "prebuilt", f"-DIMMUTA_PREBUILT={run.scratch}"),
             said_by=(f"libimmuta.so.{version()}", "packaging/cross.py"))
-    run.command(*configure(ROOT, run.scratch / "unbuilt", "-DIMMUTA_BUILD_EXAMPLES=OFF"))
-    refused("packed before built", Path(need_wheel("cmake")).with_name("cpack"), "-G", "DEB", "-B", run.scratch,
-            "--config", run.scratch / "unbuilt" / "CPackConfig.cmake", said_by=("to pack", "cmake --build"))
+    prebuilt = f"-DIMMUTA_PREBUILT={library_dir(run)}"
+    refused("prebuilt without licences", *configure(ROOT, run.scratch / "bare", prebuilt),
+            said_by=(LICENCES, "packaging/library.py --licences"))
+    for name, generator, arguments, build_it in (
+            ("packed before built", "Ninja", [], ""),
+            ("packed before built, several configurations", "Ninja Multi-Config", [], "--config Release"),
+            ("packed before Debug is built", "Ninja Multi-Config", ["-C", "Debug"], "--config Debug")):
+        unbuilt = run.scratch / name.replace(" ", "-")
+        run.command(*configure(ROOT, unbuilt, "-DIMMUTA_BUILD_EXAMPLES=OFF", generator=generator))
+        refused(name, cpack, "-G", "DEB", "-B", run.scratch, *arguments, "--config", unbuilt / "CPackConfig.cmake",
+                said_by=("to pack", f"cmake --build {unbuilt} {build_it}".strip()))
     packages(run, refused)
     archives(run, refused)
 
@@ -84,7 +88,6 @@ def packages(run: Run, refused: Callable[..., None]) -> None:
     processors = ["amd64", "arm64"]
     if platform.machine() == "aarch64":
         processors.reverse()
-    (run.scratch / "THIRD-PARTY-LICENSES").touch()
 
     def debian(name: str, *said_by: str, architecture: str = processors[0], of_version: str = version(),
                link: tuple[str, ...] = ("-Wl,--build-id=sha1",)) -> None:
@@ -93,6 +96,7 @@ def packages(run: Run, refused: Callable[..., None]) -> None:
         run.command(c_compiler(), "-shared", "-x", "c", "/dev/null", f"-Wl,-soname,{soname()}", *link,
                     "-o", stage / "libimmuta.so")
         (stage / ".debug" / "libimmuta.so.debug").touch()
+        (stage / LICENCES).touch()
         refused(name, need("python3"), ROOT / "packaging" / "debian.py", run.scratch, "--stage", stage, "--version",
                 f"{of_version}-1", "--maintainer", "n <n@example.org>", "--architecture", architecture, said_by=said_by)
 
@@ -107,9 +111,12 @@ def packages(run: Run, refused: Callable[..., None]) -> None:
 
 def archives(run: Run, refused: Callable[..., None]) -> None:
     """Builds that cpack makes no archive of."""
+    prebuilt = Path(shutil.copytree(library_dir(run), run.scratch / "built-before", symlinks=True))
+    (prebuilt / LICENCES).write_text("of a test\n")
+
     def pack(name: str, *definitions: str, said_by: tuple[str, ...]) -> None:
         build = run.scratch / name.replace(" ", "-")
-        run.command(*configure(ROOT, build, f"-DIMMUTA_PREBUILT={library_dir(run)}", "-DIMMUTA_BUILD_EXAMPLES=OFF",
+        run.command(*configure(ROOT, build, f"-DIMMUTA_PREBUILT={prebuilt}", "-DIMMUTA_BUILD_EXAMPLES=OFF",
                                *definitions))
         refused(name, Path(need_wheel("cmake")).with_name("cpack"), "-G", "TGZ", "-B", run.scratch / "packed",
                 "--config", build / "CPackConfig.cmake", said_by=said_by)
@@ -120,10 +127,14 @@ def archives(run: Run, refused: Callable[..., None]) -> None:
          said_by=("ABSOLUTE", str(absolute)))
     expect(not absolute.exists(), "cpack has installed what it was to pack")
 
+    (prebuilt / LICENCES).write_text("bare 1.2.3\n  texts:   missing\n")
+    pack("archive without the text of a licence", said_by=(f"{LICENCES} lacks texts", "A build says which"))
+
     other = {"x86_64": ("aarch64", 183), "aarch64": ("x86_64", 62)}[platform.machine()]
     stage = run.scratch / "of-another-processor"
     stage.mkdir()
     (stage / f"libimmuta.so.{version()}").write_bytes(bytes(18) + other[1].to_bytes(2, "little"))
+    (stage / LICENCES).touch()
     refused("prebuilt for another processor", *configure(ROOT, run.scratch / "other", f"-DIMMUTA_PREBUILT={stage}"),
             said_by=(f"is for {other[0]}", f"-DIMMUTA_CARGO_TARGET={other[0]}-unknown-linux-gnu"))
     refused("no date", need("python3"), ROOT / "packaging" / "source_date.py", env={"SOURCE_DATE_EPOCH": "today"},

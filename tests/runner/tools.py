@@ -9,7 +9,7 @@ import threading
 from collections.abc import Collection
 from pathlib import Path
 
-from .engine import ROOT, Failure, Skip
+from .engine import ROOT, Failure, Run, Skip, expect
 
 REQUIREMENTS = ROOT / "tests" / "requirements.txt"
 WHEELS = ROOT / ".venv"
@@ -113,7 +113,16 @@ def text_of(path: Path) -> str | None:
         return None
 
 
-def library_dir(run) -> Path:
+def must_refuse(run: Run, name: str, *words, said_by: tuple[str, ...], env: dict[str, str] | None = None) -> None:
+    """Runs a program that has to fail and to say why, wherever its lines are broken."""
+    output, status = run.outcome("/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *words, env=env)
+    text = " ".join(output.split())
+    missing = [part for part in said_by if part not in text]
+    expect(status not in (0, None), f"{name}: not refused")
+    expect(not missing, f"{name}: does not say {missing}: {output}")
+
+
+def library_dir(run: Run) -> Path:
     """Builds the library as it is installed. Returns where its files are."""
     run.command("make", "--silent", "lib")
     directory = Path(run.command("make", "--silent", "print-lib-dir").strip())
