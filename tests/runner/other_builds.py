@@ -20,9 +20,7 @@ def reproducible(run: Run) -> str:
     for name in files_of_tree():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
-    run.command("cargo", "fetch", "--locked")
-    cargo_home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
-    shutil.copytree(cargo_home, home, ignore=lambda _, names: {"bin", "src", "git"} & set(names))
+    copy_cargo_home(run, home)
     environment = {"CARGO_HOME": str(home), "CARGO_TARGET_DIR": str(run.scratch / "elsewhere" / "target")}
     build = run.scratch / "build"
     cmake(run, copy_consumer(run), build, f"-DIMMUTA_SOURCE={source}", "-DFETCH=ON", "-DIMMUTA_CARGO_FLAGS=--offline",
@@ -32,6 +30,13 @@ def reproducible(run: Run) -> str:
     differ = sorted(name for name in expected | built if expected.get(name) != built.get(name) and name != ".made-of")
     expect(not differ, f"these differ: {', '.join(differ)}")
     return f"{len(expected) - 1} files are the same: {', '.join(sorted(name for name in expected if '/' not in name))}"
+
+
+def copy_cargo_home(run: Run, home: Path) -> None:
+    """Makes another CARGO_HOME, which cargo works with offline."""
+    run.command("cargo", "fetch", "--locked")
+    usual = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+    shutil.copytree(usual, home, ignore=lambda _, names: {"bin", "src", "git"} & set(names), dirs_exist_ok=True)
 
 
 def cargo_c(run: Run) -> str:
