@@ -15,7 +15,8 @@ if(IMMUTA_PREBUILT)
   get_filename_component(IMMUTA_RELEASE_DIR "${IMMUTA_PREBUILT}" ABSOLUTE)
   set(IMMUTA_DEBUG_DIR "${IMMUTA_RELEASE_DIR}")
 endif()
-set(IMMUTA_STAGE "$<IF:$<CONFIG:Debug>,${IMMUTA_DEBUG_DIR},${IMMUTA_RELEASE_DIR}>")
+# Not $<IF>, whose parts end at a comma: a directory may have one.
+set(IMMUTA_STAGE "$<$<CONFIG:Debug>:${IMMUTA_DEBUG_DIR}>$<$<NOT:$<CONFIG:Debug>>:${IMMUTA_RELEASE_DIR}>")
 
 # Programs of this machine, not of the root directory of a target.
 find_program(IMMUTA_CARGO cargo PATHS "$ENV{HOME}/.cargo/bin" NO_CMAKE_FIND_ROOT_PATH)

@@ -28,6 +28,9 @@ GLIBC_MIN = (2, 28)
 def main(targets: list[str]) -> None:
     if not targets:
         sys.exit(__doc__)
+    if re.search(r"\s", str(ROOT)):
+        sys.exit(f"packaging/cross.py: the name of the directory {ROOT} has a space, after which clang would begin "
+                 "another flag; move the sources to another directory")
     tools = install_tools()
     for target in targets:
         check_target(target)
@@ -64,16 +67,32 @@ def build(target: str, tools: Path) -> Path:
     environment = {
         **os.environ,
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
-        # Zig compiles parts of the C library, which are linked in with their debug information. Its compiler takes no
-        # flags for them but these, of clang. A cache of other builds would have them with other directories.
-        "CCC_OVERRIDE_OPTIONS": f"# +-ffile-prefix-map={ROOT}={SHOWN_SOURCE}",
-        "ZIG_GLOBAL_CACHE_DIR": str(BUILD / "zig"),
-        "ZIG_LOCAL_CACHE_DIR": str(BUILD / "zig"),
+        **parts_of_libc(target, tools),
         "CARGO_ENCODED_RUSTFLAGS": SEPARATOR.join([*os.environ.get("RUSTFLAGS", "").split(), *linking]),
     }
     run(sys.executable, HERE / "library.py", "--zig", "--licences", "--target", f"{target}.{dotted(GLIBC_MIN)}",
         "--target-dir", target_dir, stage, env=environment)
     return stage / "libimmuta.so"
+
+
+def parts_of_libc(target: str, tools: Path) -> dict[str, str]:
+    """The environment in which Zig links with parts of the C library that do not depend on where they were compiled.
+
+    Zig compiles them when it first links, into its cache, and they bring debug information. No flag changes that, but
+    clang takes flags from the environment. The directory in which Zig runs is written into them, too, so they are
+    compiled here. In the cache of other builds they would have other directories.
+    """
+    environment = {"ZIG_GLOBAL_CACHE_DIR": str(BUILD / "zig"), "ZIG_LOCAL_CACHE_DIR": str(BUILD / "zig"),
+                   "CCC_OVERRIDE_OPTIONS": f"# +-ffile-prefix-map={ROOT}={SHOWN_SOURCE}"}
+    library = BUILD / target / "empty.so"
+    library.parent.mkdir(parents=True, exist_ok=True)
+    run(tools / "python", "-m", "ziglang", "cc", "-g", "-target", triple_of_zig(target), "-shared", "-x", "c",
+        os.devnull, "-o", library, env={**os.environ, **environment})
+    return environment
+
+
+def triple_of_zig(target: str) -> str:
+    return f"{target.split('-')[0]}-linux-gnu.{dotted(GLIBC_MIN)}"
 
 
 def unwinder(target: str, tools: Path) -> Path:
@@ -84,9 +103,8 @@ def unwinder(target: str, tools: Path) -> Path:
     """
     library = BUILD / target / "libgcc_s.so.1"
     library.parent.mkdir(parents=True, exist_ok=True)
-    architecture = target.split("-")[0]
-    run(tools / "python", "-m", "ziglang", "cc", "-target", f"{architecture}-linux-gnu.{dotted(GLIBC_MIN)}", "-shared",
-        "-nostdlib", f"-Wl,-soname,{library.name}", f"-Wl,--version-script={HERE / 'libgcc_s.map'}", "-o", library,
+    run(tools / "python", "-m", "ziglang", "cc", "-target", triple_of_zig(target), "-shared", "-nostdlib",
+        f"-Wl,-soname,{library.name}", f"-Wl,--version-script={HERE / 'libgcc_s.map'}", "-o", library,
         HERE / "libgcc_s.c")
     return library
 
@@ -117,7 +135,7 @@ def dotted(version: tuple[int, ...]) -> str:
 def run(*words: object, env: dict[str, str] | None = None) -> str:
     """Runs a program to its end and returns its standard output. Its standard error is that of this program."""
     try:
-        ended = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, text=True, env=env)
+        ended = subprocess.run([str(word) for word in words], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=env)
     except FileNotFoundError:
         sys.exit(f"{words[0]} not found; make tools")
     if ended.returncode != 0:

@@ -60,7 +60,7 @@ def refusals(run: Run) -> str:
             said_by=(LICENCES, "packaging/library.py --licences"))
     for name, generator, arguments, build_it in (
             ("packed before built", "Ninja", [], ""),
-            ("packed before built, several configurations", "Ninja Multi-Config", [], "--config Release"),
+            ("packed before one of several is built", "Ninja Multi-Config", [], "--config Release"),
             ("packed before Debug is built", "Ninja Multi-Config", ["-C", "Debug"], "--config Debug")):
         unbuilt = run.scratch / name.replace(" ", "-")
         run.command(*configure(ROOT, unbuilt, "-DIMMUTA_BUILD_EXAMPLES=OFF", generator=generator))
@@ -68,6 +68,9 @@ def refusals(run: Run) -> str:
                 said_by=("to pack", f"cmake --build {unbuilt} {build_it}".strip()))
     packages(run, refused)
     archives(run, refused)
+    spaced = Path(shutil.copytree(ROOT / "packaging", run.scratch / "with a space" / "packaging"))
+    refused("release from a directory with a space", spaced / "cross.py", "x86_64-unknown-linux-gnu",
+            said_by=(str(spaced.parent), "has a space"))
 
     few = run.scratch / "few-programs"
     few.mkdir()
