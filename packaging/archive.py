@@ -12,7 +12,8 @@ from pathlib import Path
 
 from binutils import Binutils
 
-BITCODE = ["--remove-section=.llvmbc", "--remove-section=.llvmcmd"]
+# Bitcode, and a table of clang's that names symbols by their numbers, which change here.
+OF_LLVM = [f"--remove-section=.llvm{name}" for name in ("bc", "cmd", "_addrsig")]
 
 
 def prelink(tools: Binutils, cargo_archive: Path, exported: set[str], work: Path) -> tuple[Path, Path]:
@@ -25,7 +26,7 @@ def prelink(tools: Binutils, cargo_archive: Path, exported: set[str], work: Path
     # would take one of them, although ours is bound to its own already; so the groups are dissolved.
     tools.ld("-r", "--gc-sections", "--force-group-allocation", *(f"--undefined={name}" for name in sorted(exported)),
              "-o", linked, cargo_archive)
-    tools.objcopy(*BITCODE, linked)
+    tools.objcopy(*OF_LLVM, linked)
     # The linker keeps the undefined symbols of what it left out. objcopy would make of them requests to the program,
     # and strong ones of those that were weak.
     names.write_text("\n".join(sorted(tools.nm("--undefined-only", linked))))

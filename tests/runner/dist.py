@@ -39,7 +39,7 @@ def dist(run: Run) -> str:
     check_files(made)
     for target, objcopy in OBJCOPIES.items():
         check_stage(run, target_dir / target / "stage", objcopy)
-    make_elsewhere(run, again)
+    make_elsewhere(run, clone, again)
     check_files(again)
     twice = files_below(again)
     differ = sorted(name for name, content in files_below(made).items() if twice.get(name) != content)
@@ -55,13 +55,13 @@ def dist(run: Run) -> str:
     return "\n" + "\n".join(f"{path.name}, {path.stat().st_size / 1e6:.1f} MB" for path in sorted(made.iterdir()))
 
 
-def make_elsewhere(run: Run, made: Path) -> None:
+def make_elsewhere(run: Run, original: Path, made: Path) -> None:
     """The same release, compiled again by the same compilers, where nothing is in its old place: another clone, target
     directory, CARGO_HOME, and other caches of Zig and cargo-zigbuild. The umask and the time zone are others, too."""
     place = run.scratch / "a-longer-path" / "elsewhere"
     clone, home = place / "sources", place / "cargo-home"
     copy_cargo_home(run, home)
-    run.command("git", "clone", "--quiet", ROOT, clone)
+    run.command("git", "clone", "--quiet", original, clone)
     run.command("/bin/sh", "-c", 'umask 077 && exec "$@"', "sh", clone / "packaging" / "dist.py", made, cwd=clone,
                 env={"CARGO_TARGET_DIR": str(place / "target"), "CARGO_HOME": str(home), "TZ": "Asia/Kathmandu",
                      "XDG_CACHE_HOME": str(place / "caches")})
