@@ -160,5 +160,5 @@ def use_packages(run: Run, made: Path, processor: str, crates: set[str]) -> None
 
 STEPS = [
     Step("dist", "make dist in two places, the sources built without a network, and the packages of both processors; "
-                 "about 15 minutes", dist, only_when_asked=True),
+                 "15 to 25 minutes", dist, only_when_asked=True),
 ]
