@@ -12,6 +12,8 @@ use crate::recovery::{self, BesideRecords, Plan, Site};
 use crate::storage::{CommitWord, File, FileId, OpenMode, Storage};
 use crate::util::memory;
 use crate::util::sync::Arc;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The most records indexed in memory, 24 bytes each.
 const SCRATCH_RECORDS_MAX: u64 = 1 << 24;
@@ -25,6 +27,8 @@ pub(super) struct ReaderFiles {
     /// `None` when there is no usable index file and the index is in memory.
     pub(super) index_id: Option<FileId>,
     pub(super) word: Box<dyn CommitWord>,
+    /// How long the record file was when its size was asked for last.
+    log_size_bytes: AtomicU64,
 }
 
 impl ReaderFiles {
@@ -41,7 +45,24 @@ impl ReaderFiles {
             None => (index_records(site, log.as_ref(), log_meta.size_bytes)?, None),
         };
         let word = log.commit_word(false).map_err(|error| failed("mapping", storage, &log_name, &error))?;
-        Ok(ReaderFiles { log, log_id: log_meta.id, index, index_id, word })
+        let log_size_bytes = AtomicU64::new(log_meta.size_bytes);
+        Ok(ReaderFiles { log, log_id: log_meta.id, index, index_id, word, log_size_bytes })
+    }
+
+    /// Asks for the size of the record file.
+    pub(super) fn log_size_bytes(&self) -> io::Result<u64> {
+        let size_bytes = self.log.metadata()?.size_bytes;
+        self.log_size_bytes.store(size_bytes, Ordering::Relaxed);
+        Ok(size_bytes)
+    }
+
+    /// `end`, or the end of the record file if that comes first. Asks for the size only where the file was shorter the
+    /// last time: a writer at work makes room far ahead, and each look asks again.
+    pub(super) fn within_log(&self, end: u64) -> io::Result<u64> {
+        if end <= self.log_size_bytes.load(Ordering::Relaxed) {
+            return Ok(end);
+        }
+        Ok(end.min(self.log_size_bytes()?))
     }
 
     /// Whether a reader of `before` can go on with these files.

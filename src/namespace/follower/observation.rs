@@ -63,13 +63,13 @@ impl Observation {
 /// The end of the last of `count` records, and its entry. Where that entry is damaged, the end of the last record
 /// before it that has a good one. A record beyond that end is refused when it is read.
 pub(super) fn end_of(files: &ReaderFiles, count: u64, namespace: &Namespace) -> Result<(u64, Option<Entry>)> {
-    let file_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
+    let failed = |error| unreadable(namespace, &error);
     for number in (count.saturating_sub(DAMAGED_ENTRIES_MAX)..count).rev() {
         let mut word = log::Word::default();
         let Some(entry) = Run::default().entry(&files.index, number, number + 1)?.copied() else { continue };
-        files.log.read_at(entry.offset, &mut word).map_err(|error| unreadable(namespace, &error))?;
+        files.log.read_at(entry.offset, &mut word).map_err(failed)?;
         if let Some(end) = record_end(entry.offset, log::value_of(&word)) {
-            return Ok((end.min(file_size_bytes), (number + 1 == count).then_some(entry)));
+            return Ok((files.within_log(end).map_err(failed)?, (number + 1 == count).then_some(entry)));
         }
     }
     Ok((log::HEADER_SIZE_BYTES, None))
@@ -77,7 +77,9 @@ pub(super) fn end_of(files: &ReaderFiles, count: u64, namespace: &Namespace) -> 
 
 pub(super) fn of_writer(files: &ReaderFiles, epoch: u64, namespace: &Namespace) -> Result<Observation> {
     let count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
-    let point = Point { count, end: end_of(files, count, namespace)?.0, time_ns: 0 };
+    files.log_size_bytes().map_err(|error| unreadable(namespace, &error))?;
+    let (end, _) = end_of(files, count, namespace)?;
+    let point = Point { count, end, time_ns: 0 };
     // The page may still be that of a killed writer, because this writer could not write it. Then this writer wakes no
     // reader.
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
@@ -91,7 +93,7 @@ pub(super) fn of_writer(files: &ReaderFiles, epoch: u64, namespace: &Namespace) 
 pub(super) fn of_unready(files: &ReaderFiles, namespace: &Namespace, watch: Option<&dyn Watch>) -> Result<Observation> {
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
-    let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
+    let log_size_bytes = files.log_size_bytes().map_err(|error| unreadable(namespace, &error))?;
     let newest = header.newest();
     let covered = newest.map_or(Point::START, |(newest, _)| Point { count: newest.count, end: newest.end, time_ns: 0 });
     let (count, end) = namespace.visible.get();
@@ -119,7 +121,7 @@ pub(super) fn of_files(
     let files = &following.files;
     let header = Header::read(files.index.file.as_ref()).map_err(|error| unreadable(namespace, &error))?;
     let header_count = files.word.load().map_err(|error| unreadable(namespace, &error))?;
-    let log_size_bytes = files.log.metadata().map_err(|error| unreadable(namespace, &error))?.size_bytes;
+    let log_size_bytes = files.log_size_bytes().map_err(|error| unreadable(namespace, &error))?;
     let (newest, _) = header.newest().unzip();
     let authority = Authority::Files {
         header_count,
