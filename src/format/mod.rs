@@ -12,6 +12,7 @@ pub mod journal;
 pub mod live;
 pub mod log;
 pub mod name;
+pub mod number;
 
 pub use checksum::{Checksum, crc32c, crc32c_of, crc32c_of_words};
 use field::Field;
