@@ -60,7 +60,8 @@ static inline void idx_check_identity(const unsigned char *page) {
   CHECK_EQ(check_u64(page + 32), 0); /* incompatible flags */
   CHECK(!is_zero(page + 40, 16));    /* log id: 128 random bits */
   CHECK(check_u64(page + 56) > UINT64_C(1500000000000000000)); /* created: ns since 1970, so after 2017 */
-  CHECK(is_zero(page + 68, IDX_CRC_AT - 68)); /* no codec ids, and nothing after them */
+  CHECK(is_zero(page + 68, 64));                /* no codec ids */
+  CHECK(is_zero(page + 132, IDX_CRC_AT - 132)); /* no place: the first segment of its namespace; and nothing else */
   CHECK_EQ(check_u32(page + IDX_CRC_AT), crc32c(0, page, IDX_CRC_AT));
 }
 
@@ -72,7 +73,9 @@ static inline int idx_checkpoint_valid(const unsigned char *file, int which) {
 static inline idx_checkpoint idx_read_checkpoint(const unsigned char *file, int which) {
   const unsigned char *page = file + (1 + which) * IDX_PAGE;
   CHECK(idx_checkpoint_valid(file, which));
-  CHECK(is_zero(page + 40, IDX_CRC_AT - 40));
+  CHECK_EQ(check_u64(page + 40), 0); /* first: nothing was trimmed */
+  CHECK_EQ(check_u32(page + 48), 0); /* the segment does not end early */
+  CHECK(is_zero(page + 52, IDX_CRC_AT - 52));
   return (idx_checkpoint){.seq = check_u64(page),
                           .count = check_u64(page + 8),
                           .end = check_u64(page + 16),

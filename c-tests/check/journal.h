@@ -43,7 +43,8 @@ static inline wal_header wal_read_header(check_file wal, int half) {
   CHECK_BYTES(page, 8, wal_magic, 8);
   CHECK_EQ(check_u32(page + 8), 1); /* version */
   CHECK_EQ(check_u32(page + 12), WAL_PAGE);
-  CHECK(is_zero(page + 80, WAL_CRC_AT - 80));
+  CHECK_EQ(check_u64(page + 80), 0); /* base: the first segment of its namespace */
+  CHECK(is_zero(page + 88, WAL_CRC_AT - 88));
   CHECK_EQ(check_u32(page + WAL_CRC_AT), crc32c(0, page, WAL_CRC_AT));
   wal_header header = {.journal_size = check_u64(page + WAL_SIZE_AT),
                        .epoch = check_u64(page + WAL_EPOCH_AT),

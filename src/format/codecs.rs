@@ -108,6 +108,7 @@ pub fn decode(chain: &ChainField) -> Result<Option<ChainIds>, u32> {
 mod tests {
     use super::*;
     use crate::format::index::{Checkpoint, Mode, State};
+    use crate::format::number::Outer;
 
     const ID: LogId = *b"0123456789abcdef";
 
@@ -134,8 +135,20 @@ mod tests {
             seal(&mut page, &ID);
             assert_eq!(decode_page(&page, &ID).as_deref(), expected, "count {count}");
         }
-        let checkpoint =
-            Checkpoint { seq: 1, count: 1, end: 16, state: State::Open, mode: Mode::Fast, epoch: 1 }.encode(&ID);
-        assert_eq!(decode_page(&checkpoint, &ID), None, "the checksum of a checkpoint is made in the same way");
+        let checkpoint = Checkpoint {
+            seq: 1,
+            count: 1,
+            end: 16,
+            state: State::Open,
+            mode: Mode::Fast,
+            epoch: 1,
+            first: Outer::START,
+            ends_early: false,
+        };
+        assert_eq!(
+            decode_page(&checkpoint.encode(&ID), &ID),
+            None,
+            "the checksum of a checkpoint is made in the same way"
+        );
     }
 }

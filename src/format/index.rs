@@ -9,10 +9,13 @@
 //!   identity    0 magic 89 49 4D 58 0D 0A 1A 0A     8 u32 version           12 u32 header size     16 u32 entry size
 //!              20 u32 zero                         24 u64 compatible flags  32 u64 incompatible flags
 //!              40 log id (16 bytes)                56 i64 created, ns       64 u32 codec count   68 u32 codec ids [16]
-//!             132 zero                           4092 u32 crc32c(bytes 0..4092)
+//!             132 u32 zero                       136 u64 base
+//!             144 u64 base of the segment before 152 log id of that segment (16 bytes)
+//!             168 u64 end of that segment        176 i64 time of its last record, ns
+//!             184 zero                          4092 u32 crc32c(bytes 0..4092)
 //!
 //!   checkpoint  0 u64 seq     8 u64 count    16 u64 end    24 u32 state    28 u32 mode    32 u64 epoch
-//!              40 zero     4092 u32 crc32c(log id, bytes 0..4092)
+//!              40 u64 first   48 u32 ends early   52 zero     4092 u32 crc32c(log id, bytes 0..4092)
 //!
 //!   entry       0 u64 bits 0-46 offset, 61 quarantined, 62 adopted, 63 last of its batch
 //!               8 i64 append time, ns since 1970 (0 unknown)
@@ -21,12 +24,19 @@
 //!
 //! A codec count of 2^32 - 1 means "unknown": the log was adopted, and the chain page has its codecs as soon as
 //! something was appended; see `codecs`.
+//!
+//! The incompatible flag 1 says that this is a later segment of a namespace. Without it the fields of page 0 from 136
+//! on are zero.
 
-use super::codecs::{self, ChainField};
 use super::field::Field;
 use super::log::{self, SIZE_WORD_BYTES};
+use super::number::Outer;
 use super::{LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, crc32c_of_words, in_memory, is_sealed, seal};
 use crate::limits::OFFSET_LIMIT_BYTES;
+
+mod identity;
+
+pub use identity::{Identity, IdentityError, Place, VERSION};
 
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "idx";
@@ -36,23 +46,16 @@ pub const ENTRY_SIZE_BYTES: u64 = 24;
 pub const ENTRY_BYTES: usize = in_memory(ENTRY_SIZE_BYTES);
 /// Checkpoints A and B.
 pub const CHECKPOINT_OFFSETS: [u64; 2] = [PAGE_SIZE_BYTES as u64, 2 * PAGE_SIZE_BYTES as u64];
-pub const VERSION: u32 = 1;
 
 /// No writer lives long enough to count so far, so a valid `seq` always has a larger one after it.
 const SEQ_LIMIT: u64 = u64::MAX / 2;
-const MAGIC: [u8; 8] = *b"\x89IMX\r\n\x1a\n";
 const LAST_OF_BATCH: u64 = 1 << 63;
 const ADOPTED: u64 = 1 << 62;
 const QUARANTINED: u64 = 1 << 61;
 
-/// The two sizes as page 0 records them.
-const HEADER_SIZE_FIELD: u32 = 16384;
-const ENTRY_SIZE_FIELD: u32 = 24;
-const _: () = assert!(HEADER_SIZE_FIELD as u64 == HEADER_SIZE_BYTES && ENTRY_SIZE_FIELD as u64 == ENTRY_SIZE_BYTES);
-
 const _: () = assert!(OFFSET_LIMIT_BYTES - 1 < QUARANTINED && HEADER_SIZE_BYTES > CHECKPOINT_OFFSETS[1]);
-const _: () = assert!(Identity::CODECS.end() < PAGE_CRC.offset() && Checkpoint::EPOCH.end() < PAGE_CRC.offset());
-const _: () = assert!(Identity::CODECS.offset() == 64 && Entry::BOUND_CRC.end() == ENTRY_BYTES);
+const _: () = assert!(Checkpoint::ENDS_EARLY.offset() == 48 && Checkpoint::ENDS_EARLY.end() < PAGE_CRC.offset());
+const _: () = assert!(Entry::BOUND_CRC.end() == ENTRY_BYTES);
 
 /// Where entry `number` lies; `None` beyond any file.
 pub fn entry_offset(number: u64) -> Option<u64> {
@@ -62,64 +65,6 @@ pub fn entry_offset(number: u64) -> Option<u64> {
 /// Where the entries of `count` records end; `u64::MAX`, which no file reaches, if no file can hold them.
 pub fn entries_end(count: u64) -> u64 {
     entry_offset(count).unwrap_or(u64::MAX)
-}
-
-/// Page 0: which log this is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    pub log_id: LogId,
-    pub created_ns: i64,
-    /// The ids of the codec chain in the order applied; `None`: unknown here, the log was adopted.
-    pub codecs: Option<codecs::ChainIds>,
-}
-
-/// Why page 0 is not an identity this version can use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentityError {
-    /// No magic, or the checksum does not match: not an identity at all.
-    Damaged,
-    /// A well-formed identity with something this version does not know.
-    Newer { version: u32, incompatible: u64 },
-}
-
-impl Identity {
-    const MAGIC: Field<[u8; 8]> = Field::at(0);
-    const VERSION: Field<u32> = Field::after(Self::MAGIC);
-    const HEADER_SIZE: Field<u32> = Field::after(Self::VERSION);
-    const ENTRY_SIZE: Field<u32> = Field::after(Self::HEADER_SIZE);
-    const ZERO: Field<u32> = Field::after(Self::ENTRY_SIZE);
-    const COMPATIBLE: Field<u64> = Field::after(Self::ZERO);
-    const INCOMPATIBLE: Field<u64> = Field::after(Self::COMPATIBLE);
-    const LOG_ID: Field<LogId> = Field::after(Self::INCOMPATIBLE);
-    const CREATED: Field<i64> = Field::after(Self::LOG_ID);
-    const CODECS: Field<ChainField> = Field::after(Self::CREATED);
-
-    pub fn encode(&self) -> Page {
-        let mut page = [0; PAGE_SIZE_BYTES];
-        Self::MAGIC.set(&mut page, MAGIC);
-        Self::VERSION.set(&mut page, VERSION);
-        Self::HEADER_SIZE.set(&mut page, HEADER_SIZE_FIELD);
-        Self::ENTRY_SIZE.set(&mut page, ENTRY_SIZE_FIELD);
-        Self::LOG_ID.set(&mut page, self.log_id);
-        Self::CREATED.set(&mut page, self.created_ns);
-        Self::CODECS.set(&mut page, codecs::encode(self.codecs.as_deref()));
-        seal(&mut page, &[]);
-        page
-    }
-
-    pub fn decode(page: &Page) -> Result<Identity, IdentityError> {
-        if Self::MAGIC.get(page) != MAGIC || !is_sealed(page, &[]) {
-            return Err(IdentityError::Damaged);
-        }
-        let (version, incompatible) = (Self::VERSION.get(page), Self::INCOMPATIBLE.get(page));
-        let sizes = (Self::HEADER_SIZE.get(page), Self::ENTRY_SIZE.get(page));
-        let newer = IdentityError::Newer { version, incompatible };
-        if version != VERSION || incompatible != 0 || sizes != (HEADER_SIZE_FIELD, ENTRY_SIZE_FIELD) {
-            return Err(newer);
-        }
-        let codecs = codecs::decode(&Self::CODECS.get(page)).map_err(|_| newer)?;
-        Ok(Identity { log_id: Self::LOG_ID.get(page), created_ns: Self::CREATED.get(page), codecs })
-    }
 }
 
 /// What a checkpoint says about the writer that made it.
@@ -165,6 +110,10 @@ pub struct Checkpoint {
     pub mode: Mode,
     /// Random for each time a writer opens the log.
     pub epoch: u64,
+    /// The outer number of the first record that is part of the namespace. Only that of its last segment counts.
+    pub first: Outer,
+    /// A repair has left this segment with fewer records than there were between its base and the next one.
+    pub ends_early: bool,
 }
 
 impl Checkpoint {
@@ -174,6 +123,8 @@ impl Checkpoint {
     const STATE: Field<u32> = Field::after(Self::END);
     const MODE: Field<u32> = Field::after(Self::STATE);
     const EPOCH: Field<u64> = Field::after(Self::MODE);
+    const FIRST: Field<u64> = Field::after(Self::EPOCH);
+    const ENDS_EARLY: Field<u32> = Field::after(Self::FIRST);
 
     pub fn encode(&self, log_id: &LogId) -> Page {
         let mut page = [0; PAGE_SIZE_BYTES];
@@ -188,6 +139,8 @@ impl Checkpoint {
         Self::STATE.set(&mut page, state);
         Self::MODE.set(&mut page, self.mode.number());
         Self::EPOCH.set(&mut page, self.epoch);
+        Self::FIRST.set(&mut page, self.first.field());
+        Self::ENDS_EARLY.set(&mut page, u32::from(self.ends_early));
         seal(&mut page, log_id);
         page
     }
@@ -208,11 +161,26 @@ impl Checkpoint {
             1 => Mode::Fast,
             _ => return None,
         };
+        let ends_early = match Self::ENDS_EARLY.get(page) {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        let first = Outer::of_field(Self::FIRST.get(page))?;
         let (seq, count, end) = (Self::SEQ.get(page), Self::COUNT.get(page), Self::END.get(page));
         let least_end = count.checked_mul(SIZE_WORD_BYTES)?.checked_add(log::HEADER_SIZE_BYTES)?;
         let is_possible = if count == 0 { end == least_end } else { end >= least_end && end <= OFFSET_LIMIT_BYTES };
         let epoch = Self::EPOCH.get(page);
-        (is_possible && seq < SEQ_LIMIT).then_some(Checkpoint { seq, count, end, state, mode, epoch })
+        (is_possible && seq < SEQ_LIMIT).then_some(Checkpoint {
+            seq,
+            count,
+            end,
+            state,
+            mode,
+            epoch,
+            first,
+            ends_early,
+        })
     }
 }
 
@@ -331,10 +299,22 @@ mod tests {
 
     #[test]
     fn a_checkpoint_reads_back_and_a_damaged_or_foreign_one_does_not() {
-        let checkpoint =
-            Checkpoint { seq: 9, count: 2, end: 40, state: State::Clean, mode: Mode::Fast, epoch: u64::MAX };
+        let checkpoint = Checkpoint {
+            seq: 9,
+            count: 2,
+            end: 40,
+            state: State::Clean,
+            mode: Mode::Fast,
+            epoch: u64::MAX,
+            first: Outer::START,
+            ends_early: false,
+        };
         let page = checkpoint.encode(&ID);
         assert_eq!(Checkpoint::decode(&page, &ID), Some(checkpoint));
+        assert_eq!(page[40..PAGE_CRC.offset()], [0; PAGE_SIZE_BYTES - 44], "the bytes of a log that was never trimmed");
+        let of_a_trimmed_log =
+            Checkpoint { first: Outer::of_field((1 << 63) - 1).unwrap(), ends_early: true, ..checkpoint };
+        assert_eq!(Checkpoint::decode(&of_a_trimmed_log.encode(&ID), &ID), Some(of_a_trimmed_log));
         assert_eq!(Checkpoint::decode(&page, b"fedcba9876543210"), None);
         assert_eq!(Checkpoint::decode(&[0; PAGE_SIZE_BYTES], &ID), None, "a zero page");
         let mut damaged = page;
@@ -344,28 +324,11 @@ mod tests {
         assert_eq!(Checkpoint::decode(&impossible, &ID), None, "two records need 24 bytes at least");
         let impossible = Checkpoint { count: 0, ..checkpoint }.encode(&ID);
         assert_eq!(Checkpoint::decode(&impossible, &ID), None, "no records end where they begin");
-        for (field, value) in [(24, 0), (24, 4), (28, 2)] {
+        for (field, value) in [(24, 0), (24, 4), (28, 2), (47, 0x80), (48, 2)] {
             let mut unknown = page;
             unknown[field] = value;
             seal(&mut unknown, &ID);
-            assert_eq!(
-                Checkpoint::decode(&unknown, &ID),
-                None,
-                "a state or mode that no writer writes: {value} at {field}"
-            );
+            assert_eq!(Checkpoint::decode(&unknown, &ID), None, "what no writer writes: {value} at {field}");
         }
-    }
-
-    #[test]
-    fn an_identity_reads_back_and_a_newer_one_is_told_from_a_damaged_one() {
-        for codecs in [None, Some(vec![]), Some(vec![1, 0x10000])].map(|ids| ids.map(codecs::ChainIds::from_iter)) {
-            let identity = Identity { log_id: ID, created_ns: 1, codecs };
-            assert_eq!(Identity::decode(&identity.encode()), Ok(identity));
-        }
-        let mut page = Identity { log_id: ID, created_ns: 1, codecs: None }.encode();
-        page[8] = 2;
-        assert_eq!(Identity::decode(&page), Err(IdentityError::Damaged));
-        seal(&mut page, &[]);
-        assert_eq!(Identity::decode(&page), Err(IdentityError::Newer { version: 2, incompatible: 0 }));
     }
 }

@@ -9,7 +9,7 @@
 //!   header      0 magic 89 49 4D 57 0D 0A 1A 0A     8 u32 version     12 u32 header size     16 u64 journal size S
 //!              24 log id (16 bytes)                40 u64 epoch       48 u64 generation      56 u64 salt
 //!              64 u64 first number                 72 u64 first offset
-//!              80 zero                           4092 u32 crc32c(bytes 0..4092)
+//!              80 u64 base of the segment         88 zero          4092 u32 crc32c(bytes 0..4092)
 //!
 //!   frame       0 u64 bits 0-46 length of the records in NAME.log, 63 in place     8 u64 sequence
 //!              16 u64 first number      24 u64 record count      32 u64 offset     40 i64 time, ns since 1970
@@ -21,6 +21,7 @@
 
 use super::field::Field;
 use super::log::SIZE_WORD_BYTES;
+use super::number::Base;
 use super::{Checksum, LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, in_memory, is_sealed, seal};
 use crate::limits::{JOURNAL_BYTES, OFFSET_LIMIT_BYTES};
 
@@ -37,9 +38,8 @@ const MAGIC: [u8; 8] = *b"\x89IMW\r\n\x1a\n";
 /// The header size as it is recorded.
 const HEADER_SIZE_FIELD: u32 = 4096;
 const IN_PLACE: u64 = 1 << 63;
-const _: () =
-    assert!(HEADER_SIZE_FIELD as u64 == HEADER_SIZE_BYTES && HalfHeader::FIRST_OFFSET.end() < PAGE_CRC.offset());
-const _: () = assert!(FRAME_HEADER_BYTES == 52);
+const _: () = assert!(HEADER_SIZE_FIELD as u64 == HEADER_SIZE_BYTES && FRAME_HEADER_BYTES == 52);
+const _: () = assert!(HalfHeader::BASE.offset() == 80 && HalfHeader::BASE.end() < PAGE_CRC.offset());
 
 /// The header of a half: which generation its frames are of, and where its first frame begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub struct HalfHeader {
     pub first_number: u64,
     /// Where the first frame's records begin in the record file.
     pub first_offset: u64,
+    /// The base of the segment that the records are in. The numbers here and in the frames count from there.
+    pub base: Base,
 }
 
 impl HalfHeader {
@@ -68,6 +70,7 @@ impl HalfHeader {
     const SALT: Field<u64> = Field::after(Self::GENERATION);
     const FIRST_NUMBER: Field<u64> = Field::after(Self::SALT);
     const FIRST_OFFSET: Field<u64> = Field::after(Self::FIRST_NUMBER);
+    const BASE: Field<u64> = Field::after(Self::FIRST_OFFSET);
 
     pub fn encode(&self) -> Page {
         let mut page = [0; PAGE_SIZE_BYTES];
@@ -81,6 +84,7 @@ impl HalfHeader {
         Self::SALT.set(&mut page, self.salt);
         Self::FIRST_NUMBER.set(&mut page, self.first_number);
         Self::FIRST_OFFSET.set(&mut page, self.first_offset);
+        Self::BASE.set(&mut page, self.base.field());
         seal(&mut page, &[]);
         page
     }
@@ -93,8 +97,9 @@ impl HalfHeader {
         let (version, journal_size_bytes) = (Self::VERSION.get(page), Self::JOURNAL_SIZE.get(page));
         let is_known_size =
             JOURNAL_BYTES.contains(&journal_size_bytes) && journal_size_bytes.is_multiple_of(GRAIN_BYTES);
+        let newer = HalfError::Newer { version, journal_size_bytes };
         if version != VERSION || Self::HEADER_SIZE.get(page) != HEADER_SIZE_FIELD || !is_known_size {
-            return Err(HalfError::Newer { version, journal_size_bytes });
+            return Err(newer);
         }
         Ok(HalfHeader {
             journal_size_bytes,
@@ -104,6 +109,7 @@ impl HalfHeader {
             salt: Self::SALT.get(page),
             first_number: Self::FIRST_NUMBER.get(page),
             first_offset: Self::FIRST_OFFSET.get(page),
+            base: Base::new(Self::BASE.get(page)).ok_or(newer)?,
         })
     }
 }
@@ -228,6 +234,7 @@ mod tests {
         salt: 0x1122_3344_5566_7788,
         first_number: 5,
         first_offset: 100,
+        base: Base::FIRST,
     };
     const FRAME: Frame =
         Frame { length_bytes: 11, in_place: false, sequence: 2, first_number: 5, count: 1, offset: 100, time_ns: 9 };
@@ -236,6 +243,9 @@ mod tests {
     fn a_header_reads_back_and_no_damaged_one_does() {
         let page = HEADER.encode();
         assert_eq!(HalfHeader::decode(&page), Ok(HEADER));
+        assert_eq!(page[80..PAGE_CRC.offset()], [0; PAGE_CRC.offset() - 80], "the bytes of a first segment");
+        let of_a_later_segment = HalfHeader { base: Base::new(9).unwrap(), ..HEADER };
+        assert_eq!(HalfHeader::decode(&of_a_later_segment.encode()), Ok(of_a_later_segment));
         for at in [0, 8, 16, 47, 63, 79, 2000, 4095] {
             let mut damaged = page;
             damaged[at] ^= 1;
@@ -246,6 +256,11 @@ mod tests {
             let refused = Err(HalfError::Newer { version: VERSION, journal_size_bytes });
             assert_eq!(HalfHeader::decode(&page), refused, "a journal of {journal_size_bytes} bytes");
         }
+        let mut page = HEADER.encode();
+        HalfHeader::BASE.set(&mut page, 1 << 63);
+        seal(&mut page, &[]);
+        let refused = Err(HalfError::Newer { version: VERSION, journal_size_bytes: HEADER.journal_size_bytes });
+        assert_eq!(HalfHeader::decode(&page), refused, "no segment begins there");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! where outer numbers may be taken from users and given to them.
 
 use crate::limits::OFFSET_LIMIT_BYTES;
+use std::fmt;
 
 /// Outer numbers of records are below this.
 const OUTER_LIMIT: u64 = 1 << 63;
@@ -17,13 +18,18 @@ const RECORDS_MAX: u64 = OFFSET_LIMIT_BYTES / 8;
 pub struct Outer(u64);
 
 impl Outer {
+    /// That of the first record of a namespace of which nothing was trimmed.
+    pub const START: Outer = Outer(0);
+
     /// The number that a caller passed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "streams have inner positions only, so far"))]
     #[inline]
     pub fn of_caller(number: u64) -> Outer {
         Outer(number)
     }
 
     /// The number that a caller is given.
+    #[cfg_attr(not(test), expect(dead_code, reason = "streams have inner positions only, so far"))]
     #[inline]
     pub fn for_caller(self) -> u64 {
         self.0
@@ -60,15 +66,23 @@ impl Base {
 
     /// The outer number of the record `inner` of this segment. It stays at the largest integer if `inner` is a number
     /// that no record can have, which a damaged file may name.
+    #[cfg_attr(not(test), expect(dead_code, reason = "streams have inner positions only, so far"))]
     #[inline]
     pub fn outer(self, inner: u64) -> Outer {
         Outer(self.0.saturating_add(inner))
     }
 
     /// The inner number in this segment of the record `outer`; `None` if the segment begins behind it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "streams have inner positions only, so far"))]
     #[inline]
     pub fn inner(self, outer: Outer) -> Option<u64> {
         outer.0.checked_sub(self.0)
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -17,10 +17,11 @@ use crate::format::codecs::{CHAIN_PAGE_OFFSET, encode_page};
 use crate::format::index::{Mode, entries_end};
 use crate::format::log;
 use crate::format::name::FileName;
+use crate::format::number::Outer;
 use crate::options::{Options, check_name};
 use crate::recovery::layout::Fit;
 use crate::recovery::leftovers;
-use crate::recovery::rebuild;
+use crate::recovery::rebuild::{self, Making};
 use crate::recovery::salvage;
 use crate::recovery::scan::Point;
 use crate::recovery::{self, Site};
@@ -261,9 +262,9 @@ impl Target<'_> {
         let Fit { start, end, count, .. } = source.fit;
         let point = Point { count, end: log::HEADER_SIZE_BYTES + (end - start), time_ns: 0 };
         let (epoch, codecs) = (random::epoch()?, chain.ids());
-        let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch);
-        let prepared =
-            rebuild::prepare_new(self.site.storage, self.site.namespace, log, newest, codecs, Some(progress))?;
+        let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch, Outer::START);
+        let making = Making { newest, codecs, place: None };
+        let prepared = rebuild::prepare_new(self.site.storage, self.site.namespace, log, making, Some(progress))?;
         let (index, slot) = (prepared.install(self.site.storage, self.site.namespace)?, rebuild::FIRST_SLOT);
         let recorded = if codecs.is_empty() || count == 0 {
             Ok(())

@@ -11,7 +11,8 @@ use crate::files::new_file::NewFile;
 use crate::format::PAGE_SIZE_BYTES;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, State, entries_end};
 use crate::format::log;
-use crate::recovery::rebuild::{self, PreparedIndex};
+use crate::format::number::Outer;
+use crate::recovery::rebuild::{self, Making, PreparedIndex};
 use crate::recovery::salvage;
 use crate::recovery::scan::{self, Bytes, Point};
 use crate::report::Report;
@@ -84,7 +85,7 @@ pub fn carry_out(
         }
     };
     let journal = journal.zip(wanted.journal_size_bytes);
-    let journal = journal.map(|(file, size_bytes)| Journal::new(file, size_bytes, index.log_id, epoch));
+    let journal = journal.map(|(file, size_bytes)| Journal::new(file, size_bytes, index.log_id, epoch, site.base));
     report.salvage = salvage;
     report.trimmed_bytes = size_before.saturating_sub(point.end);
     Ok(Opened { lock, log, index, live: None, point, checkpoint, slot, journal, report })
@@ -124,8 +125,9 @@ fn prepare_index(
     mode: Mode,
     epoch: u64,
 ) -> Result<(PreparedIndex, Checkpoint, usize)> {
-    let newest = rebuild::first_checkpoint(point, mode, epoch);
-    let prepared = rebuild::prepare_new(site.storage, site.namespace, log, newest, site.named.ids(), None)?;
+    let newest = rebuild::first_checkpoint(point, mode, epoch, Outer::START);
+    let making = Making { newest, codecs: site.named.ids(), place: None };
+    let prepared = rebuild::prepare_new(site.storage, site.namespace, log, making, None)?;
     Ok((prepared, newest, rebuild::FIRST_SLOT))
 }
 
@@ -284,7 +286,9 @@ fn write_checkpoint(
     mode: Mode,
     epoch: u64,
 ) -> Result<(Checkpoint, usize)> {
-    let older = Checkpoint { seq: from.seq + 1, count: point.count, end: point.end, state: State::Open, mode, epoch };
+    // What is not about this opening is carried on.
+    let older =
+        Checkpoint { seq: from.seq + 1, count: point.count, end: point.end, state: State::Open, mode, epoch, ..*from };
     let checkpoint = Checkpoint { seq: from.seq + 2, ..older };
     let write =
         |slot: usize, page: Checkpoint| index.file.write_at(CHECKPOINT_OFFSETS[slot], &page.encode(&index.log_id));

@@ -4,17 +4,16 @@ use super::plan::{Plan, Recovery, Unindexed};
 use super::site::Site;
 use super::unindexed::unless_directory;
 use super::{refusals, replay, unindexed};
-use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Header, Index, Run};
 use crate::files::journal::{self, FoundJournal};
 use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State};
 use crate::format::log;
+use crate::format::number::Outer;
 use crate::recovery::layout::{self, Led};
 use crate::recovery::scan::{self, Bytes, Point};
 use crate::storage::{File, OpenMode};
 use crate::util::sync::Arc;
-use std::path::Path;
 
 /// File sizes that a crash leaves are multiples of this, and few others are.
 const SECTOR_BYTES: u64 = 512;
@@ -36,9 +35,7 @@ pub fn examine(site: &Site<'_>, log: &dyn File, index_file: Option<(Header, Arc<
     let file_size = log.metadata().map_err(site.failed("looking at"))?.size_bytes;
     let mut bytes = site.bytes(log, file_size)?;
     let found = match index_file {
-        Some((header, file)) => {
-            usable_identity(&header, site.named, &site.index_path)?.map(|identity| (header, file, identity))
-        }
+        Some((header, file)) => usable_identity(&header, site)?.map(|identity| (header, file, identity)),
         None => None,
     };
     let Some((header, file, identity)) = found else { return unindexed::examine(site, &mut bytes) };
@@ -202,7 +199,8 @@ impl Examined {
         if self.from.mode == Mode::Durable || is_newest {
             return Ok(self.from.mode == Mode::Durable);
         }
-        let journal = unless_directory(journal::find_of(site.storage, site.namespace, &self.index.log_id, None))?;
+        let found = journal::find_of(site.storage, site.namespace, site.base, &self.index.log_id, None);
+        let journal = unless_directory(found)?;
         journal.map_or(Ok(false), |journal| journal.reaches_beyond(self.from.count))
     }
 }
@@ -250,7 +248,8 @@ pub fn journal_beside(
     if from.state == State::Clean || is_newest && from.mode == Mode::Fast {
         return Ok(None);
     }
-    let found = journal::find_of(site.storage, site.namespace, &index.log_id, is_newest.then_some(from.epoch));
+    let epoch = is_newest.then_some(from.epoch);
+    let found = journal::find_of(site.storage, site.namespace, site.base, &index.log_id, epoch);
     if from.mode == Mode::Durable { found } else { unless_directory(found) }
 }
 
@@ -276,7 +275,16 @@ fn lost_entries(site: &Site<'_>, bytes: &mut Bytes<'_>, seen: &Examined) -> Resu
 
 /// What recovery starts from when neither checkpoint can be read (O14): everything is verified.
 pub fn from_the_beginning() -> Checkpoint {
-    Checkpoint { seq: 0, count: 0, end: log::HEADER_SIZE_BYTES, state: State::Open, mode: Mode::Fast, epoch: 0 }
+    Checkpoint {
+        seq: 0,
+        count: 0,
+        end: log::HEADER_SIZE_BYTES,
+        state: State::Open,
+        mode: Mode::Fast,
+        epoch: 0,
+        first: Outer::START,
+        ends_early: false,
+    }
 }
 
 fn last_time(index: &Index, count: u64) -> Result<i64> {
@@ -287,20 +295,41 @@ fn last_time(index: &Index, count: u64) -> Result<i64> {
 /// The identity in `header`; `None` when page 0 is no identity at all.
 ///
 /// # Errors
-/// `E_VERSION` for a newer format; those of [`Chain::agree`] when the log has other codecs than those `named` (O28).
-pub fn usable_identity(header: &Header, named: &Chain, path: &Path) -> Result<Option<Identity>> {
+/// `E_VERSION` for a newer format, `E_CODEC` when the log has other codecs than the opener named (O28); those of
+/// [`refuse_other_segment`].
+pub fn usable_identity(header: &Header, site: &Site<'_>) -> Result<Option<Identity>> {
     match &header.identity {
         Err(IdentityError::Damaged) => Ok(None),
         Err(IdentityError::Newer { version, incompatible }) => {
             let refusal = Error::new(ErrorKind::Version, "its format, at offset 8, is newer than this library")
                 .comparing(
-                    format_args!("version {} without flags", crate::format::index::VERSION),
+                    format_args!("version {} with no flag but 0x1", crate::format::index::VERSION),
                     format_args!("version {version} with the flags {incompatible:#x}"),
                 );
-            Err(refusal.advising("use a newer library").of(path))
+            Err(refusal.advising("use a newer library").of(&site.index_path))
         }
-        Ok(identity) => named.agree(header.codecs.as_deref(), path).map(|_| Some(identity.clone())),
+        Ok(identity) => {
+            refuse_other_segment(identity, site)?;
+            site.named.agree(header.codecs.as_deref(), &site.index_path)?;
+            Ok(Some(identity.clone()))
+        }
     }
+}
+
+/// Refuses an index file whose name is that of one segment and whose identity is that of another.
+///
+/// # Errors
+/// `E_MISMATCH` (O27).
+pub fn refuse_other_segment(identity: &Identity, site: &Site<'_>) -> Result<()> {
+    if identity.base() == site.base {
+        return Ok(());
+    }
+    let refusal = Error::new(ErrorKind::Mismatch, "it is the index file of another segment than its name says")
+        .comparing(
+            format_args!("a segment from record {} on", site.base),
+            format_args!("one from record {} on", identity.base()),
+        );
+    Err(refusal.advising("give the files of the log the names they had").of(&site.index_path))
 }
 
 /// An index file that knows records must not become the index file of an empty log (O17).
@@ -309,7 +338,7 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
         return Err(refusals::known_to_journal(&found.path));
     }
     let Some((header, _)) = read_index(site)? else { return Ok(()) };
-    let Some(identity) = usable_identity(&header, site.named, &site.index_path)? else {
+    let Some(identity) = usable_identity(&header, site)? else {
         return Err(refusals::unknown_records(site));
     };
     let counted = header.checkpoints.iter().flatten().map(|checkpoint| checkpoint.count).max().unwrap_or(0);

@@ -23,8 +23,8 @@ mod unindexed;
 pub use carry_out::{Opened, Wanted, rewrite};
 pub use creation::Creation;
 pub use examine::{
-    examine, from_the_beginning, journal_beside, read_index, refuse_if_index_knows_records, unknown_to_index_file,
-    usable_identity,
+    examine, from_the_beginning, journal_beside, read_index, refuse_if_index_knows_records, refuse_other_segment,
+    unknown_to_index_file, usable_identity,
 };
 pub use plan::{BesideRecords, Plan, Recovery, Unindexed};
 pub use site::Site;

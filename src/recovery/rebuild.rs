@@ -6,8 +6,9 @@ use crate::files::new_file::NewFile;
 use crate::format::codecs::ChainIds;
 use crate::format::in_memory;
 use crate::format::index::{
-    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, State, entries_end,
+    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, Place, State, entries_end,
 };
+use crate::format::number::Outer;
 use crate::format::{LogId, PAGE_SIZE_BYTES};
 use crate::recovery::salvage;
 use crate::recovery::scan::{self, Bytes, Found, Point};
@@ -51,27 +52,38 @@ pub fn prepare(
     Ok(PreparedIndex { file, log_id })
 }
 
-/// The first open checkpoint of an index file, which covers the records up to `to`.
-pub fn first_checkpoint(to: Point, mode: Mode, epoch: u64) -> Checkpoint {
-    Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch }
+/// The first open checkpoint of an index file, which covers the records up to `to`, of a namespace that begins at
+/// `first`.
+pub fn first_checkpoint(to: Point, mode: Mode, epoch: u64, first: Outer) -> Checkpoint {
+    Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch, first, ends_early: false }
 }
 
-/// Prepares the index file of `namespace` for the records of `log` that the checkpoint `newest` covers, with `newest`
-/// in slot B. The record file is synced first. `codecs` are the codecs that the opener asks for. `watch` is informed of
-/// the bytes read.
+/// What the header of a new index file says.
+#[derive(Clone, Copy, Debug)]
+pub struct Making {
+    /// Covers the records that are indexed; it gets into slot B.
+    pub newest: Checkpoint,
+    /// The codecs that the opener asks for.
+    pub codecs: ChainIds,
+    /// Where the segment belongs, if it is a later one.
+    pub place: Option<Place>,
+}
+
+/// Prepares the index file of `namespace` for records of `log`, which is synced first. `watch` is informed of the bytes
+/// read.
 pub fn prepare_new(
     storage: &dyn Storage,
     namespace: &str,
     log: &dyn File,
-    newest: Checkpoint,
-    codecs: ChainIds,
+    making: Making,
     watch: Option<&dyn Watch>,
 ) -> Result<PreparedIndex> {
+    let Making { newest, codecs, place } = making;
     log.sync().map_err(|error| Error::os("syncing a record file before it is indexed", &error))?;
     // For existing records it is not known yet which codecs they went through.
     let codecs = (newest.count == 0).then_some(codecs);
-    let log_id = random::bytes()?;
-    prepare(storage, namespace, log, log_id, |index| fill_index(index, log, newest, codecs, watch))
+    let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs, place };
+    prepare(storage, namespace, log, identity.log_id, |index| fill_index(index, log, &identity, newest, watch))
 }
 
 /// The slot of the checkpoint in an index file that [`prepare_new`] made.
@@ -81,21 +93,21 @@ pub const FIRST_SLOT: usize = 1;
 pub fn scratch_index(storage: &dyn Storage, log: &dyn File, to: Point, watch: Option<&dyn Watch>) -> Result<Index> {
     let file = storage.scratch().map_err(|error| Error::os("making an index in memory", &error))?;
     let index = Index { file, log_id: random::bytes()? };
-    let newest = Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Clean, mode: Mode::Fast, epoch: 0 };
-    fill_index(&index, log, newest, None, watch)?;
+    let newest = Checkpoint { state: State::Clean, ..first_checkpoint(to, Mode::Fast, 0, Outer::START) };
+    let identity = Identity { log_id: index.log_id, created_ns: now_ns(), codecs: None, place: None };
+    fill_index(&index, log, &identity, newest, watch)?;
     Ok(index)
 }
 
-/// Makes `index` an index file: the entries of all records up to `newest`, then the header. Slot B has `newest`, and
-/// slot A a predecessor that says the same.
+/// Makes `index` the index file of `identity`: the entries of all records up to `newest`, then the header. Slot B has
+/// `newest`, and slot A a predecessor that says the same.
 fn fill_index(
     index: &Index,
     log: &dyn File,
+    identity: &Identity,
     newest: Checkpoint,
-    codecs: Option<ChainIds>,
     watch: Option<&dyn Watch>,
 ) -> Result<()> {
-    let identity = Identity { log_id: index.log_id, created_ns: now_ns(), codecs };
     write_entries(index, log, Point::START, Point { count: newest.count, end: newest.end, time_ns: 0 }, watch)?;
     let mut header = memory::zeroed(in_memory(HEADER_SIZE_BYTES), "the header of an index file")?;
     header[..PAGE_SIZE_BYTES].copy_from_slice(&identity.encode());

@@ -6,6 +6,7 @@ use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index;
 use crate::format::log;
+use crate::format::number::Base;
 use crate::storage::{File, Storage};
 use crate::util::memory;
 use crate::util::progress::Watch;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 pub struct Site<'a> {
     pub storage: &'a dyn Storage,
     pub namespace: &'a str,
+    /// Of the segment at hand.
+    pub base: Base,
     /// The codecs the opener named.
     pub named: &'a Chain,
     /// Whether the count alone is enough to believe records that lie in a hole.
@@ -30,7 +33,7 @@ impl<'a> Site<'a> {
     pub fn new(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Result<Site<'a>> {
         let log_path = memory::path(storage.path(), &log::file_name(namespace))?;
         let index_path = memory::path(storage.path(), &index::file_name(namespace))?;
-        Ok(Site { storage, namespace, named, count_holds: false, watch: None, log_path, index_path })
+        Ok(Site { storage, namespace, base: Base::FIRST, named, count_holds: false, watch: None, log_path, index_path })
     }
 
     /// The same site, where the count alone is enough to believe records that lie in a hole.

@@ -5,11 +5,14 @@ use crate::files::index::Header;
 use crate::format::PAGE_SIZE_BYTES;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode};
 use crate::format::journal::{FRAME_HEADER_BYTES, Frame, HalfHeader};
+use crate::format::number::Base;
 use crate::format::{crc32c, in_memory};
 use crate::storage::OpenMode;
 use crate::storage::simulated::Simulated;
 use crate::{Log, Next, Options, Outcome, Start};
 use std::time::Duration;
+
+mod segments;
 
 const JOURNAL_BYTES: usize = 64 << 10;
 
@@ -89,10 +92,11 @@ fn what_only_the_journal_holds_is_replayed_again_and_again() {
 }
 
 #[test]
-fn a_journal_of_another_log_or_another_writer_does_not_count() {
+fn a_journal_of_another_log_writer_or_segment_does_not_count() {
     for (context, change) in [
         ("another log", (|header| header.log_id[3] ^= 1) as fn(&mut HalfHeader)),
         ("another epoch", |header| header.epoch += 1),
+        ("another segment", |header| header.base = Base::new(3).unwrap()),
     ] {
         let (disk, _) = only_in_the_journal();
         edit(&disk, "a.wal", |journal| {
@@ -203,7 +207,7 @@ fn frames_of_the_generation_before_never_follow_those_of_this_one() {
         }
     }
     disk.kill();
-    let found = crate::files::journal::find(disk.storage().as_ref(), "a").unwrap().unwrap();
+    let found = crate::files::journal::find(disk.storage().as_ref(), "a", Base::FIRST).unwrap().unwrap();
     let frames_in = |half| {
         let (mut frames, mut count) = (found.frames(half), 0);
         while frames.next().unwrap().is_some() {

@@ -38,7 +38,8 @@ pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
 
 /// The journal, if it has any frame.
 pub fn journal_with_frames(site: &Site<'_>) -> Result<Option<FoundJournal>> {
-    let Some(found) = unless_directory(journal::find(site.storage, site.namespace))? else { return Ok(None) };
+    let found = unless_directory(journal::find(site.storage, site.namespace, site.base))?;
+    let Some(found) = found else { return Ok(None) };
     Ok(if found.has_frames()? { Some(found) } else { None })
 }
 

@@ -178,10 +178,11 @@ fn change(u: &mut Unstructured<'_>, files: &mut Files) -> Result<()> {
 
 /// Where something begins, or anywhere.
 fn place(u: &mut Unstructured<'_>, name: &str, size: usize) -> Result<usize> {
-    let step: usize = u.int_in_range(0..=15)?;
+    let field: usize = u.int_in_range(0..=47)?; // the last one of page 0 of an index file
+    let step = field % 16;
     let at = match (name, u.int_in_range(0..=3)?) {
         (_, 0) => u.int_in_range(0..=size - 1)?,
-        ("a.idx", 1) => u.int_in_range(0..=3)? * PAGE_BYTES + 4 * step,
+        ("a.idx", 1) => u.int_in_range(0..=3)? * PAGE_BYTES + 4 * field,
         ("a.idx", _) => ENTRIES_AT + 4 * u.int_in_range(0..=80)?,
         ("a.wal", 1) => u.int_in_range(0..=1)? * HALF_BYTES + 8 * step,
         ("a.wal", _) => u.int_in_range(0..=1)? * HALF_BYTES + PAGE_BYTES + 4 * step,

@@ -7,6 +7,7 @@ use crate::format::journal::{
     half_offsets,
 };
 use crate::format::log::{SIZE_WORD_BYTES, value_of};
+use crate::format::number::Base;
 use crate::format::{Checksum, in_memory};
 use crate::format::{LogId, PAGE_SIZE_BYTES};
 use crate::limits::JOURNAL_BYTES;
@@ -46,8 +47,9 @@ impl FoundJournal {
     }
 }
 
-/// The journal of `namespace`; `None` when there is none.
-pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<FoundJournal>> {
+/// The journal of `namespace` with the halves of the segment at `base`; `None` when there is no journal. Frames of
+/// another segment have numbers that this one has, too, and must never be laid over its files.
+pub fn find(storage: &dyn Storage, namespace: &str, base: Base) -> Result<Option<FoundJournal>> {
     let name = file_name(namespace);
     let path = memory::path(storage.path(), &name)?;
     let file = match storage.open(&name, OpenMode::Read) {
@@ -61,7 +63,7 @@ pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<FoundJourna
     let first = found.header_at(0)?;
     let size = first.map_or(file_size - file_size % GRAIN_BYTES, |header| header.journal_size_bytes);
     for (start, header) in half_offsets(size).into_iter().zip([first, found.header_at(size / 2)?]) {
-        if let Some(header) = header.filter(|header| header.journal_size_bytes == size) {
+        if let Some(header) = header.filter(|header| header.journal_size_bytes == size && header.base == base) {
             memory::push(&mut found.halves, Half { header, start, end: (start + size / 2).min(file_size) })?;
         }
     }
@@ -70,15 +72,16 @@ pub fn find(storage: &dyn Storage, namespace: &str) -> Result<Option<FoundJourna
     Ok(Some(found))
 }
 
-/// The journal of `namespace` with the halves of log `log_id`, and of the writer with `epoch` if one is given; `None`
-/// when these have no frame.
+/// As [`find`], with the halves of log `log_id` only, and of the writer with `epoch` if one is given; `None` when these
+/// have no frame.
 pub fn find_of(
     storage: &dyn Storage,
     namespace: &str,
+    base: Base,
     log_id: &LogId,
     epoch: Option<u64>,
 ) -> Result<Option<FoundJournal>> {
-    let Some(mut found) = find(storage, namespace)? else { return Ok(None) };
+    let Some(mut found) = find(storage, namespace, base)? else { return Ok(None) };
     found.halves.retain(|half| half.header.log_id == *log_id && epoch.is_none_or(|epoch| half.header.epoch == epoch));
     Ok(if found.has_frames()? { Some(found) } else { None })
 }
@@ -329,6 +332,35 @@ mod tests {
         disk.write_file("a.wal", bytes);
         let file = disk.storage().open("a.wal", OpenMode::Read).unwrap();
         FoundJournal { file, path: PathBuf::from("a.wal"), halves: Vec::new() }
+    }
+
+    #[test]
+    fn a_half_of_another_segment_is_not_found() {
+        const SIZE_BYTES: usize = 64 << 10;
+        let later = Base::new(5).unwrap();
+        let header = HalfHeader {
+            journal_size_bytes: SIZE_BYTES as u64,
+            log_id: *b"0123456789abcdef",
+            epoch: 3,
+            generation: 1,
+            salt: 7,
+            first_number: 0,
+            first_offset: 8,
+            base: Base::FIRST,
+        };
+        let mut file = vec![0; SIZE_BYTES];
+        file[..PAGE_SIZE_BYTES].copy_from_slice(&header.encode());
+        file[SIZE_BYTES / 2..][..PAGE_SIZE_BYTES]
+            .copy_from_slice(&HalfHeader { generation: 2, base: later, ..header }.encode());
+        let disk = Simulated::new();
+        disk.write_file("a.wal", &file);
+        let generations = |base| {
+            let found = find(disk.storage().as_ref(), "a", base).unwrap().unwrap();
+            found.halves.iter().map(|half| half.header.generation).collect::<Vec<_>>()
+        };
+        assert_eq!(generations(Base::FIRST), [1]);
+        assert_eq!(generations(later), [2]);
+        assert_eq!(generations(Base::new(4).unwrap()), [0; 0]);
     }
 
     #[test]

@@ -116,6 +116,7 @@ impl<'a> Records<'a> {
 mod tests {
     use crate::files::journal::{FoundJournal, find};
     use crate::format::journal::{Frame, HalfHeader};
+    use crate::format::number::Base;
     use crate::storage::simulated::Simulated;
 
     const JOURNAL_BYTES: u64 = 1 << 20;
@@ -127,6 +128,7 @@ mod tests {
         salt: 7,
         first_number: 5,
         first_offset: 100,
+        base: Base::FIRST,
     };
 
     /// A journal whose first half has `frames`, each with its bytes.
@@ -138,7 +140,7 @@ mod tests {
         }
         file.resize(1 << 20, 0);
         disk.write_file("a.wal", &file);
-        find(disk.storage().as_ref(), "a").unwrap().unwrap()
+        find(disk.storage().as_ref(), "a", Base::FIRST).unwrap().unwrap()
     }
 
     fn frame(sequence: u64, first_number: u64, count: u64, offset: u64, length_bytes: u64) -> Frame {

@@ -4,6 +4,7 @@ use crate::error::{Result, no_memory};
 use crate::format::journal::{
     FRAME_HEADER_BYTES, FRAME_HEADER_SIZE_BYTES, Frame, HalfHeader, body_bytes_max, half_offsets,
 };
+use crate::format::number::Base;
 use crate::format::{LogId, PAGE_SIZE_BYTES};
 use crate::storage::File;
 use crate::util::random;
@@ -23,6 +24,8 @@ pub struct Journal {
     size_bytes: u64,
     log_id: LogId,
     epoch: u64,
+    /// Of the segment that the frames are about.
+    base: Base,
     /// Generation of the half being filled; 0 before the first.
     generation: u64,
     salt: u64,
@@ -57,12 +60,13 @@ pub struct Write {
 }
 
 impl Journal {
-    pub fn new(file: Arc<dyn File>, size_bytes: u64, log_id: LogId, epoch: u64) -> Journal {
+    pub fn new(file: Arc<dyn File>, size_bytes: u64, log_id: LogId, epoch: u64, base: Base) -> Journal {
         Journal {
             file,
             size_bytes,
             log_id,
             epoch,
+            base,
             generation: 0,
             salt: 0,
             position: 0,
@@ -124,6 +128,7 @@ impl Journal {
             salt,
             first_number,
             first_offset,
+            base: self.base,
         };
         let start = half_offsets(self.size_bytes)[half_of(self.generation)];
         self.half_end = start + self.size_bytes / 2;
@@ -171,7 +176,7 @@ mod tests {
     #[test]
     fn each_half_begun_has_another_salt() {
         let file = Simulated::new().storage().scratch().unwrap();
-        let mut journal = Journal::new(file, 64 << 10, [0; 16], 1);
+        let mut journal = Journal::new(file, 64 << 10, [0; 16], 1, Base::FIRST);
         let mut salt_of_next_half = || {
             journal.begin_half(0, 8).unwrap();
             let write = journal.take(Vec::new());

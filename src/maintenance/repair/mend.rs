@@ -15,8 +15,9 @@ use crate::format::codecs::ChainIds;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, entries_end};
 use crate::format::log;
 use crate::format::name::FileName;
+use crate::format::number::Outer;
 use crate::recovery::leftovers;
-use crate::recovery::rebuild;
+use crate::recovery::rebuild::{self, Making};
 use crate::recovery::salvage;
 use crate::recovery::scan::{Bytes, Point, only_zeros};
 use crate::recovery::{Site, Unindexed, replay, rewrite};
@@ -38,9 +39,9 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
         IndexRemedy::Rebuilt => {
             // No checkpoint says which bytes a failed sync has left only in the cache.
             rewrite(site, log.as_ref(), 0, remedy.point.end)?;
-            let newest = rebuild::first_checkpoint(remedy.point, Mode::Fast, random::epoch()?);
-            let index =
-                rebuild::prepare_new(site.storage, site.namespace, log.as_ref(), newest, ChainIds::default(), None)?;
+            let newest = rebuild::first_checkpoint(remedy.point, Mode::Fast, random::epoch()?, Outer::START);
+            let making = Making { newest, codecs: ChainIds::default(), place: None };
+            let index = rebuild::prepare_new(site.storage, site.namespace, log.as_ref(), making, None)?;
             Ok((index.install(site.storage, site.namespace)?, newest, rebuild::FIRST_SLOT))
         }
     });
@@ -99,7 +100,7 @@ fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
 /// Replaces the existing index file by one with the mended entries, and those of the journal's records.
 fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> Result<(Index, Checkpoint, usize)> {
     let epoch = random::epoch()?;
-    let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch);
+    let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch, own.first);
     let fill = |mended: &Index| fill_mended(site, log, own, &newest, mended);
     let prepared = rebuild::prepare(site.storage, site.namespace, log, own.index.log_id, fill)?;
     Ok((prepared.install(site.storage, site.namespace)?, newest, rebuild::FIRST_SLOT))

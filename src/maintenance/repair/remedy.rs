@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Header, Index, Run};
 use crate::files::journal::FoundJournal;
 use crate::format::log::HEADER_SIZE_BYTES;
+use crate::format::number::Outer;
 use crate::recovery::layout;
 use crate::recovery::salvage::Stretches;
 use crate::recovery::scan::{Bytes, Point};
@@ -52,6 +53,8 @@ pub enum IndexRemedy {
 /// A log with an index file of its own.
 pub struct Own {
     pub index: Index,
+    /// Where the namespace begins, as its newest checkpoint says.
+    pub first: Outer,
     /// The records that the checkpoint covers, then the stretches passed over after these; the index file has room for
     /// `entries`.
     spans: Vec<Span>,
@@ -223,6 +226,9 @@ fn is_repairable(kind: ErrorKind) -> bool {
 }
 
 /// The index file with its identity, if the identity can be read.
+///
+/// # Errors
+/// `E_MISMATCH` if the index file is that of another segment (R12).
 fn usable_index(site: &Site<'_>) -> Result<Option<(Header, Index)>> {
     let failed = |error| Error::os("reading", &error).of(&site.index_path);
     let file = match site.storage.open(&index::file_name(site.namespace), OpenMode::Read) {
@@ -231,7 +237,9 @@ fn usable_index(site: &Site<'_>) -> Result<Option<(Header, Index)>> {
     };
     let header = Header::read(file.as_ref()).map_err(failed)?;
     // An index file of a newer format was refused before.
-    let Ok(log_id) = header.identity.as_ref().map(|identity| identity.log_id) else { return Ok(None) };
+    let Ok(identity) = &header.identity else { return Ok(None) };
+    recovery::refuse_other_segment(identity, site)?;
+    let log_id = identity.log_id;
     Ok(Some((header, Index { file, log_id })))
 }
 
@@ -275,7 +283,8 @@ fn assess_own(
     }
     let recovered = point.count - base.count - (assessment.quarantined - quarantined);
     let unindexed = unknown_records(site, bytes, header, &index, header_count, point)?;
-    Ok(Own { index, spans, entries, assessment, journal, followed, point, recovered, unindexed })
+    let first = from.first;
+    Ok(Own { index, first, spans, entries, assessment, journal, followed, point, recovered, unindexed })
 }
 
 /// The records after `point` that the count includes and that were appended by a program which does not know index

@@ -106,7 +106,7 @@ fn open_index(site: &Site<'_>) -> Result<Option<(Index, FileId)>> {
     };
     let id = file.metadata().map_err(|error| failed("looking at", storage, &name, &error))?.id;
     let header = Header::read(file.as_ref()).map_err(|error| failed("reading", storage, &name, &error))?;
-    let identity = crate::recovery::usable_identity(&header, site.named, &site.index_path)?;
+    let identity = recovery::usable_identity(&header, site)?;
     Ok(identity.map(|identity| (Index { file, log_id: identity.log_id }, id)))
 }
 
