@@ -295,7 +295,8 @@ void immuta_options_free(immuta_options *options);
 /// record file. immuta_namespace_scan says why.
 ///
 /// options: options.
-/// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
+/// name:    1 to 200 bytes of UTF-8 without '/', control characters, a leading dot, or a dot and 20 digits at the
+///          end; copied.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAME: the name is illegal
@@ -596,7 +597,8 @@ IMMUTA_MUST_USE immuta_status immuta_sync(immuta_log *log, uint32_t ns, immuta_e
 /// this call a read-only log opens a namespace that was made after the log was opened.
 ///
 /// log:    an open log.
-/// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
+/// name:   1 to 200 bytes of UTF-8 without '/', control characters, a leading dot, or a dot and 20 digits at the
+///         end; copied.
 /// ns_out: its number.
 /// err:    NULL, or written on failure only.
 ///
@@ -1817,7 +1819,8 @@ enum immuta_status_code IMMUTA_INT32 {
     IMMUTA_E_ARGUMENT = -1,
     /// The handle is of another kind or released, or the record token is stale (caught where possible).
     IMMUTA_E_HANDLE = -2,
-    /// An illegal namespace name: 1 to 200 bytes of UTF-8, no '/', no control character, no leading dot.
+    /// An illegal namespace name: 1 to 200 bytes of UTF-8, no '/', no control character, no leading dot, no dot and 20
+    /// digits at the end.
     IMMUTA_E_NAME = -3,
     /// This log has no such namespace.
     IMMUTA_E_NAMESPACE = -4,

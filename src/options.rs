@@ -3,6 +3,7 @@
 use crate::codec::Codec;
 use crate::error::{Brief, Error, ErrorKind, Result, within};
 use crate::format::index::Mode;
+use crate::format::name::is_reserved;
 use crate::limits::{CODECS_MAX, JOURNAL_BYTES, NAME_BYTES_MAX, READER_COUNT, RECORD_BYTES};
 use crate::storage::Io;
 use crate::util::memory;
@@ -144,7 +145,8 @@ impl Options {
     }
 }
 
-/// Whether `name` may name a namespace: 1 to 200 bytes of UTF-8, no slash, no control character, no leading dot.
+/// Whether `name` may name a namespace: 1 to 200 bytes of UTF-8, no slash, no control character, no leading dot, no dot
+/// and 20 digits at the end.
 ///
 /// # Errors
 /// [`ErrorKind::Name`], saying which rule it breaks.
@@ -159,6 +161,8 @@ pub fn check_name(name: &str) -> Result<()> {
         "it contains a slash"
     } else if name.chars().any(char::is_control) {
         "it contains a control character"
+    } else if is_reserved(name) {
+        "it ends in a dot and 20 digits"
     } else {
         return Ok(());
     };

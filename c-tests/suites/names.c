@@ -9,6 +9,7 @@ static void name_of_bytes(char *name, size_t size, char byte) {
 static const char *const illegal[] = {
     "", ".", "..", ".hidden", "a/b", "/", "/a", "a/", "line\nbreak", "tab\t", "\x01", "del\x7f", "\xff", "caf\xe9",
     "\xc3", "\xed\xa0\x80" /* a surrogate */, "\xc0\xaf" /* an overlong slash */, "\xf4\x90\x80\x80" /* too high */,
+    "a.00000000000000000000" /* as files of a later segment are called */, "a.b.18446744073709551615",
 };
 
 static void illegal_names_are_refused_everywhere(void) {
@@ -38,7 +39,8 @@ static void exotic_names_are_names(void) {
   char longest[201];
   name_of_bytes(longest, 200, 'x');
   const char *names[] = {"a", "A", " ", "two words", "a.log", "-", "*", "\\", "%s%n", "\xc3\xa9t\xc3\xa9",
-                         "\xf0\x9f\xa6\x80", "a..", longest};
+                         "\xf0\x9f\xa6\x80", "a..", "00000000000000000001", "a.0000000000000000001" /* 19 digits */,
+                         "a.000000000000000000001", "a.0000000000000000000f", "a.00000000000000000001.b", longest};
   immuta_log *log = OPEN(.no_names = 1);
   for (uint32_t i = 0; i < CHECK_COUNT(names); i++) {
     uint32_t ns = 99, found = 99;

@@ -203,7 +203,8 @@ class log {
 
   /// Adds a namespace to the open log. A writer creates it if it is missing.
   ///
-  /// @param name  1 to 200 bytes of UTF-8 without '/', control characters or a leading dot.
+  /// @param name  1 to 200 bytes of UTF-8 without '/', control characters, a leading dot, or a dot and 20 digits at
+  ///              the end.
   /// @return its number; status::name; status::exists: the log has it open; status::closed; else as open.
   [[nodiscard]] result<std::uint32_t> add_namespace(const std::string &name) {
     if (auto whole = detail::check_string("name of a namespace", name); !whole) return whole.error();

@@ -41,8 +41,9 @@ enum class io : std::uint32_t {
 ///
 /// Ownership: a value; a log copies what it needs. Threads: as any value.
 struct options {
-  /// The namespaces to open, numbered from 0 in this order; 1 to 200 bytes of UTF-8 without '/', control characters or
-  /// a leading dot. A writer creates what is missing. A read-only log without names opens every namespace there is.
+  /// The namespaces to open, numbered from 0 in this order. Each name is 1 to 200 bytes of UTF-8 without '/', control
+  /// characters, a leading dot, or a dot and 20 digits at the end. A writer creates what is missing. A read-only log
+  /// without names opens every namespace there is.
   std::vector<std::string> namespaces{};
 
   /// Reader descriptors of each namespace, 1 to 4096; 5 unless set. Each record or batch that is held uses one.

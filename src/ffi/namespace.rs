@@ -16,7 +16,8 @@ use std::ptr::null_mut;
 /// this call a read-only log opens a namespace that was made after the log was opened.
 ///
 /// log:    an open log.
-/// name:   1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
+/// name:   1 to 200 bytes of UTF-8 without '/', control characters, a leading dot, or a dot and 20 digits at the
+///         end; copied.
 /// ns_out: its number.
 /// err:    NULL, or written on failure only.
 ///

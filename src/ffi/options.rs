@@ -76,7 +76,8 @@ pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
 /// record file. immuta_namespace_scan says why.
 ///
 /// options: options.
-/// name:    1 to 200 bytes of UTF-8 without '/', control characters or a leading dot; copied.
+/// name:    1 to 200 bytes of UTF-8 without '/', control characters, a leading dot, or a dot and 20 digits at the
+///          end; copied.
 ///
 /// Returns IMMUTA_OK
 ///         IMMUTA_E_NAME: the name is illegal

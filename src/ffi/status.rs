@@ -22,7 +22,8 @@ pub const IMMUTA_READY: i32 = 3;
 pub const IMMUTA_E_ARGUMENT: i32 = -1;
 /// The handle is of another kind or released, or the record token is stale (caught where possible).
 pub const IMMUTA_E_HANDLE: i32 = -2;
-/// An illegal namespace name: 1 to 200 bytes of UTF-8, no '/', no control character, no leading dot.
+/// An illegal namespace name: 1 to 200 bytes of UTF-8, no '/', no control character, no leading dot, no dot and 20
+/// digits at the end.
 pub const IMMUTA_E_NAME: i32 = -3;
 /// This log has no such namespace.
 pub const IMMUTA_E_NAMESPACE: i32 = -4;

@@ -7,7 +7,7 @@ use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, ENTRY_SIZE_BYTES, Entry, HEADER_SIZE_BYTES, Identity, IdentityError,
     SUFFIX, State, entries_end, entry_offset,
 };
-use crate::format::name::FileName;
+use crate::format::name::{FileName, Stem};
 use crate::format::{LogId, PAGE_SIZE_BYTES};
 use crate::storage::{File, View};
 use crate::util::progress::Watch;
@@ -22,9 +22,9 @@ const FIRST_RUN_ENTRIES: u64 = 2;
 /// How many times as many entries the next call reads, if it goes on where the one before ended.
 const RUN_GROWTH: u64 = 8;
 
-/// The name of `namespace`'s index file.
-pub fn file_name(namespace: &str) -> FileName {
-    FileName::new(namespace, SUFFIX)
+/// The name of the index file of the segment with `stem`.
+pub fn file_name(stem: &Stem) -> FileName {
+    stem.file_name(SUFFIX)
 }
 
 /// Where an index file says which codecs the records go through.

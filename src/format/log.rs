@@ -14,7 +14,7 @@
 
 use super::field::Field;
 use super::in_memory;
-use super::name::FileName;
+use super::name::{FileName, Stem};
 
 /// Where the commit word lies.
 pub const COUNT_OFFSET: u64 = 0;
@@ -25,9 +25,9 @@ pub const SIZE_WORD_BYTES: u64 = 8;
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "log";
 
-/// The name of `namespace`'s record file.
-pub fn file_name(namespace: &str) -> FileName {
-    FileName::new(namespace, SUFFIX)
+/// The name of the record file of the segment with `stem`.
+pub fn file_name(stem: &Stem) -> FileName {
+    stem.file_name(SUFFIX)
 }
 
 /// The offset just after the record at `offset` with a payload of `size_bytes`; `None` when no file can hold it.

@@ -4,6 +4,8 @@ use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index;
 use crate::format::log;
+use crate::format::name::Stem;
+use crate::format::number::Base;
 use crate::namespace::follower;
 use crate::options::{Options, check_name};
 use crate::storage::{Storage, open_directory};
@@ -69,7 +71,7 @@ pub fn pass_over(storage: &dyn Storage, name: &str, refusal: Error) -> Result<()
     if refusal.kind == ErrorKind::NotFound {
         return Ok(());
     }
-    let index_file = storage.metadata(&index::file_name(name));
+    let index_file = storage.metadata(&index::file_name(&Stem::of(name, Base::FIRST)));
     let has_index_file = index_file.map_or(true, |meta| meta.is_some_and(|meta| meta.is_regular));
     if has_index_file || refusal.kind.is_of_the_system() { Err(refusal) } else { Ok(()) }
 }

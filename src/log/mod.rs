@@ -10,6 +10,8 @@ use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::files::index;
 use crate::files::live::Live;
 use crate::format::index::Mode;
+use crate::format::name::Stem;
+use crate::format::number::Base;
 use crate::log::stream::notifier::Notifier;
 use crate::log::stream::{Following, Start, Stream};
 use crate::log::transaction::Transaction;
@@ -230,13 +232,14 @@ impl Log {
         let named = Chain::new(&self.options.codecs)?;
         let (prepared, creation) = recovery::prepare(storage.as_ref(), name, &named)?;
         // Before anything is written: too few descriptors are a refusal like any other.
-        let readers = open_readers(storage.as_ref(), name, self.options.reader_count)?;
+        let stem = Stem::of(name, Base::FIRST);
+        let readers = open_readers(storage.as_ref(), &stem, self.options.reader_count)?;
         let is_durable = self.options.mode == Mode::Durable;
         let journal_size_bytes = is_durable.then(|| self.options.journal_bytes());
         let opened = prepared.finish(Wanted { journal_size_bytes })?;
         let events = EventCount::new(opened.live.as_ref().and_then(Live::page), true);
-        let index =
-            OpenIndex::new(opened.index.clone(), &named, &memory::path(storage.path(), &index::file_name(name))?)?;
+        let index_path = memory::path(storage.path(), &index::file_name(&stem))?;
+        let index = OpenIndex::new(opened.index.clone(), &named, &index_path)?;
         let parts = Parts { index, events, readers };
         let namespace = Namespace::new(number, name, Arc::clone(storage), &self.options, parts)?;
         let namespace = Arc::new(namespace)?;

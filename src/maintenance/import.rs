@@ -114,7 +114,7 @@ impl Target<'_> {
     }
 
     fn temporary(&self) -> FileName {
-        temporary_name(&log::file_name(self.site.namespace))
+        temporary_name(&log::file_name(&self.site.stem))
     }
 
     fn exists(&self, name: &str) -> Error {
@@ -127,7 +127,7 @@ impl Target<'_> {
     fn refuse_existing(&self) -> Result<()> {
         match recovery::refuse_if_index_knows_records(&self.site) {
             Err(error) if !error.kind.is_of_the_system() => {
-                let names = [index::file_name, journal::file_name].map(|name| name(self.site.namespace));
+                let names = [index::file_name(&self.site.stem), journal::file_name(self.site.namespace)];
                 let there = self.site.storage.metadata(&names[0]).map_err(|error| self.failed(&error))?;
                 Err(self.exists(&names[usize::from(there.is_none())]))
             }
@@ -144,7 +144,7 @@ impl Target<'_> {
     /// Returns an empty record file, locked. A file counts as empty, too, if a writer was killed while it created the
     /// file.
     fn claim(&self) -> Result<Arc<dyn File>> {
-        let name = log::file_name(self.site.namespace);
+        let name = log::file_name(&self.site.stem);
         let failed = |error| self.failed(&error);
         for _ in 0..CLAIM_TRIES {
             let mode = match self.site.storage.metadata(&name).map_err(failed)? {
@@ -177,7 +177,7 @@ impl Target<'_> {
     /// Locks `file`.
     fn lock_claim(&self, file: &dyn File) -> Result<Claimed> {
         let failed = |error| self.failed(&error);
-        let name = log::file_name(self.site.namespace);
+        let name = log::file_name(&self.site.stem);
         if !file.try_lock().map_err(failed)? {
             return Ok(Claimed::Locked);
         }
@@ -195,14 +195,14 @@ impl Target<'_> {
     /// leave an index file without records, which is refused; records without an index file are a whole log. A file
     /// that stays is in the way of the next import, which says so.
     fn clear(&self) {
-        let index_file = index::file_name(self.site.namespace);
-        leftovers::discard(self.site.storage, self.site.namespace);
+        let index_file = index::file_name(&self.site.stem);
+        leftovers::discard(self.site.storage, self.site.namespace, &self.site.stem);
         let is_without = match self.site.storage.remove(&index_file) {
             Ok(()) => self.site.storage.sync_directory().is_ok(),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if is_without {
-            let _ = self.site.storage.remove(&log::file_name(self.site.namespace));
+            let _ = self.site.storage.remove(&log::file_name(&self.site.stem));
         }
     }
 
@@ -218,8 +218,8 @@ impl Target<'_> {
         progress: &dyn Watch,
     ) -> Result<()> {
         let failed = |error| self.failed(&error);
-        let (temporary, name) = (self.temporary(), log::file_name(self.site.namespace));
-        leftovers::discard(self.site.storage, self.site.namespace);
+        let (temporary, name) = (self.temporary(), log::file_name(&self.site.stem));
+        leftovers::discard(self.site.storage, self.site.namespace, &self.site.stem);
         // A journal without a record, of a creation that was killed.
         journal::remove(self.site.storage, self.site.namespace).map_err(failed)?;
         let made = NewFile::make(self.site.storage, &name, claim, |log| {
@@ -264,8 +264,8 @@ impl Target<'_> {
         let (epoch, codecs) = (random::epoch()?, chain.ids());
         let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch, Outer::START);
         let making = Making { newest, codecs, place: None };
-        let prepared = rebuild::prepare_new(self.site.storage, self.site.namespace, log, making, Some(progress))?;
-        let (index, slot) = (prepared.install(self.site.storage, self.site.namespace)?, rebuild::FIRST_SLOT);
+        let prepared = rebuild::prepare_new(self.site.storage, &self.site.stem, log, making, Some(progress))?;
+        let (index, slot) = (prepared.install(self.site.storage, &self.site.stem)?, rebuild::FIRST_SLOT);
         let recorded = if codecs.is_empty() || count == 0 {
             Ok(())
         } else {

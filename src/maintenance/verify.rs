@@ -5,6 +5,8 @@ use crate::files::index::{CodecsIn, Header, Run};
 use crate::format::codecs::CHAIN_PAGE_OFFSET;
 use crate::format::index::{Entry, entries_end};
 use crate::format::log::{self, HEADER_SIZE_BYTES, SIZE_WORD_BYTES};
+use crate::format::name::Stem;
+use crate::format::number::Base;
 use crate::namespace::Namespace;
 use crate::namespace::follower::Follower;
 use crate::options::{Options, check_name};
@@ -55,7 +57,7 @@ pub fn verify_on(
     let mut report = namespace.report.lock().try_clone()?;
     let (count, end) = namespace.visible.get();
     let log = storage
-        .open(&log::file_name(name), OpenMode::Read)
+        .open(&log::file_name(&Stem::of(name, Base::FIRST)), OpenMode::Read)
         .map_err(|error| Error::os("opening", &error).of(namespace.log_path()))?;
     let mut bytes = Bytes::new(log.as_ref(), end)?.watched(watch);
     check_records(namespace, &mut bytes, count, &mut report, &progress)?;

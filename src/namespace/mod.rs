@@ -11,7 +11,8 @@ use crate::files::index::{self, CodecsIn, Header, Index, IndexView};
 use crate::files::journal;
 use crate::format::index::Mode;
 use crate::format::log;
-use crate::format::name::FileName;
+use crate::format::name::{FileName, Stem};
+use crate::format::number::Base;
 use crate::namespace::pool::Pool;
 use crate::namespace::record::{Location, ReadCount, Reader};
 use crate::namespace::wait::{EventCount, Visible};
@@ -124,11 +125,12 @@ impl Namespace {
     ) -> Result<Namespace> {
         let Parts { index, events, readers } = parts;
         let records_read = memory::list(readers.iter().map(|reader| Arc::clone(&reader.records_read)))?;
+        let stem = Stem::of(name, Base::FIRST);
         Ok(Namespace {
             number,
             name: memory::text(name)?,
-            log_path: memory::path(storage.path(), &log::file_name(name))?,
-            index_path: memory::path(storage.path(), &index::file_name(name))?,
+            log_path: memory::path(storage.path(), &log::file_name(&stem))?,
+            index_path: memory::path(storage.path(), &index::file_name(&stem))?,
             storage,
             visible: Visible::new(),
             events,
@@ -225,7 +227,8 @@ impl Namespace {
         let files_serial = self.files_serial();
         if reader.files_serial != files_serial {
             let records_read = Arc::clone(&reader.records_read);
-            *reader = open_reader(self.storage.as_ref(), &self.name, files_serial, records_read)?;
+            let stem = Stem::of(&self.name, Base::FIRST);
+            *reader = open_reader(self.storage.as_ref(), &stem, files_serial, records_read)?;
         }
         Ok(())
     }
@@ -243,12 +246,13 @@ impl Namespace {
         // Read after the durable count: a record that becomes visible and durable meanwhile counts as visible only.
         let (count, end) = self.visible.get();
         let (readers, readers_in_use) = self.pool.usage();
+        let stem = Stem::of(&self.name, Base::FIRST);
         Stats {
             count,
             durable_count: durable_count.min(count),
             data_bytes: end,
-            file_bytes: size(log::file_name(&self.name)),
-            index_bytes: size(index::file_name(&self.name)),
+            file_bytes: size(log::file_name(&stem)),
+            index_bytes: size(index::file_name(&stem)),
             journal_bytes: size(journal::file_name(&self.name)),
             readers: readers.into(),
             readers_in_use: readers_in_use.into(),
@@ -267,18 +271,18 @@ impl Namespace {
     }
 }
 
-/// Opens the `count` readers of a namespace whose record file exists.
-pub fn open_readers(storage: &dyn Storage, name: &str, count: u32) -> Result<Vec<Reader>> {
+/// Opens the `count` readers of a namespace, on the record file with `stem`, which exists.
+pub fn open_readers(storage: &dyn Storage, stem: &Stem, count: u32) -> Result<Vec<Reader>> {
     let mut readers = Vec::new();
     readers.try_reserve_exact(count as usize).map_err(|_| no_memory("the readers", u64::from(count) * 64))?;
     for _ in 0..count {
-        readers.push(open_reader(storage, name, 0, Arc::new(ReadCount::default())?)?);
+        readers.push(open_reader(storage, stem, 0, Arc::new(ReadCount::default())?)?);
     }
     Ok(readers)
 }
 
-fn open_reader(storage: &dyn Storage, name: &str, files_serial: u64, records_read: Arc<ReadCount>) -> Result<Reader> {
-    let file_name = log::file_name(name);
+fn open_reader(storage: &dyn Storage, stem: &Stem, files_serial: u64, records_read: Arc<ReadCount>) -> Result<Reader> {
+    let file_name = log::file_name(stem);
     let failed = |error| Error::os("opening a reader", &error).of_file(storage.path(), &file_name);
     let file = storage.open(&file_name, OpenMode::Read).map_err(failed)?;
     let view = file.view().map_err(failed)?;

@@ -112,7 +112,7 @@ struct Mended {
 fn create(site: &Site<'_>, log: &dyn File, writer: NewWriter) -> Result<Mended> {
     let journal = replace_journal(site, writer.prepared)?;
     let (prepared, checkpoint, slot) = prepare_index(site, log, Point::START, writer.mode, writer.epoch)?;
-    let index = prepared.install(site.storage, site.namespace)?;
+    let index = prepared.install(site.storage, &site.stem)?;
     // Last: once the count is written, the namespace exists for every process.
     log.write_at(log::COUNT_OFFSET, &log::word(0)).and_then(|()| log.sync()).map_err(site.failed("writing"))?;
     Ok(Mended { index, point: Point::START, checkpoint, slot, journal, salvage: None })
@@ -127,7 +127,7 @@ fn prepare_index(
 ) -> Result<(PreparedIndex, Checkpoint, usize)> {
     let newest = rebuild::first_checkpoint(point, mode, epoch, Outer::START);
     let making = Making { newest, codecs: site.named.ids(), place: None };
-    let prepared = rebuild::prepare_new(site.storage, site.namespace, log, making, None)?;
+    let prepared = rebuild::prepare_new(site.storage, &site.stem, log, making, None)?;
     Ok((prepared, newest, rebuild::FIRST_SLOT))
 }
 
@@ -139,18 +139,17 @@ fn recover(
     mut writer: NewWriter,
 ) -> Result<Mended> {
     let Recovery { mut index, from, slot, point, journal, unindexed, salvage, .. } = recovery;
-    let complete = |Unindexed { from, to }: Unindexed| {
-        rebuild::prepare_completed(site.storage, site.namespace, log, &index, from, to)
-    };
+    let complete =
+        |Unindexed { from, to }: Unindexed| rebuild::prepare_completed(site.storage, &site.stem, log, &index, from, to);
     let completed = unindexed.map(complete).transpose()?;
     let salvage = if salvage {
-        let kept = salvage::keep(site.storage, site.namespace, log, point.end, size_before)?;
+        let kept = salvage::keep(site.storage, &site.stem, log, point.end, size_before)?;
         Some(memory::path(site.storage.path(), &kept)?)
     } else {
         None
     };
     if let Some(completed) = completed {
-        index = completed.install(site.storage, site.namespace)?;
+        index = completed.install(site.storage, &site.stem)?;
     }
     mend(site, log, &index, &from, slot, &point, journal.as_ref())?;
     // A checkpoint in durable mode is never without a journal: invariant 2 of `Opened`. A journal whose frames are
@@ -174,7 +173,7 @@ fn adopt(
     journal: Option<&BesideRecords>,
     writer: NewWriter,
 ) -> Result<Mended> {
-    let (index_name, journal_name) = (index::file_name(site.namespace), journal::file_name(site.namespace));
+    let (index_name, journal_name) = (index::file_name(&site.stem), journal::file_name(site.namespace));
     let aside = |name: &str, is_wanted: bool| is_wanted.then(|| salvage::aside(site.storage, name)).transpose();
     let index_aside = aside(&index_name, damaged_index)?;
     let journal_aside = aside(&journal_name, matches!(journal, Some(BesideRecords::Stale)))?;
@@ -195,7 +194,7 @@ fn adopt(
     if let Some(aside) = index_aside {
         salvage::move_aside(site.storage, log, &index_name, &aside)?;
     }
-    let index = prepared.install(site.storage, site.namespace)?;
+    let index = prepared.install(site.storage, &site.stem)?;
     Ok(Mended { index, point, checkpoint, slot, journal, salvage: None })
 }
 

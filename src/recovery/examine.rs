@@ -356,7 +356,7 @@ pub fn refuse_if_index_knows_records(site: &Site<'_>) -> Result<()> {
 /// The index file's header; `None` when there is no index file or an empty one.
 pub fn read_index(site: &Site<'_>) -> Result<Option<(Header, Arc<dyn File>)>> {
     let failed = |error| Error::os("reading", &error).of(&site.index_path);
-    match site.storage.open(&index::file_name(site.namespace), OpenMode::Write) {
+    match site.storage.open(&index::file_name(&site.stem), OpenMode::Write) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error)),
         Ok(file) => {

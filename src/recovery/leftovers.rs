@@ -4,15 +4,16 @@
 use crate::files::index;
 use crate::files::journal;
 use crate::format::log;
+use crate::format::name::Stem;
 use crate::recovery::salvage;
 use crate::storage::{Storage, temporary_name};
 
-/// Removes the unfinished files of `namespace`, whose lock the caller holds. A file that cannot be removed causes no
-/// refusal here: the next process to make that file removes it, or says why it cannot.
-pub fn discard(storage: &dyn Storage, namespace: &str) {
-    let (index, journal) = (index::file_name(namespace), journal::file_name(namespace));
-    let copies = [salvage::name_of(namespace), salvage::name_beside(&index), salvage::name_beside(&journal)];
-    for name in [log::file_name(namespace), index, journal].iter().chain(&copies) {
+/// Removes the unfinished files of `namespace`, whose lock the caller holds, and of its segment with `stem`. A file
+/// that cannot be removed causes no refusal here: the next process to make that file removes it, or says why it cannot.
+pub fn discard(storage: &dyn Storage, namespace: &str, stem: &Stem) {
+    let (index, journal) = (index::file_name(stem), journal::file_name(namespace));
+    let copies = [salvage::name_of(stem), salvage::name_beside(&index), salvage::name_beside(&journal)];
+    for name in [log::file_name(stem), index, journal].iter().chain(&copies) {
         let _ = storage.remove(&temporary_name(name));
     }
 }

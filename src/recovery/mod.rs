@@ -61,12 +61,12 @@ pub fn prepare<'a>(
     let started = Instant::now();
     let site = Site::new(storage, namespace, named)?;
     let (lock, mode) = acquire_lock(&site, Absent::Create)?;
-    let mut creation = (mode == OpenMode::CreateNew).then(|| Creation::of_new(storage, namespace, Arc::clone(&lock)));
+    let mut creation = (mode == OpenMode::CreateNew).then(|| Creation::of_new(&site, Arc::clone(&lock)));
     Live::clear_ready(storage, namespace);
-    let log = storage.open(&log::file_name(namespace), OpenMode::Write).map_err(site.failed("opening"))?;
+    let log = storage.open(&log::file_name(&site.stem), OpenMode::Write).map_err(site.failed("opening"))?;
     let plan = examine(&site, log.as_ref(), examine::read_index(&site)?)?;
     if creation.is_none() && matches!(plan, Plan::Create) {
-        let short = Creation::of_short(storage, namespace, Arc::clone(&lock));
+        let short = Creation::of_short(&site, Arc::clone(&lock));
         creation = Some(short.map_err(site.failed("reading"))?);
     }
     Ok((Prepared { site, lock, log, plan, started }, creation))
@@ -83,7 +83,7 @@ pub struct Inspected {
 /// Locks the namespace at `site`, which must exist, and inspects it; nothing is written, not even to the live page.
 pub fn inspect(site: &Site<'_>) -> Result<Inspected> {
     let (lock, _) = acquire_lock(site, Absent::Refuse)?;
-    let log = site.storage.open(&log::file_name(site.namespace), OpenMode::Write).map_err(site.failed("opening"))?;
+    let log = site.storage.open(&log::file_name(&site.stem), OpenMode::Write).map_err(site.failed("opening"))?;
     let opening = examine::read_index(site).and_then(|index| examine(site, log.as_ref(), index));
     Ok(Inspected { lock, log, opening })
 }
@@ -93,7 +93,7 @@ pub fn finish(site: &Site<'_>, lock: Arc<dyn File>, log: Arc<dyn File>, plan: Pl
     let failed = site.failed("writing its last checkpoint");
     let started = Instant::now();
     Live::clear_ready(site.storage, site.namespace);
-    let site = Site::new(site.storage, site.namespace, site.named)?;
+    let site = Site::of(site.storage, site.namespace, site.base, site.named)?;
     let opened = Prepared { site, lock, log, plan, started }.finish(Wanted { journal_size_bytes: None })?;
     opened.index.write_clean(&opened.checkpoint, opened.slot).map_err(failed)?;
     // Readers of other processes use the files from here on.
@@ -117,7 +117,7 @@ impl Prepared<'_> {
         // the directory that was closed cleanly elsewhere.
         site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
         // A recovery that was interrupted may have left half of what it made.
-        leftovers::discard(site.storage, site.namespace);
+        leftovers::discard(site.storage, site.namespace, &site.stem);
         let live = Live::attach_writer(site.storage, site.namespace, log.as_ref());
         let live = live.and_then(|live| live.stamp().map(|()| live));
         // Before anything is written: no room for the journal is a refusal like any other (O29).
@@ -129,7 +129,7 @@ impl Prepared<'_> {
         let opened = refusals::without_room(&site, log.as_ref(), &plan)
             .and_then(|()| carry_out::carry_out(&site, plan, lock, log, wanted, prepared));
         if opened.is_err() {
-            leftovers::discard(site.storage, site.namespace);
+            leftovers::discard(site.storage, site.namespace, &site.stem);
         }
         drop(held);
         let mut opened = opened?;
@@ -158,7 +158,7 @@ enum Absent {
 
 /// Locks the record file; also returns how it was opened.
 fn acquire_lock(site: &Site<'_>, absent: Absent) -> Result<(Arc<dyn File>, OpenMode)> {
-    let name = log::file_name(site.namespace);
+    let name = log::file_name(&site.stem);
     for _ in 0..LOCK_TRIES {
         let known = site.storage.metadata(&name).map_err(site.failed("looking at"))?;
         let mode = match known {

@@ -8,6 +8,7 @@ use crate::format::in_memory;
 use crate::format::index::{
     CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, Place, State, entries_end,
 };
+use crate::format::name::Stem;
 use crate::format::number::Outer;
 use crate::format::{LogId, PAGE_SIZE_BYTES};
 use crate::recovery::salvage;
@@ -31,8 +32,8 @@ pub struct PreparedIndex {
 
 impl PreparedIndex {
     /// Gives the file its final name, replacing an index file that may exist.
-    pub fn install(self, storage: &dyn Storage, namespace: &str) -> Result<Index> {
-        let file = self.file.install(storage, &index::file_name(namespace))?;
+    pub fn install(self, storage: &dyn Storage, stem: &Stem) -> Result<Index> {
+        let file = self.file.install(storage, &index::file_name(stem))?;
         Ok(Index { file, log_id: self.log_id })
     }
 }
@@ -41,14 +42,13 @@ impl PreparedIndex {
 /// leaves nothing of it.
 pub fn prepare(
     storage: &dyn Storage,
-    namespace: &str,
+    stem: &Stem,
     log: &dyn File,
     log_id: LogId,
     write: impl FnOnce(&Index) -> Result<()>,
 ) -> Result<PreparedIndex> {
-    let file = NewFile::make(storage, &index::file_name(namespace), log, |file| {
-        write(&Index { file: Arc::clone(file), log_id })
-    })?;
+    let file =
+        NewFile::make(storage, &index::file_name(stem), log, |file| write(&Index { file: Arc::clone(file), log_id }))?;
     Ok(PreparedIndex { file, log_id })
 }
 
@@ -69,11 +69,11 @@ pub struct Making {
     pub place: Option<Place>,
 }
 
-/// Prepares the index file of `namespace` for records of `log`, which is synced first. `watch` is informed of the bytes
+/// Prepares the index file with `stem` for records of `log`, which is synced first. `watch` is informed of the bytes
 /// read.
 pub fn prepare_new(
     storage: &dyn Storage,
-    namespace: &str,
+    stem: &Stem,
     log: &dyn File,
     making: Making,
     watch: Option<&dyn Watch>,
@@ -83,7 +83,7 @@ pub fn prepare_new(
     // For existing records it is not known yet which codecs they went through.
     let codecs = (newest.count == 0).then_some(codecs);
     let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs, place };
-    prepare(storage, namespace, log, identity.log_id, |index| fill_index(index, log, &identity, newest, watch))
+    prepare(storage, stem, log, identity.log_id, |index| fill_index(index, log, &identity, newest, watch))
 }
 
 /// The slot of the checkpoint in an index file that [`prepare_new`] made.
@@ -122,15 +122,14 @@ fn fill_index(
 /// none after these.
 pub fn prepare_completed(
     storage: &dyn Storage,
-    namespace: &str,
+    stem: &Stem,
     log: &dyn File,
     index: &Index,
     from: Point,
     to: Point,
 ) -> Result<PreparedIndex> {
-    let failed =
-        |error: io::Error| Error::os("completing", &error).of_file(storage.path(), &index::file_name(namespace));
-    prepare(storage, namespace, log, index.log_id, |made| complete(made, log, index, from, to, None, failed))
+    let failed = |error: io::Error| Error::os("completing", &error).of_file(storage.path(), &index::file_name(stem));
+    prepare(storage, stem, log, index.log_id, |made| complete(made, log, index, from, to, None, failed))
 }
 
 /// As [`prepare_completed`], in memory, for reading.

@@ -171,10 +171,10 @@ pub fn without_room(site: &Site<'_>, log: &dyn File, plan: &Plan) -> Result<()> 
 pub fn without_name(site: &Site<'_>, plan: &Plan) -> Result<()> {
     let aside = |name: &str| salvage::aside(site.storage, name).map(drop);
     match plan {
-        Plan::Recover(Recovery { salvage: true, .. }) => salvage::refuse_without_name(site.storage, site.namespace),
+        Plan::Recover(Recovery { salvage: true, .. }) => salvage::refuse_without_name(site.storage, &site.stem),
         Plan::Adopt { damaged_index, journal, .. } => {
             if *damaged_index {
-                aside(&index::file_name(site.namespace))?;
+                aside(&index::file_name(&site.stem))?;
             }
             let is_stale = matches!(journal, Some(BesideRecords::Stale));
             if is_stale { aside(&journal::file_name(site.namespace)) } else { Ok(()) }

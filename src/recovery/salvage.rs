@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::new_file::NewFile;
-use crate::format::name::FileName;
+use crate::format::name::{FileName, Stem};
 use crate::recovery::scan::Bytes;
 use crate::storage::{File, OpenMode, Storage};
 use crate::util::memory;
@@ -50,24 +50,24 @@ impl Stretches {
     }
 }
 
-/// Copies the bytes `from..to` of `file`, the record file of `namespace`, to `NAME.salvage-K`, holes as holes. The copy
-/// is durable when the name is returned. A copy that cannot be completed leaves nothing.
+/// Copies the bytes `from..to` of `file`, the record file with `stem`, to `NAME.salvage-K`, holes as holes. The copy is
+/// durable when the name is returned. A copy that cannot be completed leaves nothing.
 ///
 /// # Errors
 /// `E_NO_SPACE` and others when the copy cannot be made.
-pub fn keep(storage: &dyn Storage, namespace: &str, file: &dyn File, from: u64, to: u64) -> Result<FileName> {
-    keep_all(storage, namespace, file, 1, |kept| kept.add(from..to))
+pub fn keep(storage: &dyn Storage, stem: &Stem, file: &dyn File, from: u64, to: u64) -> Result<FileName> {
+    keep_all(storage, stem, file, 1, |kept| kept.add(from..to))
 }
 
 /// As [`keep`], of `count` stretches, which `visit` adds in order.
 pub fn keep_all(
     storage: &dyn Storage,
-    namespace: &str,
+    stem: &Stem,
     file: &dyn File,
     count: u64,
     visit: impl FnOnce(&mut Kept<'_>) -> Result<()>,
 ) -> Result<FileName> {
-    keep_as(storage, file, &name_of(namespace), |copy, path| {
+    keep_as(storage, file, &name_of(stem), |copy, path| {
         let mut kept = Kept { file, copy, path, is_one: count <= 1, at: 0, open: None };
         if !kept.is_one {
             kept.write(&STRETCHES_MAGIC)?;
@@ -77,9 +77,9 @@ pub fn keep_all(
     })
 }
 
-/// The name of the copies of a namespace's records, without the number.
-pub fn name_of(namespace: &str) -> FileName {
-    FileName::new(namespace, "salvage")
+/// The name of the copies of records of the segment with `stem`, without the number.
+pub fn name_of(stem: &Stem) -> FileName {
+    stem.file_name("salvage")
 }
 
 /// A file that is given one stretch after the other.
@@ -161,12 +161,12 @@ fn keep_as(
     Ok(name)
 }
 
-/// Finds out whether another file with stretches of `namespace` can be named.
+/// Finds out whether another file with stretches of the record file with `stem` can be named.
 ///
 /// # Errors
 /// `E_EXISTS` when there are too many of them.
-pub fn refuse_without_name(storage: &dyn Storage, namespace: &str) -> Result<()> {
-    free_name(storage, &name_of(namespace)).map(drop)
+pub fn refuse_without_name(storage: &dyn Storage, stem: &Stem) -> Result<()> {
+    free_name(storage, &name_of(stem)).map(drop)
 }
 
 /// Copies `range` of `file` to the offset `at` of `copy`, which ends there; holes as holes.

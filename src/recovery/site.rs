@@ -1,4 +1,5 @@
-//! Which namespace is opened, verified or mended, and how: what every step needs for its calls and messages.
+//! Which segment of which namespace is opened, verified or mended, and how: what every step needs for its calls and
+//! messages.
 
 use super::layout::{self, Led};
 use super::scan::{Bytes, Point};
@@ -6,6 +7,7 @@ use crate::codec::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index;
 use crate::format::log;
+use crate::format::name::Stem;
 use crate::format::number::Base;
 use crate::storage::{File, Storage};
 use crate::util::memory;
@@ -13,12 +15,13 @@ use crate::util::progress::Watch;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-/// The namespace at hand, for calls and for messages.
+/// The segment at hand, for calls and for messages.
 pub struct Site<'a> {
     pub storage: &'a dyn Storage,
     pub namespace: &'a str,
-    /// Of the segment at hand.
     pub base: Base,
+    /// What the names of the segment's files begin with.
+    pub stem: Stem,
     /// The codecs the opener named.
     pub named: &'a Chain,
     /// Whether the count alone is enough to believe records that lie in a hole.
@@ -30,15 +33,22 @@ pub struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
+    /// The site of the first segment of `namespace`.
     pub fn new(storage: &'a dyn Storage, namespace: &'a str, named: &'a Chain) -> Result<Site<'a>> {
-        let log_path = memory::path(storage.path(), &log::file_name(namespace))?;
-        let index_path = memory::path(storage.path(), &index::file_name(namespace))?;
-        Ok(Site { storage, namespace, base: Base::FIRST, named, count_holds: false, watch: None, log_path, index_path })
+        Site::of(storage, namespace, Base::FIRST, named)
+    }
+
+    /// The site of the segment of `namespace` that begins at `base`.
+    pub fn of(storage: &'a dyn Storage, namespace: &'a str, base: Base, named: &'a Chain) -> Result<Site<'a>> {
+        let stem = Stem::of(namespace, base);
+        let log_path = memory::path(storage.path(), &log::file_name(&stem))?;
+        let index_path = memory::path(storage.path(), &index::file_name(&stem))?;
+        Ok(Site { storage, namespace, base, stem, named, count_holds: false, watch: None, log_path, index_path })
     }
 
     /// The same site, where the count alone is enough to believe records that lie in a hole.
     pub fn with_count(&self) -> Result<Site<'a>> {
-        let site = Site::new(self.storage, self.namespace, self.named)?;
+        let site = Site::of(self.storage, self.namespace, self.base, self.named)?;
         Ok(Site { count_holds: true, ..site }.watched(self.watch))
     }
 

@@ -15,7 +15,7 @@ use crate::recovery::scan::{Bytes, Point, only_zeros};
 
 /// Decides what to do with the records; reads only.
 pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
-    let damaged_index = site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking at"))?;
+    let damaged_index = site.storage.metadata(&index::file_name(&site.stem)).map_err(site.failed("looking at"))?;
     let damaged_index = damaged_index.is_some_and(|meta| meta.size_bytes > 0);
     let is_short = bytes.file_end < log::HEADER_SIZE_BYTES;
     let header_count = bytes.size_word(0)?.unwrap_or(0);

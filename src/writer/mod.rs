@@ -21,6 +21,8 @@ use crate::files::index::{self, Index};
 use crate::files::journal::{self, FrameRoom, Journal};
 use crate::files::live::Live;
 use crate::format::log::{self, SIZE_WORD_BYTES, record_end};
+use crate::format::name::Stem;
+use crate::format::number::Base;
 use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::namespace::Namespace;
 use crate::recovery::Opened;
@@ -148,7 +150,8 @@ impl Writer {
         namespace.counters.is_durable.store(journal_file.is_some(), Ordering::Relaxed);
         *namespace.report.lock() = report;
         let flush_bytes = flush_bytes.map_or(CHECKPOINT_BYTES_MAX, |bytes| bytes.min(CHECKPOINT_BYTES_MAX));
-        let named = [(log::file_name(&namespace.name), &log), (index::file_name(&namespace.name), &index.file)];
+        let stem = Stem::of(&namespace.name, Base::FIRST);
+        let named = [(log::file_name(&stem), &log), (index::file_name(&stem), &index.file)];
         let journal_named = journal_file.as_ref().map(|file| (journal::file_name(&namespace.name), file));
         let open = named.into_iter().chain(journal_named).map(|(name, file)| (name, Arc::clone(file)));
         let files = WriterFiles::new(&namespace.storage, open)?;

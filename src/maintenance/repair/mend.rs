@@ -31,7 +31,7 @@ use std::io;
 pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Option<FileName>> {
     site.storage.sync_own_name().map_err(site.failed("syncing the directory's own name for"))?;
     Live::clear_ready(site.storage, site.namespace);
-    leftovers::discard(site.storage, site.namespace);
+    leftovers::discard(site.storage, site.namespace, &site.stem);
     let before = index_file_id(site)?;
     let mut kept = Vec::new();
     let installed = keep_aside(site, log.as_ref(), remedy, &mut kept).and_then(|()| match &remedy.index {
@@ -41,8 +41,8 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
             rewrite(site, log.as_ref(), 0, remedy.point.end)?;
             let newest = rebuild::first_checkpoint(remedy.point, Mode::Fast, random::epoch()?, Outer::START);
             let making = Making { newest, codecs: ChainIds::default(), place: None };
-            let index = rebuild::prepare_new(site.storage, site.namespace, log.as_ref(), making, None)?;
-            Ok((index.install(site.storage, site.namespace)?, newest, rebuild::FIRST_SLOT))
+            let index = rebuild::prepare_new(site.storage, &site.stem, log.as_ref(), making, None)?;
+            Ok((index.install(site.storage, &site.stem)?, newest, rebuild::FIRST_SLOT))
         }
     });
     if installed.is_err() && index_file_id(site).is_ok_and(|now| now == before) {
@@ -63,7 +63,7 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
 /// Which file the index file is; `None` when there is none.
 fn index_file_id(site: &Site<'_>) -> Result<Option<FileId>> {
     let meta =
-        site.storage.metadata(&index::file_name(site.namespace)).map_err(site.failed("looking for its index file"))?;
+        site.storage.metadata(&index::file_name(&site.stem)).map_err(site.failed("looking for its index file"))?;
     Ok(meta.map(|meta| meta.id))
 }
 
@@ -71,12 +71,12 @@ fn index_file_id(site: &Site<'_>) -> Result<Option<FileId>> {
 fn keep_aside(site: &Site<'_>, log: &dyn File, remedy: &Remedy, kept: &mut Vec<FileName>) -> Result<()> {
     if remedy.stretches.count > 0 {
         kept.try_reserve(1).map_err(Refused::from)?;
-        kept.push(salvage::keep_all(site.storage, site.namespace, log, remedy.stretches.count, |kept| {
+        kept.push(salvage::keep_all(site.storage, &site.stem, log, remedy.stretches.count, |kept| {
             remedy.each_stretch(site, log, &mut |range| kept.add(range))
         })?);
     }
     kept.try_reserve(2).map_err(Refused::from)?;
-    kept.extend(salvage::keep_whole(site.storage, log, &index::file_name(site.namespace))?);
+    kept.extend(salvage::keep_whole(site.storage, log, &index::file_name(&site.stem))?);
     // The journal is kept, whichever of its frames were laid: more frames may follow a damaged one, and cannot be
     // recognised.
     if !is_unused(site, &journal::file_name(site.namespace))? {
@@ -102,8 +102,8 @@ fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> R
     let epoch = random::epoch()?;
     let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch, own.first);
     let fill = |mended: &Index| fill_mended(site, log, own, &newest, mended);
-    let prepared = rebuild::prepare(site.storage, site.namespace, log, own.index.log_id, fill)?;
-    Ok((prepared.install(site.storage, site.namespace)?, newest, rebuild::FIRST_SLOT))
+    let prepared = rebuild::prepare(site.storage, &site.stem, log, own.index.log_id, fill)?;
+    Ok((prepared.install(site.storage, &site.stem)?, newest, rebuild::FIRST_SLOT))
 }
 
 fn fill_mended(site: &Site<'_>, log: &dyn File, own: &Own, newest: &Checkpoint, mended: &Index) -> Result<()> {
@@ -183,10 +183,10 @@ fn settle_sizes(site: &Site<'_>, log: &dyn File, index: &Index, base: Point) -> 
 pub fn refuse_without_room(site: &Site<'_>, log: &dyn File, remedy: &Remedy) -> Result<()> {
     let mut needed_bytes = blocks(entries_end(remedy.point.count));
     if remedy.stretches.count > 0 {
-        salvage::refuse_without_name(site.storage, site.namespace)?;
+        salvage::refuse_without_name(site.storage, &site.stem)?;
         needed_bytes = needed_bytes.saturating_add(blocks(remedy.stretches.room_bytes()));
     }
-    let (index_name, journal_name) = (index::file_name(site.namespace), journal::file_name(site.namespace));
+    let (index_name, journal_name) = (index::file_name(&site.stem), journal::file_name(site.namespace));
     let is_journal_kept = !is_unused(site, &journal_name)?;
     for name in [Some(index_name), is_journal_kept.then_some(journal_name)].into_iter().flatten() {
         if let Some(data_bytes) = data_bytes(site, &name)? {

@@ -231,7 +231,7 @@ fn is_repairable(kind: ErrorKind) -> bool {
 /// `E_MISMATCH` if the index file is that of another segment (R12).
 fn usable_index(site: &Site<'_>) -> Result<Option<(Header, Index)>> {
     let failed = |error| Error::os("reading", &error).of(&site.index_path);
-    let file = match site.storage.open(&index::file_name(site.namespace), OpenMode::Read) {
+    let file = match site.storage.open(&index::file_name(&site.stem), OpenMode::Read) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
     };

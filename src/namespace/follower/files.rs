@@ -33,8 +33,8 @@ pub(super) struct ReaderFiles {
 
 impl ReaderFiles {
     pub(super) fn open(site: &Site<'_>) -> Result<ReaderFiles> {
-        let Site { storage, namespace, .. } = *site;
-        let log_name = log::file_name(namespace);
+        let Site { storage, stem, .. } = *site;
+        let log_name = log::file_name(&stem);
         let log = open_file(storage, &log_name)?;
         let log_meta = log.metadata().map_err(|error| failed("looking at", storage, &log_name, &error))?;
         if log_meta.size_bytes < log::HEADER_SIZE_BYTES {
@@ -75,7 +75,7 @@ impl ReaderFiles {
 /// The refusal of a record file of `size_bytes`, too few for a count. Such a file is half made, unless an index file
 /// may know a record.
 fn too_short(site: &Site<'_>, size_bytes: u64) -> Result<Error> {
-    let (storage, name) = (site.storage, index::file_name(site.namespace));
+    let (storage, name) = (site.storage, index::file_name(&site.stem));
     let index_file = storage.metadata(&name).map_err(|error| failed("looking at", storage, &name, &error))?;
     let knows_none = match open_index(site)? {
         None => index_file.is_none_or(|meta| meta.size_bytes == 0),
@@ -98,8 +98,8 @@ fn too_short(site: &Site<'_>, size_bytes: u64) -> Result<Error> {
 
 /// The index file; `None` when there is none, or one without an identity.
 fn open_index(site: &Site<'_>) -> Result<Option<(Index, FileId)>> {
-    let Site { storage, namespace, .. } = *site;
-    let name = index::file_name(namespace);
+    let Site { storage, stem, .. } = *site;
+    let name = index::file_name(&stem);
     let file = match open_file(storage, &name) {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
         opened => opened?,

@@ -10,7 +10,8 @@ use crate::files::index::{self, Header, Run};
 use crate::files::live::{self, Live};
 use crate::format::index::{Entry, Mode};
 use crate::format::log;
-use crate::format::name::FileName;
+use crate::format::name::{FileName, Stem};
+use crate::format::number::Base;
 use crate::namespace::wait::EventCount;
 use crate::namespace::{ALL_VISIBLE, Namespace, OpenIndex, Parts, open_readers};
 use crate::options::Options;
@@ -94,10 +95,11 @@ impl Follower {
         let named = Chain::new(&options.codecs)?;
         let files = ReaderFiles::open(&Site::new(storage.as_ref(), name, &named)?.watched(watch))?;
         let live = Live::attach_reader(storage.as_ref(), name, files.log.as_ref());
-        let index_file_path = memory::path(storage.path(), &index::file_name(name))?;
+        let stem = Stem::of(name, Base::FIRST);
+        let index_file_path = memory::path(storage.path(), &index::file_name(&stem))?;
         let index = OpenIndex::new(files.index.clone(), &named, &index_file_path)?;
         let events = EventCount::new(live.as_ref().and_then(Live::page), false);
-        let readers = open_readers(storage.as_ref(), name, options.reader_count)?;
+        let readers = open_readers(storage.as_ref(), &stem, options.reader_count)?;
         let parts = Parts { index, events, readers };
         let namespace = Arc::new(Namespace::new(number, name, Arc::clone(storage), options, parts)?)?;
         let authority = Authority::Unready;
@@ -272,8 +274,9 @@ impl Follower {
             Ok(meta) => Ok(meta.map(|meta| meta.id)),
             Err(error) => Err(Error::os("looking at", &error).of_file(storage.path(), &name)),
         };
-        let log_id = id(log::file_name(&namespace.name))?;
-        let index_id = id(index::file_name(&namespace.name))?;
+        let stem = Stem::of(&namespace.name, Base::FIRST);
+        let log_id = id(log::file_name(&stem))?;
+        let index_id = id(index::file_name(&stem))?;
         let live_id = id(live::file_name(&namespace.name))?;
         let following = self.following.read();
         let same_files = log_id == Some(following.files.log_id) && index_id == following.files.index_id;
