@@ -64,6 +64,11 @@ impl Base {
         self.0
     }
 
+    /// How many records a segment has that begins here and ends where `next` begins; `None` if no segment can.
+    pub fn length_to(self, next: Base) -> Option<u64> {
+        next.0.checked_sub(self.0).filter(|length| (1..=RECORDS_MAX).contains(length))
+    }
+
     /// The outer number of the record `inner` of this segment. It stays at the largest integer if `inner` is a number
     /// that no record can have, which a damaged file may name.
     #[cfg_attr(not(test), expect(dead_code, reason = "streams have inner positions only, so far"))]
@@ -115,5 +120,10 @@ mod tests {
         assert_eq!(Base::new(1).unwrap().outer(u64::MAX).for_caller(), u64::MAX, "a number that no record has");
         assert_eq!(Base::FIRST.outer(7).for_caller(), 7);
         assert_eq!(Base::default(), Base::FIRST);
+        let base = |first| Base::new(first).unwrap();
+        assert_eq!(base(5).length_to(base(5 + RECORDS_MAX)), Some(RECORDS_MAX));
+        assert_eq!(base(5).length_to(base(6 + RECORDS_MAX)), None, "more than a segment can have");
+        assert_eq!(base(5).length_to(base(5)), None, "no later segment begins there");
+        assert_eq!(base(5).length_to(base(4)), None);
     }
 }

@@ -303,8 +303,11 @@ pub fn usable_identity(header: &Header, site: &Site<'_>) -> Result<Option<Identi
         Err(IdentityError::Newer { version, incompatible }) => {
             let refusal = Error::new(ErrorKind::Version, "its format, at offset 8, is newer than this library")
                 .comparing(
-                    format_args!("version {} with no flag but 0x1", crate::format::index::VERSION),
-                    format_args!("version {version} with the flags {incompatible:#x}"),
+                    format_args!(
+                        "version {}, no flag but 0x1, values that this version can have",
+                        crate::format::index::VERSION
+                    ),
+                    format_args!("version {version}, flags {incompatible:#x}, or another value"),
                 );
             Err(refusal.advising("use a newer library").of(&site.index_path))
         }

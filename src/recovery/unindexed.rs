@@ -36,11 +36,12 @@ pub fn examine(site: &Site<'_>, bytes: &mut Bytes<'_>) -> Result<Plan> {
     Ok(Plan::Adopt { point, header_count, damaged_index, journal })
 }
 
-/// The journal, if it has any frame.
+/// The journal, if it has any frame. Those of another segment count, too: they are records, and must not be removed as
+/// if they were none.
 pub fn journal_with_frames(site: &Site<'_>) -> Result<Option<FoundJournal>> {
     let found = unless_directory(journal::find(site.storage, site.namespace, site.base))?;
     let Some(found) = found else { return Ok(None) };
-    Ok(if found.has_frames()? { Some(found) } else { None })
+    Ok(if found.has_frames()? || found.has_frames_of_others()? { Some(found) } else { None })
 }
 
 /// The journal in `found`. A directory that has the journal's name is no journal.

@@ -38,6 +38,8 @@ pub struct FoundJournal {
     file: Arc<dyn File>,
     pub path: PathBuf,
     pub halves: Vec<Half>,
+    /// The halves of other segments, whose frames have numbers that this segment has, too.
+    others: Vec<Half>,
 }
 
 impl FoundJournal {
@@ -48,7 +50,7 @@ impl FoundJournal {
 }
 
 /// The journal of `namespace` with the halves of the segment at `base`; `None` when there is no journal. Frames of
-/// another segment have numbers that this one has, too, and must never be laid over its files.
+/// another segment must never be laid over the files of this one, so their halves are kept apart.
 pub fn find(storage: &dyn Storage, namespace: &str, base: Base) -> Result<Option<FoundJournal>> {
     let name = file_name(namespace);
     let path = memory::path(storage.path(), &name)?;
@@ -56,15 +58,16 @@ pub fn find(storage: &dyn Storage, namespace: &str, base: Base) -> Result<Option
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(|error| Error::os("opening", &error).of(&path))?,
     };
-    let mut found = FoundJournal { file, path, halves: Vec::new() };
+    let mut found = FoundJournal { file, path, halves: Vec::new(), others: Vec::new() };
     let file_size = found.file.metadata().map_err(|error| Error::os("looking at", &error).of(&found.path))?;
     let file_size = file_size.size_bytes;
     // The first header says how long the journal is; where that header is torn, the size of the file does.
     let first = found.header_at(0)?;
     let size = first.map_or(file_size - file_size % GRAIN_BYTES, |header| header.journal_size_bytes);
     for (start, header) in half_offsets(size).into_iter().zip([first, found.header_at(size / 2)?]) {
-        if let Some(header) = header.filter(|header| header.journal_size_bytes == size && header.base == base) {
-            memory::push(&mut found.halves, Half { header, start, end: (start + size / 2).min(file_size) })?;
+        if let Some(header) = header.filter(|header| header.journal_size_bytes == size) {
+            let halves = if header.base == base { &mut found.halves } else { &mut found.others };
+            memory::push(halves, Half { header, start, end: (start + size / 2).min(file_size) })?;
         }
     }
     found.halves.sort_by_key(|half| half.header.generation);
@@ -92,14 +95,23 @@ impl FoundJournal {
         self.halves.iter().all(|half| half.header.epoch == epoch)
     }
 
-    /// Whether there is any frame.
+    /// Whether there is any frame of this segment.
     pub fn has_frames(&self) -> Result<bool> {
         self.reaches_beyond(0)
     }
 
-    /// Whether there is a frame with a record after the first `count`.
+    /// Whether there is any frame of another segment.
+    pub fn has_frames_of_others(&self) -> Result<bool> {
+        self.has_frame_beyond(0, &self.others)
+    }
+
+    /// Whether there is a frame of this segment with a record after the first `count`.
     pub fn reaches_beyond(&self, count: u64) -> Result<bool> {
-        for half in &self.halves {
+        self.has_frame_beyond(count, &self.halves)
+    }
+
+    fn has_frame_beyond(&self, count: u64, halves: &[Half]) -> Result<bool> {
+        for half in halves {
             let mut frames = self.frames(half);
             while let Some((frame, _)) = frames.next()? {
                 if frame.end_number().is_none_or(|end| end > count) {
@@ -134,8 +146,11 @@ impl FoundJournal {
             Err(HalfError::Newer { version, journal_size_bytes }) => {
                 let cause = format_args!("its format, at offset {offset}, is newer than this library");
                 let refusal = Error::new(ErrorKind::Version, cause).comparing(
-                    format_args!("version {VERSION} of up to {} bytes", JOURNAL_BYTES.end()),
-                    format_args!("version {version} of {journal_size_bytes} bytes"),
+                    format_args!(
+                        "version {VERSION}, up to {} bytes, a segment from below 2^63 on",
+                        JOURNAL_BYTES.end()
+                    ),
+                    format_args!("version {version}, {journal_size_bytes} bytes, or another segment"),
                 );
                 Err(refusal.advising("use a newer library").of(&self.path).at(0, offset))
             }
@@ -331,7 +346,7 @@ mod tests {
     fn found(disk: &Simulated, bytes: &[u8]) -> FoundJournal {
         disk.write_file("a.wal", bytes);
         let file = disk.storage().open("a.wal", OpenMode::Read).unwrap();
-        FoundJournal { file, path: PathBuf::from("a.wal"), halves: Vec::new() }
+        FoundJournal { file, path: PathBuf::from("a.wal"), halves: Vec::new(), others: Vec::new() }
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use super::{ENTRY_SIZE_BYTES, HEADER_SIZE_BYTES};
 use crate::format::codecs::{self, ChainField};
 use crate::format::field::Field;
+use crate::format::log;
 use crate::format::number::Base;
 use crate::format::{LogId, PAGE_CRC, PAGE_SIZE_BYTES, Page, is_sealed, seal};
+use crate::limits::OFFSET_LIMIT_BYTES;
 
 pub const VERSION: u32 = 1;
 
@@ -130,12 +132,14 @@ impl Identity {
             return Some(Place { base, before: None });
         }
         let before = Before {
-            base: Base::new(Self::BEFORE_BASE.get(page)).filter(|before| *before < base)?,
+            base: Base::new(Self::BEFORE_BASE.get(page))?,
             log_id,
             end: Self::BEFORE_END.get(page),
             time_ns: Self::BEFORE_TIME.get(page),
         };
-        Some(Place { base, before: Some(before) })
+        // Each record takes its size word at least.
+        let end_min = log::HEADER_SIZE_BYTES + log::SIZE_WORD_BYTES * before.base.length_to(base)?;
+        (end_min..=OFFSET_LIMIT_BYTES).contains(&before.end).then_some(Place { base, before: Some(before) })
     }
 }
 
@@ -162,7 +166,7 @@ mod tests {
     #[test]
     fn a_later_segment_names_its_place_and_no_impossible_one_is_taken() {
         let base = |first| Base::new(first).unwrap();
-        let before = Before { base: base(3), log_id: *b"fedcba9876543210", end: 60, time_ns: -7 };
+        let before = Before { base: base(3), log_id: *b"fedcba9876543210", end: 80, time_ns: -7 };
         let identity = |place: Place| Identity { log_id: ID, created_ns: 1, codecs: None, place: Some(place) };
         for before in [None, Some(before), Some(Before { base: Base::FIRST, ..before })] {
             let identity = identity(Place { base: base(9), before });
@@ -175,6 +179,9 @@ mod tests {
             (Identity::BASE, 1 << 63, "no segment begins there"),
             (Identity::BASE, 3, "the segment before begins there, too"),
             (Identity::BEFORE_BASE, 9, "the segment before is this one"),
+            (Identity::BASE, 4 + OFFSET_LIMIT_BYTES / 8, "the segment before has more records than a segment can have"),
+            (Identity::BEFORE_END, 8 + 6 * 8 - 1, "the segment before has no room for its records"),
+            (Identity::BEFORE_END, OFFSET_LIMIT_BYTES + 1, "the segment before ends where no record can"),
         ] {
             let mut page = identity(Place { base: base(9), before: Some(before) }).encode();
             field.set(&mut page, value);

@@ -101,6 +101,7 @@ fn is_unused(site: &Site<'_>, name: &str) -> Result<bool> {
 fn install_mended(site: &Site<'_>, log: &dyn File, own: &Own, point: Point) -> Result<(Index, Checkpoint, usize)> {
     let epoch = random::epoch()?;
     let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch, own.first);
+    let newest = Checkpoint { ends_early: own.ends_early, ..newest };
     let fill = |mended: &Index| fill_mended(site, log, own, &newest, mended);
     let prepared = rebuild::prepare(site.storage, &site.stem, log, own.index.log_id, fill)?;
     Ok((prepared.install(site.storage, &site.stem)?, newest, rebuild::FIRST_SLOT))

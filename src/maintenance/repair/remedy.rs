@@ -53,8 +53,9 @@ pub enum IndexRemedy {
 /// A log with an index file of its own.
 pub struct Own {
     pub index: Index,
-    /// Where the namespace begins, as its newest checkpoint says.
+    /// Where the namespace begins, and whether its segment ends early, as the newest checkpoint says.
     pub first: Outer,
+    pub ends_early: bool,
     /// The records that the checkpoint covers, then the stretches passed over after these; the index file has room for
     /// `entries`.
     spans: Vec<Span>,
@@ -283,8 +284,8 @@ fn assess_own(
     }
     let recovered = point.count - base.count - (assessment.quarantined - quarantined);
     let unindexed = unknown_records(site, bytes, header, &index, header_count, point)?;
-    let first = from.first;
-    Ok(Own { index, first, spans, entries, assessment, journal, followed, point, recovered, unindexed })
+    let (first, ends_early) = (from.first, from.ends_early);
+    Ok(Own { index, first, ends_early, spans, entries, assessment, journal, followed, point, recovered, unindexed })
 }
 
 /// The records after `point` that the count includes and that were appended by a program which does not know index

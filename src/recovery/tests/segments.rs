@@ -1,15 +1,16 @@
 //! What files say about segments: whose files they are, and what each opening carries on.
 
-use super::{append, edit, open, read_all, refused};
+use super::{append, edit, first_header, only_in_the_journal, open, read_all, refused};
 use crate::error::ErrorKind;
 use crate::files::index::Header;
 use crate::format::PAGE_SIZE_BYTES;
 use crate::format::in_memory;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Identity, Place};
+use crate::format::journal::HalfHeader;
 use crate::format::number::{Base, Outer};
 use crate::storage::OpenMode;
 use crate::storage::simulated::Simulated;
-use crate::{Log, Options, Outcome, Repair, repair_on, verify_on};
+use crate::{Log, Options, Outcome, Repair, import_on, repair_on, verify_on};
 
 fn options(read_only: bool) -> Options {
     let mut options = Options { read_only, ..Options::default() };
@@ -96,12 +97,47 @@ fn every_checkpoint_carries_on_what_is_not_about_its_writer() {
 
 /// Row R3.
 #[test]
-fn a_repair_leaves_the_namespace_where_it_begins() {
+fn a_repair_leaves_the_namespace_where_it_begins_and_ends() {
     let disk = log_of_one(true);
     mark(&disk);
     edit(&disk, "a.log", |log| *log.last_mut().unwrap() ^= 1);
     let how = Repair { apply: true, ..Repair::default() };
     let report = repair_on(&disk.storage(), "a", &options(false), how, &mut |_, _| true).unwrap();
     assert_eq!((report.outcome, report.bad_records), (Outcome::Repaired, 1));
-    assert!(marks(&disk).iter().all(|(first, _)| *first == 1), "{:?}", marks(&disk));
+    assert_eq!(marks(&disk), [(1, true); 2]);
+}
+
+/// A journal whose frames are those of another segment, beside nothing else.
+fn journal_of_another_segment() -> Simulated {
+    let (disk, _) = only_in_the_journal();
+    edit(&disk, "a.wal", |journal| {
+        let header = HalfHeader { base: Base::new(7).unwrap(), ..first_header(journal) };
+        journal[..PAGE_SIZE_BYTES].copy_from_slice(&header.encode());
+    });
+    for name in ["a.log", "a.idx"] {
+        disk.storage().remove(name).unwrap();
+    }
+    disk
+}
+
+/// Rows O17 and O19: frames of another segment are records, too, and nothing may remove them as if they were none.
+#[test]
+fn a_journal_of_another_segment_is_in_the_way_of_a_new_log() {
+    let disk = journal_of_another_segment();
+    let error = refused(&disk, ErrorKind::Missing, "no record file");
+    assert!(error.message().contains("a.wal"), "{error}");
+
+    disk.write_file("original.log", &[0; 8]);
+    let beside = disk.storage();
+    let journal = disk.read_file("a.wal");
+    let imported =
+        import_on(beside.as_ref(), "original.log", beside.as_ref(), "a", &Options::default(), &mut |_, _| true);
+    assert_eq!(imported.map(drop).map_err(|error| error.kind), Err(ErrorKind::Exists));
+    assert_eq!(disk.read_file("a.wal"), journal);
+
+    // A record file of the original, with one record of a byte.
+    disk.write_file("a.log", b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0x");
+    let log = open(&disk).unwrap();
+    assert_eq!(read_all(&log), [b"x"]);
+    assert_eq!(disk.read_file("a.wal.bad-1"), journal, "kept aside");
 }
