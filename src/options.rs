@@ -162,7 +162,7 @@ pub fn check_name(name: &str) -> Result<()> {
     } else if name.chars().any(char::is_control) {
         "it contains a control character"
     } else if is_reserved(name) {
-        "it ends in a dot and 20 digits, as the files of a later segment do; give the files of the namespace other names"
+        "it ends in a dot and 20 digits, as files of later segments do; give the files of the namespace other names"
     } else {
         return Ok(());
     };
