@@ -54,6 +54,7 @@ def main() -> None:
         sys.exit(f"packaging/dist.py: {directory} is not empty")
     os.environ["SOURCE_DATE_EPOCH"] = str(source_date())
     os.chdir(ROOT)
+    os.umask(0o022)  # packages have the permissions that cpack and debian.py give to files and directories they make
 
     with tempfile.TemporaryDirectory(prefix="immuta-dist-") as work:
         sources(Path(work) / "vendor", directory)
