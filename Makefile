@@ -88,7 +88,6 @@ cross:
 
 dist:
 	@packaging/dist.py
-	@echo "The Debian packages name a placeholder as their maintainer: see IMMUTA_MAINTAINER in docs/packaging.md." >&2
 
 tools:
 	@.ci/tools

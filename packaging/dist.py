@@ -66,6 +66,9 @@ def main() -> None:
     (directory / "SHA256SUMS").write_text("".join(sums))
     for path in files:
         print(f"{path.stat().st_size / 1e6:6.1f} MB  {path}")
+    if not os.environ.get("IMMUTA_MAINTAINER"):
+        print("The Debian packages name a placeholder as their maintainer: see IMMUTA_MAINTAINER in docs/packaging.md.",
+              file=sys.stderr)
 
 
 def sources(vendor: Path, directory: Path) -> None:
@@ -91,8 +94,10 @@ def packages(target: str, work: Path, directory: Path) -> None:
     """What cpack makes of the libraries of one target."""
     stage = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute() / target / "stage"
     strip = f"{binutils.find(stage / 'libimmuta.so', None).prefix}strip"
+    maintainer = os.environ.get("IMMUTA_MAINTAINER")
     run("cmake", "-S", ROOT, "-B", work, f"-DIMMUTA_PREBUILT={stage}", f"-DIMMUTA_CARGO_TARGET={target}",
-        f"-DCMAKE_STRIP={shutil.which(strip)}", "-DCMAKE_INSTALL_LIBDIR=lib", "-DIMMUTA_BUILD_EXAMPLES=OFF")
+        f"-DCMAKE_STRIP={shutil.which(strip)}", "-DCMAKE_INSTALL_LIBDIR=lib", "-DIMMUTA_BUILD_EXAMPLES=OFF",
+        *([f"-DIMMUTA_MAINTAINER={maintainer}"] if maintainer else []))
     run("cpack", "--config", work / "CPackConfig.cmake", "-B", work / "packed", "-G", "TGZ;DEB")
     for path in (work / "packed").glob("*.deb"):
         shutil.move(path, directory)

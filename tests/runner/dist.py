@@ -21,6 +21,7 @@ from .tools import must_refuse, need, need_std_source, need_wheel
 PROCESSORS = {"x86_64": ("amd64", "gcc", []),
               "aarch64": ("arm64", "aarch64-linux-gnu-gcc", EMULATOR)}
 SOURCES = f"libimmuta-{version()}"
+MAINTAINER = "Nobody <nobody@example.net>"
 
 
 def dist(run: Run) -> str:
@@ -35,7 +36,8 @@ def dist(run: Run) -> str:
     clone, target_dir = run.scratch / "clone", run.scratch / "target"
     run.command("git", "clone", "--quiet", ROOT, clone)
     refuse(run, clone, made)
-    run.command(clone / "packaging" / "dist.py", made, cwd=clone, env={"CARGO_TARGET_DIR": str(target_dir)})
+    run.command(clone / "packaging" / "dist.py", made, cwd=clone,
+                env={"CARGO_TARGET_DIR": str(target_dir), "IMMUTA_MAINTAINER": MAINTAINER})
     check_files(made)
     for target, objcopy in OBJCOPIES.items():
         check_stage(run, target_dir / target / "stage", objcopy)
@@ -51,6 +53,8 @@ def dist(run: Run) -> str:
     ours, theirs = (files_below(run.scratch / processor / "usr") for processor in PROCESSORS)
     differ = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
     expect(not differ, f"the packages of both processors have different {', '.join(differ)}")
+    for package in made.glob("*.deb"):
+        expect(run.command("dpkg-deb", "--field", package, "Maintainer").strip() == MAINTAINER, package.name)
     check_lintian(run, sorted(made.glob("*.deb")))
     return "\n" + "\n".join(f"{path.name}, {path.stat().st_size / 1e6:.1f} MB" for path in sorted(made.iterdir()))
 
@@ -64,7 +68,7 @@ def make_elsewhere(run: Run, original: Path, made: Path) -> None:
     run.command("git", "clone", "--quiet", original, clone)
     run.command("/bin/sh", "-c", 'umask 077 && exec "$@"', "sh", clone / "packaging" / "dist.py", made, cwd=clone,
                 env={"CARGO_TARGET_DIR": str(place / "target"), "CARGO_HOME": str(home), "TZ": "Asia/Kathmandu",
-                     "XDG_CACHE_HOME": str(place / "caches")})
+                     "XDG_CACHE_HOME": str(place / "caches"), "IMMUTA_MAINTAINER": MAINTAINER})
     caches = {path.name for path in (place / "caches").iterdir()}
     expect("cargo-zigbuild" in caches, f"XDG_CACHE_HOME does not move the cache of cargo-zigbuild: {sorted(caches)}")
 
