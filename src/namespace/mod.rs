@@ -226,11 +226,16 @@ impl Namespace {
     pub fn reopen(&self, reader: &mut Reader) -> Result<()> {
         let files_serial = self.files_serial();
         if reader.files_serial != files_serial {
-            let records_read = Arc::clone(&reader.records_read);
-            let stem = Stem::of(&self.name, Base::FIRST);
-            *reader = open_reader(self.storage.as_ref(), &stem, files_serial, records_read)?;
+            *reader = self.opened_again(reader, files_serial)?;
         }
         Ok(())
+    }
+
+    #[cold]
+    #[inline(never)] // its names would be in the frame of every read
+    fn opened_again(&self, reader: &Reader, files_serial: u64) -> Result<Reader> {
+        let stem = Stem::of(&self.name, Base::FIRST);
+        open_reader(self.storage.as_ref(), &stem, files_serial, Arc::clone(&reader.records_read))
     }
 
     /// The figures of this namespace. `followed`: its mode and how many of its records are durable, where no writer of
