@@ -106,10 +106,14 @@ void fill(int end) {
 
 /* What a host's handler of SIGABRT sees: the message has left SIGPIPE neither pending nor blocked. */
 void on_abort(int) {
-  sigset_t pending, blocked;
+  sigset_t pending;
   sigpending(&pending);
+  if (sigismember(&pending, SIGPIPE) != 0) _exit(4);
+#ifndef CHECK_UNDER_THREAD_SANITIZER /* which calls handlers with every signal blocked */
+  sigset_t blocked;
   pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
-  if (sigismember(&pending, SIGPIPE) != 0 || sigismember(&blocked, SIGPIPE) != 0) _exit(4);
+  if (sigismember(&blocked, SIGPIPE) != 0) _exit(5);
+#endif
 }
 
 void expect_abort(int which, standard_error kind) {
