@@ -21,7 +21,7 @@ from .tools import must_refuse, need, need_std_source, need_wheel
 PROCESSORS = {"x86_64": ("amd64", "gcc", []),
               "aarch64": ("arm64", "aarch64-linux-gnu-gcc", EMULATOR)}
 SOURCES = f"libimmuta-{version()}"
-MAINTAINER = "Nobody <nobody@example.net>"
+MAINTAINER = "A Packager <packager@example.net>"
 
 
 def dist(run: Run) -> str:
