@@ -6,7 +6,7 @@
 #
 # cpack runs packages.cpack.cmake.in, which describes the packages. packaging/debian.py makes the files that only Debian
 # has.
-# For the files that only packages have. cpack makes them.
+# Where cpack makes the files that only packages have.
 set(IMMUTA_PACKAGES_DIR "${CMAKE_CURRENT_BINARY_DIR}/packages")
 set(IMMUTA_MAINTAINER "libimmuta authors <libimmuta@example.org>" CACHE STRING
   "Who answers for the packages that cpack makes: NAME <ADDRESS>")

@@ -48,7 +48,7 @@
  *           nothing. An object that is released already answers IMMUTA_E_HANDLE. Such an object is a transaction while
  *           it is committed, and in a codec's destroy the object whose release led to it. Callbacks must return
  *           normally. What unwinds out of a callback (an exception, pthread_exit, a cancellation) ends the process by
- *           abort(), after a message on standard error. The message is left out if writing it would have to wait. A
+ *           abort(), after a message on standard error. The message is left out if the write would block. A
  *           longjmp out of a callback is undefined behaviour. A child that a callback forks must not return from the
  *           callback. If it does, the call ends in the child with an error.
  * Cancel    pthread_cancel takes effect outside the library only. A call goes on to its end, waits included; the
@@ -292,7 +292,7 @@ void immuta_options_free(immuta_options *options);
 /// immuta_namespace_add. A read-only opener that adds none gets every namespace found in the directory, in the order of
 /// their names. It passes over each file that has the name of a record file, NAME.log, and is no namespace. Such a file
 /// is being made or imported, or a killed process left it half made. Or there is no NAME.idx beside it, and it is no
-/// record file. Or NAME is no name that a namespace can have. immuta_namespace_scan says why.
+/// record file. Or NAME is not a legal name. immuta_namespace_scan says why.
 ///
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters, a leading dot, or a dot and 20 digits at the
@@ -1063,7 +1063,7 @@ immuta_status immuta_stream_open_at_time(immuta_log *log,
 ///
 /// The wait needs no descriptor. When there is a record, the call takes a reader descriptor for it. If all are held,
 /// the call waits for one, until the same deadline. While it waits for a descriptor, it looks for an interrupt once a
-/// second only. A descriptor that is given back, the deadline, and a shutdown of the log end that wait at once.
+/// second only. That wait ends at once when a descriptor is given back, at the deadline, and when the log is shut down.
 ///
 /// A thread can deadlock itself: it holds records of a namespace, and waits here without a deadline while all reader
 /// descriptors of the namespace are held. Give records back first, allow more readers
@@ -1102,8 +1102,8 @@ immuta_status immuta_stream_next(immuta_stream *stream,
 
 /// Waits for the next records and lends them to the caller, as many as there are within the limits.
 ///
-/// The call works as immuta_stream_next does, with one reader descriptor for all of the records. While it waits for
-/// that descriptor, it, too, looks for an interrupt once a second only. It does not wait for more records when there is
+/// The call works as immuta_stream_next does, with one reader descriptor for all of the records. While the call waits
+/// for that descriptor, it looks for an interrupt once a second only. It does not wait for more records when there is
 /// one. If a record on the way is bad, the good ones before it are lent, and the next call fails.
 ///
 /// stream:      a stream.
@@ -1153,13 +1153,13 @@ immuta_status immuta_stream_seek(immuta_stream *stream, uint64_t number, immuta_
 immuta_status immuta_stream_position(const immuta_stream *stream, uint64_t *number_out);
 
 /// Ends a wait. If an immuta_stream_next or immuta_stream_next_batch is waiting for a record now, it answers
-/// IMMUTA_INTERRUPTED at once. Else the next one called does. Only one answers so, however often
+/// IMMUTA_INTERRUPTED at once. Else the next of these calls does. Only one answers so, however often
 /// immuta_stream_interrupt was called before. The stream goes on from where it is. If the stream has a descriptor for
 /// event loops, the descriptor becomes readable.
 ///
 /// A call that waits for a reader descriptor (there is a record, and all descriptors are held) looks for an interrupt
 /// once a second. So it answers IMMUTA_INTERRUPTED up to a second later. If it gets a descriptor or reaches its
-/// deadline before that, it answers as ever, and the interrupt is for the next call.
+/// deadline before that, it answers as without the interrupt, which is then for the next call.
 ///
 /// stream: a stream that is not done before this call returns.
 ///

@@ -3,10 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+#[path = "support/sources.rs"]
+mod sources;
+
+use sources::sources;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// From the top down. Those of one row do not use each other, except for `error` and `util`: an error takes memory that
 /// may be refused, and memory that is refused is an error.
@@ -28,17 +32,6 @@ const LAYERS: [&[&str]; 12] = [
 /// The row of `module`, a file or directory of `src`; 0 is the top.
 fn row_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|row| row.contains(&module))
-}
-
-fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        match path.file_name().unwrap().to_str().unwrap() {
-            "tests" | "tests.rs" => {}
-            _ if path.is_dir() => sources(&path, found),
-            _ => found.push(path),
-        }
-    }
 }
 
 /// The module of `src` that the source `file` belongs to.
@@ -120,10 +113,9 @@ fn the_c_interface_stands_on_the_public_one() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let exported = exports(&fs::read_to_string(root.join("lib.rs")).unwrap());
     assert!(exported.contains("Log") && exported.contains("scan") && !exported.contains("scan_on"), "{exported:?}");
-    let (mut files, mut found, mut inner) = (Vec::new(), Vec::new(), BTreeSet::<&str>::new());
-    sources(&root, &mut files);
+    let (mut found, mut inner) = (Vec::new(), BTreeSet::<&str>::new());
     let (c_files, other_files): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|path| path.starts_with(root.join("ffi")));
+        sources(&root).into_iter().partition(|path| path.starts_with(root.join("ffi")));
     let others: String = other_files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     let inner_functions: BTreeSet<_> = others
         .split("pub(crate) fn ")
@@ -163,9 +155,8 @@ fn a_use_that_is_not_public_is_found() {
 #[test]
 fn each_layer_uses_only_those_below_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut files, mut found, mut modules) = (Vec::new(), Vec::new(), BTreeSet::new());
-    sources(&root, &mut files);
-    for path in files {
+    let (mut found, mut modules) = (Vec::new(), BTreeSet::new());
+    for path in sources(&root) {
         let file = path.strip_prefix(&root).unwrap();
         let module = module_of(file);
         assert!(

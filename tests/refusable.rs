@@ -4,8 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+#[path = "support/sources.rs"]
+mod sources;
+
+use sources::sources;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Calls that end the process when memory is refused.
 const FORBIDDEN: [&str; 27] = [
@@ -47,18 +51,6 @@ const EXCEPTIONS: [(&str, &str, &str); 5] = [
     ("storage/fork.rs", "std::thread", "gives the processor to another thread"),
 ];
 
-fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        match name {
-            "tests" | "simulated" | "tests.rs" => {}
-            _ if path.is_dir() => sources(&path, found),
-            _ => found.push(path),
-        }
-    }
-}
-
 /// The lines of `source` that are compiled into the library, and their numbers.
 fn compiled(source: &str) -> impl Iterator<Item = (usize, &str)> {
     let end = source.find("\n#[cfg(test)]\nmod tests {").unwrap_or(source.len());
@@ -69,8 +61,10 @@ fn compiled(source: &str) -> impl Iterator<Item = (usize, &str)> {
 #[test]
 fn memory_that_may_be_refused_is_asked_for_in_one_way() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut files, mut found, mut used) = (Vec::new(), Vec::new(), [false; EXCEPTIONS.len()]);
-    sources(&root, &mut files);
+    let (mut found, mut used) = (Vec::new(), [false; EXCEPTIONS.len()]);
+    let mut files = sources(&root);
+    // The simulated disk is for tests.
+    files.retain(|path| !path.starts_with(root.join("storage/simulated")));
     assert!(files.len() > 80, "{} files", files.len());
     for path in files {
         let (file, source) = (path.strip_prefix(&root).unwrap().to_str().unwrap(), fs::read_to_string(&path).unwrap());

@@ -48,7 +48,7 @@
 //!           nothing. An object that is released already answers IMMUTA_E_HANDLE. Such an object is a transaction while
 //!           it is committed, and in a codec's destroy the object whose release led to it. Callbacks must return
 //!           normally. What unwinds out of a callback (an exception, pthread_exit, a cancellation) ends the process by
-//!           abort(), after a message on standard error. The message is left out if writing it would have to wait. A
+//!           abort(), after a message on standard error. The message is left out if the write would block. A
 //!           longjmp out of a callback is undefined behaviour. A child that a callback forks must not return from the
 //!           callback. If it does, the call ends in the child with an error.
 //! Cancel    pthread_cancel takes effect outside the library only. A call goes on to its end, waits included; the

@@ -73,7 +73,7 @@ pub unsafe extern "C" fn immuta_options_free(options: *mut immuta_options) {
 /// immuta_namespace_add. A read-only opener that adds none gets every namespace found in the directory, in the order of
 /// their names. It passes over each file that has the name of a record file, NAME.log, and is no namespace. Such a file
 /// is being made or imported, or a killed process left it half made. Or there is no NAME.idx beside it, and it is no
-/// record file. Or NAME is no name that a namespace can have. immuta_namespace_scan says why.
+/// record file. Or NAME is not a legal name. immuta_namespace_scan says why.
 ///
 /// options: options.
 /// name:    1 to 200 bytes of UTF-8 without '/', control characters, a leading dot, or a dot and 20 digits at the

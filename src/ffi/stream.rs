@@ -111,7 +111,7 @@ pub unsafe extern "C" fn immuta_stream_open_at_time(
 ///
 /// The wait needs no descriptor. When there is a record, the call takes a reader descriptor for it. If all are held,
 /// the call waits for one, until the same deadline. While it waits for a descriptor, it looks for an interrupt once a
-/// second only. A descriptor that is given back, the deadline, and a shutdown of the log end that wait at once.
+/// second only. That wait ends at once when a descriptor is given back, at the deadline, and when the log is shut down.
 ///
 /// A thread can deadlock itself: it holds records of a namespace, and waits here without a deadline while all reader
 /// descriptors of the namespace are held. Give records back first, allow more readers
@@ -169,8 +169,8 @@ pub unsafe extern "C" fn immuta_stream_next(
 
 /// Waits for the next records and lends them to the caller, as many as there are within the limits.
 ///
-/// The call works as immuta_stream_next does, with one reader descriptor for all of the records. While it waits for
-/// that descriptor, it, too, looks for an interrupt once a second only. It does not wait for more records when there is
+/// The call works as immuta_stream_next does, with one reader descriptor for all of the records. While the call waits
+/// for that descriptor, it looks for an interrupt once a second only. It does not wait for more records when there is
 /// one. If a record on the way is bad, the good ones before it are lent, and the next call fails.
 ///
 /// stream:      a stream.
@@ -263,13 +263,13 @@ pub unsafe extern "C" fn immuta_stream_position(stream: *const immuta_stream, nu
 }
 
 /// Ends a wait. If an immuta_stream_next or immuta_stream_next_batch is waiting for a record now, it answers
-/// IMMUTA_INTERRUPTED at once. Else the next one called does. Only one answers so, however often
+/// IMMUTA_INTERRUPTED at once. Else the next of these calls does. Only one answers so, however often
 /// immuta_stream_interrupt was called before. The stream goes on from where it is. If the stream has a descriptor for
 /// event loops, the descriptor becomes readable.
 ///
 /// A call that waits for a reader descriptor (there is a record, and all descriptors are held) looks for an interrupt
 /// once a second. So it answers IMMUTA_INTERRUPTED up to a second later. If it gets a descriptor or reaches its
-/// deadline before that, it answers as ever, and the interrupt is for the next call.
+/// deadline before that, it answers as without the interrupt, which is then for the next call.
 ///
 /// stream: a stream that is not done before this call returns.
 ///

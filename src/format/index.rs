@@ -36,7 +36,9 @@ use crate::limits::OFFSET_LIMIT_BYTES;
 
 mod identity;
 
-pub use identity::{Identity, IdentityError, Place, VERSION};
+#[cfg(test)]
+pub use identity::Place;
+pub use identity::{Identity, IdentityError, LATER_SEGMENT, VERSION};
 
 /// What follows `.` in the file's name.
 pub const SUFFIX: &str = "idx";

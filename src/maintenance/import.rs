@@ -21,7 +21,7 @@ use crate::format::number::Outer;
 use crate::options::{Options, check_name};
 use crate::recovery::layout::Fit;
 use crate::recovery::leftovers;
-use crate::recovery::rebuild::{self, Making};
+use crate::recovery::rebuild;
 use crate::recovery::salvage;
 use crate::recovery::scan::Point;
 use crate::recovery::{self, Site};
@@ -263,8 +263,7 @@ impl Target<'_> {
         let point = Point { count, end: log::HEADER_SIZE_BYTES + (end - start), time_ns: 0 };
         let (epoch, codecs) = (random::epoch()?, chain.ids());
         let newest = rebuild::first_checkpoint(point, Mode::Fast, epoch, Outer::START);
-        let making = Making { newest, codecs, place: None };
-        let prepared = rebuild::prepare_new(self.site.storage, &self.site.stem, log, making, Some(progress))?;
+        let prepared = rebuild::prepare_new(self.site.storage, &self.site.stem, log, newest, codecs, Some(progress))?;
         let (index, slot) = (prepared.install(self.site.storage, &self.site.stem)?, rebuild::FIRST_SLOT);
         let recorded = if codecs.is_empty() || count == 0 {
             Ok(())

@@ -232,7 +232,7 @@ impl Namespace {
     }
 
     #[cold]
-    #[inline(never)] // its names would be in the frame of every read
+    #[inline(never)] // else every read would have the names in its frame
     fn opened_again(&self, reader: &Reader, files_serial: u64) -> Result<Reader> {
         let stem = Stem::of(&self.name, Base::FIRST);
         open_reader(self.storage.as_ref(), &stem, files_serial, Arc::clone(&reader.records_read))

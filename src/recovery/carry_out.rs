@@ -12,7 +12,7 @@ use crate::format::PAGE_SIZE_BYTES;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Mode, State, entries_end};
 use crate::format::log;
 use crate::format::number::Outer;
-use crate::recovery::rebuild::{self, Making, PreparedIndex};
+use crate::recovery::rebuild::{self, PreparedIndex};
 use crate::recovery::salvage;
 use crate::recovery::scan::{self, Bytes, Point};
 use crate::report::Report;
@@ -126,8 +126,7 @@ fn prepare_index(
     epoch: u64,
 ) -> Result<(PreparedIndex, Checkpoint, usize)> {
     let newest = rebuild::first_checkpoint(point, mode, epoch, Outer::START);
-    let making = Making { newest, codecs: site.named.ids(), place: None };
-    let prepared = rebuild::prepare_new(site.storage, &site.stem, log, making, None)?;
+    let prepared = rebuild::prepare_new(site.storage, &site.stem, log, newest, site.named.ids(), None)?;
     Ok((prepared, newest, rebuild::FIRST_SLOT))
 }
 

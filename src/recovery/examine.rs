@@ -7,7 +7,7 @@ use super::{refusals, replay, unindexed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::index::{self, Header, Index, Run};
 use crate::files::journal::{self, FoundJournal};
-use crate::format::index::{Checkpoint, Identity, IdentityError, Mode, State};
+use crate::format::index::{Checkpoint, Identity, IdentityError, LATER_SEGMENT, Mode, State, VERSION};
 use crate::format::log;
 use crate::format::number::Outer;
 use crate::recovery::layout::{self, Led};
@@ -301,13 +301,12 @@ pub fn usable_identity(header: &Header, site: &Site<'_>) -> Result<Option<Identi
     match &header.identity {
         Err(IdentityError::Damaged) => Ok(None),
         Err(IdentityError::Newer { version, incompatible }) => {
+            let is_known = *version == VERSION && incompatible & !LATER_SEGMENT == 0;
+            let other = if is_known { ", and a value that this library does not know" } else { "" };
             let refusal = Error::new(ErrorKind::Version, "its format, at offset 8, is newer than this library")
                 .comparing(
-                    format_args!(
-                        "version {}, no flag but 0x1, values that this version can have",
-                        crate::format::index::VERSION
-                    ),
-                    format_args!("version {version}, flags {incompatible:#x}, or another value"),
+                    format_args!("version {VERSION} with no flag but {LATER_SEGMENT:#x}"),
+                    format_args!("version {version} with the flags {incompatible:#x}{other}"),
                 );
             Err(refusal.advising("use a newer library").of(&site.index_path))
         }

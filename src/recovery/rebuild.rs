@@ -6,7 +6,7 @@ use crate::files::new_file::NewFile;
 use crate::format::codecs::ChainIds;
 use crate::format::in_memory;
 use crate::format::index::{
-    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, Place, State, entries_end,
+    CHECKPOINT_OFFSETS, Checkpoint, ENTRY_BYTES, Entry, HEADER_SIZE_BYTES, Identity, Mode, State, entries_end,
 };
 use crate::format::name::Stem;
 use crate::format::number::Outer;
@@ -58,31 +58,21 @@ pub fn first_checkpoint(to: Point, mode: Mode, epoch: u64, first: Outer) -> Chec
     Checkpoint { seq: 2, count: to.count, end: to.end, state: State::Open, mode, epoch, first, ends_early: false }
 }
 
-/// What the header of a new index file says.
-#[derive(Clone, Copy, Debug)]
-pub struct Making {
-    /// Covers the records that are indexed; it gets into slot B.
-    pub newest: Checkpoint,
-    /// The codecs that the opener asks for.
-    pub codecs: ChainIds,
-    /// Where the segment belongs, if it is a later one.
-    pub place: Option<Place>,
-}
-
-/// Prepares the index file with `stem` for records of `log`, which is synced first. `watch` is informed of the bytes
-/// read.
+/// Prepares the index file with `stem` for the records of `log` that the checkpoint `newest` covers, with `newest` in
+/// slot B. The record file is synced first. `codecs` are the codecs that the opener asks for. `watch` is informed of
+/// the bytes read.
 pub fn prepare_new(
     storage: &dyn Storage,
     stem: &Stem,
     log: &dyn File,
-    making: Making,
+    newest: Checkpoint,
+    codecs: ChainIds,
     watch: Option<&dyn Watch>,
 ) -> Result<PreparedIndex> {
-    let Making { newest, codecs, place } = making;
     log.sync().map_err(|error| Error::os("syncing a record file before it is indexed", &error))?;
     // For existing records it is not known yet which codecs they went through.
     let codecs = (newest.count == 0).then_some(codecs);
-    let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs, place };
+    let identity = Identity { log_id: random::bytes()?, created_ns: now_ns(), codecs, place: None };
     prepare(storage, stem, log, identity.log_id, |index| fill_index(index, log, &identity, newest, watch))
 }
 

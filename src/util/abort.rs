@@ -20,7 +20,7 @@ pub fn with_message(message: &[u8]) -> ! {
     abort();
 }
 
-/// Whether a write to standard error would not wait. A pipe that no process reads does not wait either.
+/// Whether standard error takes a write at once. A pipe that no process reads does, too: the write fails at once.
 fn takes_a_message() -> bool {
     let mut standard_error = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
     // SAFETY: the only element of the array is writable, and the call keeps no pointer to it.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .engine import ROOT, Run, Step, expect
 from .header import declarations
-from .tools import need
+from .tools import both_outputs, need
 
 SOURCES = ROOT / "docs" / "reference"
 INCLUDE = ROOT / "include"
@@ -82,7 +82,7 @@ def expect_one_warning_for_one_gap(run: Run) -> None:
 
     def warned(text: str) -> tuple[list[str], int | None]:
         (run.scratch / "small.hpp").write_text(text)
-        output, status = said_by(run, "doxygen", "Doxyfile", cwd=run.scratch)
+        output, status = both_outputs(run, "doxygen", "Doxyfile", cwd=run.scratch)
         return re.findall(r"^.*: (?:warning|error): .*", output, re.M), status
 
     found, status = warned(WHOLE)
@@ -101,7 +101,7 @@ def expect_gaps_are_errors(run: Run) -> None:
         (copy / name).write_text(text.replace(part, other, 1))
 
     def made() -> tuple[str, int | None]:
-        return said_by(run, sys.executable, SOURCES / "doxygen.py", run.scratch / "gap", copy)
+        return both_outputs(run, sys.executable, SOURCES / "doxygen.py", run.scratch / "gap", copy)
 
     copy = Path(shutil.copytree(INCLUDE, run.scratch / "include"))
     for name, part, other, said in GAPS:
@@ -114,11 +114,6 @@ def expect_gaps_are_errors(run: Run) -> None:
     output, status = made()
     unsaid = [f"{name}: {said}" for name, _, _, said in DOXYGEN_GAPS if said not in output]
     expect(status not in (0, None) and not unsaid, f"status {status}, and nothing is said of {unsaid}: {output}")
-
-
-def said_by(run: Run, *words, cwd: Path = ROOT) -> tuple[str, int | None]:
-    """As `outcome`, with what the program writes to standard error."""
-    return run.outcome("/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *words, cwd=cwd)
 
 
 def man_drift(run: Run) -> str:
@@ -141,7 +136,7 @@ def man_lint(run: Run) -> str:
     shutil.copytree(MAN, root / "man3")
     pages = sorted(path for path in (root / "man3").iterdir() if not path.read_text().startswith(".so "))
     for words in ([mandoc, "-T", "lint", "-W", "warning"], [groff, "-man", "-ww", "-z", "-Tutf8"]):
-        output, status = said_by(run, *words, *pages)
+        output, status = both_outputs(run, *words, *pages)
         expect(status == 0 and not output, output)
     for name in declarations():
         page = run.command(mandoc, "-T", "ascii", f"man3/{name}.3", cwd=root)

@@ -113,9 +113,14 @@ def text_of(path: Path) -> str | None:
         return None
 
 
+def both_outputs(run: Run, *words, **options) -> tuple[str, int | None]:
+    """As `Run.outcome`, with what the program writes to standard error in its place between the rest."""
+    return run.outcome("/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *words, **options)
+
+
 def must_refuse(run: Run, name: str, *words, said_by: tuple[str, ...], env: dict[str, str] | None = None) -> None:
     """Runs a program that has to fail and to say why, wherever its lines are broken."""
-    output, status = run.outcome("/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *words, env=env)
+    output, status = both_outputs(run, *words, env=env)
     text = " ".join(output.split())
     missing = [part for part in said_by if part not in text]
     expect(status not in (0, None), f"{name}: not refused")

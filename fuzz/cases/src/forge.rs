@@ -178,7 +178,7 @@ fn change(u: &mut Unstructured<'_>, files: &mut Files) -> Result<()> {
 
 /// Where something begins, or anywhere.
 fn place(u: &mut Unstructured<'_>, name: &str, size: usize) -> Result<usize> {
-    let field: usize = u.int_in_range(0..=47)?; // the last field of page 0 of an index file begins at 4 * 44
+    let field: usize = u.int_in_range(0..=47)?; // the last field of an index file's page 0 is 44
     let step = field % 16;
     let at = match (name, u.int_in_range(0..=3)?) {
         (_, 0) => u.int_in_range(0..=size - 1)?,

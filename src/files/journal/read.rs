@@ -38,7 +38,7 @@ pub struct FoundJournal {
     file: Arc<dyn File>,
     pub path: PathBuf,
     pub halves: Vec<Half>,
-    /// The halves of other segments, whose frames have numbers that this segment has, too.
+    /// The halves whose frames are of another segment.
     others: Vec<Half>,
 }
 
@@ -145,12 +145,11 @@ impl FoundJournal {
             Err(HalfError::Torn) => Ok(None),
             Err(HalfError::Newer { version, journal_size_bytes }) => {
                 let cause = format_args!("its format, at offset {offset}, is newer than this library");
+                let is_known = version == VERSION && JOURNAL_BYTES.contains(&journal_size_bytes);
+                let other = if is_known { ", and a value that this library does not know" } else { "" };
                 let refusal = Error::new(ErrorKind::Version, cause).comparing(
-                    format_args!(
-                        "version {VERSION}, up to {} bytes, a segment from below 2^63 on",
-                        JOURNAL_BYTES.end()
-                    ),
-                    format_args!("version {version}, {journal_size_bytes} bytes, or another segment"),
+                    format_args!("version {VERSION} of up to {} bytes", JOURNAL_BYTES.end()),
+                    format_args!("version {version} of {journal_size_bytes} bytes{other}"),
                 );
                 Err(refusal.advising("use a newer library").of(&self.path).at(0, offset))
             }

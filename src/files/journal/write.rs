@@ -24,7 +24,7 @@ pub struct Journal {
     size_bytes: u64,
     log_id: LogId,
     epoch: u64,
-    /// Of the segment that the frames are about.
+    /// The base of the segment whose records the frames hold.
     base: Base,
     /// Generation of the half being filled; 0 before the first.
     generation: u64,

@@ -12,7 +12,7 @@ pub const VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"\x89IMX\r\n\x1a\n";
 /// The incompatible flag of a later segment of a namespace. This version knows no other flag.
-const LATER_SEGMENT: u64 = 1;
+pub const LATER_SEGMENT: u64 = 1;
 
 /// The two sizes as the page records them.
 const HEADER_SIZE_FIELD: u32 = 16384;

@@ -17,7 +17,7 @@ use crate::format::log;
 use crate::format::name::FileName;
 use crate::format::number::Outer;
 use crate::recovery::leftovers;
-use crate::recovery::rebuild::{self, Making};
+use crate::recovery::rebuild;
 use crate::recovery::salvage;
 use crate::recovery::scan::{Bytes, Point, only_zeros};
 use crate::recovery::{Site, Unindexed, replay, rewrite};
@@ -40,8 +40,8 @@ pub fn mend(site: &Site<'_>, log: &Arc<dyn File>, remedy: &Remedy) -> Result<Opt
             // No checkpoint says which bytes a failed sync has left only in the cache.
             rewrite(site, log.as_ref(), 0, remedy.point.end)?;
             let newest = rebuild::first_checkpoint(remedy.point, Mode::Fast, random::epoch()?, Outer::START);
-            let making = Making { newest, codecs: ChainIds::default(), place: None };
-            let index = rebuild::prepare_new(site.storage, &site.stem, log.as_ref(), making, None)?;
+            let codecs = ChainIds::default();
+            let index = rebuild::prepare_new(site.storage, &site.stem, log.as_ref(), newest, codecs, None)?;
             Ok((index.install(site.storage, &site.stem)?, newest, rebuild::FIRST_SLOT))
         }
     });

@@ -27,7 +27,7 @@ pub(super) struct ReaderFiles {
     /// `None` when there is no usable index file and the index is in memory.
     pub(super) index_id: Option<FileId>,
     pub(super) word: Box<dyn CommitWord>,
-    /// How long the record file was when its size was asked for last.
+    /// The size of the record file when it was asked for last.
     log_size_bytes: AtomicU64,
 }
 
@@ -49,7 +49,7 @@ impl ReaderFiles {
         Ok(ReaderFiles { log, log_id: log_meta.id, index, index_id, word, log_size_bytes })
     }
 
-    /// Asks for the size of the record file.
+    /// The size of the record file now.
     pub(super) fn log_size_bytes(&self) -> io::Result<u64> {
         let size_bytes = self.log.metadata()?.size_bytes;
         self.log_size_bytes.store(size_bytes, Ordering::Relaxed);
