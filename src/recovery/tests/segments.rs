@@ -3,11 +3,11 @@
 use super::{append, edit, first_header, only_in_the_journal, open, read_all, refused};
 use crate::error::ErrorKind;
 use crate::files::index::Header;
-use crate::format::PAGE_SIZE_BYTES;
 use crate::format::in_memory;
 use crate::format::index::{CHECKPOINT_OFFSETS, Checkpoint, Identity, Place};
 use crate::format::journal::HalfHeader;
 use crate::format::number::{Base, Outer};
+use crate::format::{PAGE_SIZE_BYTES, Page, crc32c};
 use crate::storage::OpenMode;
 use crate::storage::simulated::Simulated;
 use crate::{Log, Options, Outcome, Repair, import_on, repair_on, verify_on};
@@ -56,6 +56,24 @@ fn an_index_file_of_another_segment_is_refused_and_left_alone() {
         let repaired = repair_on(&disk.storage(), "a", &options(false), how, &mut |_, _| true).map(drop);
         assert_eq!(repaired.map_err(|error| error.kind), Err(ErrorKind::Mismatch));
         assert!(files == ["a.log", "a.idx", "a.wal"].map(|name| disk.read_file(name)), "a file was changed");
+    }
+}
+
+/// Row O28: a page whose checksum is right has a value that no segment can have.
+#[test]
+fn a_value_that_no_segment_can_have_is_refused_as_a_newer_format() {
+    let later_segment = |page: &mut Page| page[32] = 1; // with 0 as its base
+    let base_above_the_limit = |page: &mut Page| page[80..88].copy_from_slice(&(1_u64 << 63).to_le_bytes());
+    for (name, change) in [("a.idx", later_segment as fn(&mut Page)), ("a.wal", base_above_the_limit)] {
+        let (disk, _) = only_in_the_journal();
+        edit(&disk, name, |file| {
+            let page = file.first_chunk_mut().unwrap();
+            change(page);
+            let checksum = crc32c(&page[..PAGE_SIZE_BYTES - 4]);
+            page[PAGE_SIZE_BYTES - 4..].copy_from_slice(&checksum.to_le_bytes());
+        });
+        let error = refused(&disk, ErrorKind::Version, name);
+        assert!(error.message().contains("a value that this library does not know"), "{error}");
     }
 }
 
