@@ -41,7 +41,8 @@ def copy_cargo_home(run: Run, home: Path) -> None:
 
 def cargo_c(run: Run) -> str:
     """cargo-c, which some distributors use, installs a library of the same name, interface and .pc file."""
-    need("cargo-cinstall", "cargo install --locked cargo-c; it takes minutes")
+    need("cargo-cinstall", "cargo install --locked cargo-c, which takes minutes; if Rust is too old for it, cargo names "
+                           "a version to install")
     run.command("cargo", "cinstall", "--locked", "--prefix=/usr", "--libdir=/usr/lib", "--destdir", run.scratch,
                 "--target-dir", TARGET_DIR / "cargo-c")
     ours, theirs = files_below(moved_prefix(run)), files_below(run.scratch / "usr")
@@ -67,6 +68,7 @@ def cargo_c_metadata(run: Run) -> str:
     told = json.loads(run.command("cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"))
     crate = next(package for package in told["packages"] if package["name"] == "immuta")
     metadata = crate["metadata"]["capi"]
+    expect("capi" in crate["features"], "there is no feature capi, without which cargo-c fails")
     name, package = metadata["library"]["name"], metadata["pkg_config"]
     pc = (ROOT / "cmake" / "immuta.pc.in").read_text()
     expect(f"lib{name}.so.{'.'.join(sover(crate['version']))}" == soname(), f"its library is {name}")
