@@ -130,7 +130,7 @@ def build_sources(run: Run, made: Path, crates: set[str]) -> None:
     cpack = [Path(need_wheel("cmake")).with_name("cpack"), "-G", "TGZ", "--config", build / "CPackConfig.cmake",
              "-B", run.scratch / "packed-of-sources"]
     must_refuse(run, "packages without licences", *cpack, said_by=(f"{LICENCES} lacks texts",))
-    # With a network, because only it has the crates of the standard library where no other build has fetched them.
+    # The texts of the standard library are in its crates. The build may use a network, to fetch those that are missing.
     copy_cargo_home(run, home)
     run.command(need_wheel("cmake"), "--build", build, env={**environment, "CARGO_NET_OFFLINE": "false"})
     run.command(*cpack)

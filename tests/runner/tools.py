@@ -114,7 +114,7 @@ def text_of(path: Path) -> str | None:
 
 
 def both_outputs(run: Run, *words, **options) -> tuple[str, int | None]:
-    """As `Run.outcome`, with what the program writes to standard error in its place between the rest."""
+    """As `Run.outcome`, for standard output and standard error together, in the order of the writes."""
     return run.outcome("/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *words, **options)
 
 
