@@ -41,8 +41,8 @@ def copy_cargo_home(run: Run, home: Path) -> None:
 
 def cargo_c(run: Run) -> str:
     """cargo-c, which some distributors use, installs a library of the same name, interface and .pc file."""
-    need("cargo-cinstall", "cargo install --locked cargo-c, which takes minutes; if Rust is too old for it, cargo names "
-                           "a version to install")
+    need("cargo-cinstall", "cargo install --locked cargo-c, which takes minutes; if Rust is too old for it, cargo "
+                           "names a version to install")
     run.command("cargo", "cinstall", "--locked", "--prefix=/usr", "--libdir=/usr/lib", "--destdir", run.scratch,
                 "--target-dir", TARGET_DIR / "cargo-c")
     ours, theirs = files_below(moved_prefix(run)), files_below(run.scratch / "usr")
